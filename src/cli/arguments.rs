@@ -1,0 +1,122 @@
+//! Arguments that several subcommands share, each with one meaning.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
+
+use crate::duration::Span;
+use crate::mode::FileMode;
+use crate::output::Format;
+use crate::template::Affix;
+use crate::terms::{UntilExit, Wish};
+
+fn affix() -> impl clap::builder::TypedValueParser<Value = Affix> {
+    OsStringValueParser::new().try_map(Affix::parse)
+}
+
+/// Where a resource is made.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Place")]
+pub struct Place {
+    /// Make it in DIR, not in the temp dir
+    #[arg(short = 'p', long, value_name = "DIR", alias = "tmpdir")]
+    pub dir: Option<PathBuf>,
+    /// Begin the name with S, not with 'tmp.'
+    #[arg(long, value_name = "S", value_parser = affix())]
+    pub prefix: Option<Affix>,
+    /// End the name with S
+    #[arg(short, long, value_name = "S", value_parser = affix(), allow_hyphen_values = true)]
+    pub suffix: Option<Affix>,
+    /// Give it exactly this mode, not 600 or 700 less the umask
+    #[arg(short, long, value_name = "OCTAL")]
+    pub mode: Option<FileMode>,
+}
+
+/// Options for the commands that make resources.
+#[derive(Args, Clone, Debug)]
+pub struct Make {
+    /// How many to make, a line each
+    #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: u64,
+}
+
+/// When a resource goes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Lifetime")]
+pub struct Lifetime {
+    /// Let it go when process PID has exited, or the calling script if no PID is given
+    #[arg(long, value_name = "PID", num_args = 0..=1, require_equals = true,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    #[allow(
+        clippy::option_option,
+        reason = "how clap tells a flag without a value"
+    )]
+    pub until_exit: Option<Option<u32>>,
+    /// Let it go after this time (90, 300ms, 15m, 1h30m, 2d)
+    #[arg(long, value_name = "DURATION")]
+    pub ttl: Option<Span>,
+    /// Put it into a group, for cleanup and list
+    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub session: Option<String>,
+    /// Keep it until a cleanup asks for it, whatever TMPX_UNTIL_EXIT and TMPX_TTL say
+    #[arg(long, conflicts_with_all = ["until_exit", "ttl"])]
+    pub keep: bool,
+}
+
+impl From<Lifetime> for Wish {
+    fn from(lifetime: Lifetime) -> Self {
+        Self {
+            until_exit: lifetime
+                .until_exit
+                .map(|pid| pid.map_or(UntilExit::Caller, UntilExit::Pid)),
+            ttl: lifetime.ttl.map(|Span(ttl)| ttl),
+            session: lifetime.session,
+            keep: lifetime.keep,
+        }
+    }
+}
+
+/// What a workspace holds from the start.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Layout")]
+pub struct Layout {
+    /// Make a directory in it (several times: several)
+    #[arg(long, value_name = "REL")]
+    pub mkdir: Vec<PathBuf>,
+    /// Copy a file or directory into it, perhaps under another name
+    #[arg(long = "in", value_name = "SRC[:DEST]")]
+    pub inputs: Vec<std::ffi::OsString>,
+}
+
+/// How results are printed.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Output")]
+pub struct OutputFormat {
+    /// Print a JSON object per line
+    #[arg(long, conflicts_with = "null")]
+    pub json: bool,
+    /// End each path with NUL, not with a newline
+    #[arg(short = '0', long)]
+    pub null: bool,
+}
+
+impl OutputFormat {
+    /// The format that is asked for.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        crate::output::format(self.json, self.null)
+    }
+}
+
+/// mktemp's flags that mean something else here or nothing: refused with a hint, never swallowed.
+#[derive(Args, Clone, Debug)]
+pub struct MktempHabits {
+    #[arg(short = 'd', hide = true)]
+    pub(crate) directory: bool,
+    #[arg(short = 'u', hide = true)]
+    pub(crate) dry_run: bool,
+    #[arg(short = 't', hide = true)]
+    pub(crate) in_temp_dir: bool,
+}

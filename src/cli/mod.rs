@@ -1,0 +1,81 @@
+//! The command line, as types. Parsing validates and does nothing else.
+
+mod arguments;
+mod cleanup;
+mod dir;
+mod exec;
+mod file;
+mod gettempdir;
+mod list;
+mod workspace;
+
+pub use arguments::{Layout, Lifetime, Make, MktempHabits, OutputFormat, Place};
+pub use cleanup::Cleanup;
+pub use dir::Dir;
+pub use exec::{Exec, Keep};
+pub use file::File;
+pub use gettempdir::Gettempdir;
+pub use list::List;
+pub use workspace::Workspace;
+
+use clap::{Parser, Subcommand};
+
+/// The overview that `tmpx --help` prints: clap lists subcommands without groups.
+const OVERVIEW: &str = "\
+{about}
+
+{usage-heading} {usage}
+
+Make:
+  file        Make a file and print its path
+  dir         Make a directory and print its path
+  workspace   Make a directory with a layout and a private TMPDIR, and print its path
+Run:
+  exec        Run a command in a workspace that is gone when it ends
+Look:
+  list        List what is there and in what state it is
+  cleanup     Remove what is no longer wanted
+  gettempdir  Print the directory that temporary files go to
+
+Options:
+{options}
+
+Run 'tmpx COMMAND -h' for the usual options of a command, 'tmpx COMMAND --help' for all.
+";
+
+/// Temporary files, directories and workspaces that cannot leak
+#[derive(Debug, Parser)]
+#[command(name = "tmpx", version, help_template = OVERVIEW, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+#[command(defer = true)]
+pub enum Command {
+    /// Make a file and print its path
+    File(File),
+    /// Make a directory and print its path
+    Dir(Dir),
+    /// Make a directory with a layout and a private TMPDIR, and print its path
+    Workspace(Workspace),
+    /// Run a command in a workspace that is gone when it ends
+    Exec(Exec),
+    /// List what is there and in what state it is
+    List(List),
+    /// Remove what is no longer wanted
+    Cleanup(Cleanup),
+    /// Print the directory that temporary files go to
+    Gettempdir(Gettempdir),
+}
+
+impl Command {
+    /// Whether it passes on the status of a command, so that its own failures have another one.
+    #[must_use]
+    pub fn runs_a_command(&self) -> bool {
+        matches!(self, Self::Exec(_))
+    }
+}

@@ -1,0 +1,220 @@
+//! `tmpx cleanup`: remove what is no longer wanted, and say what was kept and why.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::Context;
+use crate::cli::Cleanup;
+use crate::duration::Span;
+use crate::error::{Status, usage};
+use crate::lease::record::Resource;
+use crate::lease::store::Stores;
+use crate::output::{self, Output, note};
+use crate::raw::PathKey;
+use crate::reclaim::judge::{Kept, Present, Selection};
+use crate::reclaim::{Fate, sweep};
+use crate::remove::{Act, Freed};
+use crate::report::Cleaned;
+use crate::size::ByteSize;
+
+pub(super) fn run(args: Cleanup, context: &Context) -> anyhow::Result<Status> {
+    let selection = selection(&args)?;
+    let act = if args.dry_run {
+        Act::Measure
+    } else {
+        Act::Remove
+    };
+    let (stores, problems) = Stores::new(&context.env)?.existing();
+    let present = Present::look();
+    let mut tally = Tally::new(&args, act);
+    for problem in problems {
+        tally.problem(&problem);
+    }
+    for store in &stores {
+        let mut damaged = Vec::new();
+        sweep(
+            store,
+            &selection,
+            &present,
+            act,
+            &mut |problem| damaged.push(problem.to_owned()),
+            &mut |id, resource, fate| tally.add(id, resource, &fate),
+        )?;
+        damaged.iter().for_each(|problem| tally.problem(problem));
+    }
+    tally.output.flush().context("could not write to stdout")?;
+    Ok(tally.conclude(&selection, &args))
+}
+
+fn selection(args: &Cleanup) -> anyhow::Result<Selection> {
+    let select = &args.select;
+    let selects = select.all
+        || select.session.is_some()
+        || select.older_than.is_some()
+        || !args.paths.is_empty();
+    if args.force && !selects {
+        return Err(usage(
+            "--force has to be told what to take: a PATH, --session, --older-than or --all",
+        ));
+    }
+    Ok(Selection {
+        older_than: select.older_than.map(|Span(least)| least),
+        session: select.session.clone(),
+        all: select.all,
+        paths: args.paths.iter().map(|path| real_path(path)).collect(),
+        force: args.force,
+    })
+}
+
+/// The real path of an entry: its directory's, and its own name, which may be gone by now.
+fn real_path(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    match (
+        absolute.parent().map(std::fs::canonicalize),
+        absolute.file_name(),
+    ) {
+        (Some(Ok(dir)), Some(name)) => dir.join(name),
+        _ => absolute,
+    }
+}
+
+/// What has been done so far, told as it goes.
+struct Tally<'a> {
+    args: &'a Cleanup,
+    act: Act,
+    output: Output,
+    freed: Freed,
+    removed: u64,
+    kept: BTreeMap<&'static str, u64>,
+    met: HashSet<PathBuf>,
+    failed: bool,
+}
+
+impl<'a> Tally<'a> {
+    fn new(args: &'a Cleanup, act: Act) -> Self {
+        Self {
+            args,
+            act,
+            output: Output::new(args.output.format()),
+            freed: Freed::default(),
+            removed: 0,
+            kept: BTreeMap::new(),
+            met: HashSet::new(),
+            failed: false,
+        }
+    }
+
+    fn problem(&mut self, problem: &str) {
+        note(problem);
+        self.failed = true;
+    }
+
+    fn add(&mut self, id: &str, resource: &Resource, fate: &Fate) -> anyhow::Result<()> {
+        let path = resource.path();
+        self.count(&path, fate);
+        let removed = matches!(fate, Fate::Removed(_));
+        if self.args.output.json {
+            self.output.object(&cleaned(id, &path, fate, self.act))
+        } else if removed && !self.args.quiet {
+            self.output.result(&path, || ())
+        } else {
+            Ok(())
+        }
+        .context("could not write to stdout")
+    }
+
+    fn count(&mut self, path: &Path, fate: &Fate) {
+        match fate {
+            Fate::Removed(freed) => {
+                self.removed += 1;
+                self.freed += *freed;
+            }
+            Fate::Kept(kept) => {
+                *self.kept.entry(kept.word()).or_default() += 1;
+                let is_news = match kept {
+                    Kept::Manual | Kept::Live => !self.args.paths.is_empty(),
+                    Kept::InUse(_) | Kept::OtherJob(_) => !self.args.quiet,
+                    Kept::Replaced | Kept::Unknown(_) => true,
+                };
+                if is_news {
+                    note(format_args!("kept {}: {kept}", path.display()));
+                }
+                // Who names a path is told when it is still there.
+                self.failed |= !self.args.paths.is_empty();
+            }
+            Fate::Failed(failures) => {
+                self.failed = true;
+                for (path, why) in failures {
+                    note(format_args!("could not remove {}: {why}", path.display()));
+                }
+            }
+        }
+        self.met.insert(path.to_owned());
+    }
+
+    /// Says what was done in one line, with a hint how to take what was kept.
+    fn conclude(mut self, selection: &Selection, args: &Cleanup) -> Status {
+        for (path, given) in selection.paths.iter().zip(&args.paths) {
+            if !self.met.contains(path) {
+                let known = path.symlink_metadata().is_ok();
+                let why = if known {
+                    "tmpx did not make it, or not for you"
+                } else {
+                    "there is no such thing"
+                };
+                self.problem(&format!("could not remove {}: {why}", given.display()));
+            }
+        }
+        if !args.quiet {
+            note(self.summary());
+            let kept = |word| self.kept.contains_key(word);
+            if kept("manual") && args.paths.is_empty() {
+                output::hint("manual ones go with --all, --older-than, --session or a PATH");
+            }
+            if kept("in use") || kept("of another job") || kept("live") {
+                output::hint("--force takes what lives and is in use too");
+            }
+        }
+        if self.failed {
+            Status::Failed
+        } else {
+            Status::Done
+        }
+    }
+
+    fn summary(&self) -> String {
+        let done = if self.act == Act::Measure {
+            "would remove"
+        } else {
+            "removed"
+        };
+        let mut summary = format!("{done} {}", self.removed);
+        if self.removed > 0 {
+            summary += &format!(" ({})", ByteSize(self.freed.bytes));
+        }
+        for (n, (word, count)) in self.kept.iter().enumerate() {
+            summary += if n == 0 { ", kept " } else { ", " };
+            summary += &format!("{count} {word}");
+        }
+        summary
+    }
+}
+
+fn cleaned<'a>(id: &'a str, path: &'a Path, fate: &Fate, act: Act) -> Cleaned<'a> {
+    let (action, reason, freed) = match fate {
+        Fate::Removed(freed) if act == Act::Measure => ("would_remove", None, Some(*freed)),
+        Fate::Removed(freed) => ("removed", None, Some(*freed)),
+        Fate::Kept(kept) => ("kept", Some(kept.to_string()), None),
+        Fate::Failed(failures) => ("failed", failures.first().map(|(_, why)| why.clone()), None),
+    };
+    Cleaned {
+        path: PathKey::of(path),
+        lease: id,
+        action,
+        reason,
+        entries: freed.map(|freed| freed.entries),
+        bytes: freed.map(|freed| freed.bytes),
+    }
+}

@@ -1,0 +1,196 @@
+//! `tmpx exec`: run a command in a workspace that is gone when it ends.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::note_all;
+use crate::Context;
+use crate::cli::{Exec, Keep};
+use crate::error::{Status, Tell as _, hint_of, message};
+use crate::exec::{self, Program};
+use crate::lease::create::{Naming, Wanted};
+use crate::lease::record::{Kind, Lifetime};
+use crate::lease::{LOCK_DESCRIPTOR, Terms};
+use crate::making::Making;
+use crate::output::{hint, note};
+use crate::reclaim;
+use crate::template::Template;
+use crate::terms::{self, Wish};
+use crate::workspace::Workspace;
+use crate::workspace::layout::Layout;
+use crate::workspace::outputs::{self, Before, Pattern};
+
+pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
+    let job = Job::plan(&args)?;
+    let wish = Wish {
+        session: args.run.session,
+        keep: true,
+        ..Wish::default()
+    };
+    let terms = terms::settle(wish, &context.env, &context.args, &mut |text| note(text))?;
+    let terms = Terms {
+        lifetime: Lifetime::Command,
+        ..terms
+    };
+    let program = Program::new(args.command, context.env.get("SHELL"));
+    let template = Template::new(args.place.prefix.as_ref(), args.place.suffix.as_ref());
+    let wanted = Wanted {
+        kind: Kind::Dir,
+        name: Naming::Random(template),
+        mode: args.place.mode,
+    };
+
+    let mut making = Making::new(terms, &context.env)?;
+    let signals = exec::queue(context.signals);
+    let status = making.attempt(|making| {
+        let (place, names) =
+            making.first(args.place.dir.as_deref(), &wanted, 1, &mut |_| Ok(()))?;
+        making
+            .lease
+            .bequeath_lock(LOCK_DESCRIPTOR)
+            .context("could not keep the lock")?;
+        let workspace = Workspace::lay_out(place.join(&names[0]), &job.layout)?;
+        let before = job.look_before(&workspace)?;
+        making.lease.give()?;
+        note_all(making.take_notes());
+        let mut command = program.command(&job.cwd);
+        workspace.set_environment(&mut command, &job.cwd, args.run.here);
+        let status = exec::run(&program, &mut command, &signals)?;
+        Ok(job.finish(status, &workspace, &before, making))
+    })?;
+    making.tidy_up();
+    Ok(status)
+}
+
+/// What is to be done around the command.
+struct Job {
+    cwd: PathBuf,
+    layout: Layout,
+    patterns: Vec<Pattern>,
+    keep: Option<Keep>,
+}
+
+impl Job {
+    /// Checks everything that can be checked before anything is made.
+    fn plan(args: &Exec) -> anyhow::Result<Self> {
+        let outputs = args
+            .run
+            .outputs
+            .iter()
+            .map(|spec| Pattern::parse(spec, true));
+        let always = args
+            .run
+            .outputs_always
+            .iter()
+            .map(|spec| Pattern::parse(spec, false));
+        Ok(Self {
+            cwd: std::env::current_dir().context("could not find the working directory")?,
+            layout: Layout::plan(&args.layout.mkdir, &args.layout.inputs)?,
+            patterns: outputs.chain(always).collect::<anyhow::Result<_>>()?,
+            keep: args.run.keep,
+        })
+    }
+
+    fn look_before(&self, workspace: &Workspace) -> anyhow::Result<Before> {
+        if self.patterns.is_empty() {
+            Ok(Before::default())
+        } else {
+            Before::look(workspace.path())
+        }
+    }
+
+    /// Saves the outputs, then keeps the workspace or clears it away. Whatever fails here is told
+    /// and masks no status that the command ended with.
+    fn finish(
+        &self,
+        ended: Status,
+        workspace: &Workspace,
+        before: &Before,
+        making: &mut Making,
+    ) -> Status {
+        let mut status = ended;
+        let mut keep = match self.keep {
+            Some(Keep::Always) => true,
+            Some(Keep::OnFailure) => ended != Status::Command(0),
+            None => false,
+        };
+        if let Err(unsaved) = self.save(ended, workspace, before, making) {
+            tell(&unsaved.cause);
+            keep |= unsaved.results_would_be_lost || self.keep.is_some();
+            if ended == Status::Command(0) {
+                status = Status::Broken;
+            }
+        }
+        let done = if keep {
+            keep_it(workspace, making)
+        } else {
+            clear_away(making)
+        };
+        if let Err(err) = done {
+            tell(&err);
+        }
+        status
+    }
+
+    fn save(
+        &self,
+        ended: Status,
+        workspace: &Workspace,
+        before: &Before,
+        making: &mut Making,
+    ) -> Result<(), Unsaved> {
+        let succeeded = ended == Status::Command(0);
+        let patterns: Vec<&Pattern> = self
+            .patterns
+            .iter()
+            .filter(|pattern| succeeded || !pattern.required)
+            .collect();
+        if patterns.is_empty() {
+            return Ok(());
+        }
+        let plan =
+            outputs::plan(&patterns, workspace.path(), before, &self.cwd).map_err(|cause| {
+                Unsaved {
+                    cause,
+                    results_would_be_lost: false,
+                }
+            })?;
+        outputs::save(plan, &mut making.lease, &mut making.entropy).map_err(|cause| Unsaved {
+            cause,
+            results_would_be_lost: true,
+        })
+    }
+}
+
+/// Outputs that were not saved. Where they matched and could not be copied, the disk is full or the
+/// target cannot be written to; then the only copy stays.
+struct Unsaved {
+    cause: anyhow::Error,
+    results_would_be_lost: bool,
+}
+
+/// Gives the workspace over to the user.
+fn keep_it(workspace: &Workspace, making: &mut Making) -> anyhow::Result<()> {
+    making
+        .lease
+        .change_lifetime(Lifetime::Manual, &mut making.entropy)
+        .hint("it goes with the next 'tmpx cleanup'")?;
+    let path: &Path = workspace.path();
+    note(format_args!("kept {}", path.display()));
+    Ok(())
+}
+
+fn clear_away(making: &Making) -> anyhow::Result<()> {
+    for (path, why) in reclaim::release(&making.lease)? {
+        note(format_args!("could not remove {}: {why}", path.display()));
+    }
+    Ok(())
+}
+
+fn tell(err: &anyhow::Error) {
+    note(message(err));
+    if let Some(remedy) = hint_of(err) {
+        hint(remedy);
+    }
+}

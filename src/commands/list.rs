@@ -1,0 +1,112 @@
+//! `tmpx list`: show what is there and in what state it is.
+
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+
+use crate::Context;
+use crate::cli::List;
+use crate::duration::Span;
+use crate::error::Status;
+use crate::inventory::{Entry, survey};
+use crate::lease::store::Stores;
+use crate::output::{Output, note};
+use crate::raw::PathKey;
+use crate::reclaim::judge::{Present, Selection};
+use crate::report::Listed;
+use crate::size::ByteSize;
+
+pub(super) fn run(args: &List, context: &Context) -> anyhow::Result<Status> {
+    let selection = Selection {
+        older_than: args.select.older_than.map(|Span(least)| least),
+        session: args.select.session.clone(),
+        ..Selection::default()
+    };
+    let (stores, problems) = Stores::new(&context.env)?.existing();
+    problems.iter().for_each(note);
+    let present = Present::look();
+    let mut entries = Vec::new();
+    for store in &stores {
+        survey(
+            store,
+            &selection,
+            &present,
+            &mut |problem| note(problem),
+            &mut entries,
+        )?;
+    }
+    print(args, &entries).context("could not write to stdout")?;
+    Ok(if problems.is_empty() {
+        Status::Done
+    } else {
+        Status::Failed
+    })
+}
+
+/// A table for people, else the paths alone for other programs, as ls(1) does.
+fn print(args: &List, entries: &[Entry]) -> std::io::Result<()> {
+    let mut output = Output::new(args.output.format());
+    let for_people =
+        !args.output.json && !args.output.null && rustix::termios::isatty(rustix::stdio::stdout());
+    if for_people {
+        output.text(table(entries).as_bytes())?;
+    } else {
+        for entry in entries {
+            output.result(&entry.path, || listed(entry))?;
+        }
+    }
+    output.flush()
+}
+
+fn table(entries: &[Entry]) -> String {
+    let mut table = String::new();
+    if entries.is_empty() {
+        return table;
+    }
+    let time = |time: Option<Duration>| time.map_or("-".into(), |time| Span(time).to_string());
+    let owner = |entry: &Entry| {
+        entry
+            .owner()
+            .map_or("-".into(), |owner| owner.pid.to_string())
+    };
+    let _ = writeln!(
+        table,
+        "{:<8} {:>8} {:>8} {:>8} {:>9} {:<12} PATH",
+        "STATE", "AGE", "LEFT", "OWNER", "SIZE", "SESSION"
+    );
+    for entry in entries {
+        let _ = writeln!(
+            table,
+            "{:<8} {:>8} {:>8} {:>8} {:>9} {:<12} {}",
+            entry.state,
+            time(entry.age),
+            time(entry.left),
+            owner(entry),
+            ByteSize(entry.size.bytes).to_string(),
+            entry.header.session.as_deref().unwrap_or("-"),
+            entry.path.display().to_string().escape_debug(),
+        );
+    }
+    table
+}
+
+fn listed(entry: &Entry) -> Listed<'_> {
+    let created = SystemTime::UNIX_EPOCH + Duration::from_millis(entry.header.created.wall_ms);
+    let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Listed {
+        path: PathKey::of(&entry.path),
+        kind: entry.kind,
+        state: &entry.state,
+        lease: &entry.header.id,
+        lifetime: entry.lifetime.word(),
+        session: entry.header.session.as_deref(),
+        created: humantime::format_rfc3339_millis(created).to_string(),
+        age_ms: entry.age.map(milliseconds),
+        left_ms: entry.left.map(milliseconds),
+        owner: entry.owner().map(|owner| owner.pid),
+        caller: entry.header.caller.map(|caller| caller.pid),
+        entries: entry.size.entries,
+        bytes: entry.size.bytes,
+    }
+}

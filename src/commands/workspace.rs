@@ -1,0 +1,74 @@
+//! `tmpx workspace`: make a directory with a layout, print its path.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::{note_all, refuse_mktemp_habits};
+use crate::cli;
+use crate::error::Status;
+use crate::lease::create::{Naming, Wanted};
+use crate::lease::record::Kind;
+use crate::making::Making;
+use crate::output::{self, Output};
+use crate::report::Made;
+use crate::template::Template;
+use crate::workspace::Workspace;
+use crate::workspace::layout::Layout;
+use crate::{Context, shell, terms};
+
+pub(super) fn run(args: cli::Workspace, context: &Context) -> anyhow::Result<Status> {
+    refuse_mktemp_habits(&args.habits, "workspace")?;
+    let layout = Layout::plan(&args.layout.mkdir, &args.layout.inputs)?;
+    let terms = terms::settle(
+        args.lifetime.into(),
+        &context.env,
+        &context.args,
+        &mut |note| {
+            output::note(note);
+        },
+    )?;
+    let (dir, template) = Template::choose(
+        args.template,
+        args.place.prefix.as_ref(),
+        args.place.suffix.as_ref(),
+    );
+    let dir = dir.or(args.place.dir);
+    let wanted = Wanted {
+        kind: Kind::Dir,
+        name: Naming::Random(template),
+        mode: args.place.mode,
+    };
+    let mut output = Output::new(args.output.format());
+    let mut making = Making::new(terms, &context.env)?;
+    making.attempt(|making| {
+        let (place, names) = making.first(dir.as_deref(), &wanted, 1, &mut |_| Ok(()))?;
+        let path = place.join(&names[0]);
+        let workspace = Workspace::lay_out(path, &layout)?;
+        tell(&workspace, &making.lease, args.export, &mut output)
+            .context("could not write to stdout")?;
+        making.lease.give()
+    })?;
+    note_all(making.take_notes());
+    making.tidy_up();
+    Ok(Status::Done)
+}
+
+fn tell(
+    workspace: &Workspace,
+    lease: &crate::lease::Lease,
+    export: bool,
+    output: &mut Output,
+) -> std::io::Result<()> {
+    let path: &Path = workspace.path();
+    if export {
+        let line = shell::export(&[
+            ("TMPX_WORKSPACE", path.as_os_str()),
+            ("TMPDIR", workspace.temp_dir().as_os_str()),
+        ]);
+        output.text(&line)?;
+    } else {
+        output.result(path, || Made::new(path, Kind::Dir, lease))?;
+    }
+    output.flush()
+}

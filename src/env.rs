@@ -1,0 +1,35 @@
+//! The environment as a parameter: the core asks [`Env`], never the process.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// Where variables come from.
+#[derive(Clone, Debug)]
+pub enum Env {
+    /// The process's own environment.
+    Process,
+    /// A fixed set, for tests.
+    Fixed(HashMap<OsString, OsString>),
+}
+
+impl Env {
+    /// The value of a variable; an empty one counts as unset.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<OsString> {
+        let value = match self {
+            Self::Process => std::env::var_os(name),
+            Self::Fixed(variables) => variables.get(OsStr::new(name)).cloned(),
+        };
+        value.filter(|value| !value.is_empty())
+    }
+
+    /// The value of a variable that holds an absolute path; the XDG base directory specification
+    /// has a relative one ignored, and so does tmpx for HOME.
+    #[must_use]
+    pub fn absolute(&self, name: &str) -> Option<PathBuf> {
+        self.get(name)
+            .map(PathBuf::from)
+            .filter(|path| Path::is_absolute(path))
+    }
+}

@@ -1,0 +1,198 @@
+//! What can go wrong, as the user is told of it: a message, a hint, an exit status.
+//!
+//! `anyhow` carries the cause and what was being done; this module adds the two things that a
+//! command line needs on top, the remedy and the exit code, and turns the whole into text. The
+//! message of a failed system call names the act and the path once and ends with the system's own
+//! words: `could not create file in /nodir: No such file or directory`.
+
+use std::fmt;
+use std::io;
+
+/// How a run of tmpx ends. One type, so that no number is written anywhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// All was done.
+    Done,
+    /// What was asked for could not be done.
+    Failed,
+    /// The command line made no sense.
+    Usage,
+    /// tmpx itself failed while it ran a command, so that the command's own status is not masked.
+    Broken,
+    /// The command was found and could not be executed.
+    NotExecutable,
+    /// The command was not found.
+    NotFound,
+    /// The status of the command that was run.
+    Command(u8),
+    /// The command died of this signal, and tmpx is to die of it too.
+    Signal(i32),
+}
+
+impl Status {
+    /// The exit code. 125 to 127 are those of env(1), timeout(1) and the shell; a death by signal
+    /// counts as 128 + n where it can only be told as a number.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Broken => 125,
+            Self::NotExecutable => 126,
+            Self::NotFound => 127,
+            Self::Command(code) => code,
+            Self::Signal(number) => 128u8.wrapping_add(u8::try_from(number).unwrap_or(0)),
+        }
+    }
+}
+
+/// An error together with its remedy and the status it ends with.
+#[derive(Debug)]
+struct Told {
+    cause: anyhow::Error,
+    hint: Option<String>,
+    status: Option<Status>,
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&message(&self.cause))
+    }
+}
+
+impl std::error::Error for Told {}
+
+/// Adds a remedy or a status to the error of a result.
+pub trait Tell<T> {
+    /// Adds the line that is printed as `hint: …`.
+    ///
+    /// # Errors
+    /// The error it was given, with the hint.
+    fn hint(self, hint: impl Into<String>) -> anyhow::Result<T>;
+
+    /// Sets the status that tmpx ends with.
+    ///
+    /// # Errors
+    /// The error it was given, with the status.
+    fn status(self, status: Status) -> anyhow::Result<T>;
+}
+
+impl<T, E: Into<anyhow::Error>> Tell<T> for Result<T, E> {
+    fn hint(self, hint: impl Into<String>) -> anyhow::Result<T> {
+        self.map_err(|err| {
+            anyhow::Error::new(Told {
+                cause: err.into(),
+                hint: Some(hint.into()),
+                status: None,
+            })
+        })
+    }
+
+    fn status(self, status: Status) -> anyhow::Result<T> {
+        self.map_err(|err| {
+            let cause = err.into();
+            let hint = hint_of(&cause).map(str::to_owned);
+            anyhow::Error::new(Told {
+                cause,
+                hint,
+                status: Some(status),
+            })
+        })
+    }
+}
+
+/// An error that is the command line's fault.
+#[must_use]
+pub fn usage(message: impl Into<String>) -> anyhow::Error {
+    let cause = anyhow::Error::msg(message.into());
+    anyhow::Error::new(Told {
+        cause,
+        hint: None,
+        status: Some(Status::Usage),
+    })
+}
+
+/// The status that an error ends with, where it has one of its own.
+#[must_use]
+pub fn status_of(err: &anyhow::Error) -> Option<Status> {
+    told(err).find_map(|told| told.status)
+}
+
+/// The remedy that was added to an error.
+#[must_use]
+pub fn hint_of(err: &anyhow::Error) -> Option<&str> {
+    told(err).find_map(|told| told.hint.as_deref())
+}
+
+fn told(err: &anyhow::Error) -> impl Iterator<Item = &Told> {
+    std::iter::successors(find_told(err), |told| find_told(&told.cause))
+}
+
+fn find_told(err: &anyhow::Error) -> Option<&Told> {
+    err.chain().find_map(|link| link.downcast_ref::<Told>())
+}
+
+/// The whole error in one line: what was being done, then why it failed.
+#[must_use]
+pub fn message(err: &anyhow::Error) -> String {
+    let links: Vec<String> = err.chain().map(|link| plain(&link.to_string())).collect();
+    links.join(": ")
+}
+
+/// The system's own words for a failed call, as strerror(3) has them.
+#[must_use]
+pub fn reason(err: &io::Error) -> String {
+    plain(&err.to_string())
+}
+
+/// Rust appends ` (os error 2)` to the system's words; nobody who reads a shell error expects it.
+fn plain(text: &str) -> String {
+    match text.rfind(" (os error ") {
+        Some(at) if text.ends_with(')') => text[..at].to_owned(),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context as _;
+
+    fn enoent() -> io::Error {
+        io::Error::from_raw_os_error(libc::ENOENT)
+    }
+
+    #[test]
+    fn a_message_names_the_act_once_and_ends_with_the_systems_words() {
+        let err = Err::<(), _>(enoent())
+            .context("could not open /x")
+            .unwrap_err();
+        assert_eq!(
+            message(&err),
+            "could not open /x: No such file or directory"
+        );
+    }
+
+    #[test]
+    fn hint_and_status_survive_context_added_later() {
+        let err = Err::<(), _>(enoent())
+            .hint("make it first")
+            .status(Status::Broken)
+            .context("could not run true")
+            .unwrap_err();
+        assert_eq!(
+            message(&err),
+            "could not run true: No such file or directory"
+        );
+        assert_eq!(hint_of(&err), Some("make it first"));
+        assert_eq!(status_of(&err), Some(Status::Broken));
+    }
+
+    #[test]
+    fn the_innermost_status_is_found_below_a_hint() {
+        let err = Err::<(), _>(usage("no")).hint("try yes").unwrap_err();
+        assert_eq!(status_of(&err), Some(Status::Usage));
+        assert_eq!(hint_of(&err), Some("try yes"));
+    }
+}

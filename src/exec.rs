@@ -1,0 +1,109 @@
+//! Running a command, as transparently as env(1).
+//!
+//! The command runs in tmpx's own process group, with its terminal, its descriptors, and the
+//! signal state that tmpx was given. tmpx waits for it. A signal that a process sends to tmpx is
+//! passed on; one from the terminal reaches the command anyway.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus};
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::error::{Status, Tell as _};
+use crate::sys::{InheritedSignals, SignalQueue};
+
+/// A command line, and where it was said.
+#[derive(Clone, Debug)]
+pub struct Program {
+    name: OsString,
+    args: Vec<OsString>,
+}
+
+impl Program {
+    /// The words of a command line; the user's shell where there are none.
+    #[must_use]
+    pub fn new(words: Vec<OsString>, shell: Option<OsString>) -> Self {
+        let mut words = words.into_iter();
+        let name = words.next().or(shell).unwrap_or_else(|| "/bin/sh".into());
+        Self {
+            name,
+            args: words.collect(),
+        }
+    }
+
+    /// The command, to be run wherever. A name with a slash in it is meant from `cwd`, where the
+    /// user said it.
+    #[must_use]
+    pub fn command(&self, cwd: &Path) -> Command {
+        let from_here = self.name.as_bytes().contains(&b'/');
+        let mut command = if from_here {
+            let mut command = Command::new(cwd.join(&self.name));
+            command.arg0(&self.name);
+            command
+        } else {
+            Command::new(&self.name)
+        };
+        command.args(&self.args);
+        command
+    }
+
+    /// What the user called it.
+    #[must_use]
+    pub fn name(&self) -> &OsStr {
+        &self.name
+    }
+}
+
+/// Signals are queued from here on: one that arrives before the command is started reaches it.
+#[must_use]
+pub fn queue(inherited: InheritedSignals) -> SignalQueue {
+    SignalQueue::open(inherited)
+}
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// Where it cannot be started: status 127 where there is no such command, 126 where it cannot be
+/// executed.
+pub fn run(
+    program: &Program,
+    command: &mut Command,
+    signals: &SignalQueue,
+) -> anyhow::Result<Status> {
+    let mut child = signals.spawn(command).or_else(|err| {
+        let status = match err.kind() {
+            io::ErrorKind::NotFound => Status::NotFound,
+            _ => Status::NotExecutable,
+        };
+        Err(err)
+            .with_context(|| format!("could not run {}", Path::new(program.name()).display()))
+            .status(status)
+    })?;
+    let ended = wait(&mut child, signals).context("could not wait for the command")?;
+    Ok(match (ended.code(), ended.signal()) {
+        (Some(code), _) => Status::Command(u8::try_from(code).unwrap_or(u8::MAX)),
+        (None, Some(signal)) => Status::Signal(signal),
+        (None, None) => Status::Broken,
+    })
+}
+
+fn wait(child: &mut Child, signals: &SignalQueue) -> io::Result<ExitStatus> {
+    loop {
+        if let Some(ended) = child.try_wait()? {
+            return Ok(ended);
+        }
+        let arrived = signals.wait();
+        if arrived.from_process
+            && arrived.signal != libc::SIGCHLD
+            && let Some(signal) = Signal::from_named_raw(arrived.signal)
+        {
+            // It has not been waited for yet, so its number is still its own.
+            let _ = kill_process(Pid::from_child(child), signal);
+        }
+    }
+}

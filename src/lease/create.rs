@@ -1,0 +1,274 @@
+//! The only place that makes entries.
+//!
+//! Each function writes the intent, makes the thing exclusively, and writes its identity. A name
+//! that nobody can guess is made at once. One that can be guessed or taken beforehand (`--name`, a
+//! template with few X) is never an intent: the thing is made under a hidden random name, and given
+//! its own by a rename or link that refuses to replace.
+
+use std::ffi::{CStr, OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+
+use anyhow::Context as _;
+use rustix::fs::{
+    AtFlags, Mode, OFlags, RenameFlags, StatxFlags, fchmod, linkat, mkdirat, openat, renameat_with,
+    statx, symlinkat, unlinkat,
+};
+use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
+
+use super::Lease;
+use super::record::{Event, Kind};
+use crate::entropy::Entropy;
+use crate::identity::Identity;
+use crate::mode::FileMode;
+use crate::place::{Place, c_name};
+use crate::raw::Raw;
+use crate::sys;
+use crate::template::{ExactName, Template};
+
+/// What to make.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// A file or a directory.
+    pub kind: Kind,
+    /// How its name comes about.
+    pub name: Naming,
+    /// Its mode, exactly; else 0600 or 0700 less the umask.
+    pub mode: Option<FileMode>,
+}
+
+/// How a name comes about.
+#[derive(Clone, Debug)]
+pub enum Naming {
+    /// From a pattern.
+    Random(Template),
+    /// Exactly so, or numbered when it is taken.
+    Exact(ExactName),
+}
+
+/// How many names one intent announces at most. A line of this length is read in one go.
+pub const BATCH: usize = 512;
+
+/// How many names of a pattern that can be guessed are tried: as many as mktemp tries (62³, see
+/// `ATTEMPTS_MIN` in gnulib's tempname.c).
+const MOST_TRIES: u64 = 62 * 62 * 62;
+
+/// What is to be done with a new file while it is open for writing.
+pub type Fill<'a> = &'a mut dyn FnMut(&OwnedFd) -> anyhow::Result<()>;
+
+/// Makes up to [`BATCH`] resources and returns their names in `place`. `fill` is called for each
+/// new file.
+///
+/// # Errors
+/// That of the call that failed. What has been made by then stands in the lease, for the caller to
+/// reclaim.
+pub fn make(
+    lease: &mut Lease,
+    entropy: &mut Entropy,
+    place: &Place,
+    wanted: &Wanted,
+    count: usize,
+    fill: Fill<'_>,
+) -> anyhow::Result<Vec<OsString>> {
+    let template = match &wanted.name {
+        Naming::Random(template) if !template.is_guessable() => template,
+        naming => {
+            return (0..count)
+                .map(|_| make_and_publish(lease, entropy, place, wanted, naming, fill))
+                .collect();
+        }
+    };
+    let mut names = Vec::with_capacity(count);
+    while names.len() < count {
+        let wanting = (count - names.len()).min(BATCH);
+        make_batch(
+            lease, entropy, place, wanted, template, wanting, fill, &mut names,
+        )?;
+    }
+    Ok(names)
+}
+
+/// Announces `count` names, makes them, and records what they are. Stops early where one of the
+/// names is taken, which nobody will ever see: the caller asks for the rest again.
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the loop body of `make`, called from there alone"
+)]
+fn make_batch(
+    lease: &mut Lease,
+    entropy: &mut Entropy,
+    place: &Place,
+    wanted: &Wanted,
+    template: &Template,
+    count: usize,
+    fill: Fill<'_>,
+    made: &mut Vec<OsString>,
+) -> anyhow::Result<()> {
+    let names: Vec<OsString> = (0..count)
+        .map(|_| template.name(entropy))
+        .collect::<io::Result<_>>()?;
+    let event = Event::Intent {
+        kind: wanted.kind,
+        dir: Raw::from(place.real()),
+        names: names.iter().cloned().map(Raw).collect(),
+        guessable: false,
+    };
+    lease.append(&event, entropy)?;
+    let mut identities = Vec::with_capacity(count);
+    for name in &names {
+        match make_one(place, name, wanted, fill) {
+            Ok(identity) => identities.push(identity),
+            Err(err) if is_taken(&err) => break,
+            // The intent stands without `made`: it covers what was made and what was begun.
+            Err(err) => return Err(err).with_context(|| could_not_create(wanted.kind, place)),
+        }
+    }
+    made.extend(names.into_iter().take(identities.len()));
+    lease.append(&Event::Made(identities), entropy)
+}
+
+/// Makes a symlink under a hidden name, for one that is to be renamed.
+///
+/// # Errors
+/// As symlink(2).
+pub fn make_link(
+    lease: &mut Lease,
+    entropy: &mut Entropy,
+    place: &Place,
+    target: &Path,
+) -> anyhow::Result<OsString> {
+    let name = Template::hidden().name(entropy)?;
+    let event = Event::Intent {
+        kind: Kind::Link,
+        dir: Raw::from(place.real()),
+        names: vec![Raw(name.clone())],
+        guessable: false,
+    };
+    lease.append(&event, entropy)?;
+    let linked = symlinkat(target, place, &name).map_err(io::Error::from);
+    linked.with_context(|| could_not_create(Kind::Link, place))?;
+    let identity = Identity::of(place, &c_name(&name)?, place.fsid())?;
+    lease.append(&Event::Made(vec![identity]), entropy)?;
+    Ok(name)
+}
+
+fn is_taken(err: &anyhow::Error) -> bool {
+    err.downcast_ref::<io::Error>()
+        .is_some_and(|err| err.kind() == io::ErrorKind::AlreadyExists)
+}
+
+fn could_not_create(kind: Kind, place: &Place) -> String {
+    format!(
+        "could not create {} in {}",
+        kind.word(),
+        place.path().display()
+    )
+}
+
+/// Makes one entry, exclusively, with its mode and content, and tells which one it is.
+fn make_one(
+    place: &Place,
+    name: &OsStr,
+    wanted: &Wanted,
+    fill: Fill<'_>,
+) -> anyhow::Result<Identity> {
+    let name = c_name(name)?;
+    match wanted.kind {
+        Kind::File => {
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+            let file =
+                openat(place, &name, flags, Mode::RUSR | Mode::WUSR).map_err(io::Error::from)?;
+            let identity = Identity::of(&file, c"", place.fsid())?;
+            fill(&file)?;
+            if let Some(FileMode(mode)) = wanted.mode {
+                fchmod(&file, Mode::from_raw_mode(mode)).map_err(io::Error::from)?;
+            }
+            Ok(identity)
+        }
+        Kind::Dir => Ok(make_dir(place, &name, wanted.mode)?),
+        Kind::Link => Err(io::Error::from(io::ErrorKind::Unsupported).into()),
+    }
+}
+
+fn make_dir(place: &Place, name: &CStr, mode: Option<FileMode>) -> io::Result<Identity> {
+    let before = clock_gettime(ClockId::RealtimeCoarse);
+    mkdirat(place, name, Mode::RWXU)?;
+    if place.is_safe() && mode.is_none() {
+        return Identity::of(place, name, place.fsid());
+    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let dir = openat(place, name, flags, Mode::empty())?;
+    // mkdir(2) gives no descriptor, so where others may rename entries of the parent, they may have
+    // put another directory of ours under the name. It would be an older one.
+    let stat = statx(
+        &dir,
+        c"",
+        AtFlags::EMPTY_PATH,
+        StatxFlags::UID | StatxFlags::BTIME,
+    )?;
+    let birth = (stat.stx_btime.tv_sec, i64::from(stat.stx_btime.tv_nsec));
+    let knows_birth = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
+    let ours = stat.stx_uid == rustix::process::geteuid().as_raw();
+    if !ours || knows_birth && birth < (before.tv_sec, before.tv_nsec) {
+        return Err(io::Error::other("somebody replaced it as it was made"));
+    }
+    if let Some(FileMode(mode)) = mode {
+        sys::chmod_path_fd(dir.as_fd(), mode)?;
+    }
+    Identity::of(&dir, c"", place.fsid())
+}
+
+/// Makes one entry under a hidden name and gives it a name that others could have taken.
+fn make_and_publish(
+    lease: &mut Lease,
+    entropy: &mut Entropy,
+    place: &Place,
+    wanted: &Wanted,
+    naming: &Naming,
+    fill: Fill<'_>,
+) -> anyhow::Result<OsString> {
+    let mut hidden = Vec::with_capacity(1);
+    while hidden.is_empty() {
+        make_batch(
+            lease,
+            entropy,
+            place,
+            wanted,
+            &Template::hidden(),
+            1,
+            fill,
+            &mut hidden,
+        )?;
+    }
+    let hidden = hidden.remove(0);
+    for n in 0..MOST_TRIES {
+        let name = match naming {
+            Naming::Exact(name) => name.numbered(n),
+            Naming::Random(template) => template.name(entropy)?,
+        };
+        lease.append(&Event::Publish(Raw(name.clone())), entropy)?;
+        match publish(place, wanted.kind, &hidden, &name) {
+            Ok(()) => return Ok(name),
+            Err(Errno::EXIST) => {}
+            Err(err) => {
+                return Err(io::Error::from(err))
+                    .with_context(|| could_not_create(wanted.kind, place));
+            }
+        }
+    }
+    Err(io::Error::from(Errno::EXIST)).with_context(|| could_not_create(wanted.kind, place))
+}
+
+/// Gives an entry another name in the same directory, unless that is taken.
+fn publish(place: &Place, kind: Kind, from: &OsStr, to: &OsStr) -> rustix::io::Result<()> {
+    match renameat_with(place, from, place, to, RenameFlags::NOREPLACE) {
+        // A filesystem that cannot refuse to replace can still link, which never replaces.
+        Err(Errno::INVAL | Errno::NOSYS) if kind == Kind::File => {
+            linkat(place, from, place, to, AtFlags::empty())?;
+            unlinkat(place, from, AtFlags::empty())
+        }
+        renamed => renamed,
+    }
+}

@@ -1,0 +1,142 @@
+//! Reading the leases of others: to look at them, and to hold them while they are reclaimed.
+//!
+//! A looker never takes the lock, it asks who has it. A cleaner takes it, and then reads again:
+//! what it saw before may have changed.
+
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, openat, unlinkat};
+use rustix::io::Errno;
+
+use super::record::{Record, Unreadable};
+use super::store::Store;
+use crate::sys;
+
+/// What a lease file holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A record.
+    Record(Box<Record>),
+    /// Nothing: its maker was killed before it wrote, and so before it made anything.
+    Empty,
+    /// Something that cannot be acted on.
+    Unreadable(Unreadable),
+}
+
+/// A lease as a looker sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// What it says.
+    pub content: Content,
+    /// Whether a process holds its lock.
+    pub locked: bool,
+}
+
+/// A lease whose lock this process holds.
+#[derive(Debug)]
+pub struct Held<'a> {
+    store: &'a Store,
+    id: &'a str,
+    file: OwnedFd,
+}
+
+/// Looks at a lease. `None` where it is gone.
+///
+/// # Errors
+/// As open(2) and read(2).
+pub fn look(store: &Store, id: &str) -> io::Result<Option<Seen>> {
+    let Some(file) = open(store, id)? else {
+        return Ok(None);
+    };
+    let locked = sys::is_locked(file.as_fd())?;
+    Ok(Some(Seen {
+        content: content(id, &file)?,
+        locked,
+    }))
+}
+
+/// Takes the lock of a lease. `None` where somebody else has it, or it is gone.
+///
+/// # Errors
+/// As open(2) and fcntl(2).
+pub fn hold<'a>(store: &'a Store, id: &'a str) -> io::Result<Option<Held<'a>>> {
+    let Some(file) = open(store, id)? else {
+        return Ok(None);
+    };
+    // The one that had it before may have removed the file.
+    if sys::try_lock(file.as_fd())? && fstat(&file)?.st_nlink > 0 {
+        Ok(Some(Held { store, id, file }))
+    } else {
+        Ok(None)
+    }
+}
+
+impl<'a> Held<'a> {
+    pub(super) fn new(store: &'a Store, id: &'a str, file: OwnedFd) -> Self {
+        Self { store, id, file }
+    }
+
+    /// What it says, now that nobody else can write to it.
+    ///
+    /// # Errors
+    /// As read(2).
+    pub fn content(&self) -> io::Result<Content> {
+        content(self.id, &self.file)
+    }
+
+    /// Removes the lease. Its resources are gone by now.
+    ///
+    /// # Errors
+    /// As unlink(2).
+    pub fn discard(self) -> io::Result<()> {
+        discard(self.store, self.id)
+    }
+}
+
+/// Removes a lease, whoever holds it.
+///
+/// # Errors
+/// As unlink(2).
+pub fn discard(store: &Store, id: &str) -> io::Result<()> {
+    match unlinkat(store.dir(), id, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(err) => Err(err.into()),
+    }
+}
+
+fn open(store: &Store, id: &str) -> io::Result<Option<OwnedFd>> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match openat(store.dir(), id, flags, Mode::empty()) {
+        Ok(file) => Ok(Some(file)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(err) => Err(err.into()),
+    }
+}
+
+fn content(id: &str, file: &OwnedFd) -> io::Result<Content> {
+    let stat = fstat(file)?;
+    let ours = stat.st_uid == rustix::process::geteuid().as_raw();
+    if !ours || FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Ok(Content::Unreadable(Unreadable::Damaged));
+    }
+    let mut bytes = vec![0; usize::try_from(stat.st_size).unwrap_or(0)];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        let at = u64::try_from(filled).unwrap_or(u64::MAX);
+        match rustix::io::pread(file, &mut bytes[filled..], at) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(Errno::INTR) => {}
+            Err(err) => return Err(err.into()),
+        }
+    }
+    bytes.truncate(filled);
+    if bytes.is_empty() {
+        return Ok(Content::Empty);
+    }
+    Ok(match Record::parse(id, &bytes) {
+        Ok(record) => Content::Record(Box::new(record)),
+        Err(unreadable) => Content::Unreadable(unreadable),
+    })
+}

@@ -1,0 +1,76 @@
+//! tmpx: temporary files, directories and workspaces for the shell that cannot leak.
+//!
+//! The library is the program; the binary only calls [`run`]. ARCHITECTURE.md describes the floors
+//! that the modules stand on.
+
+pub mod cli;
+pub mod clock;
+mod commands;
+pub mod copy;
+pub mod duration;
+pub mod entropy;
+pub mod env;
+pub mod error;
+pub mod exec;
+pub mod identity;
+pub mod inventory;
+pub mod lease;
+pub mod making;
+pub mod mode;
+pub mod output;
+pub mod place;
+pub mod process;
+pub mod raw;
+pub mod reclaim;
+pub mod remove;
+pub mod report;
+pub mod shell;
+pub mod size;
+pub mod source;
+pub mod sys;
+pub mod tempdir;
+pub mod template;
+pub mod terms;
+pub mod workspace;
+
+pub use error::Status;
+
+use clap::Parser as _;
+use sys::Start;
+
+/// What a command is given to work with.
+pub(crate) struct Context {
+    /// tmpx's own arguments.
+    pub(crate) args: Vec<std::ffi::OsString>,
+    /// The environment.
+    pub(crate) env: env::Env,
+    /// What a command that is run must find unchanged.
+    pub(crate) signals: sys::InheritedSignals,
+}
+
+/// Runs tmpx and returns how it ended. Everything that went wrong has been told by then.
+#[must_use]
+pub fn run(start: Start) -> Status {
+    let parsed = match cli::Cli::try_parse_from(&start.args) {
+        Ok(parsed) => parsed,
+        Err(err) => return commands::told_by_clap(&err),
+    };
+    let broken = parsed.command.runs_a_command();
+    let context = Context {
+        args: start.args,
+        env: env::Env::Process,
+        signals: start.signals,
+    };
+    commands::dispatch(parsed.command, &context).unwrap_or_else(|err| {
+        output::note(error::message(&err));
+        if let Some(hint) = error::hint_of(&err) {
+            output::hint(hint);
+        }
+        let usual = if broken {
+            Status::Broken
+        } else {
+            Status::Failed
+        };
+        error::status_of(&err).unwrap_or(usual)
+    })
+}

@@ -1,0 +1,5 @@
+//! The binary: argv in, exit code out.
+
+#![no_main]
+
+tmpx::entry_point!(tmpx::run);

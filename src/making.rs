@@ -1,0 +1,196 @@
+//! Making resources from beginning to end: a lease, a place, the things, and the word to the caller.
+//!
+//! If anything fails on the way, what was made goes again: the caller has not been told, or only of
+//! a part, and will not look after it.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::entropy::Entropy;
+use crate::env::Env;
+use crate::error::Tell as _;
+use crate::lease::create::{BATCH, Fill, Wanted, make};
+use crate::lease::store::Stores;
+use crate::lease::{Lease, Terms};
+use crate::place::Place;
+use crate::reclaim;
+use crate::tempdir;
+
+/// Things in the making, under one lease.
+#[derive(Debug)]
+pub struct Making {
+    /// The lease that covers them.
+    pub lease: Lease,
+    /// Randomness.
+    pub entropy: Entropy,
+    stores: Stores,
+    candidates: Vec<tempdir::Candidate>,
+    notes: Vec<String>,
+}
+
+impl Making {
+    /// Gets ready to make things on these terms. Nothing is on disk yet.
+    ///
+    /// # Errors
+    /// Where the environment names no usable store.
+    pub fn new(terms: Terms, env: &Env) -> anyhow::Result<Self> {
+        let stores = Stores::new(env)?;
+        Ok(Self {
+            lease: Lease::new(stores.clone(), terms),
+            entropy: Entropy::system(),
+            stores,
+            candidates: tempdir::candidates(env),
+            notes: Vec::new(),
+        })
+    }
+
+    /// Does something with it; if that fails, all that was made goes.
+    ///
+    /// # Errors
+    /// That of `act`.
+    pub fn attempt<T>(
+        &mut self,
+        act: impl FnOnce(&mut Self) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        act(self).or_else(|err| match reclaim::release(&self.lease) {
+            Ok(left) if left.is_empty() => Err(err),
+            _ => Err(err).hint("what was made is still there in part; 'tmpx cleanup' removes it"),
+        })
+    }
+
+    /// Makes the first things, up to a batch, and so finds out where: in `dir`, or else in the
+    /// first temp dir that lets it.
+    ///
+    /// # Errors
+    /// Where `dir` does not let it, or no temp dir does.
+    pub fn first(
+        &mut self,
+        dir: Option<&Path>,
+        wanted: &Wanted,
+        count: u64,
+        fill: Fill<'_>,
+    ) -> anyhow::Result<(Place, Vec<OsString>)> {
+        if let Some(dir) = dir {
+            return self.first_in(dir, wanted, count, fill);
+        }
+        let mut failure = None;
+        for candidate in std::mem::take(&mut self.candidates) {
+            let err = match self.first_in(&candidate.path, wanted, count, fill) {
+                Ok(made) => return Ok(made),
+                Err(err) if !is_unusable(&err) => return Err(err),
+                Err(err) => err,
+            };
+            if let Some(variable) = candidate.variable {
+                let why = err
+                    .root_cause()
+                    .downcast_ref::<io::Error>()
+                    .map(crate::error::reason);
+                let dir = candidate.path.display();
+                self.notes.push(format!(
+                    "{variable}={dir} cannot be used and is passed over: {}",
+                    why.unwrap_or_default()
+                ));
+            }
+            failure.get_or_insert(err);
+        }
+        Err(failure.unwrap_or_else(|| anyhow::anyhow!("there is no temporary directory")))
+            .hint("'tmpx gettempdir --all' shows what was tried")
+    }
+
+    fn first_in(
+        &mut self,
+        dir: &Path,
+        wanted: &Wanted,
+        count: u64,
+        fill: Fill<'_>,
+    ) -> anyhow::Result<(Place, Vec<OsString>)> {
+        let place = Place::open(dir).with_context(|| {
+            format!(
+                "could not create {} in {}",
+                wanted.kind.word(),
+                dir.display()
+            )
+        })?;
+        let names = self.more(&place, wanted, count, fill)?;
+        Ok((place, names))
+    }
+
+    /// Makes more things in the same place, up to a batch.
+    ///
+    /// # Errors
+    /// That of the call that failed.
+    pub fn more(
+        &mut self,
+        place: &Place,
+        wanted: &Wanted,
+        count: u64,
+        fill: Fill<'_>,
+    ) -> anyhow::Result<Vec<OsString>> {
+        let count = usize::try_from(count).unwrap_or(BATCH).min(BATCH);
+        make(
+            &mut self.lease,
+            &mut self.entropy,
+            place,
+            wanted,
+            count,
+            fill,
+        )
+    }
+
+    /// Makes `count` things and tells of them, batch by batch; then marks the lease as given.
+    ///
+    /// # Errors
+    /// Where making or telling fails; nothing is left then.
+    pub fn make_all(
+        &mut self,
+        dir: Option<&Path>,
+        wanted: &Wanted,
+        count: u64,
+        fill: Fill<'_>,
+        tell: &mut dyn FnMut(&Lease, &Place, &[OsString], bool) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        self.attempt(|making| {
+            let (place, mut names) = making.first(dir, wanted, count, fill)?;
+            let mut left = count;
+            loop {
+                left -= u64::try_from(names.len()).unwrap_or(left).min(left);
+                tell(&making.lease, &place, &names, left == 0)
+                    .context("could not write to stdout")?;
+                if left == 0 {
+                    return making.lease.give();
+                }
+                names = making.more(&place, wanted, left, fill)?;
+            }
+        })
+    }
+
+    /// What is to be said of variables that could not be followed.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// Once in a while, removes leases of things that are long gone.
+    pub fn tidy_up(&mut self) {
+        if self.entropy.one_in(64).unwrap_or(false) {
+            let habitat = self.lease.habitat().clone();
+            for store in self.stores.existing().0 {
+                reclaim::prune(&store, &habitat, &mut self.entropy);
+            }
+        }
+    }
+}
+
+/// Errors that say something of the directory, where another one may do.
+fn is_unusable(err: &anyhow::Error) -> bool {
+    let code = err
+        .root_cause()
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::raw_os_error);
+    matches!(
+        code,
+        Some(libc::ENOENT | libc::ENOTDIR | libc::EACCES | libc::EPERM | libc::EROFS | libc::ELOOP)
+    )
+}

@@ -1,0 +1,157 @@
+//! What tmpx says: results on stdout, notes on stderr.
+//!
+//! Results go straight to descriptor 1. Rust's own `stdout` takes a closed descriptor for success,
+//! and here a result that nobody was told of must be taken back.
+
+use std::fmt::Display;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use rustix::io::Errno;
+use serde::Serialize;
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A path as raw bytes, then a newline.
+    Lines,
+    /// A path as raw bytes, then NUL.
+    Null,
+    /// A JSON object, then a newline (NDJSON).
+    Json,
+}
+
+/// Results on their way to stdout, in blocks.
+#[derive(Debug)]
+pub struct Output {
+    format: Format,
+    block: Vec<u8>,
+}
+
+/// When a block is written, in bytes: what a pipe takes at once.
+const BLOCK: usize = 64 * 1024;
+
+impl Output {
+    /// Results in this format.
+    #[must_use]
+    pub fn new(format: Format) -> Self {
+        Self {
+            format,
+            block: Vec::new(),
+        }
+    }
+
+    /// Adds a result: its path, or what `json` makes of it.
+    ///
+    /// # Errors
+    /// As write(2) to stdout.
+    pub fn result<J: Serialize>(
+        &mut self,
+        path: &Path,
+        json: impl FnOnce() -> J,
+    ) -> io::Result<()> {
+        match self.format {
+            Format::Json => return self.object(&json()),
+            Format::Lines => self.path(path, b'\n'),
+            Format::Null => self.path(path, 0),
+        }
+        self.flush_when_full()
+    }
+
+    /// Adds a JSON object.
+    ///
+    /// # Errors
+    /// As write(2) to stdout.
+    pub fn object(&mut self, object: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.block, object)?;
+        self.block.push(b'\n');
+        self.flush_when_full()
+    }
+
+    /// Adds text as it is.
+    ///
+    /// # Errors
+    /// As write(2) to stdout.
+    pub fn text(&mut self, text: &[u8]) -> io::Result<()> {
+        self.block.extend_from_slice(text);
+        self.flush_when_full()
+    }
+
+    fn path(&mut self, path: &Path, end: u8) {
+        self.block.extend_from_slice(path.as_os_str().as_bytes());
+        self.block.push(end);
+    }
+
+    fn flush_when_full(&mut self) -> io::Result<()> {
+        if self.block.len() < BLOCK {
+            Ok(())
+        } else {
+            self.flush()
+        }
+    }
+
+    /// Writes what is still in hand. Results are told only when this has returned.
+    ///
+    /// # Errors
+    /// As write(2) to stdout.
+    pub fn flush(&mut self) -> io::Result<()> {
+        write_all(rustix::stdio::stdout(), &self.block)?;
+        self.block.clear();
+        Ok(())
+    }
+}
+
+/// The format that a command's OUTPUT flags ask for.
+#[must_use]
+pub fn format(json: bool, null: bool) -> Format {
+    match (json, null) {
+        (true, _) => Format::Json,
+        (false, true) => Format::Null,
+        (false, false) => Format::Lines,
+    }
+}
+
+/// Says something on stderr, as one write: lines of several processes do not mix. A stderr that is
+/// closed or full is no reason to fail.
+pub fn note(message: impl Display) {
+    raw_note(&format!("tmpx: {message}\n"));
+}
+
+/// Names a remedy on stderr.
+pub fn hint(remedy: impl Display) {
+    raw_note(&format!("hint: {remedy}\n"));
+}
+
+/// Writes text to stderr as it is.
+pub fn raw_note(text: &str) {
+    let _ = write_all(rustix::stdio::stderr(), text.as_bytes());
+}
+
+fn write_all(fd: rustix::fd::BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(fd, bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = &bytes[count..],
+            Err(Errno::INTR) => {}
+            // The caller may have made stdout non-blocking; wait until there is room.
+            Err(Errno::AGAIN) => wait_for_room(fd)?,
+            Err(err) => return Err(err.into()),
+        }
+    }
+    Ok(())
+}
+
+fn wait_for_room(fd: rustix::fd::BorrowedFd<'_>) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    match poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::OUT)], None) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(err) => Err(err.into()),
+    }
+}
+
+/// `s` for a number of things that is not one.
+#[must_use]
+pub fn plural(count: u64) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}

@@ -1,0 +1,212 @@
+//! A directory, opened once and from then on acted on by its descriptor alone.
+//!
+//! [`Place::open`] takes any path and finds out the real one, without symlinks; that is what a
+//! lease records. [`Place::reopen`] takes a recorded path and follows no symlink in any component,
+//! so that nobody can turn it aside between making and removing.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, fstatvfs, openat, openat2};
+use rustix::io::Errno;
+
+const PATH_ONLY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// A directory that resources are made in or removed from.
+#[derive(Debug)]
+pub struct Place {
+    fd: OwnedFd,
+    path: PathBuf,
+    real: PathBuf,
+    fsid: u64,
+    safe: bool,
+}
+
+impl Place {
+    /// Opens a directory by any path.
+    ///
+    /// # Errors
+    /// As open(2) with `O_DIRECTORY`.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let path = std::path::absolute(path)?;
+        if path
+            .components()
+            .all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
+        {
+            match open_without_symlinks(&path) {
+                Ok(fd) => return Self::from_fd(fd, path.clone(), path),
+                Err(err) if err.raw_os_error() == Some(libc::ELOOP) => {}
+                Err(err) if err.raw_os_error() == Some(libc::ENOTDIR) => {}
+                Err(err) => return Err(err),
+            }
+        }
+        let real = std::fs::canonicalize(&path)?;
+        Self::from_fd(open_without_symlinks(&real)?, path, real)
+    }
+
+    /// Opens a directory by the real path that a lease recorded.
+    ///
+    /// # Errors
+    /// As open(2); ELOOP or ENOTDIR where a component has become a symlink.
+    pub fn reopen(real: &Path) -> io::Result<Self> {
+        Self::from_fd(
+            open_without_symlinks(real)?,
+            real.to_owned(),
+            real.to_owned(),
+        )
+    }
+
+    fn from_fd(fd: OwnedFd, path: PathBuf, real: PathBuf) -> io::Result<Self> {
+        let stat = fstat(&fd)?;
+        let safe = is_safe(
+            stat.st_uid,
+            stat.st_mode,
+            rustix::process::geteuid().as_raw(),
+        );
+        let fsid = fstatvfs(&fd)?.f_fsid;
+        Ok(Self {
+            fd,
+            path,
+            real,
+            fsid,
+            safe,
+        })
+    }
+
+    /// The path as it was given, made absolute: what is shown to the user.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path without symlinks: what is recorded.
+    #[must_use]
+    pub fn real(&self) -> &Path {
+        &self.real
+    }
+
+    /// The path of an entry, as it is shown to the user.
+    #[must_use]
+    pub fn join(&self, name: &OsStr) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// The id of the filesystem (statfs(2)).
+    #[must_use]
+    pub fn fsid(&self) -> u64 {
+        self.fsid
+    }
+
+    /// Whether nobody but us and root can rename or replace our entries in it: it belongs to root
+    /// or us, and others may not write to it, unless it is sticky, where each can only touch their
+    /// own. (The group bits of the mode are also the mask of an ACL, so an ACL that lets others
+    /// write shows in them.)
+    #[must_use]
+    pub fn is_safe(&self) -> bool {
+        self.safe
+    }
+}
+
+impl AsFd for Place {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+fn is_safe(owner: u32, mode: u32, us: u32) -> bool {
+    (owner == 0 || owner == us) && (mode & 0o022 == 0 || mode & 0o1000 != 0)
+}
+
+/// Opens an absolute path, refusing a symlink anywhere in it.
+fn open_without_symlinks(path: &Path) -> io::Result<OwnedFd> {
+    match openat2(
+        CWD,
+        path,
+        PATH_ONLY,
+        Mode::empty(),
+        ResolveFlags::NO_SYMLINKS,
+    ) {
+        // Before Linux 5.6, and in sandboxes that know no openat2, step by step.
+        Err(Errno::NOSYS | Errno::PERM) => {}
+        Err(err) => return Err(err.into()),
+        Ok(fd) => return Ok(fd),
+    }
+    let mut fd = openat(CWD, "/", PATH_ONLY, Mode::empty())?;
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => {
+                fd = openat(&fd, name, PATH_ONLY | OFlags::NOFOLLOW, Mode::empty())?;
+            }
+            Component::RootDir => {}
+            _ => return Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+    Ok(fd)
+}
+
+/// Opens what lies below a place, through no symlink.
+///
+/// # Errors
+/// As `openat2(2)` with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`.
+pub fn open_beneath(place: &Place, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    match openat2(place, path, flags, Mode::empty(), resolve) {
+        Err(Errno::NOSYS | Errno::PERM) => {}
+        opened => return Ok(opened?),
+    }
+    let below = open_without_symlinks(&place.real.join(path.parent().unwrap_or(Path::new(""))))?;
+    Ok(openat(
+        below,
+        path.file_name().unwrap_or_default(),
+        flags,
+        Mode::empty(),
+    )?)
+}
+
+/// Whether an entry is a directory, from what stat(2) says of it.
+#[must_use]
+pub fn is_directory(mode: u32) -> bool {
+    FileType::from_raw_mode(mode) == FileType::Directory
+}
+
+/// A name as C has it.
+///
+/// # Errors
+/// EINVAL where it holds a NUL.
+pub fn c_name(name: &OsStr) -> io::Result<std::ffi::CString> {
+    std::ffi::CString::new(name.as_bytes()).map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parent_is_safe_when_only_we_and_root_can_replace_our_entries() {
+        assert!(is_safe(0, 0o1777, 1000), "/tmp");
+        assert!(is_safe(1000, 0o755, 1000), "our own");
+        assert!(!is_safe(1000, 0o775, 1000), "our own, group may write");
+        assert!(
+            !is_safe(1001, 0o1777, 1000),
+            "sticky, but its owner is not bound by that"
+        );
+        assert!(!is_safe(0, 0o777, 1000), "all may write, not sticky");
+    }
+
+    #[test]
+    fn the_real_path_is_recorded_and_a_symlink_is_refused_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = std::fs::canonicalize(dir.path()).unwrap();
+        std::fs::create_dir(base.join("real")).unwrap();
+        std::os::unix::fs::symlink("real", base.join("link")).unwrap();
+        let place = Place::open(&base.join("link")).unwrap();
+        assert_eq!(place.path(), base.join("link"));
+        assert_eq!(place.real(), base.join("real"));
+        assert!(Place::reopen(place.real()).is_ok());
+        assert!(Place::reopen(&base.join("link")).is_err());
+    }
+}

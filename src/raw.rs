@@ -1,0 +1,120 @@
+//! Bytes that need not be UTF-8, in JSON that must be.
+//!
+//! A path that is UTF-8 appears as itself. One that is not appears in base64 (RFC 4648, padded):
+//! in output under another key, `path_b64` in place of `path`; in a lease as `{"b64": …}`.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A path in the output: flattened into an object it is one key, `path` or `path_b64`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PathKey<'a> {
+    /// The path itself.
+    Path(&'a str),
+    /// The path in base64.
+    PathB64(String),
+}
+
+impl<'a> PathKey<'a> {
+    /// The key for this path.
+    #[must_use]
+    pub fn of(path: &'a Path) -> Self {
+        match path.to_str() {
+            Some(text) => Self::Path(text),
+            None => Self::PathB64(STANDARD.encode(path.as_os_str().as_bytes())),
+        }
+    }
+}
+
+/// A name or path in a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raw(pub OsString);
+
+impl Raw {
+    /// As a path.
+    #[must_use]
+    pub fn as_path(&self) -> &Path {
+        Path::new(&self.0)
+    }
+
+    /// As a name.
+    #[must_use]
+    pub fn as_os_str(&self) -> &OsStr {
+        &self.0
+    }
+}
+
+impl From<&Path> for Raw {
+    fn from(path: &Path) -> Self {
+        Self(path.as_os_str().to_owned())
+    }
+}
+
+impl From<PathBuf> for Raw {
+    fn from(path: PathBuf) -> Self {
+        Self(path.into_os_string())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Form {
+    Text(String),
+    Base64 { b64: String },
+}
+
+impl Serialize for Raw {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.to_str() {
+            Some(text) => serializer.serialize_str(text),
+            None => Form::Base64 {
+                b64: STANDARD.encode(self.0.as_bytes()),
+            }
+            .serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Form::deserialize(deserializer)? {
+            Form::Text(text) => Ok(Self(text.into())),
+            Form::Base64 { b64 } => STANDARD
+                .decode(b64)
+                .map(OsString::from_vec)
+                .map(Self)
+                .map_err(D::Error::custom),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_bytes_survive_a_lease(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let raw = Raw(OsString::from_vec(bytes));
+            let text = serde_json::to_string(&raw).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Raw>(&text).unwrap(), raw);
+        }
+    }
+
+    #[test]
+    fn a_path_that_is_not_utf_8_has_a_key_of_its_own() {
+        let json = |bytes: &[u8]| {
+            serde_json::to_string(&PathKey::of(Path::new(OsStr::from_bytes(bytes)))).unwrap()
+        };
+        assert_eq!(json(b"/tmp/a"), r#"{"path":"/tmp/a"}"#);
+        assert_eq!(json(b"/tmp/\xff"), r#"{"path_b64":"L3RtcC//"}"#);
+    }
+}

@@ -1,0 +1,110 @@
+//! Whether a resource is still there, and still ours.
+
+use std::io;
+use std::path::Path;
+
+use crate::lease::record::{Kind, Resource};
+use crate::place::Place;
+use crate::process::Habitat;
+use crate::remove::Root;
+use rustix::fs::FileType;
+
+/// What has become of a resource.
+#[derive(Debug)]
+pub enum Presence<'a> {
+    /// It is there and ours to remove.
+    There {
+        /// The entry, opened.
+        root: Root<'a>,
+        /// Whether it is no longer the one that was made, but one that we put in its place
+        /// (`sed -i`, `mv new "$f"`, `rm -rf "$d"; mkdir "$d"`).
+        replaced: bool,
+    },
+    /// There is nothing under any of its names.
+    Gone,
+    /// Something else is in its place, which is not provably ours.
+    Other,
+    /// It cannot be judged from here.
+    Unknown(String),
+}
+
+/// Looks for a resource. `place` keeps its directory open from one resource to the next.
+#[must_use]
+pub fn examine<'a>(
+    resource: &Resource,
+    there: &Habitat,
+    here: &Habitat,
+    place: &'a mut Option<Place>,
+) -> Presence<'a> {
+    let same_files = here.sees_the_same_files(there);
+    let missing = || {
+        if same_files {
+            Presence::Gone
+        } else {
+            Presence::Unknown("it is not to be seen from this mount namespace".into())
+        }
+    };
+    if place
+        .as_ref()
+        .is_none_or(|place| place.real() != resource.dir)
+    {
+        match Place::reopen(&resource.dir) {
+            Ok(opened) => *place = Some(opened),
+            Err(err) if is_absence(&err) => return missing(),
+            Err(err) => return unknown(&resource.dir, &err),
+        }
+    }
+    let Some(place) = place else { return missing() };
+    let same_boot = here.same_boot(there) == Some(true);
+    let mut something_else = false;
+    for (name, guessable) in resource.names() {
+        let root = match Root::open(place, name.as_os_str()) {
+            Ok(root) => root,
+            Err(err) if is_absence(&err) => continue,
+            Err(err) => return unknown(&resource.path(), &err),
+        };
+        match judge(resource, guessable, &root, place, same_boot) {
+            Ok(Some(replaced)) => return Presence::There { root, replaced },
+            Ok(None) => something_else = true,
+            Err(err) => return unknown(&resource.path(), &err),
+        }
+    }
+    if something_else {
+        Presence::Other
+    } else {
+        missing()
+    }
+}
+
+/// Whether an entry is ours, and then whether it is another one than was made. Ours is what has the
+/// recorded identity; and what stands under a name that only we can have chosen, is of the same
+/// type, belongs to us, and lies where nobody else could have put it.
+fn judge(
+    resource: &Resource,
+    guessable: bool,
+    root: &Root<'_>,
+    place: &Place,
+    same_boot: bool,
+) -> io::Result<Option<bool>> {
+    if let Some(identity) = &resource.identity
+        && root.is(identity, same_boot)?
+    {
+        return Ok(Some(false));
+    }
+    let same_type = match resource.kind {
+        Kind::File => root.file_type() == FileType::RegularFile,
+        Kind::Dir => root.file_type() == FileType::Directory,
+        Kind::Link => root.file_type() == FileType::Symlink,
+    };
+    let ours = root.owner() == rustix::process::geteuid().as_raw();
+    let provably = !guessable && same_type && ours && place.is_safe();
+    Ok(provably.then_some(resource.identity.is_some()))
+}
+
+fn is_absence(err: &io::Error) -> bool {
+    err.kind() == io::ErrorKind::NotFound
+}
+
+fn unknown<'a>(path: &Path, err: &io::Error) -> Presence<'a> {
+    Presence::Unknown(format!("{}: {}", path.display(), crate::error::reason(err)))
+}

@@ -1,0 +1,85 @@
+//! Opening a directory that is to be emptied: never through a symlink, never onto another mount.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use rustix::fs::{
+    AtFlags, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags, openat, openat2, statx,
+};
+use rustix::io::Errno;
+
+use super::stat_fd;
+use crate::sys;
+
+const DIRECTORY: OFlags = OFlags::DIRECTORY
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC)
+    .union(OFlags::RDONLY);
+
+/// Opens a directory as a mere point in the tree, which needs no permission on it.
+pub(super) fn path_only(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+    within_the_mount(parent, name, DIRECTORY | OFlags::PATH)
+}
+
+/// Opens a directory to read its entries and remove them. One of our own that does not let its
+/// owner do so is opened up.
+pub(super) fn to_empty(parent: BorrowedFd<'_>, name: &CStr, open_up: bool) -> io::Result<OwnedFd> {
+    match within_the_mount(parent, name, DIRECTORY) {
+        Err(err) if open_up && err.raw_os_error() == Some(libc::EACCES) => {
+            let point = path_only(parent, name)?;
+            readable(point, open_up)
+        }
+        opened => opened,
+    }
+}
+
+/// Makes a descriptor that can be read from one that is a mere point in the tree.
+pub(super) fn readable(point: OwnedFd, open_up: bool) -> io::Result<OwnedFd> {
+    match openat(&point, c".", DIRECTORY, Mode::empty()) {
+        Err(Errno::ACCESS) if open_up => {}
+        opened => return Ok(opened?),
+    }
+    let stat = stat_fd(point.as_fd())?;
+    if stat.stx_uid != rustix::process::geteuid().as_raw() {
+        return Err(Errno::ACCESS.into());
+    }
+    sys::chmod_path_fd(point.as_fd(), u32::from(stat.stx_mode) & 0o7777 | 0o700)?;
+    Ok(openat(&point, c".", DIRECTORY, Mode::empty())?)
+}
+
+/// Goes from a directory to the one above it. The caller checks which one that is: the directory
+/// may have been moved meanwhile.
+pub(super) fn above(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    Ok(openat(dir, c"..", DIRECTORY, Mode::empty())?)
+}
+
+/// openat2(2) refuses a bind mount of the same filesystem too, which comparing device numbers
+/// would not notice. Where there is no openat2 (Linux before 5.6, some sandboxes), statx(2) tells
+/// the root of a mount; where neither can tell, nothing is opened.
+fn within_the_mount(parent: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> io::Result<OwnedFd> {
+    let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
+    match openat2(parent, name, flags, Mode::empty(), resolve) {
+        Err(Errno::XDEV) => return Err(is_a_mount_point()),
+        Err(Errno::NOSYS | Errno::PERM) => {}
+        opened => return Ok(opened?),
+    }
+    let fd = openat(parent, name, flags, Mode::empty())?;
+    let stat = statx(&fd, c"", AtFlags::EMPTY_PATH, StatxFlags::TYPE)?;
+    if !stat
+        .stx_attributes_mask
+        .contains(StatxAttributes::MOUNT_ROOT)
+    {
+        return Err(io::Error::other(
+            "this kernel cannot tell whether it is a mount point",
+        ));
+    }
+    if stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+        return Err(is_a_mount_point());
+    }
+    Ok(fd)
+}
+
+fn is_a_mount_point() -> io::Error {
+    io::Error::other("it is a mount point")
+}

@@ -1,0 +1,106 @@
+//! The shape of each JSON object that tmpx prints, in one place: the fields are an interface.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::lease::Lease;
+use crate::lease::record::Kind;
+use crate::output::Output;
+use crate::place::Place;
+use crate::raw::PathKey;
+
+/// A resource that was made: `file`, `dir` and `workspace`.
+#[derive(Debug, Serialize)]
+pub struct Made<'a> {
+    #[serde(flatten)]
+    path: PathKey<'a>,
+    kind: Kind,
+    lease: &'a str,
+    lifetime: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<&'a str>,
+}
+
+impl<'a> Made<'a> {
+    /// A resource of a lease.
+    #[must_use]
+    pub fn new(path: &'a Path, kind: Kind, lease: &'a Lease) -> Self {
+        Self {
+            path: PathKey::of(path),
+            kind,
+            lease: lease.id(),
+            lifetime: lease.lifetime().word(),
+            session: lease.session(),
+        }
+    }
+
+    /// Adds resources of one lease to the output.
+    ///
+    /// # Errors
+    /// As write(2) to stdout.
+    pub fn tell_all(
+        output: &mut Output,
+        lease: &Lease,
+        place: &Place,
+        names: &[OsString],
+        kind: Kind,
+    ) -> io::Result<()> {
+        for name in names {
+            let path = place.join(name);
+            output.result(&path, || Made::new(&path, kind, lease))?;
+        }
+        Ok(())
+    }
+}
+
+/// A candidate for the temp dir: `gettempdir`.
+#[derive(Debug, Serialize)]
+pub struct TempDir<'a> {
+    #[serde(flatten)]
+    pub(crate) path: PathKey<'a>,
+    pub(crate) variable: Option<&'a str>,
+    pub(crate) usable: bool,
+    pub(crate) chosen: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<&'a str>,
+}
+
+/// What a cleanup did with a resource.
+#[derive(Debug, Serialize)]
+pub struct Cleaned<'a> {
+    #[serde(flatten)]
+    pub(crate) path: PathKey<'a>,
+    pub(crate) lease: &'a str,
+    /// `removed`, `would_remove`, `kept` or `failed`.
+    pub(crate) action: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) entries: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes: Option<u64>,
+}
+
+/// A resource that is there: `list`.
+#[derive(Debug, Serialize)]
+pub struct Listed<'a> {
+    #[serde(flatten)]
+    pub(crate) path: PathKey<'a>,
+    pub(crate) kind: Kind,
+    /// `live`, `ended`, `in_use`, `manual`, `replaced` or `unknown`.
+    pub(crate) state: &'a str,
+    pub(crate) lease: &'a str,
+    pub(crate) lifetime: &'a str,
+    pub(crate) session: Option<&'a str>,
+    /// RFC 3339, UTC.
+    pub(crate) created: String,
+    pub(crate) age_ms: Option<u64>,
+    pub(crate) left_ms: Option<u64>,
+    pub(crate) owner: Option<u32>,
+    pub(crate) caller: Option<u32>,
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+}

@@ -1,0 +1,57 @@
+//! Words that a POSIX shell reads back as what they were.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
+/// A line that exports variables, for `eval`.
+#[must_use]
+pub fn export(variables: &[(&str, &OsStr)]) -> Vec<u8> {
+    let mut line = b"export".to_vec();
+    for (name, value) in variables {
+        line.push(b' ');
+        line.extend_from_slice(name.as_bytes());
+        line.push(b'=');
+        line.extend(quote(value));
+    }
+    line.push(b'\n');
+    line
+}
+
+/// Quotes a word (POSIX.1-2024, Shell Command Language, 2.2.2): nothing is special between single
+/// quotes but the quote itself, which is written outside of them.
+fn quote(word: &OsStr) -> Vec<u8> {
+    let bytes = word.as_bytes();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(byte);
+    if !bytes.is_empty() && bytes.iter().all(plain) {
+        return bytes.to_vec();
+    }
+    let mut quoted = vec![b'\''];
+    for &byte in bytes {
+        if byte == b'\'' {
+            quoted.extend_from_slice(b"'\\''");
+        } else {
+            quoted.push(byte);
+        }
+    }
+    quoted.push(b'\'');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(50))]
+        #[test]
+        fn the_shell_reads_back_what_was_quoted(bytes in proptest::collection::vec(1u8..=255, 0..40)) {
+            let word = OsStr::from_bytes(&bytes);
+            let mut script = export(&[("TMPX_WORD", word)]);
+            script.extend_from_slice(b"printf %s \"$TMPX_WORD\"");
+            let out = std::process::Command::new("sh")
+                .arg("-c").arg(OsStr::from_bytes(&script)).output().unwrap();
+            prop_assert_eq!(out.stdout, bytes);
+        }
+    }
+}

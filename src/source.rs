@@ -1,0 +1,71 @@
+//! What a new file is filled from.
+
+use std::fs::File;
+use std::io::{self, Seek as _};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::copy;
+
+/// A file or standard input, for one new file or several.
+#[derive(Debug)]
+pub struct Source {
+    from: File,
+    name: PathBuf,
+    /// Whether it can be read again from its beginning.
+    rereadable: bool,
+}
+
+impl Source {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// As open(2); EISDIR for a directory.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let could_not = || format!("could not read {}", path.display());
+        let from = File::open(path).with_context(could_not)?;
+        let metadata = from.metadata().with_context(could_not)?;
+        if metadata.is_dir() {
+            return Err(io::Error::from_raw_os_error(libc::EISDIR)).with_context(could_not);
+        }
+        Ok(Self {
+            from,
+            name: path.to_owned(),
+            rereadable: metadata.is_file(),
+        })
+    }
+
+    /// Takes standard input, from where it stands.
+    ///
+    /// # Errors
+    /// As dup(2).
+    pub fn stdin() -> anyhow::Result<Self> {
+        let stdin = rustix::stdio::stdin().try_clone_to_owned();
+        let from = stdin.context("could not read standard input")?.into();
+        Ok(Self {
+            from,
+            name: "standard input".into(),
+            rereadable: false,
+        })
+    }
+
+    /// Fills a new, empty file.
+    ///
+    /// # Errors
+    /// As read(2) and write(2).
+    pub fn fill(&mut self, to: &OwnedFd) -> anyhow::Result<()> {
+        let could_not = || format!("could not copy {}", self.name.display());
+        if self.rereadable {
+            self.from.rewind().with_context(could_not)?;
+            return copy::fill(&self.from, to).with_context(could_not);
+        }
+        let mut copy = File::from(to.try_clone().with_context(could_not)?);
+        io::copy(&mut self.from, &mut copy).with_context(could_not)?;
+        // What came from a pipe is there no more; the next file is filled from this one.
+        self.from = copy;
+        self.rereadable = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,398 @@
+//! The system calls that `rustix` lacks, and the process's first and last moments.
+//!
+//! This is the only module with `unsafe` in it. Each function wraps one call (or one moment) and
+//! keeps no state; each block says why it is sound. What is specific to Linux and not in
+//! `process.rs` stands here too, so that another Unix has one place to fill in.
+//!
+//! tmpx brings its own `main` symbol (see [`entry_point!`](crate::entry_point)): Rust's runtime
+//! opens /dev/null over descriptors that the caller closed and ignores SIGPIPE before `main` is
+//! reached, which hides two things that tmpx has to know, and it costs 19 system calls.
+
+#![allow(
+    unsafe_code,
+    reason = "the one module that may; every block says why it is sound"
+)]
+
+use std::ffi::{CStr, OsString, c_char, c_int, c_void};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command};
+use std::ptr;
+
+use crate::error::Status;
+
+/// Defines the process's `main` and gives it over to a `fn(Start) -> Status`.
+///
+/// A macro, since the symbol must stand in the binary: in the library it would clash with the
+/// `main` of every test that links it.
+#[macro_export]
+macro_rules! entry_point {
+    ($run:path) => {
+        #[unsafe(no_mangle)]
+        extern "C" fn main(
+            argc: ::std::ffi::c_int,
+            argv: *const *const ::std::ffi::c_char,
+        ) -> ::std::ffi::c_int {
+            // SAFETY: the C runtime calls main with exactly these two values, once.
+            unsafe { $crate::sys::enter(argc, argv, $run) }
+        }
+    };
+}
+
+/// What the process was started with, as it was before tmpx changed any of it.
+#[derive(Debug)]
+pub struct Start {
+    /// The arguments, the program's own name first.
+    pub args: Vec<OsString>,
+    /// What a command that tmpx runs must find unchanged.
+    pub signals: InheritedSignals,
+}
+
+/// The signal state that the caller gave to tmpx.
+#[derive(Clone, Copy)]
+pub struct InheritedSignals {
+    mask: libc::sigset_t,
+    pipe: libc::sighandler_t,
+    child: libc::sighandler_t,
+}
+
+impl std::fmt::Debug for InheritedSignals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InheritedSignals").finish_non_exhaustive()
+    }
+}
+
+/// Runs the program. Called by [`entry_point!`](crate::entry_point) and by nothing else.
+///
+/// # Safety
+/// `argv` must point to `argc` pointers to NUL-terminated strings, as C's `main` is given them, and
+/// no other thread may run yet.
+#[must_use]
+pub unsafe fn enter(argc: c_int, argv: *const *const c_char, run: fn(Start) -> Status) -> c_int {
+    let args = (0..usize::try_from(argc).unwrap_or(0))
+        .map(|n| {
+            // SAFETY: the caller promises argc valid strings.
+            let arg = unsafe { CStr::from_ptr(*argv.add(n)) };
+            OsString::from_vec(arg.to_bytes().to_vec())
+        })
+        .collect();
+    occupy_closed_standard_descriptors();
+    let signals = InheritedSignals {
+        mask: current_mask(),
+        // A reader that is gone must be an error that can be acted on (the resource goes), not a
+        // death in the middle.
+        pipe: set_disposition(libc::SIGPIPE, libc::SIG_IGN),
+        child: set_disposition(libc::SIGCHLD, libc::SIG_DFL),
+    };
+    let status =
+        std::panic::catch_unwind(|| run(Start { args, signals })).unwrap_or(Status::Broken);
+    if let Status::Signal(number) = status {
+        die_of(number);
+    }
+    c_int::from(status.code())
+}
+
+/// Puts something that fails over each closed standard descriptor, else the first file that tmpx
+/// opens would land there and be written to as if it were stdout. Reading fails on what stands in
+/// for stdin and writing on the others, as it would have on the closed one, and a command that is
+/// run finds it closed again.
+fn occupy_closed_standard_descriptors() {
+    for fd in 0..3 {
+        // SAFETY: F_GETFD takes no pointer and changes nothing.
+        let closed = unsafe { libc::fcntl(fd, libc::F_GETFD) } == -1;
+        if closed {
+            let access = if fd == 0 {
+                libc::O_WRONLY
+            } else {
+                libc::O_RDONLY
+            };
+            // SAFETY: the path is a C string; the lowest free descriptor is `fd`, since those
+            // below it are open, and it is meant to stay open until the process ends.
+            unsafe { libc::open(c"/dev/null".as_ptr(), access | libc::O_CLOEXEC) };
+        }
+    }
+}
+
+fn current_mask() -> libc::sigset_t {
+    let mut mask = MaybeUninit::uninit();
+    // SAFETY: sigemptyset initialises the set that sigprocmask then overwrites; a null new set
+    // changes nothing.
+    unsafe {
+        libc::sigemptyset(mask.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, ptr::null(), mask.as_mut_ptr());
+        mask.assume_init()
+    }
+}
+
+fn set_disposition(signal: c_int, disposition: libc::sighandler_t) -> libc::sighandler_t {
+    // SAFETY: SIG_IGN, SIG_DFL or a value that signal(2) itself returned; no handler of ours.
+    unsafe { libc::signal(signal, disposition) }
+}
+
+/// The signals of a process that waits for a command: each is taken from a queue, none is handled
+/// by a function that could run at any moment.
+#[derive(Debug)]
+pub struct SignalQueue {
+    inherited: InheritedSignals,
+}
+
+/// A signal that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrived {
+    /// Its number.
+    pub signal: i32,
+    /// Whether a process sent it. The terminal's signals come from the kernel, and reach the
+    /// command without help.
+    pub from_process: bool,
+}
+
+/// What is passed on to a command that tmpx runs.
+const FORWARDED: [c_int; 6] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+];
+
+impl SignalQueue {
+    /// Queues SIGCHLD and the signals that are to be passed on, from now until the process ends.
+    #[must_use]
+    pub fn open(inherited: InheritedSignals) -> Self {
+        let set = queued_set();
+        // SAFETY: `set` is initialised; blocking signals touches no memory.
+        unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) };
+        Self { inherited }
+    }
+
+    /// Waits for the next signal.
+    #[must_use]
+    pub fn wait(&self) -> Arrived {
+        let set = queued_set();
+        loop {
+            let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+            // SAFETY: both pointers are to live, properly sized objects.
+            let signal = unsafe { libc::sigwaitinfo(&raw const set, info.as_mut_ptr()) };
+            if signal > 0 {
+                // SAFETY: all zeroes is a valid siginfo_t, and the call has filled it in.
+                let info = unsafe { info.assume_init() };
+                return Arrived {
+                    signal,
+                    from_process: info.si_code <= 0,
+                };
+            }
+        }
+    }
+
+    /// Starts a command with the signal mask and the dispositions that tmpx itself was given.
+    ///
+    /// # Errors
+    /// As [`Command::spawn`].
+    pub fn spawn(&self, command: &mut Command) -> io::Result<Child> {
+        let inherited = self.inherited;
+        // SAFETY: the closure only makes async-signal-safe calls and touches no shared memory.
+        unsafe {
+            command.pre_exec(move || {
+                set_disposition(libc::SIGPIPE, inherited.pipe);
+                set_disposition(libc::SIGCHLD, inherited.child);
+                libc::sigprocmask(
+                    libc::SIG_SETMASK,
+                    &raw const inherited.mask,
+                    ptr::null_mut(),
+                );
+                Ok(())
+            });
+        }
+        command.spawn()
+    }
+}
+
+fn queued_set() -> libc::sigset_t {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigemptyset initialises the set before anything is added to it.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), libc::SIGCHLD);
+        for signal in FORWARDED {
+            libc::sigaddset(set.as_mut_ptr(), signal);
+        }
+        set.assume_init()
+    }
+}
+
+/// Dies of a signal, as the command did that was run, so that the caller's shell sees the same
+/// death. Leaves no core file: the command has left its own. Returns where the signal is one that
+/// does not kill.
+fn die_of(signal: c_int) {
+    let none = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: plain calls on values of our own; nothing else runs in this process any more.
+    unsafe {
+        libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
+        libc::signal(signal, libc::SIG_DFL);
+        let mut set = MaybeUninit::uninit();
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), signal);
+        libc::sigprocmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut());
+        libc::raise(signal);
+    }
+}
+
+fn whole_file_lock() -> libc::flock {
+    // SAFETY: flock is a C struct of integers, for which all zeroes is valid. Zero is also what is
+    // wanted for l_start, l_len (to the end, wherever that is) and l_pid (the OFD calls want 0).
+    let mut lock: libc::flock = unsafe { MaybeUninit::zeroed().assume_init() };
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "small constants of the C interface"
+    )]
+    {
+        lock.l_type = libc::F_WRLCK as _;
+        lock.l_whence = libc::SEEK_SET as _;
+    }
+    lock
+}
+
+/// Takes the exclusive lock on the open file description behind `fd`: it belongs to whoever holds
+/// a copy of the descriptor, and is gone when the last copy is closed. `false` where somebody
+/// else has it.
+///
+/// # Errors
+/// As fcntl(2), `F_OFD_SETLK`.
+pub fn try_lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let lock = whole_file_lock();
+    // SAFETY: `lock` lives through the call and F_OFD_SETLK only reads it.
+    let done = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
+    match done {
+        -1 => match io::Error::last_os_error() {
+            err if matches!(err.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+            err => Err(err),
+        },
+        _ => Ok(true),
+    }
+}
+
+/// Whether somebody else holds the lock that [`try_lock`] takes. Only looks: a probe that took the
+/// lock for a moment would make a cleaner that comes by in that moment pass the lease over.
+///
+/// # Errors
+/// As fcntl(2), `F_OFD_GETLK`.
+pub fn is_locked(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut lock = whole_file_lock();
+    // SAFETY: `lock` lives through the call, which writes the answer into it.
+    let done = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) };
+    if done == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(i32::from(lock.l_type) != libc::F_UNLCK)
+}
+
+/// Copies a descriptor to one of at least `min`, which commands that are run inherit.
+///
+/// # Errors
+/// As fcntl(2), `F_DUPFD`.
+pub fn duplicate_inheritable(fd: BorrowedFd<'_>, min: i32) -> io::Result<OwnedFd> {
+    let copy = rustix::io::fcntl_dupfd_cloexec(fd, min)?;
+    rustix::io::fcntl_setfd(&copy, rustix::io::FdFlags::empty())?;
+    Ok(copy)
+}
+
+/// The largest handle that the kernel makes, in bytes (`MAX_HANDLE_SZ`).
+const MAX_HANDLE: usize = 128;
+
+#[repr(C)]
+struct HandleBuffer {
+    bytes: u32,
+    kind: i32,
+    data: [u8; MAX_HANDLE],
+}
+
+/// A file handle, which names a file on its filesystem for as long as the file exists and never
+/// again after it: inode numbers are used again, handles carry a generation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handle {
+    /// The filesystem's kind of handle.
+    pub kind: i32,
+    /// What the filesystem put into it.
+    pub data: Vec<u8>,
+}
+
+/// The handle of `name` in `dir`, or of `dir` itself where `name` is empty. A symlink is not
+/// followed.
+///
+/// # Errors
+/// As `name_to_handle_at(2)`; EOPNOTSUPP where the filesystem has no handles.
+pub fn handle_at(dir: impl AsFd, name: &CStr) -> io::Result<Handle> {
+    let mut buffer = HandleBuffer {
+        bytes: u32::try_from(MAX_HANDLE).unwrap_or(u32::MAX),
+        kind: 0,
+        data: [0; MAX_HANDLE],
+    };
+    let mut mount_id: c_int = 0;
+    let flags = if name.is_empty() {
+        libc::AT_EMPTY_PATH
+    } else {
+        0
+    };
+    // SAFETY: HandleBuffer has the layout of struct file_handle with room for the number of bytes
+    // it announces; all pointers are to live objects.
+    let done = unsafe {
+        libc::name_to_handle_at(
+            dir.as_fd().as_raw_fd(),
+            name.as_ptr(),
+            (&raw mut buffer).cast::<libc::file_handle>(),
+            &raw mut mount_id,
+            flags,
+        )
+    };
+    if done == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    let length = usize::try_from(buffer.bytes)
+        .unwrap_or(MAX_HANDLE)
+        .min(MAX_HANDLE);
+    Ok(Handle {
+        kind: buffer.kind,
+        data: buffer.data[..length].to_vec(),
+    })
+}
+
+/// `fchmodat2(2)`, by number: the same on all architectures that Linux got since 5.1.
+const SYS_FCHMODAT2: libc::c_long = 452;
+
+/// Sets the mode of what an `O_PATH` descriptor stands for, which fchmod(2) refuses to do. Kernels
+/// before 6.6 have no call for it; there the descriptor's entry in /proc serves.
+///
+/// # Errors
+/// As chmod(2).
+pub fn chmod_path_fd(fd: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
+    // SAFETY: the empty string is a C string; the call reads nothing else.
+    let done = unsafe {
+        libc::syscall(
+            SYS_FCHMODAT2,
+            fd.as_raw_fd(),
+            c"".as_ptr().cast::<c_void>(),
+            mode,
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    if done == 0 {
+        return Ok(());
+    }
+    match io::Error::last_os_error() {
+        err if err.raw_os_error() == Some(libc::ENOSYS) => {
+            let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+            Ok(rustix::fs::chmod(
+                path,
+                rustix::fs::Mode::from_raw_mode(mode),
+            )?)
+        }
+        err => Err(err),
+    }
+}

@@ -1,0 +1,282 @@
+//! The name of a resource: a fixed beginning, random characters, a fixed end.
+//!
+//! The rule is mktemp's: the last run of X in a template is what gets replaced, and a run of at
+//! least three is needed. A template, a prefix and a suffix are names within one directory, so
+//! none of them may hold a slash; [`TemplatePath`] is the template with the directory before it.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::io;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::entropy::{Entropy, NAME_LENGTH, is_unguessable};
+
+/// The fewest X that a template needs, as mktemp has it.
+const FEWEST_X: usize = 3;
+
+/// Why a name was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadName(String);
+
+impl fmt::Display for BadName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadName {}
+
+/// A prefix or suffix: any bytes but a slash.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Affix(OsString);
+
+impl Affix {
+    /// Checks a prefix or suffix.
+    ///
+    /// # Errors
+    /// Where it holds a slash: the name would then leave its directory.
+    pub fn parse(text: OsString) -> Result<Self, BadName> {
+        if text.as_bytes().contains(&b'/') {
+            return Err(BadName("must not contain a slash".into()));
+        }
+        Ok(Self(text))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_os_str(&self) -> &OsStr {
+        &self.0
+    }
+}
+
+/// A name that is made exactly so, or with a number in it when it is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExactName(OsString);
+
+impl ExactName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// Where it is empty, `.`, `..` or holds a slash.
+    pub fn parse(text: OsString) -> Result<Self, BadName> {
+        match text.as_bytes() {
+            b"" => Err(BadName("must not be empty".into())),
+            b"." | b".." => Err(BadName("must name an entry of its own".into())),
+            name if name.contains(&b'/') => {
+                Err(BadName("must not contain a slash (see --dir)".into()))
+            }
+            _ => Ok(Self(text)),
+        }
+    }
+
+    /// The `n`th name to try: the name itself, then `report_1.csv`, `report_2.csv`, …. The number
+    /// stands before the last extension; a leading dot begins no extension.
+    #[must_use]
+    pub fn numbered(&self, n: u64) -> OsString {
+        if n == 0 {
+            return self.0.clone();
+        }
+        let path = Path::new(&self.0);
+        let mut name = path.file_stem().unwrap_or(&self.0).to_owned();
+        name.push(format!("_{n}"));
+        if let Some(extension) = path.extension() {
+            name.push(".");
+            name.push(extension);
+        }
+        name
+    }
+}
+
+/// The pattern of a random name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    prefix: OsString,
+    random: usize,
+    suffix: OsString,
+}
+
+impl Template {
+    /// `tmp.` and ten random characters, or another prefix, and a suffix.
+    #[must_use]
+    pub fn new(prefix: Option<&Affix>, suffix: Option<&Affix>) -> Self {
+        let text = |affix: Option<&Affix>| affix.map(|affix| affix.0.clone());
+        Self {
+            prefix: text(prefix).unwrap_or_else(|| "tmp.".into()),
+            random: NAME_LENGTH,
+            suffix: text(suffix).unwrap_or_default(),
+        }
+    }
+
+    /// The template that the command line asks for, and the directory that it names: one given as
+    /// such, with a suffix after it, or the usual one with another beginning and end.
+    #[must_use]
+    pub fn choose(
+        given: Option<TemplatePath>,
+        prefix: Option<&Affix>,
+        suffix: Option<&Affix>,
+    ) -> (Option<PathBuf>, Self) {
+        match given {
+            None => (None, Self::new(prefix, suffix)),
+            Some(TemplatePath { dir, mut template }) => {
+                if let Some(suffix) = suffix {
+                    template.suffix.push(&suffix.0);
+                }
+                (dir, template)
+            }
+        }
+    }
+
+    /// A random name that says nothing, for what is to be renamed.
+    #[must_use]
+    pub fn hidden() -> Self {
+        Self {
+            prefix: ".tmpx.".into(),
+            random: NAME_LENGTH,
+            suffix: OsString::new(),
+        }
+    }
+
+    fn parse(name: &[u8]) -> Result<Self, BadName> {
+        let end = name
+            .iter()
+            .rposition(|&byte| byte == b'X')
+            .map_or(0, |at| at + 1);
+        let start = name[..end]
+            .iter()
+            .rposition(|&byte| byte != b'X')
+            .map_or(0, |at| at + 1);
+        if end - start < FEWEST_X {
+            return Err(BadName(
+                "needs at least three X in a row, as in tmp.XXXXXXXXXX".into(),
+            ));
+        }
+        Ok(Self {
+            prefix: OsString::from_vec(name[..start].to_vec()),
+            random: end - start,
+            suffix: OsString::from_vec(name[end..].to_vec()),
+        })
+    }
+
+    /// Whether a name of this pattern can be guessed, or taken beforehand, by somebody else.
+    #[must_use]
+    pub fn is_guessable(&self) -> bool {
+        !is_unguessable(self.random)
+    }
+
+    /// A name of this pattern.
+    ///
+    /// # Errors
+    /// Where there is no randomness to be had.
+    pub fn name(&self, entropy: &mut Entropy) -> io::Result<OsString> {
+        let mut name = Vec::with_capacity(self.prefix.len() + self.random + self.suffix.len());
+        name.extend_from_slice(self.prefix.as_bytes());
+        entropy.push_name(&mut name, self.random)?;
+        name.extend_from_slice(self.suffix.as_bytes());
+        Ok(OsString::from_vec(name))
+    }
+}
+
+/// A template as it stands on the command line: perhaps with the directory it lies in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplatePath {
+    /// The directory part, relative to the working directory unless absolute.
+    pub dir: Option<PathBuf>,
+    /// The last component.
+    pub template: Template,
+}
+
+impl TemplatePath {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// Where its last component has no run of three X.
+    pub fn parse(text: &OsStr) -> Result<Self, BadName> {
+        let bytes = text.as_bytes();
+        let (dir, name) = match bytes.iter().rposition(|&byte| byte == b'/') {
+            Some(0) => (Some(PathBuf::from("/")), &bytes[1..]),
+            Some(at) => (
+                Some(PathBuf::from(OsStr::from_bytes(&bytes[..at]))),
+                &bytes[at + 1..],
+            ),
+            None => (None, bytes),
+        };
+        Ok(Self {
+            dir,
+            template: Template::parse(name)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ones() -> Entropy {
+        Entropy::from_source(|block| {
+            block.fill(1);
+            Ok(())
+        })
+    }
+
+    fn made(text: &str) -> String {
+        let path = TemplatePath::parse(OsStr::new(text)).unwrap();
+        path.template
+            .name(&mut ones())
+            .unwrap()
+            .into_string()
+            .unwrap()
+    }
+
+    #[test]
+    fn only_the_last_run_of_x_is_replaced() {
+        assert_eq!(made("aXXXX_XXXb"), "aXXXX_111b");
+        assert_eq!(made("XXX"), "111");
+        assert_eq!(made("tmp.XXXXX.csv"), "tmp.11111.csv");
+    }
+
+    #[test]
+    fn a_last_run_that_is_too_short_is_refused_even_after_a_long_one() {
+        for text in ["", "abc", "XX", "aXXXXbXX", "XXX/abc"] {
+            assert!(TemplatePath::parse(OsStr::new(text)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_directory_part_is_split_off() {
+        let dir = |text| TemplatePath::parse(OsStr::new(text)).unwrap().dir;
+        assert_eq!(dir("XXX"), None);
+        assert_eq!(dir("/XXX"), Some("/".into()));
+        assert_eq!(dir("a/b/XXX"), Some("a/b".into()));
+    }
+
+    #[test]
+    fn a_number_goes_before_the_last_extension() {
+        let name = |text: &str, n| ExactName::parse(text.into()).unwrap().numbered(n);
+        assert_eq!(name("report.csv", 0), "report.csv");
+        assert_eq!(name("report.csv", 1), "report_1.csv");
+        assert_eq!(name("a.tar.gz", 2), "a.tar_2.gz");
+        assert_eq!(name("plain", 3), "plain_3");
+        assert_eq!(name(".hidden", 1), ".hidden_1");
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_keeps_its_ends_and_its_length(before in "[a-zX./]{0,12}", after in "[a-wyz.]{0,8}", run in 3usize..12) {
+            let text = format!("{before}a{}{after}", "X".repeat(run));
+            let parsed = TemplatePath::parse(OsStr::new(&text)).unwrap();
+            let name = parsed.template.name(&mut Entropy::system()).unwrap();
+            let last = text.rsplit('/').next().unwrap();
+            let name = name.to_str().unwrap();
+            prop_assert_eq!(name.len(), last.len());
+            prop_assert!(name.ends_with(&after));
+            prop_assert!(!name.contains('/'));
+        }
+
+        #[test]
+        fn no_template_makes_the_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let _ = TemplatePath::parse(OsStr::from_bytes(&bytes));
+        }
+    }
+}

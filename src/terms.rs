@@ -1,0 +1,140 @@
+//! The terms of a lease, from the flags and the habits in the environment.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+
+use crate::duration::Span;
+use crate::env::Env;
+use crate::error::{Tell as _, usage};
+use crate::lease::Terms;
+use crate::lease::record::Lifetime;
+use crate::process::{self, Habitat, Liveness, Process};
+
+/// Whose exit is to end a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UntilExit {
+    /// The script's that called.
+    Caller,
+    /// This process's.
+    Pid(u32),
+}
+
+/// What the command line says of a lifetime.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// `--until-exit[=PID]`
+    pub until_exit: Option<UntilExit>,
+    /// `--ttl DURATION`
+    pub ttl: Option<Duration>,
+    /// `--session NAME`
+    pub session: Option<String>,
+    /// `--keep`: manual, whatever the environment says.
+    pub keep: bool,
+}
+
+/// Settles the terms of a lease. `args` are tmpx's own arguments, by which the calling script is
+/// found; `note` is told where a habit in the environment cannot be followed.
+///
+/// # Errors
+/// Where the process of `--until-exit` is dead or not ours, and where a variable makes no sense.
+pub fn settle(
+    wish: Wish,
+    env: &Env,
+    args: &[OsString],
+    note: &mut dyn FnMut(&str),
+) -> anyhow::Result<Terms> {
+    let caller = process::caller(args);
+    let session = match wish.session {
+        Some(session) => Some(session),
+        None => session_of(env)?,
+    };
+    let lifetime = if wish.keep {
+        Lifetime::Manual
+    } else {
+        let owner = owner(wish.until_exit, env, caller, note)?;
+        let ttl = match wish.ttl {
+            Some(ttl) => Some(ttl),
+            None => ttl_of(env)?,
+        };
+        let ttl_ms = ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
+        if owner.is_some() || ttl_ms.is_some() {
+            Lifetime::Bound { owner, ttl_ms }
+        } else {
+            Lifetime::Manual
+        }
+    };
+    Ok(Terms {
+        lifetime,
+        session,
+        caller,
+        habitat: Habitat::here(),
+    })
+}
+
+fn session_of(env: &Env) -> anyhow::Result<Option<String>> {
+    let Some(name) = env.get("TMPX_SESSION") else {
+        return Ok(None);
+    };
+    name.into_string()
+        .map(Some)
+        .map_err(|_| usage("TMPX_SESSION is not UTF-8"))
+}
+
+fn ttl_of(env: &Env) -> anyhow::Result<Option<Duration>> {
+    let Some(text) = env.get("TMPX_TTL") else {
+        return Ok(None);
+    };
+    let span: Result<Span, _> = text.to_string_lossy().parse();
+    match span {
+        Ok(Span(ttl)) => Ok(Some(ttl)),
+        Err(err) => Err(usage(format!("TMPX_TTL: {err}"))),
+    }
+}
+
+fn owner(
+    wish: Option<UntilExit>,
+    env: &Env,
+    caller: Option<Process>,
+    note: &mut dyn FnMut(&str),
+) -> anyhow::Result<Option<Process>> {
+    match wish {
+        Some(UntilExit::Caller) => caller
+            .map(Some)
+            .context("could not find the calling script")
+            .hint("name it: --until-exit=$$"),
+        Some(UntilExit::Pid(pid)) => named_owner(pid).map(Some),
+        None => Ok(env
+            .get("TMPX_UNTIL_EXIT")
+            .and_then(|pid| habitual_owner(&pid, note))),
+    }
+}
+
+/// The process that the command line names.
+fn named_owner(pid: u32) -> anyhow::Result<Process> {
+    let process = Process::find(pid).filter(|process| process.liveness() == Liveness::Alive);
+    let process = process.ok_or_else(|| anyhow!("--until-exit={pid}: there is no such process"))?;
+    if process::belongs_to_us(pid) {
+        Ok(process)
+    } else {
+        Err(anyhow!("--until-exit={pid}: it belongs to another user"))
+    }
+}
+
+/// The process that the environment names, where it is what the variable is meant for: the script
+/// above. A daemon or a terminal multiplexer that was started by the script inherits the variable
+/// too, and outlives it.
+fn habitual_owner(pid: &OsString, note: &mut dyn FnMut(&str)) -> Option<Process> {
+    let above = pid
+        .to_str()
+        .and_then(|pid| pid.trim().parse().ok())
+        .and_then(|pid: u32| process::ancestors().find(|ancestor| ancestor.pid == pid));
+    if above.is_none() {
+        note(&format!(
+            "TMPX_UNTIL_EXIT={} is no running script above this one; made without a lifetime",
+            pid.to_string_lossy()
+        ));
+    }
+    above
+}

@@ -1,0 +1,76 @@
+//! A workspace: a leased directory with a layout and a private temp dir.
+
+pub mod layout;
+pub mod outputs;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use crate::copy;
+use layout::Layout;
+
+/// The temp dir inside a workspace, hidden from a plain `ls` and from patterns.
+pub const TEMP_DIR: &str = ".tmp";
+
+/// A directory that has been laid out.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    path: PathBuf,
+}
+
+impl Workspace {
+    /// Lays out a new, empty directory.
+    ///
+    /// # Errors
+    /// Names the entry that could not be made or copied.
+    pub fn lay_out(path: PathBuf, layout: &Layout) -> anyhow::Result<Self> {
+        let make = |dir: &Path| {
+            let path = path.join(dir);
+            std::fs::create_dir_all(&path)
+                .with_context(|| format!("could not create directory {}", path.display()))
+        };
+        make(Path::new(TEMP_DIR))?;
+        for dir in &layout.dirs {
+            make(dir)?;
+        }
+        for input in &layout.inputs {
+            if let Some(parent) = input.dest.parent() {
+                make(parent)?;
+            }
+            let dest = path.join(&input.dest);
+            if input.contents {
+                copy::directory(&input.source, &dest)?;
+            } else {
+                copy::tree(&input.source, &dest)?;
+            }
+        }
+        Ok(Self { path })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Has a command run in it, or in `cwd` where `here` says so, and know of it.
+    pub fn set_environment(&self, command: &mut Command, cwd: &Path, here: bool) {
+        command
+            .env("TMPX_WORKSPACE", &self.path)
+            .env("TMPDIR", self.temp_dir());
+        if !here {
+            command
+                .current_dir(&self.path)
+                .env("PWD", &self.path)
+                .env("OLDPWD", cwd);
+        }
+    }
+
+    /// Its private temp dir.
+    #[must_use]
+    pub fn temp_dir(&self) -> PathBuf {
+        self.path.join(TEMP_DIR)
+    }
+}

@@ -23,9 +23,12 @@ pub fn is_unguessable(length: usize) -> bool {
     bits >= UNGUESSABLE_BITS
 }
 
+/// Fills a slice with random bytes.
+type FillBytes = dyn FnMut(&mut [u8]) -> io::Result<()>;
+
 /// A source of random bytes, with a block in hand.
 pub struct Entropy {
-    source: Box<dyn FnMut(&mut [u8]) -> io::Result<()>>,
+    source: Box<FillBytes>,
     block: [u8; 256],
     used: usize,
 }

@@ -35,7 +35,6 @@ pub mod workspace;
 
 pub use error::Status;
 
-use clap::Parser as _;
 use sys::Start;
 
 /// What a command is given to work with.
@@ -51,7 +50,7 @@ pub(crate) struct Context {
 /// Runs tmpx and returns how it ended. Everything that went wrong has been told by then.
 #[must_use]
 pub fn run(start: Start) -> Status {
-    let parsed = match cli::Cli::try_parse_from(&start.args) {
+    let parsed = match cli::parse(&start.args) {
         Ok(parsed) => parsed,
         Err(err) => return commands::told_by_clap(&err),
     };

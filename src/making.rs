@@ -19,6 +19,9 @@ use crate::place::Place;
 use crate::reclaim;
 use crate::tempdir;
 
+/// Tells the caller of names in a place; the last time with `true`.
+pub type Tell<'a> = &'a mut dyn FnMut(&Lease, &Place, &[OsString], bool) -> io::Result<()>;
+
 /// Things in the making, under one lease.
 #[derive(Debug)]
 pub struct Making {
@@ -150,7 +153,7 @@ impl Making {
         wanted: &Wanted,
         count: u64,
         fill: Fill<'_>,
-        tell: &mut dyn FnMut(&Lease, &Place, &[OsString], bool) -> io::Result<()>,
+        tell: Tell<'_>,
     ) -> anyhow::Result<()> {
         self.attempt(|making| {
             let (place, mut names) = making.first(dir, wanted, count, fill)?;

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat_raw};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub struct Process {
     /// Its number.
     pub pid: u32,
-    /// When it was started, in clock ticks since boot (field 22 of proc_pid_stat(5)).
+    /// When it was started, in clock ticks since boot (field 22 of `proc_pid_stat(5)`).
     pub start: u64,
 }
 
@@ -36,7 +36,7 @@ pub enum Liveness {
 /// Which boot and which namespaces a process belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Habitat {
-    /// The random id of the running kernel (/proc/sys/kernel/random/boot_id).
+    /// The random id of the running kernel (`/proc/sys/kernel/random/boot_id`).
     pub boot: Option<String>,
     /// The inode of the PID namespace: a process number means nothing in another one.
     pub pid_ns: Option<u64>,
@@ -203,7 +203,7 @@ impl Stat {
         self.flags & 0x40 != 0
     }
 
-    /// Reads the format of proc_pid_stat(5). The second field is the program's name in
+    /// Reads the format of `proc_pid_stat(5)`. The second field is the program's name in
     /// parentheses and may itself hold any character, so counting starts at the last `)`.
     fn parse(text: &[u8]) -> Option<Self> {
         let after_name = text.iter().rposition(|&byte| byte == b')')? + 1;
@@ -234,8 +234,13 @@ fn read_small<'a>(path: &str, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
     Some(&buffer[..length])
 }
 
+/// The inode of a namespace, from the text of its link, as in `pid:[4026531836]`: reading that is
+/// quicker than following it, for which the kernel makes a file.
 fn namespace(path: &str) -> Option<u64> {
-    rustix::fs::stat(path).ok().map(|stat| stat.st_ino)
+    let mut buffer = [0; 64];
+    let length = readlinkat_raw(CWD, path, &mut buffer).ok()?;
+    let text = std::str::from_utf8(&buffer[..length]).ok()?;
+    text.strip_suffix(']')?.rsplit_once('[')?.1.parse().ok()
 }
 
 /// A process of ours whose working directory is `dir` or lies below it. `dir` is a real path.

@@ -13,7 +13,7 @@ impl fmt::Display for ByteSize {
         if self.0 < 1024 {
             return write!(f, "{} B", self.0);
         }
-        let unit = ((63 - self.0.leading_zeros()) / 10) as usize;
+        let unit = (self.0.ilog2() / 10) as usize;
         let tenths = u128::from(self.0) * 10 / (1u128 << (10 * unit));
         if tenths < 100 {
             write!(f, "{}.{} {}", tenths / 10, tenths % 10, UNITS[unit - 1])

@@ -68,15 +68,15 @@ impl std::fmt::Debug for InheritedSignals {
 /// Runs the program. Called by [`entry_point!`](crate::entry_point) and by nothing else.
 ///
 /// # Safety
-/// `argv` must point to `argc` pointers to NUL-terminated strings, as C's `main` is given them, and
+/// `argv` must point to `count` pointers to NUL-terminated strings, as C's `main` is given them, and
 /// no other thread may run yet.
 #[must_use]
-pub unsafe fn enter(argc: c_int, argv: *const *const c_char, run: fn(Start) -> Status) -> c_int {
-    let args = (0..usize::try_from(argc).unwrap_or(0))
+pub unsafe fn enter(count: c_int, argv: *const *const c_char, run: fn(Start) -> Status) -> c_int {
+    let words = (0..usize::try_from(count).unwrap_or(0))
         .map(|n| {
-            // SAFETY: the caller promises argc valid strings.
-            let arg = unsafe { CStr::from_ptr(*argv.add(n)) };
-            OsString::from_vec(arg.to_bytes().to_vec())
+            // SAFETY: the caller promises `count` valid strings.
+            let word = unsafe { CStr::from_ptr(*argv.add(n)) };
+            OsString::from_vec(word.to_bytes().to_vec())
         })
         .collect();
     occupy_closed_standard_descriptors();
@@ -87,8 +87,13 @@ pub unsafe fn enter(argc: c_int, argv: *const *const c_char, run: fn(Start) -> S
         pipe: set_disposition(libc::SIGPIPE, libc::SIG_IGN),
         child: set_disposition(libc::SIGCHLD, libc::SIG_DFL),
     };
-    let status =
-        std::panic::catch_unwind(|| run(Start { args, signals })).unwrap_or(Status::Broken);
+    let status = std::panic::catch_unwind(|| {
+        run(Start {
+            args: words,
+            signals,
+        })
+    })
+    .unwrap_or(Status::Broken);
     if let Status::Signal(number) = status {
         die_of(number);
     }

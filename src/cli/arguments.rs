@@ -3,15 +3,29 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use clap::builder::{NonEmptyStringValueParser, OsStringValueParser, TypedValueParser};
 
 use crate::duration::Span;
 use crate::mode::FileMode;
 use crate::output::Format;
-use crate::template::Affix;
+use crate::template::{Affix, ExactName, TemplatePath};
 use crate::terms::{UntilExit, Wish};
 
-fn affix() -> impl clap::builder::TypedValueParser<Value = Affix> {
+/// A template, as raw bytes.
+pub(super) fn template_path() -> impl TypedValueParser<Value = TemplatePath> {
+    OsStringValueParser::new().try_map(|text| TemplatePath::parse(&text))
+}
+
+/// A name of a group.
+pub(super) fn session() -> impl TypedValueParser<Value = String> {
+    NonEmptyStringValueParser::new()
+}
+
+fn at_least_one() -> impl TypedValueParser<Value = u64> {
+    clap::value_parser!(u64).range(1..).map(|count| count)
+}
+
+fn affix() -> impl TypedValueParser<Value = Affix> {
     OsStringValueParser::new().try_map(Affix::parse)
 }
 
@@ -33,13 +47,29 @@ pub struct Place {
     pub mode: Option<FileMode>,
 }
 
-/// Options for the commands that make resources.
+/// What `file` and `dir` have in common.
 #[derive(Args, Clone, Debug)]
 pub struct Make {
+    /// A name in which the last run of X is replaced, as in report.XXXXXXXXXX.csv
+    #[arg(conflicts_with = "prefix", value_parser = template_path())]
+    pub template: Option<TemplatePath>,
+    /// Make exactly this name, or a numbered one if it is taken (report_1.csv)
+    #[arg(long, conflicts_with_all = ["template", "prefix", "suffix"],
+          value_parser = OsStringValueParser::new().try_map(ExactName::parse))]
+    pub name: Option<ExactName>,
     /// How many to make, a line each
     #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true,
-          value_parser = clap::value_parser!(u64).range(1..))]
+          value_parser = at_least_one())]
     pub count: u64,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the struct has them")]
+    pub place: Place,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the struct has them")]
+    pub lifetime: Lifetime,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the struct has them")]
+    pub output: OutputFormat,
 }
 
 /// When a resource goes.
@@ -58,7 +88,7 @@ pub struct Lifetime {
     #[arg(long, value_name = "DURATION")]
     pub ttl: Option<Span>,
     /// Put it into a group, for cleanup and list
-    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "NAME", value_parser = session())]
     pub session: Option<String>,
     /// Keep it until a cleanup asks for it, whatever TMPX_UNTIL_EXIT and TMPX_TTL say
     #[arg(long, conflicts_with_all = ["until_exit", "ttl"])]
@@ -108,15 +138,4 @@ impl OutputFormat {
     pub fn format(&self) -> Format {
         crate::output::format(self.json, self.null)
     }
-}
-
-/// mktemp's flags that mean something else here or nothing: refused with a hint, never swallowed.
-#[derive(Args, Clone, Debug)]
-pub struct MktempHabits {
-    #[arg(short = 'd', hide = true)]
-    pub(crate) directory: bool,
-    #[arg(short = 'u', hide = true)]
-    pub(crate) dry_run: bool,
-    #[arg(short = 't', hide = true)]
-    pub(crate) in_temp_dir: bool,
 }

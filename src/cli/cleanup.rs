@@ -36,10 +36,10 @@ pub struct Cleanup {
     /// Say nothing of what was removed and kept
     #[arg(short, long)]
     pub quiet: bool,
-    /// Which,
     #[command(flatten)]
+    #[allow(missing_docs, reason = "the struct has them")]
     pub select: Select,
-    /// and how to print them.
     #[command(flatten)]
+    #[allow(missing_docs, reason = "the struct has them")]
     pub output: OutputFormat,
 }

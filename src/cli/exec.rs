@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Args, ValueEnum};
 
+use super::arguments::session;
 use super::{Layout, Place};
 
 /// When a workspace outlives its command.
@@ -25,14 +26,14 @@ pub struct Exec {
         value_name = "COMMAND"
     )]
     pub command: Vec<OsString>,
-    /// What is in the workspace,
     #[command(flatten)]
+    #[allow(missing_docs, reason = "the struct has them")]
     pub layout: Layout,
-    /// what is saved from it,
     #[command(flatten)]
+    #[allow(missing_docs, reason = "the struct has them")]
     pub run: Run,
-    /// and where it is.
     #[command(flatten)]
+    #[allow(missing_docs, reason = "the struct has them")]
     pub place: Place,
 }
 
@@ -54,6 +55,6 @@ pub struct Run {
     #[arg(long)]
     pub here: bool,
     /// Put the workspace into a group, for cleanup and list
-    #[arg(long, value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "NAME", value_parser = session())]
     pub session: Option<String>,
 }

@@ -8,10 +8,10 @@ use super::cleanup::Select;
 /// Arguments of `tmpx list`.
 #[derive(Args, Debug)]
 pub struct List {
-    /// Which,
     #[command(flatten)]
+    #[allow(missing_docs, reason = "the struct has them")]
     pub select: Select,
-    /// and how to print them.
     #[command(flatten)]
+    #[allow(missing_docs, reason = "the struct has them")]
     pub output: OutputFormat,
 }

@@ -1,6 +1,7 @@
 //! `tmpx cleanup`: remove what is no longer wanted, and say what was kept and why.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -19,8 +20,8 @@ use crate::remove::{Act, Freed};
 use crate::report::Cleaned;
 use crate::size::ByteSize;
 
-pub(super) fn run(args: Cleanup, context: &Context) -> anyhow::Result<Status> {
-    let selection = selection(&args)?;
+pub(super) fn run(args: &Cleanup, context: &Context) -> anyhow::Result<Status> {
+    let selection = selection(args)?;
     let act = if args.dry_run {
         Act::Measure
     } else {
@@ -28,7 +29,7 @@ pub(super) fn run(args: Cleanup, context: &Context) -> anyhow::Result<Status> {
     };
     let (stores, problems) = Stores::new(&context.env)?.existing();
     let present = Present::look();
-    let mut tally = Tally::new(&args, act);
+    let mut tally = Tally::new(args, act);
     for problem in problems {
         tally.problem(&problem);
     }
@@ -42,10 +43,12 @@ pub(super) fn run(args: Cleanup, context: &Context) -> anyhow::Result<Status> {
             &mut |problem| damaged.push(problem.to_owned()),
             &mut |id, resource, fate| tally.add(id, resource, &fate),
         )?;
-        damaged.iter().for_each(|problem| tally.problem(problem));
+        for problem in &damaged {
+            tally.problem(problem);
+        }
     }
     tally.output.flush().context("could not write to stdout")?;
-    Ok(tally.conclude(&selection, &args))
+    Ok(tally.conclude(&selection, args))
 }
 
 fn selection(args: &Cleanup) -> anyhow::Result<Selection> {
@@ -192,11 +195,11 @@ impl<'a> Tally<'a> {
         };
         let mut summary = format!("{done} {}", self.removed);
         if self.removed > 0 {
-            summary += &format!(" ({})", ByteSize(self.freed.bytes));
+            let _ = write!(summary, " ({})", ByteSize(self.freed.bytes));
         }
         for (n, (word, count)) in self.kept.iter().enumerate() {
             summary += if n == 0 { ", kept " } else { ", " };
-            summary += &format!("{count} {word}");
+            let _ = write!(summary, "{count} {word}");
         }
         summary
     }

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::note_all;
 use crate::Context;
 use crate::cli::{Exec, Keep};
 use crate::error::{Status, Tell as _, hint_of, message};
@@ -53,7 +52,7 @@ pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
         let workspace = Workspace::lay_out(place.join(&names[0]), &job.layout)?;
         let before = job.look_before(&workspace)?;
         making.lease.give()?;
-        note_all(making.take_notes());
+        making.take_notes().iter().for_each(note);
         let mut command = program.command(&job.cwd);
         workspace.set_environment(&mut command, &job.cwd, args.run.here);
         let status = exec::run(&program, &mut command, &signals)?;

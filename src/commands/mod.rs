@@ -8,11 +8,17 @@ mod gettempdir;
 mod list;
 mod workspace;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::cli::{Command, MktempHabits};
-use crate::error::{Status, Tell as _, usage};
-use crate::{Context, output};
+use crate::cli::{Command, Make, Place};
+use crate::error::{Status, reason};
+use crate::lease::create::{Fill, Naming, Wanted};
+use crate::lease::record::Kind;
+use crate::making::Making;
+use crate::output::{Format, Output, hint, note, raw_note};
+use crate::report::Made;
+use crate::template::Template;
+use crate::{Context, terms};
 
 /// Carries out a subcommand.
 pub(crate) fn dispatch(command: Command, context: &Context) -> anyhow::Result<Status> {
@@ -22,7 +28,7 @@ pub(crate) fn dispatch(command: Command, context: &Context) -> anyhow::Result<St
         Command::Workspace(args) => workspace::run(args, context),
         Command::Exec(args) => exec::run(args, context),
         Command::List(args) => list::run(&args, context),
-        Command::Cleanup(args) => cleanup::run(args, context),
+        Command::Cleanup(args) => cleanup::run(&args, context),
         Command::Gettempdir(args) => gettempdir::run(&args, context),
     }
 }
@@ -32,26 +38,28 @@ pub(crate) fn told_by_clap(err: &clap::Error) -> Status {
     let text = err.render().to_string();
     match err.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let mut out = output::Output::new(output::Format::Lines);
+            let mut out = Output::new(Format::Lines);
             match out.text(text.as_bytes()).and_then(|()| out.flush()) {
                 Ok(()) => Status::Done,
                 Err(err) => {
-                    output::note(format_args!(
-                        "could not write to stdout: {}",
-                        crate::error::reason(&err)
-                    ));
+                    note(format_args!("could not write to stdout: {}", reason(&err)));
                     Status::Failed
                 }
             }
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            output::raw_note(&text);
+            raw_note(&text);
             Status::Usage
         }
         _ => {
-            let (message, hints) = condensed(&text);
-            output::note(message);
-            hints.iter().for_each(output::hint);
+            let (message, mut hints) = condensed(&text);
+            if err.kind() == ErrorKind::UnknownArgument
+                && let Some(habit) = mktemp_habit(err)
+            {
+                hints = vec![habit.to_owned()];
+            }
+            note(message);
+            hints.iter().for_each(hint);
             Status::Usage
         }
     }
@@ -82,28 +90,55 @@ fn condensed(text: &str) -> (String, Vec<String>) {
     )
 }
 
-/// mktemp's `-d`, `-u` and `-t` are flags that scripts carry over; each gets its own answer.
-fn refuse_mktemp_habits(habits: &MktempHabits, command: &str) -> anyhow::Result<()> {
-    let refuse = |flag: &str, hint: &str| Err(usage(format!("{command} has no {flag}"))).hint(hint);
-    if habits.directory {
-        return refuse("-d", "did you mean tmpx dir?");
+/// mktemp's flags that scripts carry over and that mean nothing here: each gets its own answer.
+fn mktemp_habit(err: &clap::Error) -> Option<&'static str> {
+    let Some(ContextValue::String(argument)) = err.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    match argument.as_str() {
+        "-d" | "--directory" => Some("did you mean tmpx dir?"),
+        "-u" | "--dry-run" => Some("a name that is not made can be taken by others: make the file"),
+        "-t" => Some("a template without a slash lies in the temp dir already"),
+        "-q" | "--quiet" => Some("2>/dev/null hides messages; the exit status tells the rest"),
+        _ => None,
     }
-    if habits.dry_run {
-        return refuse(
-            "-u",
-            "a name that is not made can be taken by somebody else; make the file",
-        );
-    }
-    if habits.in_temp_dir {
-        return refuse(
-            "-t",
-            "a template without a slash lies in the temp dir already",
-        );
-    }
-    Ok(())
 }
 
-/// Tells what could not be followed and goes on.
-fn note_all(notes: Vec<String>) {
-    notes.iter().for_each(output::note);
+/// Makes what `file` and `dir` are asked for, and prints the paths.
+fn make_and_print(
+    args: Make,
+    kind: Kind,
+    context: &Context,
+    fill: Fill<'_>,
+) -> anyhow::Result<Status> {
+    let terms = terms::settle(
+        args.lifetime.into(),
+        &context.env,
+        &context.args,
+        &mut |text| note(text),
+    )?;
+    let Place {
+        dir,
+        prefix,
+        suffix,
+        mode,
+    } = args.place;
+    let (template_dir, template) =
+        Template::choose(args.template, prefix.as_ref(), suffix.as_ref());
+    let name = args.name.map_or(Naming::Random(template), Naming::Exact);
+    let mut output = Output::new(args.output.format());
+    let mut making = Making::new(terms, &context.env)?;
+    making.make_all(
+        template_dir.or(dir).as_deref(),
+        &Wanted { kind, name, mode },
+        args.count,
+        fill,
+        &mut |lease, place, names, last| {
+            Made::tell_all(&mut output, lease, place, names, kind)?;
+            if last { output.flush() } else { Ok(()) }
+        },
+    )?;
+    making.take_notes().iter().for_each(note);
+    making.tidy_up();
+    Ok(Status::Done)
 }

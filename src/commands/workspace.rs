@@ -4,13 +4,12 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::{note_all, refuse_mktemp_habits};
 use crate::cli;
 use crate::error::Status;
 use crate::lease::create::{Naming, Wanted};
 use crate::lease::record::Kind;
 use crate::making::Making;
-use crate::output::{self, Output};
+use crate::output::{Output, note};
 use crate::report::Made;
 use crate::template::Template;
 use crate::workspace::Workspace;
@@ -18,15 +17,12 @@ use crate::workspace::layout::Layout;
 use crate::{Context, shell, terms};
 
 pub(super) fn run(args: cli::Workspace, context: &Context) -> anyhow::Result<Status> {
-    refuse_mktemp_habits(&args.habits, "workspace")?;
     let layout = Layout::plan(&args.layout.mkdir, &args.layout.inputs)?;
     let terms = terms::settle(
         args.lifetime.into(),
         &context.env,
         &context.args,
-        &mut |note| {
-            output::note(note);
-        },
+        &mut |text| note(text),
     )?;
     let (dir, template) = Template::choose(
         args.template,
@@ -49,7 +45,7 @@ pub(super) fn run(args: cli::Workspace, context: &Context) -> anyhow::Result<Sta
             .context("could not write to stdout")?;
         making.lease.give()
     })?;
-    note_all(making.take_notes());
+    making.take_notes().iter().for_each(note);
     making.tidy_up();
     Ok(Status::Done)
 }

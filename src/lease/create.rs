@@ -178,12 +178,12 @@ fn make_one(
     match wanted.kind {
         Kind::File => {
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-            let file =
+            let new =
                 openat(place, &name, flags, Mode::RUSR | Mode::WUSR).map_err(io::Error::from)?;
-            let identity = Identity::of(&file, c"", place.fsid())?;
-            fill(&file)?;
+            let identity = Identity::of(&new, c"", place.fsid())?;
+            fill(&new)?;
             if let Some(FileMode(mode)) = wanted.mode {
-                fchmod(&file, Mode::from_raw_mode(mode)).map_err(io::Error::from)?;
+                fchmod(&new, Mode::from_raw_mode(mode)).map_err(io::Error::from)?;
             }
             Ok(identity)
         }

@@ -227,7 +227,6 @@ pub fn judge(record: &Record, locked: bool, selection: &Selection, present: &Pre
         return Verdict::Take;
     }
     match state(record, locked, present) {
-        State::Ended => Verdict::Take,
         State::InUse => Verdict::Keep(Kept::InUse(None)),
         State::Unknown(why) => Verdict::Keep(Kept::Unknown(why)),
         State::Live => match &record.lifetime {
@@ -242,7 +241,7 @@ pub fn judge(record: &Record, locked: bool, selection: &Selection, present: &Pre
             None => Verdict::Take,
             Some(kept) => Verdict::Keep(kept),
         },
-        State::Manual => Verdict::Take,
+        State::Ended | State::Manual => Verdict::Take,
     }
 }
 

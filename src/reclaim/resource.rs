@@ -11,6 +11,7 @@ use rustix::fs::FileType;
 
 /// What has become of a resource.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, on the stack")]
 pub enum Presence<'a> {
     /// It is there and ours to remove.
     There {

@@ -165,28 +165,19 @@ impl<'a> Root<'a> {
     #[must_use]
     pub fn remove(self, act: Act) -> Outcome {
         let mut outcome = Outcome::default();
-        match self.dir {
-            Some(dir) => {
-                tree::remove(
-                    self.parent.as_fd(),
-                    &self.name,
-                    &self.path,
-                    dir,
-                    act,
-                    &mut outcome,
-                );
-            }
-            None => {
-                let unlinked = match act {
-                    Act::Remove => unlinkat(self.parent, &self.name, AtFlags::empty()),
-                    Act::Measure => Ok(()),
-                };
-                match unlinked {
-                    Ok(()) => outcome.freed.count(&self.stat),
-                    Err(rustix::io::Errno::NOENT) => {}
-                    Err(err) => outcome.fail(self.path, err.into()),
-                }
-            }
+        if let Some(dir) = self.dir {
+            let parent = self.parent.as_fd();
+            tree::remove(parent, &self.name, &self.path, &dir, act, &mut outcome);
+            return outcome;
+        }
+        let unlinked = match act {
+            Act::Remove => unlinkat(self.parent, &self.name, AtFlags::empty()),
+            Act::Measure => Ok(()),
+        };
+        match unlinked {
+            Ok(()) => outcome.freed.count(&self.stat),
+            Err(rustix::io::Errno::NOENT) => {}
+            Err(err) => outcome.fail(self.path, err.into()),
         }
         outcome
     }

@@ -28,15 +28,15 @@ pub(super) fn to_empty(parent: BorrowedFd<'_>, name: &CStr, open_up: bool) -> io
     match within_the_mount(parent, name, DIRECTORY) {
         Err(err) if open_up && err.raw_os_error() == Some(libc::EACCES) => {
             let point = path_only(parent, name)?;
-            readable(point, open_up)
+            readable(&point, open_up)
         }
         opened => opened,
     }
 }
 
 /// Makes a descriptor that can be read from one that is a mere point in the tree.
-pub(super) fn readable(point: OwnedFd, open_up: bool) -> io::Result<OwnedFd> {
-    match openat(&point, c".", DIRECTORY, Mode::empty()) {
+pub(super) fn readable(point: &OwnedFd, open_up: bool) -> io::Result<OwnedFd> {
+    match openat(point, c".", DIRECTORY, Mode::empty()) {
         Err(Errno::ACCESS) if open_up => {}
         opened => return Ok(opened?),
     }
@@ -45,7 +45,7 @@ pub(super) fn readable(point: OwnedFd, open_up: bool) -> io::Result<OwnedFd> {
         return Err(Errno::ACCESS.into());
     }
     sys::chmod_path_fd(point.as_fd(), u32::from(stat.stx_mode) & 0o7777 | 0o700)?;
-    Ok(openat(&point, c".", DIRECTORY, Mode::empty())?)
+    Ok(openat(point, c".", DIRECTORY, Mode::empty())?)
 }
 
 /// Goes from a directory to the one above it. The caller checks which one that is: the directory

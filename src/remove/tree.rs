@@ -63,7 +63,7 @@ pub(super) fn remove(
     parent: BorrowedFd<'_>,
     name: &CStr,
     path: &Path,
-    root: OwnedFd,
+    root: &OwnedFd,
     act: Act,
     outcome: &mut Outcome,
 ) {
@@ -91,7 +91,7 @@ impl Walk<'_> {
     fn run(&mut self) {
         while let Some(level) = self.levels.last_mut() {
             if let Some(name) = level.noted.pop() {
-                self.descend(name);
+                self.descend(&name);
             } else if level.unread && level.fd.is_some() {
                 self.read_level();
             } else {
@@ -134,29 +134,29 @@ impl Walk<'_> {
         }
     }
 
-    fn descend(&mut self, name: CString) {
+    fn descend(&mut self, name: &CStr) {
         let Some(fd) = self.levels.last().and_then(|level| level.fd.as_ref()) else {
             return;
         };
-        match open::to_empty(fd.as_fd(), &name, self.open_up) {
+        match open::to_empty(fd.as_fd(), name, self.open_up) {
             Ok(child) => {
-                if let Err(err) = self.enter(name.clone(), child) {
-                    self.fail(&name, err);
+                if let Err(err) = self.enter(name.to_owned(), child) {
+                    self.fail(name, err);
                 }
             }
             Err(err) if err.raw_os_error() == Some(libc::ENOENT) => {}
             // Somebody has put something else in its place.
             Err(err) if matches!(err.raw_os_error(), Some(libc::ENOTDIR | libc::ELOOP)) => {
-                self.unlink(&name);
+                self.unlink(name);
             }
             Err(err) if self.act == Act::Measure => {
                 if err.raw_os_error() == Some(libc::EACCES) {
                     self.outcome.freed.entries += 1;
                 } else {
-                    self.fail(&name, err);
+                    self.fail(name, err);
                 }
             }
-            Err(err) => self.fail(&name, err),
+            Err(err) => self.fail(name, err),
         }
     }
 
@@ -226,10 +226,9 @@ impl Walk<'_> {
         match (unlinked, stat) {
             (Ok(()), Ok(stat)) => self.outcome.freed.count(&stat),
             (Ok(()), Err(_)) => self.outcome.freed.entries += 1,
-            (Err(Errno::NOENT), _) => {}
-            // It has become a directory since it was read. Reading again will find it as one: what
-            // holds it is not empty.
-            (Err(Errno::ISDIR), _) => {}
+            // It is gone, or it has become a directory since it was read: then what holds it is not
+            // empty, and reading again will find it.
+            (Err(Errno::NOENT | Errno::ISDIR), _) => {}
             (Err(err), _) => self.fail(name, err.into()),
         }
     }
@@ -333,21 +332,22 @@ impl Walk<'_> {
         Ok(fd)
     }
 
+    /// Notes that an entry of the deepest level could not be removed; the root where there is none.
     fn fail(&mut self, name: &CStr, cause: io::Error) {
         let mut path = self.path_of_last();
-        if self.levels.is_empty() {
-            path = self.path.to_owned();
-        } else {
+        if !self.levels.is_empty() {
             path.push(OsStr::from_bytes(name.to_bytes()));
         }
-        self.outcome.fail(path, cause);
-        if let Some(level) = self.levels.last_mut() {
-            level.failed = true;
-        }
+        self.note(path, cause);
     }
 
+    /// Notes that the deepest level itself could not be read.
     fn fail_level(&mut self, cause: io::Error) {
         let path = self.path_of_last();
+        self.note(path, cause);
+    }
+
+    fn note(&mut self, path: PathBuf, cause: io::Error) {
         self.outcome.fail(path, cause);
         if let Some(level) = self.levels.last_mut() {
             level.failed = true;

@@ -92,7 +92,8 @@ impl Layout {
             if name.as_os_str().is_empty() {
                 continue;
             }
-            if !taken.insert(name) && !(input.contents && self.dirs.iter().any(|dir| dir == name)) {
+            let joins = input.contents && self.dirs.iter().any(|dir| dir == name);
+            if !taken.insert(name) && !joins {
                 return Err(anyhow!(
                     "two things would be called {} in the workspace",
                     name.display()

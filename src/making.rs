@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use crate::entropy::Entropy;
 use crate::env::Env;
 use crate::error::Tell as _;
-use crate::lease::create::{BATCH, Fill, Wanted, make};
+use crate::lease::create::{BATCH, CouldNotCreate, Fill, Wanted, make};
 use crate::lease::store::Stores;
 use crate::lease::{Lease, Terms};
 use crate::place::Place;
@@ -110,13 +110,7 @@ impl Making {
         count: u64,
         fill: Fill<'_>,
     ) -> anyhow::Result<(Place, Vec<OsString>)> {
-        let place = Place::open(dir).with_context(|| {
-            format!(
-                "could not create {} in {}",
-                wanted.kind.word(),
-                dir.display()
-            )
-        })?;
+        let place = Place::open(dir).with_context(|| CouldNotCreate::new(wanted.kind, dir))?;
         let names = self.more(&place, wanted, count, fill)?;
         Ok((place, names))
     }
@@ -188,6 +182,9 @@ impl Making {
 
 /// Errors that say something of the directory, where another one may do.
 fn is_unusable(err: &anyhow::Error) -> bool {
+    if err.downcast_ref::<CouldNotCreate>().is_none() {
+        return false;
+    }
     let code = err
         .root_cause()
         .downcast_ref::<io::Error>()

@@ -21,8 +21,14 @@ pub(super) fn session() -> impl TypedValueParser<Value = String> {
     NonEmptyStringValueParser::new()
 }
 
-fn at_least_one() -> impl TypedValueParser<Value = u64> {
-    clap::value_parser!(u64).range(1..).map(|count| count)
+fn at_least_one(text: &str) -> Result<u64, String> {
+    let count = text.parse().ok().filter(|&count| count > 0);
+    count.ok_or_else(|| "not a number from 1 on".into())
+}
+
+fn process_id(text: &str) -> Result<u32, String> {
+    let pid = text.parse().ok().filter(|&pid| pid > 0);
+    pid.ok_or_else(|| "not the number of a process".into())
 }
 
 fn affix() -> impl TypedValueParser<Value = Affix> {
@@ -59,7 +65,7 @@ pub struct Make {
     pub name: Option<ExactName>,
     /// How many to make, a line each
     #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true,
-          value_parser = at_least_one())]
+          value_parser = at_least_one)]
     pub count: u64,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the struct has them")]
@@ -78,7 +84,7 @@ pub struct Make {
 pub struct Lifetime {
     /// Let it go when process PID has exited, or the calling script if no PID is given
     #[arg(long, value_name = "PID", num_args = 0..=1, require_equals = true,
-          value_parser = clap::value_parser!(u32).range(1..))]
+          value_parser = process_id)]
     #[allow(
         clippy::option_option,
         reason = "how clap tells a flag without a value"

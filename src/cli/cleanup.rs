@@ -31,7 +31,7 @@ pub struct Cleanup {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// Take also what lives, is in use, or belongs to another job
-    #[arg(long, requires = "selected")]
+    #[arg(long)]
     pub force: bool,
     /// Say nothing of what was removed and kept
     #[arg(short, long)]

@@ -98,3 +98,21 @@ impl Command {
         matches!(self, Self::Exec(_))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_overview_names_every_subcommand() {
+        for command in Cli::command().get_subcommands() {
+            let line = format!("\n  {} ", command.get_name());
+            assert!(OVERVIEW.contains(&line), "{}", command.get_name());
+        }
+    }
+}

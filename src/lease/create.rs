@@ -6,9 +6,10 @@
 //! its own by a rename or link that refuses to replace.
 
 use std::ffi::{CStr, OsStr, OsString};
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use rustix::fs::{
@@ -122,7 +123,9 @@ fn make_batch(
             Ok(identity) => identities.push(identity),
             Err(err) if is_taken(&err) => break,
             // The intent stands without `made`: it covers what was made and what was begun.
-            Err(err) => return Err(err).with_context(|| could_not_create(wanted.kind, place)),
+            Err(err) => {
+                return Err(err).with_context(|| CouldNotCreate::new(wanted.kind, place.path()));
+            }
         }
     }
     made.extend(names.into_iter().take(identities.len()));
@@ -148,7 +151,7 @@ pub fn make_link(
     };
     lease.append(&event, entropy)?;
     let linked = symlinkat(target, place, &name).map_err(io::Error::from);
-    linked.with_context(|| could_not_create(Kind::Link, place))?;
+    linked.with_context(|| CouldNotCreate::new(Kind::Link, place.path()))?;
     let identity = Identity::of(place, &c_name(&name)?, place.fsid())?;
     lease.append(&Event::Made(vec![identity]), entropy)?;
     Ok(name)
@@ -159,12 +162,34 @@ fn is_taken(err: &anyhow::Error) -> bool {
         .is_some_and(|err| err.kind() == io::ErrorKind::AlreadyExists)
 }
 
-fn could_not_create(kind: Kind, place: &Place) -> String {
-    format!(
-        "could not create {} in {}",
-        kind.word(),
-        place.path().display()
-    )
+/// What was being done when a resource could not be made. A type, so that a directory that will not
+/// take it can be told from a store that will not take the lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CouldNotCreate {
+    kind: Kind,
+    dir: PathBuf,
+}
+
+impl CouldNotCreate {
+    /// In this directory.
+    #[must_use]
+    pub fn new(kind: Kind, dir: &Path) -> Self {
+        Self {
+            kind,
+            dir: dir.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for CouldNotCreate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "could not create {} in {}",
+            self.kind.word(),
+            self.dir.display()
+        )
+    }
 }
 
 /// Makes one entry, exclusively, with its mode and content, and tells which one it is.
@@ -254,11 +279,12 @@ fn make_and_publish(
             Err(Errno::EXIST) => {}
             Err(err) => {
                 return Err(io::Error::from(err))
-                    .with_context(|| could_not_create(wanted.kind, place));
+                    .with_context(|| CouldNotCreate::new(wanted.kind, place.path()));
             }
         }
     }
-    Err(io::Error::from(Errno::EXIST)).with_context(|| could_not_create(wanted.kind, place))
+    Err(io::Error::from(Errno::EXIST))
+        .with_context(|| CouldNotCreate::new(wanted.kind, place.path()))
 }
 
 /// Gives an entry another name in the same directory, unless that is taken.

@@ -102,8 +102,9 @@ fn judge(
     Ok(provably.then_some(resource.identity.is_some()))
 }
 
+/// There is no such thing, or cannot be: a name that the filesystem finds too long was never made.
 fn is_absence(err: &io::Error) -> bool {
-    err.kind() == io::ErrorKind::NotFound
+    matches!(err.raw_os_error(), Some(libc::ENOENT | libc::ENAMETOOLONG))
 }
 
 fn unknown<'a>(path: &Path, err: &io::Error) -> Presence<'a> {

@@ -3,6 +3,8 @@
 pub mod layout;
 pub mod outputs;
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -26,18 +28,21 @@ impl Workspace {
     /// # Errors
     /// Names the entry that could not be made or copied.
     pub fn lay_out(path: PathBuf, layout: &Layout) -> anyhow::Result<Self> {
-        let make = |dir: &Path| {
+        let make = |dir: &Path, mode| {
             let path = path.join(dir);
-            std::fs::create_dir_all(&path)
+            DirBuilder::new()
+                .recursive(true)
+                .mode(mode)
+                .create(&path)
                 .with_context(|| format!("could not create directory {}", path.display()))
         };
-        make(Path::new(TEMP_DIR))?;
+        make(Path::new(TEMP_DIR), 0o700)?;
         for dir in &layout.dirs {
-            make(dir)?;
+            make(dir, 0o777)?;
         }
         for input in &layout.inputs {
             if let Some(parent) = input.dest.parent() {
-                make(parent)?;
+                make(parent, 0o777)?;
             }
             let dest = path.join(&input.dest);
             if input.contents {

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -24,6 +25,7 @@ use crate::lease::Lease;
 use crate::lease::create::{Naming, Wanted, make, make_link};
 use crate::lease::record::Kind;
 use crate::place::{Place, open_beneath};
+use crate::remove::{Act, Root};
 use crate::template::Template;
 
 /// One `--out GLOB[:DEST]`.
@@ -276,14 +278,27 @@ struct Staged {
 /// Saves what was planned.
 ///
 /// # Errors
-/// Where something cannot be copied.
+/// Where something cannot be copied; the copies that were made already are gone then.
 pub fn save(plan: Plan, lease: &mut Lease, entropy: &mut Entropy) -> anyhow::Result<()> {
     let mut staged = Vec::new();
     for (to, from) in plan.targets {
         let metadata = &plan.entries[&from];
-        staged.extend(stage(&plan.root, &from, metadata, to, lease, entropy)?);
+        match stage(&plan.root, &from, metadata, to, lease, entropy) {
+            Ok(one) => staged.extend(one),
+            Err(err) => {
+                staged.into_iter().for_each(Staged::discard);
+                return Err(err);
+            }
+        }
     }
-    staged.into_iter().try_for_each(publish)
+    let mut staged = staged.into_iter();
+    while let Some(one) = staged.next() {
+        if let Err(err) = one.publish() {
+            staged.for_each(Staged::discard);
+            return Err(err);
+        }
+    }
+    Ok(())
 }
 
 fn could_not_save(to: &Path) -> String {
@@ -335,12 +350,28 @@ fn stage(
     Ok(Some(Staged { place, hidden, to }))
 }
 
-fn publish(staged: Staged) -> anyhow::Result<()> {
-    let Staged { place, hidden, to } = staged;
-    let name = to.file_name().unwrap_or_default();
-    renameat(&place, &hidden, &place, name)
-        .map_err(std::io::Error::from)
-        .with_context(|| could_not_save(&to))
+impl Staged {
+    /// Gives the copy its name, in place of what has it.
+    fn publish(self) -> anyhow::Result<()> {
+        let Self { place, hidden, to } = self;
+        let renamed = renameat(&place, &hidden, &place, to.file_name().unwrap_or_default());
+        renamed.map_err(|err| {
+            Self {
+                place,
+                hidden,
+                to: to.clone(),
+            }
+            .discard();
+            anyhow::Error::new(io::Error::from(err)).context(could_not_save(&to))
+        })
+    }
+
+    /// Takes the copy back. What cannot be removed stays in the lease.
+    fn discard(self) {
+        if let Ok(root) = Root::open(&self.place, &self.hidden) {
+            let _ = root.remove(Act::Remove);
+        }
+    }
 }
 
 #[cfg(test)]

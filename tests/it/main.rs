@@ -1,1 +1,15 @@
-//! The tests of the whole program.
+//! The tests of the whole program: what is printed, the status, and what is left on disk.
+
+mod bad_input;
+mod cleanup;
+mod deleting;
+mod exec;
+mod gettempdir;
+mod jobs;
+mod lifetimes;
+mod list;
+mod make;
+mod sandbox;
+mod stdout;
+mod store;
+mod workspace;

@@ -1,0 +1,252 @@
+//! Removing trees: all of what is ours, and nothing else.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
+
+use crate::sandbox::{Sandbox, has, is_root, names, skip_unless, words};
+
+#[test]
+fn symlinks_inside_are_removed_and_not_followed() {
+    let sandbox = Sandbox::new();
+    let precious = sandbox.cwd().join("precious");
+    fs::create_dir(&precious).unwrap();
+    fs::write(precious.join("canary"), "").unwrap();
+    let dir = sandbox.dir();
+    symlink(&precious, dir.join("dir-link")).unwrap();
+    symlink(precious.join("canary"), dir.join("file-link")).unwrap();
+    symlink("nowhere", dir.join("dangling")).unwrap();
+    sandbox.tmpx(words("cleanup --all -q")).succeeds();
+    assert!(precious.join("canary").exists());
+}
+
+#[test]
+fn trees_that_keep_their_owner_out_are_opened_up() {
+    let sandbox = Sandbox::for_nobody();
+    let script = "d=$(tmpx dir); cd $d; mkdir -p a/b/c e f/g; touch a/b/c/x e/y f/g/z; \
+                  ln -s /etc/hosts a/link; chmod 000 a/b/c e; chmod 500 f/g; chmod 555 f a; chmod 0 $d; \
+                  chmod 400 $(tmpx file)";
+    sandbox.sh(script).as_nobody().succeeds();
+    sandbox
+        .tmpx(words("cleanup --all -q"))
+        .as_nobody()
+        .succeeds();
+}
+
+/// Makes a directory in a directory in a directory …, far beyond what a path can name.
+fn make_deep(top: &Path, levels: usize, name: &str) {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    let mut dir = openat(CWD, top, flags, Mode::empty()).unwrap();
+    for _ in 0..levels {
+        mkdirat(&dir, name, Mode::RWXU).unwrap();
+        dir = openat(&dir, name, flags, Mode::empty()).unwrap();
+    }
+    openat(&dir, "file", OFlags::CREATE | OFlags::WRONLY, Mode::RUSR).unwrap();
+}
+
+#[test]
+fn depth_costs_neither_stack_nor_descriptors() {
+    let sandbox = Sandbox::new();
+    make_deep(&sandbox.dir(), 30_000, "d");
+    make_deep(&sandbox.dir(), 300, &"long".repeat(63));
+    let ran = sandbox
+        .sh("ulimit -n 64; ulimit -s 256; tmpx cleanup --all --json -q")
+        .succeeds();
+    let entries: Vec<u64> = ran
+        .json()
+        .iter()
+        .map(|one| one["entries"].as_u64().unwrap())
+        .collect();
+    assert_eq!(entries, [30_002, 302]);
+}
+
+#[test]
+fn every_kind_of_entry_goes() {
+    let sandbox = Sandbox::new();
+    let script = "d=$(tmpx dir); mkfifo $d/fifo; truncate -s 1G $d/sparse; touch \"$d/$(printf '\\377\\n')\"; \
+                  touch \"$d/$(printf '%0255d' 0)\"";
+    sandbox.sh(script).succeeds();
+    let dir = sandbox.tmp().join(&sandbox.left()[0]);
+    let _socket = std::os::unix::net::UnixListener::bind(dir.join("socket")).unwrap();
+    if is_root() {
+        sandbox
+            .sh(&format!("mknod {}/null c 1 3", dir.display()))
+            .run();
+    }
+    sandbox.tmpx(words("cleanup --all -q")).succeeds();
+}
+
+#[test]
+fn many_entries_in_one_directory_all_go() {
+    let sandbox = Sandbox::new();
+    let dir = sandbox.dir();
+    for n in 0..9000 {
+        fs::create_dir(dir.join(n.to_string())).unwrap();
+        fs::write(dir.join(format!("{n}/file")), "").unwrap();
+    }
+    let json = sandbox
+        .tmpx(words("cleanup --all -q --json"))
+        .succeeds()
+        .json();
+    assert_eq!(json[0]["entries"], 18_001);
+}
+
+/// Runs a script as root in a mount namespace of its own.
+fn with_mounts(sandbox: &Sandbox, script: &str) -> Option<crate::sandbox::Ran> {
+    if !skip_unless(is_root(), "root") || !has("unshare") {
+        return None;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script]);
+    Some(sandbox.command(command).run())
+}
+
+#[test]
+fn a_mount_point_inside_is_not_emptied_and_is_named() {
+    let sandbox = Sandbox::new();
+    let precious = sandbox.cwd().join("precious");
+    fs::create_dir(&precious).unwrap();
+    fs::write(precious.join("canary"), "").unwrap();
+    // A bind mount of the same filesystem: device numbers would not tell.
+    let script = "d=$(tmpx dir); mkdir -p $d/a/mnt $d/b; touch $d/b/x; mount --bind precious $d/a/mnt; \
+                  tmpx cleanup -n --all >/dev/null; tmpx cleanup --all; ls $d; umount $d/a/mnt";
+    let Some(ran) = with_mounts(&sandbox, script) else {
+        return;
+    };
+    assert_eq!(ran.stdout, "a\n", "the rest is gone: {ran:?}");
+    let failed = "tmpx: could not remove $ROOT/tmp/tmp.RANDOM/a/mnt: it is a mount point\n\
+                  tmpx: removed 0\n";
+    assert_eq!(
+        ran.stderr.replace("would remove", "removed"),
+        failed.repeat(2),
+        "{ran:?}"
+    );
+    assert_eq!(names(&precious), ["canary"]);
+    sandbox.clean_up();
+}
+
+#[test]
+fn a_resource_that_became_a_mount_point_is_kept() {
+    let sandbox = Sandbox::new();
+    let precious = sandbox.cwd().join("precious");
+    fs::create_dir(&precious).unwrap();
+    fs::write(precious.join("canary"), "").unwrap();
+    let script = "d=$(tmpx dir); mount --bind precious $d; tmpx cleanup --all; umount $d";
+    let Some(ran) = with_mounts(&sandbox, script) else {
+        return;
+    };
+    assert!(ran.stderr.contains("it is a mount point"), "{ran:?}");
+    assert_eq!(names(&precious), ["canary"]);
+    sandbox.clean_up();
+}
+
+#[test]
+fn what_cannot_be_removed_is_told_once_and_the_rest_goes() {
+    let sandbox = Sandbox::new();
+    if !has("chattr") || !skip_unless(is_root(), "root") {
+        return;
+    }
+    let dir = sandbox.dir();
+    fs::create_dir(dir.join("sub")).unwrap();
+    for name in ["a", "sub/immutable", "z"] {
+        fs::write(dir.join(name), "").unwrap();
+    }
+    let immutable = dir.join("sub/immutable");
+    let set = |flag: &str| {
+        Command::new("chattr")
+            .arg(flag)
+            .arg(&immutable)
+            .status()
+            .unwrap()
+            .success()
+    };
+    if !skip_unless(set("+i"), "filesystem with immutable files") {
+        sandbox.clean_up();
+        return;
+    }
+    let ran = sandbox.tmpx(words("cleanup --all")).run();
+    set("-i");
+    assert_eq!(
+        (ran.status, ran.stdout.as_str(), ran.stderr.as_str()),
+        (
+            Some(1),
+            "",
+            "tmpx: could not remove $ROOT/tmp/tmp.RANDOM/sub/immutable: Operation not permitted\n\
+             tmpx: removed 0\n"
+        )
+    );
+    assert_eq!(names(&dir), ["sub"]);
+    assert_eq!(sandbox.leases().len(), 1, "the lease stays");
+    sandbox.clean_up();
+}
+
+#[test]
+fn a_live_writer_does_not_keep_the_cleaner_for_ever() {
+    let sandbox = Sandbox::new();
+    let dir = sandbox.dir();
+    let script = format!(
+        "cd {}; while :; do : > $RANDOM; done 2>/dev/null",
+        dir.display()
+    );
+    let mut writer = sandbox.shell("bash", &script).spawn();
+    let ran = sandbox.tmpx(words("cleanup --all")).run();
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+    // Either it got through between two writes, or it gave up and said so.
+    if ran.status == Some(1) {
+        assert!(
+            ran.stderr.contains("somebody keeps putting things into it"),
+            "{ran:?}"
+        );
+        assert!(dir.exists());
+    }
+    sandbox.clean_up();
+    assert!(!Path::new(&dir).exists());
+}
+
+#[test]
+fn an_old_kernel_without_openat2_removes_and_still_spares_mount_points() {
+    let sandbox = Sandbox::new();
+    if !has("strace") {
+        return;
+    }
+    let make = "d=$(tmpx dir); mkdir -p $d/a/b; touch $d/a/b/c $d/x; ";
+    let inject = "strace -f -o /dev/null -e inject=openat2:error=ENOSYS ";
+    sandbox
+        .sh(&format!("{make}{inject}tmpx cleanup --all -q"))
+        .succeeds();
+    sandbox
+        .sh(&format!(
+            "{make}{inject}tmpx exec touch y; {inject}tmpx cleanup --all -q"
+        ))
+        .succeeds();
+    let precious = sandbox.cwd().join("precious");
+    fs::create_dir(&precious).unwrap();
+    fs::write(precious.join("canary"), "").unwrap();
+    let script =
+        format!("{make}mount --bind precious $d/a; {inject}tmpx cleanup --all; umount $d/a");
+    let Some(ran) = with_mounts(&sandbox, &script) else {
+        return;
+    };
+    assert!(ran.stderr.contains("a: it is a mount point"), "{ran:?}");
+    assert_eq!(names(&precious), ["canary"]);
+    sandbox.clean_up();
+}
+
+#[test]
+fn without_file_handles_the_inode_and_its_birth_tell() {
+    let sandbox = Sandbox::new();
+    if !has("strace") {
+        return;
+    }
+    let inject = "strace -f -o /dev/null -e inject=name_to_handle_at:error=EOPNOTSUPP ";
+    sandbox
+        .sh(&format!("{inject}tmpx file --name known; {inject}tmpx dir"))
+        .succeeds();
+    sandbox
+        .sh(&format!("{inject}tmpx cleanup --all -q"))
+        .succeeds();
+}

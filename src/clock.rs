@@ -43,9 +43,7 @@ impl Moment {
 fn milliseconds(time: Timespec) -> u64 {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanoseconds = u64::try_from(time.tv_nsec).unwrap_or(0);
-    seconds
-        .saturating_mul(1000)
-        .saturating_add(nanoseconds / 1_000_000)
+    seconds.saturating_mul(1000).saturating_add(nanoseconds / 1_000_000)
 }
 
 #[cfg(test)]
@@ -54,14 +52,8 @@ mod tests {
 
     #[test]
     fn a_clock_set_back_gives_no_age_and_does_not_count_within_a_boot() {
-        let then = Moment {
-            wall_ms: 5_000,
-            boot_ms: 100,
-        };
-        let now = Moment {
-            wall_ms: 1_000,
-            boot_ms: 400,
-        };
+        let then = Moment { wall_ms: 5_000, boot_ms: 100 };
+        let now = Moment { wall_ms: 1_000, boot_ms: 400 };
         assert_eq!(now.since(then, true), Some(Duration::from_millis(300)));
         assert_eq!(now.since(then, false), None);
     }

@@ -31,14 +31,8 @@ pub fn fill(from: impl AsFd, to: &OwnedFd) -> io::Result<()> {
 /// # Errors
 /// As fchmod(2) and futimens(2).
 pub fn imitate(like: &fs::Metadata, file: impl AsFd) -> io::Result<()> {
-    fchmod(
-        &file,
-        Mode::from_raw_mode(like.permissions().mode() & 0o777),
-    )?;
-    let time = |seconds, nanoseconds| Timespec {
-        tv_sec: seconds,
-        tv_nsec: nanoseconds,
-    };
+    fchmod(&file, Mode::from_raw_mode(like.permissions().mode() & 0o777))?;
+    let time = |seconds, nanoseconds| Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
     futimens(
         &file,
         &Timestamps {
@@ -71,11 +65,7 @@ fn file(from: &Path, to: &Path, metadata: &fs::Metadata) -> io::Result<()> {
     let source = File::open(from)?;
     let copy = OwnedFd::from(File::create_new(to)?);
     fill(&source, &copy)?;
-    if metadata.is_file() {
-        imitate(metadata, &copy)
-    } else {
-        Ok(())
-    }
+    if metadata.is_file() { imitate(metadata, &copy) } else { Ok(()) }
 }
 
 /// Copies what is in a directory into one that is there already, or is made.

@@ -25,18 +25,11 @@ impl FromStr for Span {
 
     /// Reads whole or decimal seconds (`90`, `0.5`), or numbers with units as humantime has them.
     fn from_str(text: &str) -> Result<Self, BadDuration> {
-        if text
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'.')
-        {
+        if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
             let seconds: f64 = text.parse().map_err(|_| BadDuration)?;
-            return Duration::try_from_secs_f64(seconds)
-                .map(Self)
-                .map_err(|_| BadDuration);
+            return Duration::try_from_secs_f64(seconds).map(Self).map_err(|_| BadDuration);
         }
-        humantime::parse_duration(text)
-            .map(Self)
-            .map_err(|_| BadDuration)
+        humantime::parse_duration(text).map(Self).map_err(|_| BadDuration)
     }
 }
 
@@ -50,10 +43,7 @@ impl fmt::Display for Span {
             (seconds / 60 % 60, 'm'),
             (seconds % 60, 's'),
         ];
-        let first = units
-            .iter()
-            .position(|&(count, _)| count > 0)
-            .unwrap_or(units.len() - 1);
+        let first = units.iter().position(|&(count, _)| count > 0).unwrap_or(units.len() - 1);
         write!(f, "{}{}", units[first].0, units[first].1)?;
         match units.get(first + 1) {
             Some(&(count, unit)) if count > 0 => write!(f, " {count}{unit}"),
@@ -76,15 +66,7 @@ mod tests {
         assert_eq!(read("15m"), Ok(900_000));
         assert_eq!(read("1h30m"), Ok(5_400_000));
         assert_eq!(read("2d"), Ok(172_800_000));
-        for bad in [
-            "",
-            "-1",
-            "1x",
-            ".",
-            "1..2",
-            "h",
-            "99999999999999999999999999",
-        ] {
+        for bad in ["", "-1", "1x", ".", "1..2", "h", "99999999999999999999999999"] {
             assert_eq!(read(bad), Err(BadDuration), "{bad}");
         }
     }

@@ -59,11 +59,7 @@ impl Entropy {
 
     /// Any other source, which fills the slice it is given.
     pub fn from_source(source: impl FnMut(&mut [u8]) -> io::Result<()> + 'static) -> Self {
-        Self {
-            source: Box::new(source),
-            block: [0; 256],
-            used: 256,
-        }
+        Self { source: Box::new(source), block: [0; 256], used: 256 }
     }
 
     fn byte(&mut self) -> io::Result<u8> {

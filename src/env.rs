@@ -28,8 +28,6 @@ impl Env {
     /// has a relative one ignored, and so does tmpx for HOME.
     #[must_use]
     pub fn absolute(&self, name: &str) -> Option<PathBuf> {
-        self.get(name)
-            .map(PathBuf::from)
-            .filter(|path| Path::is_absolute(path))
+        self.get(name).map(PathBuf::from).filter(|path| Path::is_absolute(path))
     }
 }

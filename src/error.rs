@@ -81,11 +81,7 @@ pub trait Tell<T> {
 impl<T, E: Into<anyhow::Error>> Tell<T> for Result<T, E> {
     fn hint(self, hint: impl Into<String>) -> anyhow::Result<T> {
         self.map_err(|err| {
-            anyhow::Error::new(Told {
-                cause: err.into(),
-                hint: Some(hint.into()),
-                status: None,
-            })
+            anyhow::Error::new(Told { cause: err.into(), hint: Some(hint.into()), status: None })
         })
     }
 
@@ -93,11 +89,7 @@ impl<T, E: Into<anyhow::Error>> Tell<T> for Result<T, E> {
         self.map_err(|err| {
             let cause = err.into();
             let hint = hint_of(&cause).map(str::to_owned);
-            anyhow::Error::new(Told {
-                cause,
-                hint,
-                status: Some(status),
-            })
+            anyhow::Error::new(Told { cause, hint, status: Some(status) })
         })
     }
 }
@@ -106,11 +98,7 @@ impl<T, E: Into<anyhow::Error>> Tell<T> for Result<T, E> {
 #[must_use]
 pub fn usage(message: impl Into<String>) -> anyhow::Error {
     let cause = anyhow::Error::msg(message.into());
-    anyhow::Error::new(Told {
-        cause,
-        hint: None,
-        status: Some(Status::Usage),
-    })
+    anyhow::Error::new(Told { cause, hint: None, status: Some(Status::Usage) })
 }
 
 /// The status that an error ends with, where it has one of its own.
@@ -165,13 +153,8 @@ mod tests {
 
     #[test]
     fn a_message_names_the_act_once_and_ends_with_the_systems_words() {
-        let err = Err::<(), _>(enoent())
-            .context("could not open /x")
-            .unwrap_err();
-        assert_eq!(
-            message(&err),
-            "could not open /x: No such file or directory"
-        );
+        let err = Err::<(), _>(enoent()).context("could not open /x").unwrap_err();
+        assert_eq!(message(&err), "could not open /x: No such file or directory");
     }
 
     #[test]
@@ -181,10 +164,7 @@ mod tests {
             .status(Status::Broken)
             .context("could not run true")
             .unwrap_err();
-        assert_eq!(
-            message(&err),
-            "could not run true: No such file or directory"
-        );
+        assert_eq!(message(&err), "could not run true: No such file or directory");
         assert_eq!(hint_of(&err), Some("make it first"));
         assert_eq!(status_of(&err), Some(Status::Broken));
     }

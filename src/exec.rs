@@ -30,10 +30,7 @@ impl Program {
     pub fn new(words: Vec<OsString>, shell: Option<OsString>) -> Self {
         let mut words = words.into_iter();
         let name = words.next().or(shell).unwrap_or_else(|| "/bin/sh".into());
-        Self {
-            name,
-            args: words.collect(),
-        }
+        Self { name, args: words.collect() }
     }
 
     /// The command, to be run wherever. A name with a slash in it is meant from `cwd`, where the

@@ -136,9 +136,7 @@ impl FromStr for Identity {
                 fsid: number(next()?)?,
                 handle: Handle {
                     // The kind is printed as the two's complement that the kernel gave.
-                    kind: u32::from_str_radix(next()?, 16)
-                        .map_err(|_| BadIdentity)?
-                        .cast_signed(),
+                    kind: u32::from_str_radix(next()?, 16).map_err(|_| BadIdentity)?.cast_signed(),
                     data: bytes_of_hex(next()?)?,
                 },
             },
@@ -159,20 +157,13 @@ impl FromStr for Identity {
 fn bytes_of_hex(text: &str) -> Result<Vec<u8>, BadIdentity> {
     let digits: Option<Vec<u8>> = text
         .chars()
-        .map(|digit| {
-            digit
-                .to_digit(16)
-                .and_then(|digit| u8::try_from(digit).ok())
-        })
+        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
         .collect();
     let digits = digits.ok_or(BadIdentity)?;
     if !digits.len().is_multiple_of(2) {
         return Err(BadIdentity);
     }
-    Ok(digits
-        .chunks_exact(2)
-        .map(|pair| pair[0] << 4 | pair[1])
-        .collect())
+    Ok(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 #[cfg(test)]

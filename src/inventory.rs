@@ -70,11 +70,7 @@ pub fn survey(
                 Content::Record(_) | Content::Empty => {}
                 Content::Unreadable(why) => problem(format!("cannot read {}: {why}", lease())),
             },
-            Err(err) => problem(format!(
-                "cannot read {}: {}",
-                lease(),
-                crate::error::reason(&err)
-            )),
+            Err(err) => problem(format!("cannot read {}: {}", lease(), crate::error::reason(&err))),
         }
     }
     Ok(())
@@ -87,15 +83,10 @@ fn resources(record: &Record, locked: bool, present: &Present) -> Vec<Entry> {
     let mut place = None;
     let mut entries = Vec::new();
     for resource in &record.resources {
-        let presence = examine(
-            resource,
-            &record.header.habitat,
-            &present.habitat,
-            &mut place,
-        );
+        let presence = examine(resource, &record.header.habitat, &present.habitat, &mut place);
         let (state, size) = match presence {
             Presence::Gone => continue,
-            Presence::Unknown(_) => ("unknown", Freed::default()),
+            Presence::Unseen | Presence::Unknown(_) => ("unknown", Freed::default()),
             Presence::Other => ("replaced", Freed::default()),
             Presence::There { root, replaced } => {
                 let state = if replaced { "replaced" } else { state.word() };

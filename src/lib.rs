@@ -55,21 +55,13 @@ pub fn run(start: Start) -> Status {
         Err(err) => return commands::told_by_clap(&err),
     };
     let broken = parsed.command.runs_a_command();
-    let context = Context {
-        args: start.args,
-        env: env::Env::Process,
-        signals: start.signals,
-    };
+    let context = Context { args: start.args, env: env::Env::Process, signals: start.signals };
     commands::dispatch(parsed.command, &context).unwrap_or_else(|err| {
         output::note(error::message(&err));
         if let Some(hint) = error::hint_of(&err) {
             output::hint(hint);
         }
-        let usual = if broken {
-            Status::Broken
-        } else {
-            Status::Failed
-        };
+        let usual = if broken { Status::Broken } else { Status::Failed };
         error::status_of(&err).unwrap_or(usual)
     })
 }

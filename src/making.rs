@@ -87,10 +87,7 @@ impl Making {
                 Err(err) => err,
             };
             if let Some(variable) = candidate.variable {
-                let why = err
-                    .root_cause()
-                    .downcast_ref::<io::Error>()
-                    .map(crate::error::reason);
+                let why = err.root_cause().downcast_ref::<io::Error>().map(crate::error::reason);
                 let dir = candidate.path.display();
                 self.notes.push(format!(
                     "{variable}={dir} cannot be used and is passed over: {}",
@@ -127,14 +124,7 @@ impl Making {
         fill: Fill<'_>,
     ) -> anyhow::Result<Vec<OsString>> {
         let count = usize::try_from(count).unwrap_or(BATCH).min(BATCH);
-        make(
-            &mut self.lease,
-            &mut self.entropy,
-            place,
-            wanted,
-            count,
-            fill,
-        )
+        make(&mut self.lease, &mut self.entropy, place, wanted, count, fill)
     }
 
     /// Makes `count` things and tells of them, batch by batch; then marks the lease as given.
@@ -185,10 +175,7 @@ fn is_unusable(err: &anyhow::Error) -> bool {
     if err.downcast_ref::<CouldNotCreate>().is_none() {
         return false;
     }
-    let code = err
-        .root_cause()
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::raw_os_error);
+    let code = err.root_cause().downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
     matches!(
         code,
         Some(libc::ENOENT | libc::ENOTDIR | libc::EACCES | libc::EPERM | libc::EROFS | libc::ELOOP)

@@ -36,10 +36,7 @@ impl Output {
     /// Results in this format.
     #[must_use]
     pub fn new(format: Format) -> Self {
-        Self {
-            format,
-            block: Vec::new(),
-        }
+        Self { format, block: Vec::new() }
     }
 
     /// Adds a result: its path, or what `json` makes of it.
@@ -84,11 +81,7 @@ impl Output {
     }
 
     fn flush_when_full(&mut self) -> io::Result<()> {
-        if self.block.len() < BLOCK {
-            Ok(())
-        } else {
-            self.flush()
-        }
+        if self.block.len() < BLOCK { Ok(()) } else { self.flush() }
     }
 
     /// Writes what is still in hand. Results are told only when this has returned.

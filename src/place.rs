@@ -32,10 +32,7 @@ impl Place {
     /// As open(2) with `O_DIRECTORY`.
     pub fn open(path: &Path) -> io::Result<Self> {
         let path = std::path::absolute(path)?;
-        if path
-            .components()
-            .all(|part| matches!(part, Component::RootDir | Component::Normal(_)))
-        {
+        if path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_))) {
             match open_without_symlinks(&path) {
                 Ok(fd) => return Self::from_fd(fd, path.clone(), path),
                 Err(err) if err.raw_os_error() == Some(libc::ELOOP) => {}
@@ -52,28 +49,14 @@ impl Place {
     /// # Errors
     /// As open(2); ELOOP or ENOTDIR where a component has become a symlink.
     pub fn reopen(real: &Path) -> io::Result<Self> {
-        Self::from_fd(
-            open_without_symlinks(real)?,
-            real.to_owned(),
-            real.to_owned(),
-        )
+        Self::from_fd(open_without_symlinks(real)?, real.to_owned(), real.to_owned())
     }
 
     fn from_fd(fd: OwnedFd, path: PathBuf, real: PathBuf) -> io::Result<Self> {
         let stat = fstat(&fd)?;
-        let safe = is_safe(
-            stat.st_uid,
-            stat.st_mode,
-            rustix::process::geteuid().as_raw(),
-        );
+        let safe = is_safe(stat.st_uid, stat.st_mode, rustix::process::geteuid().as_raw());
         let fsid = fstatvfs(&fd)?.f_fsid;
-        Ok(Self {
-            fd,
-            path,
-            real,
-            fsid,
-            safe,
-        })
+        Ok(Self { fd, path, real, fsid, safe })
     }
 
     /// The path as it was given, made absolute: what is shown to the user.
@@ -122,13 +105,7 @@ fn is_safe(owner: u32, mode: u32, us: u32) -> bool {
 
 /// Opens an absolute path, refusing a symlink anywhere in it.
 fn open_without_symlinks(path: &Path) -> io::Result<OwnedFd> {
-    match openat2(
-        CWD,
-        path,
-        PATH_ONLY,
-        Mode::empty(),
-        ResolveFlags::NO_SYMLINKS,
-    ) {
+    match openat2(CWD, path, PATH_ONLY, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
         // Before Linux 5.6, and in sandboxes that know no openat2, step by step.
         Err(Errno::NOSYS | Errno::PERM) => {}
         Err(err) => return Err(err.into()),
@@ -159,12 +136,7 @@ pub fn open_beneath(place: &Place, path: &Path, flags: OFlags) -> io::Result<Own
         opened => return Ok(opened?),
     }
     let below = open_without_symlinks(&place.real.join(path.parent().unwrap_or(Path::new(""))))?;
-    Ok(openat(
-        below,
-        path.file_name().unwrap_or_default(),
-        flags,
-        Mode::empty(),
-    )?)
+    Ok(openat(below, path.file_name().unwrap_or_default(), flags, Mode::empty())?)
 }
 
 /// Whether an entry is a directory, from what stat(2) says of it.
@@ -190,10 +162,7 @@ mod tests {
         assert!(is_safe(0, 0o1777, 1000), "/tmp");
         assert!(is_safe(1000, 0o755, 1000), "our own");
         assert!(!is_safe(1000, 0o775, 1000), "our own, group may write");
-        assert!(
-            !is_safe(1001, 0o1777, 1000),
-            "sticky, but its owner is not bound by that"
-        );
+        assert!(!is_safe(1001, 0o1777, 1000), "sticky, but its owner is not bound by that");
         assert!(!is_safe(0, 0o777, 1000), "all may write, not sticky");
     }
 

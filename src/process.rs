@@ -90,10 +90,7 @@ impl Process {
     /// The process with this number, if there is one now.
     #[must_use]
     pub fn find(pid: u32) -> Option<Self> {
-        stat(pid).map(|stat| Self {
-            pid,
-            start: stat.start,
-        })
+        stat(pid).map(|stat| Self { pid, start: stat.start })
     }
 
     /// Whether it runs, for a process of this boot and PID namespace. The pidfd is opened before
@@ -115,13 +112,7 @@ impl Process {
             Some(_) => {}
         }
         let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
-        match poll(
-            &mut fds,
-            Some(&Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            }),
-        ) {
+        match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
             Ok(0) => Liveness::Alive,
             Ok(_) => Liveness::Dead,
             Err(_) => Liveness::Unknown,
@@ -161,10 +152,7 @@ pub fn caller(args: &[OsString]) -> Option<Process> {
         pid = here.parent;
         here = stat(pid)?;
     }
-    Some(Process {
-        pid,
-        start: here.start,
-    })
+    Some(Process { pid, start: here.start })
 }
 
 fn parent_pid() -> Option<u32> {
@@ -214,12 +202,7 @@ impl Stat {
         let session = fields.nth(1)?.parse().ok()?;
         let flags = fields.nth(2)?.parse().ok()?;
         let start = fields.nth(12)?.parse().ok()?;
-        Some(Self {
-            parent,
-            session,
-            flags,
-            start,
-        })
+        Some(Self { parent, session, flags, start })
     }
 }
 
@@ -277,15 +260,7 @@ mod tests {
     fn a_program_name_with_spaces_and_parentheses_does_not_shift_the_fields() {
         let text = b"42 (a) b (c) S 7 42 9 0 -1 4194368 1 2 3 4 5 6 7 8 20 0 1 0 987654 10 11";
         let stat = Stat::parse(text).unwrap();
-        assert_eq!(
-            stat,
-            Stat {
-                parent: 7,
-                session: 9,
-                flags: 4_194_368,
-                start: 987_654
-            }
-        );
+        assert_eq!(stat, Stat { parent: 7, session: 9, flags: 4_194_368, start: 987_654 });
         assert!(stat.never_called_exec());
     }
 
@@ -300,14 +275,7 @@ mod tests {
     fn this_process_is_alive_and_its_number_with_another_start_time_is_not() {
         let this = Process::find(std::process::id()).unwrap();
         assert_eq!(this.liveness(), Liveness::Alive);
-        assert_eq!(
-            Process {
-                start: this.start + 1,
-                ..this
-            }
-            .liveness(),
-            Liveness::Dead
-        );
+        assert_eq!(Process { start: this.start + 1, ..this }.liveness(), Liveness::Dead);
     }
 
     #[test]
@@ -321,10 +289,7 @@ mod tests {
             rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT,
         )
         .unwrap();
-        assert!(
-            Process::find(child.id()).is_some(),
-            "the zombie is still in /proc"
-        );
+        assert!(Process::find(child.id()).is_some(), "the zombie is still in /proc");
         assert_eq!(process.liveness(), Liveness::Dead);
         child.wait().unwrap();
     }
@@ -333,14 +298,8 @@ mod tests {
     fn nothing_is_said_of_another_pid_namespace_and_all_are_dead_after_a_restart() {
         let here = Habitat::here();
         let this = Process::find(std::process::id()).unwrap();
-        let elsewhere = Habitat {
-            pid_ns: Some(1),
-            ..here.clone()
-        };
-        let earlier = Habitat {
-            boot: Some("another".into()),
-            ..here.clone()
-        };
+        let elsewhere = Habitat { pid_ns: Some(1), ..here.clone() };
+        let earlier = Habitat { boot: Some("another".into()), ..here.clone() };
         assert_eq!(here.liveness(this, &here), Liveness::Alive);
         assert_eq!(here.liveness(this, &elsewhere), Liveness::Unknown);
         assert_eq!(here.liveness(this, &earlier), Liveness::Dead);

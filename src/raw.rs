@@ -74,10 +74,7 @@ impl Serialize for Raw {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0.to_str() {
             Some(text) => serializer.serialize_str(text),
-            None => Form::Base64 {
-                b64: STANDARD.encode(self.0.as_bytes()),
-            }
-            .serialize(serializer),
+            None => Form::Base64 { b64: STANDARD.encode(self.0.as_bytes()) }.serialize(serializer),
         }
     }
 }
@@ -86,11 +83,9 @@ impl<'de> Deserialize<'de> for Raw {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Form::deserialize(deserializer)? {
             Form::Text(text) => Ok(Self(text.into())),
-            Form::Base64 { b64 } => STANDARD
-                .decode(b64)
-                .map(OsString::from_vec)
-                .map(Self)
-                .map_err(D::Error::custom),
+            Form::Base64 { b64 } => {
+                STANDARD.decode(b64).map(OsString::from_vec).map(Self).map_err(D::Error::custom)
+            }
         }
     }
 }

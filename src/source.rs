@@ -30,11 +30,7 @@ impl Source {
         if metadata.is_dir() {
             return Err(io::Error::from_raw_os_error(libc::EISDIR)).with_context(could_not);
         }
-        Ok(Self {
-            from,
-            name: path.to_owned(),
-            rereadable: metadata.is_file(),
-        })
+        Ok(Self { from, name: path.to_owned(), rereadable: metadata.is_file() })
     }
 
     /// Takes standard input, from where it stands.
@@ -44,11 +40,7 @@ impl Source {
     pub fn stdin() -> anyhow::Result<Self> {
         let stdin = rustix::stdio::stdin().try_clone_to_owned();
         let from = stdin.context("could not read standard input")?.into();
-        Ok(Self {
-            from,
-            name: "standard input".into(),
-            rereadable: false,
-        })
+        Ok(Self { from, name: "standard input".into(), rereadable: false })
     }
 
     /// Fills a new, empty file.

@@ -8,10 +8,7 @@
 //! opens /dev/null over descriptors that the caller closed and ignores SIGPIPE before `main` is
 //! reached, which hides two things that tmpx has to know, and it costs 19 system calls.
 
-#![allow(
-    unsafe_code,
-    reason = "the one module that may; every block says why it is sound"
-)]
+#![allow(unsafe_code, reason = "the one module that may; every block says why it is sound")]
 
 use std::ffi::{CStr, OsString, c_char, c_int, c_void};
 use std::io;
@@ -87,13 +84,8 @@ pub unsafe fn enter(count: c_int, argv: *const *const c_char, run: fn(Start) -> 
         pipe: set_disposition(libc::SIGPIPE, libc::SIG_IGN),
         child: set_disposition(libc::SIGCHLD, libc::SIG_DFL),
     };
-    let status = std::panic::catch_unwind(|| {
-        run(Start {
-            args: words,
-            signals,
-        })
-    })
-    .unwrap_or(Status::Broken);
+    let status =
+        std::panic::catch_unwind(|| run(Start { args: words, signals })).unwrap_or(Status::Broken);
     if let Status::Signal(number) = status {
         die_of(number);
     }
@@ -109,11 +101,7 @@ fn occupy_closed_standard_descriptors() {
         // SAFETY: F_GETFD takes no pointer and changes nothing.
         let closed = unsafe { libc::fcntl(fd, libc::F_GETFD) } == -1;
         if closed {
-            let access = if fd == 0 {
-                libc::O_WRONLY
-            } else {
-                libc::O_RDONLY
-            };
+            let access = if fd == 0 { libc::O_WRONLY } else { libc::O_RDONLY };
             // SAFETY: the path is a C string; the lowest free descriptor is `fd`, since those
             // below it are open, and it is meant to stay open until the process ends.
             unsafe { libc::open(c"/dev/null".as_ptr(), access | libc::O_CLOEXEC) };
@@ -155,14 +143,8 @@ pub struct Arrived {
 }
 
 /// What is passed on to a command that tmpx runs.
-const FORWARDED: [c_int; 6] = [
-    libc::SIGHUP,
-    libc::SIGINT,
-    libc::SIGQUIT,
-    libc::SIGTERM,
-    libc::SIGUSR1,
-    libc::SIGUSR2,
-];
+const FORWARDED: [c_int; 6] =
+    [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2];
 
 impl SignalQueue {
     /// Queues SIGCHLD and the signals that are to be passed on, from now until the process ends.
@@ -185,10 +167,7 @@ impl SignalQueue {
             if signal > 0 {
                 // SAFETY: all zeroes is a valid siginfo_t, and the call has filled it in.
                 let info = unsafe { info.assume_init() };
-                return Arrived {
-                    signal,
-                    from_process: info.si_code <= 0,
-                };
+                return Arrived { signal, from_process: info.si_code <= 0 };
             }
         }
     }
@@ -204,11 +183,7 @@ impl SignalQueue {
             command.pre_exec(move || {
                 set_disposition(libc::SIGPIPE, inherited.pipe);
                 set_disposition(libc::SIGCHLD, inherited.child);
-                libc::sigprocmask(
-                    libc::SIG_SETMASK,
-                    &raw const inherited.mask,
-                    ptr::null_mut(),
-                );
+                libc::sigprocmask(libc::SIG_SETMASK, &raw const inherited.mask, ptr::null_mut());
                 Ok(())
             });
         }
@@ -233,10 +208,7 @@ fn queued_set() -> libc::sigset_t {
 /// death. Leaves no core file: the command has left its own. Returns where the signal is one that
 /// does not kill.
 fn die_of(signal: c_int) {
-    let none = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: plain calls on values of our own; nothing else runs in this process any more.
     unsafe {
         libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
@@ -253,10 +225,7 @@ fn whole_file_lock() -> libc::flock {
     // SAFETY: flock is a C struct of integers, for which all zeroes is valid. Zero is also what is
     // wanted for l_start, l_len (to the end, wherever that is) and l_pid (the OFD calls want 0).
     let mut lock: libc::flock = unsafe { MaybeUninit::zeroed().assume_init() };
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "small constants of the C interface"
-    )]
+    #[allow(clippy::cast_possible_truncation, reason = "small constants of the C interface")]
     {
         lock.l_type = libc::F_WRLCK as _;
         lock.l_whence = libc::SEEK_SET as _;
@@ -340,11 +309,7 @@ pub fn handle_at(dir: impl AsFd, name: &CStr) -> io::Result<Handle> {
         data: [0; MAX_HANDLE],
     };
     let mut mount_id: c_int = 0;
-    let flags = if name.is_empty() {
-        libc::AT_EMPTY_PATH
-    } else {
-        0
-    };
+    let flags = if name.is_empty() { libc::AT_EMPTY_PATH } else { 0 };
     // SAFETY: HandleBuffer has the layout of struct file_handle with room for the number of bytes
     // it announces; all pointers are to live objects.
     let done = unsafe {
@@ -359,13 +324,8 @@ pub fn handle_at(dir: impl AsFd, name: &CStr) -> io::Result<Handle> {
     if done == -1 {
         return Err(io::Error::last_os_error());
     }
-    let length = usize::try_from(buffer.bytes)
-        .unwrap_or(MAX_HANDLE)
-        .min(MAX_HANDLE);
-    Ok(Handle {
-        kind: buffer.kind,
-        data: buffer.data[..length].to_vec(),
-    })
+    let length = usize::try_from(buffer.bytes).unwrap_or(MAX_HANDLE).min(MAX_HANDLE);
+    Ok(Handle { kind: buffer.kind, data: buffer.data[..length].to_vec() })
 }
 
 /// `fchmodat2(2)`, by number: the same on all architectures that Linux got since 5.1.
@@ -393,10 +353,7 @@ pub fn chmod_path_fd(fd: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
     match io::Error::last_os_error() {
         err if err.raw_os_error() == Some(libc::ENOSYS) => {
             let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-            Ok(rustix::fs::chmod(
-                path,
-                rustix::fs::Mode::from_raw_mode(mode),
-            )?)
+            Ok(rustix::fs::chmod(path, rustix::fs::Mode::from_raw_mode(mode))?)
         }
         err => Err(err),
     }

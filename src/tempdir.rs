@@ -33,20 +33,11 @@ pub fn candidates(env: &Env) -> Vec<Candidate> {
     };
     let named = VARIABLES.into_iter().filter_map(|variable| {
         let path = absolute(Path::new(&env.get(variable)?));
-        Some(Candidate {
-            path,
-            variable: Some(variable),
-        })
+        Some(Candidate { path, variable: Some(variable) })
     });
     let usual = USUAL.into_iter().map(PathBuf::from);
-    let unnamed = usual.chain(cwd.clone()).map(|path| Candidate {
-        path,
-        variable: None,
-    });
-    named
-        .chain(unnamed)
-        .filter(|candidate| candidate.path.is_absolute())
-        .collect()
+    let unnamed = usual.chain(cwd.clone()).map(|path| Candidate { path, variable: None });
+    named.chain(unnamed).filter(|candidate| candidate.path.is_absolute()).collect()
 }
 
 /// Removes `.`, `..` and doubled slashes by the text alone.
@@ -75,9 +66,7 @@ pub fn probe(dir: &Path) -> io::Result<()> {
         // tempfile wraps the error to name the path; the cause is the system's own.
         None => match err.get_ref().and_then(|inner| inner.source()) {
             Some(source) => match source.downcast_ref::<io::Error>() {
-                Some(source) => source
-                    .raw_os_error()
-                    .map_or(err, io::Error::from_raw_os_error),
+                Some(source) => source.raw_os_error().map_or(err, io::Error::from_raw_os_error),
                 None => err,
             },
             None => err,
@@ -91,26 +80,14 @@ mod tests {
     use super::*;
 
     fn env(pairs: &[(&str, &str)]) -> Env {
-        Env::Fixed(
-            pairs
-                .iter()
-                .map(|&(name, value)| (name.into(), value.into()))
-                .collect(),
-        )
+        Env::Fixed(pairs.iter().map(|&(name, value)| (name.into(), value.into())).collect())
     }
 
     #[test]
     fn variables_come_first_and_empty_ones_are_skipped() {
-        let found = candidates(&env(&[
-            ("TMPDIR", ""),
-            ("TEMP", "/a/./b/../c//"),
-            ("TMP", "x"),
-        ]));
+        let found = candidates(&env(&[("TMPDIR", ""), ("TEMP", "/a/./b/../c//"), ("TMP", "x")]));
         let cwd = std::env::current_dir().unwrap();
-        let shown: Vec<_> = found
-            .iter()
-            .map(|one| (one.variable, one.path.clone()))
-            .collect();
+        let shown: Vec<_> = found.iter().map(|one| (one.variable, one.path.clone())).collect();
         assert_eq!(
             shown,
             [

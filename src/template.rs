@@ -130,26 +130,14 @@ impl Template {
     /// A random name that says nothing, for what is to be renamed.
     #[must_use]
     pub fn hidden() -> Self {
-        Self {
-            prefix: ".tmpx.".into(),
-            random: NAME_LENGTH,
-            suffix: OsString::new(),
-        }
+        Self { prefix: ".tmpx.".into(), random: NAME_LENGTH, suffix: OsString::new() }
     }
 
     fn parse(name: &[u8]) -> Result<Self, BadName> {
-        let end = name
-            .iter()
-            .rposition(|&byte| byte == b'X')
-            .map_or(0, |at| at + 1);
-        let start = name[..end]
-            .iter()
-            .rposition(|&byte| byte != b'X')
-            .map_or(0, |at| at + 1);
+        let end = name.iter().rposition(|&byte| byte == b'X').map_or(0, |at| at + 1);
+        let start = name[..end].iter().rposition(|&byte| byte != b'X').map_or(0, |at| at + 1);
         if end - start < FEWEST_X {
-            return Err(BadName(
-                "needs at least three X in a row, as in tmp.XXXXXXXXXX".into(),
-            ));
+            return Err(BadName("needs at least three X in a row, as in tmp.XXXXXXXXXX".into()));
         }
         Ok(Self {
             prefix: OsString::from_vec(name[..start].to_vec()),
@@ -195,16 +183,10 @@ impl TemplatePath {
         let bytes = text.as_bytes();
         let (dir, name) = match bytes.iter().rposition(|&byte| byte == b'/') {
             Some(0) => (Some(PathBuf::from("/")), &bytes[1..]),
-            Some(at) => (
-                Some(PathBuf::from(OsStr::from_bytes(&bytes[..at]))),
-                &bytes[at + 1..],
-            ),
+            Some(at) => (Some(PathBuf::from(OsStr::from_bytes(&bytes[..at]))), &bytes[at + 1..]),
             None => (None, bytes),
         };
-        Ok(Self {
-            dir,
-            template: Template::parse(name)?,
-        })
+        Ok(Self { dir, template: Template::parse(name)? })
     }
 }
 
@@ -222,11 +204,7 @@ mod tests {
 
     fn made(text: &str) -> String {
         let path = TemplatePath::parse(OsStr::new(text)).unwrap();
-        path.template
-            .name(&mut ones())
-            .unwrap()
-            .into_string()
-            .unwrap()
+        path.template.name(&mut ones()).unwrap().into_string().unwrap()
     }
 
     #[test]

@@ -65,21 +65,14 @@ pub fn settle(
             Lifetime::Manual
         }
     };
-    Ok(Terms {
-        lifetime,
-        session,
-        caller,
-        habitat: Habitat::here(),
-    })
+    Ok(Terms { lifetime, session, caller, habitat: Habitat::here() })
 }
 
 fn session_of(env: &Env) -> anyhow::Result<Option<String>> {
     let Some(name) = env.get("TMPX_SESSION") else {
         return Ok(None);
     };
-    name.into_string()
-        .map(Some)
-        .map_err(|_| usage("TMPX_SESSION is not UTF-8"))
+    name.into_string().map(Some).map_err(|_| usage("TMPX_SESSION is not UTF-8"))
 }
 
 fn ttl_of(env: &Env) -> anyhow::Result<Option<Duration>> {
@@ -105,9 +98,7 @@ fn owner(
             .context("could not find the calling script")
             .hint("name it: --until-exit=$$"),
         Some(UntilExit::Pid(pid)) => named_owner(pid).map(Some),
-        None => Ok(env
-            .get("TMPX_UNTIL_EXIT")
-            .and_then(|pid| habitual_owner(&pid, note))),
+        None => Ok(env.get("TMPX_UNTIL_EXIT").and_then(|pid| habitual_owner(&pid, note))),
     }
 }
 

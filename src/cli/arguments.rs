@@ -85,10 +85,7 @@ pub struct Lifetime {
     /// Let it go when process PID has exited, or the calling script if no PID is given
     #[arg(long, value_name = "PID", num_args = 0..=1, require_equals = true,
           value_parser = process_id)]
-    #[allow(
-        clippy::option_option,
-        reason = "how clap tells a flag without a value"
-    )]
+    #[allow(clippy::option_option, reason = "how clap tells a flag without a value")]
     pub until_exit: Option<Option<u32>>,
     /// Let it go after this time (90, 300ms, 15m, 1h30m, 2d)
     #[arg(long, value_name = "DURATION")]

@@ -20,11 +20,7 @@ pub enum Keep {
 #[derive(Args, Debug)]
 pub struct Exec {
     /// The command and its arguments; $SHELL if there is none
-    #[arg(
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "COMMAND"
-    )]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the struct has them")]

@@ -22,11 +22,7 @@ use crate::size::ByteSize;
 
 pub(super) fn run(args: &Cleanup, context: &Context) -> anyhow::Result<Status> {
     let selection = selection(args)?;
-    let act = if args.dry_run {
-        Act::Measure
-    } else {
-        Act::Remove
-    };
+    let act = if args.dry_run { Act::Measure } else { Act::Remove };
     let (stores, problems) = Stores::new(&context.env)?.existing();
     let present = Present::look();
     let mut tally = Tally::new(args, act);
@@ -74,10 +70,7 @@ fn selection(args: &Cleanup) -> anyhow::Result<Selection> {
 /// The real path of an entry: its directory's, and its own name, which may be gone by now.
 fn real_path(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    match (
-        absolute.parent().map(std::fs::canonicalize),
-        absolute.file_name(),
-    ) {
+    match (absolute.parent().map(std::fs::canonicalize), absolute.file_name()) {
         (Some(Ok(dir)), Some(name)) => dir.join(name),
         _ => absolute,
     }
@@ -180,19 +173,11 @@ impl<'a> Tally<'a> {
                 output::hint("--force takes what lives and is in use too");
             }
         }
-        if self.failed {
-            Status::Failed
-        } else {
-            Status::Done
-        }
+        if self.failed { Status::Failed } else { Status::Done }
     }
 
     fn summary(&self) -> String {
-        let done = if self.act == Act::Measure {
-            "would remove"
-        } else {
-            "removed"
-        };
+        let done = if self.act == Act::Measure { "would remove" } else { "removed" };
         let mut summary = format!("{done} {}", self.removed);
         if self.removed > 0 {
             let _ = write!(summary, " ({})", ByteSize(self.freed.bytes));

@@ -22,33 +22,19 @@ use crate::workspace::outputs::{self, Before, Pattern};
 
 pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
     let job = Job::plan(&args)?;
-    let wish = Wish {
-        session: args.run.session,
-        keep: true,
-        ..Wish::default()
-    };
+    let wish = Wish { session: args.run.session, keep: true, ..Wish::default() };
     let terms = terms::settle(wish, &context.env, &context.args, &mut |text| note(text))?;
-    let terms = Terms {
-        lifetime: Lifetime::Command,
-        ..terms
-    };
+    let terms = Terms { lifetime: Lifetime::Command, ..terms };
     let program = Program::new(args.command, context.env.get("SHELL"));
     let template = Template::new(args.place.prefix.as_ref(), args.place.suffix.as_ref());
-    let wanted = Wanted {
-        kind: Kind::Dir,
-        name: Naming::Random(template),
-        mode: args.place.mode,
-    };
+    let wanted = Wanted { kind: Kind::Dir, name: Naming::Random(template), mode: args.place.mode };
 
     let mut making = Making::new(terms, &context.env)?;
     let signals = exec::queue(context.signals);
     let status = making.attempt(|making| {
         let (place, names) =
             making.first(args.place.dir.as_deref(), &wanted, 1, &mut |_| Ok(()))?;
-        making
-            .lease
-            .bequeath_lock(LOCK_DESCRIPTOR)
-            .context("could not keep the lock")?;
+        making.lease.bequeath_lock(LOCK_DESCRIPTOR).context("could not keep the lock")?;
         let workspace = Workspace::lay_out(place.join(&names[0]), &job.layout)?;
         let before = job.look_before(&workspace)?;
         making.lease.give()?;
@@ -73,16 +59,8 @@ struct Job {
 impl Job {
     /// Checks everything that can be checked before anything is made.
     fn plan(args: &Exec) -> anyhow::Result<Self> {
-        let outputs = args
-            .run
-            .outputs
-            .iter()
-            .map(|spec| Pattern::parse(spec, true));
-        let always = args
-            .run
-            .outputs_always
-            .iter()
-            .map(|spec| Pattern::parse(spec, false));
+        let outputs = args.run.outputs.iter().map(|spec| Pattern::parse(spec, true));
+        let always = args.run.outputs_always.iter().map(|spec| Pattern::parse(spec, false));
         Ok(Self {
             cwd: std::env::current_dir().context("could not find the working directory")?,
             layout: Layout::plan(&args.layout.mkdir, &args.layout.inputs)?,
@@ -121,11 +99,7 @@ impl Job {
                 status = Status::Broken;
             }
         }
-        let done = if keep {
-            keep_it(workspace, making)
-        } else {
-            clear_away(making)
-        };
+        let done = if keep { keep_it(workspace, making) } else { clear_away(making) };
         if let Err(err) = done {
             tell(&err);
         }
@@ -140,25 +114,15 @@ impl Job {
         making: &mut Making,
     ) -> Result<(), Unsaved> {
         let succeeded = ended == Status::Command(0);
-        let patterns: Vec<&Pattern> = self
-            .patterns
-            .iter()
-            .filter(|pattern| succeeded || !pattern.required)
-            .collect();
+        let patterns: Vec<&Pattern> =
+            self.patterns.iter().filter(|pattern| succeeded || !pattern.required).collect();
         if patterns.is_empty() {
             return Ok(());
         }
-        let plan =
-            outputs::plan(&patterns, workspace.path(), before, &self.cwd).map_err(|cause| {
-                Unsaved {
-                    cause,
-                    results_would_be_lost: false,
-                }
-            })?;
-        outputs::save(plan, &mut making.lease, &mut making.entropy).map_err(|cause| Unsaved {
-            cause,
-            results_would_be_lost: true,
-        })
+        let plan = outputs::plan(&patterns, workspace.path(), before, &self.cwd)
+            .map_err(|cause| Unsaved { cause, results_would_be_lost: false })?;
+        outputs::save(plan, &mut making.lease, &mut making.entropy)
+            .map_err(|cause| Unsaved { cause, results_would_be_lost: true })
     }
 }
 

@@ -49,10 +49,7 @@ fn tell(
     };
     if args.all && !args.json {
         let variable = candidate.variable.unwrap_or("-");
-        let line = format!(
-            "{:<24} {variable:<7} {why}\n",
-            candidate.path.display().to_string()
-        );
+        let line = format!("{:<24} {variable:<7} {why}\n", candidate.path.display().to_string());
         return output.text(line.as_bytes());
     }
     output.result(&candidate.path, || TempDir {

@@ -28,20 +28,10 @@ pub(super) fn run(args: &List, context: &Context) -> anyhow::Result<Status> {
     let present = Present::look();
     let mut entries = Vec::new();
     for store in &stores {
-        survey(
-            store,
-            &selection,
-            &present,
-            &mut |problem| note(problem),
-            &mut entries,
-        )?;
+        survey(store, &selection, &present, &mut |problem| note(problem), &mut entries)?;
     }
     print(args, &entries).context("could not write to stdout")?;
-    Ok(if problems.is_empty() {
-        Status::Done
-    } else {
-        Status::Failed
-    })
+    Ok(if problems.is_empty() { Status::Done } else { Status::Failed })
 }
 
 /// A table for people, else the paths alone for other programs, as ls(1) does.
@@ -65,11 +55,7 @@ fn table(entries: &[Entry]) -> String {
         return table;
     }
     let time = |time: Option<Duration>| time.map_or("-".into(), |time| Span(time).to_string());
-    let owner = |entry: &Entry| {
-        entry
-            .owner()
-            .map_or("-".into(), |owner| owner.pid.to_string())
-    };
+    let owner = |entry: &Entry| entry.owner().map_or("-".into(), |owner| owner.pid.to_string());
     let _ = writeln!(
         table,
         "{:<8} {:>8} {:>8} {:>8} {:>9} {:<12} PATH",

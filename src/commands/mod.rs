@@ -81,13 +81,7 @@ fn condensed(text: &str) -> (String, Vec<String>) {
         }
     }
     let message = message.join(" ");
-    (
-        message
-            .strip_prefix("error: ")
-            .unwrap_or(&message)
-            .to_owned(),
-        hints,
-    )
+    (message.strip_prefix("error: ").unwrap_or(&message).to_owned(), hints)
 }
 
 /// mktemp's flags that scripts carry over and that mean nothing here: each gets its own answer.
@@ -111,18 +105,9 @@ fn make_and_print(
     context: &Context,
     fill: Fill<'_>,
 ) -> anyhow::Result<Status> {
-    let terms = terms::settle(
-        args.lifetime.into(),
-        &context.env,
-        &context.args,
-        &mut |text| note(text),
-    )?;
-    let Place {
-        dir,
-        prefix,
-        suffix,
-        mode,
-    } = args.place;
+    let terms =
+        terms::settle(args.lifetime.into(), &context.env, &context.args, &mut |text| note(text))?;
+    let Place { dir, prefix, suffix, mode } = args.place;
     let (template_dir, template) =
         Template::choose(args.template, prefix.as_ref(), suffix.as_ref());
     let name = args.name.map_or(Naming::Random(template), Naming::Exact);

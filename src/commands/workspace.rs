@@ -18,23 +18,12 @@ use crate::{Context, shell, terms};
 
 pub(super) fn run(args: cli::Workspace, context: &Context) -> anyhow::Result<Status> {
     let layout = Layout::plan(&args.layout.mkdir, &args.layout.inputs)?;
-    let terms = terms::settle(
-        args.lifetime.into(),
-        &context.env,
-        &context.args,
-        &mut |text| note(text),
-    )?;
-    let (dir, template) = Template::choose(
-        args.template,
-        args.place.prefix.as_ref(),
-        args.place.suffix.as_ref(),
-    );
+    let terms =
+        terms::settle(args.lifetime.into(), &context.env, &context.args, &mut |text| note(text))?;
+    let (dir, template) =
+        Template::choose(args.template, args.place.prefix.as_ref(), args.place.suffix.as_ref());
     let dir = dir.or(args.place.dir);
-    let wanted = Wanted {
-        kind: Kind::Dir,
-        name: Naming::Random(template),
-        mode: args.place.mode,
-    };
+    let wanted = Wanted { kind: Kind::Dir, name: Naming::Random(template), mode: args.place.mode };
     let mut output = Output::new(args.output.format());
     let mut making = Making::new(terms, &context.env)?;
     making.attempt(|making| {

@@ -22,10 +22,12 @@ use rustix::time::{ClockId, clock_gettime};
 use super::Lease;
 use super::record::{Event, Kind};
 use crate::entropy::Entropy;
+use crate::error::message;
 use crate::identity::Identity;
 use crate::mode::FileMode;
 use crate::place::{Place, c_name};
 use crate::raw::Raw;
+use crate::remove::{Act, Root};
 use crate::sys;
 use crate::template::{ExactName, Template};
 
@@ -84,19 +86,14 @@ pub fn make(
     let mut names = Vec::with_capacity(count);
     while names.len() < count {
         let wanting = (count - names.len()).min(BATCH);
-        make_batch(
-            lease, entropy, place, wanted, template, wanting, fill, &mut names,
-        )?;
+        make_batch(lease, entropy, place, wanted, template, wanting, fill, &mut names)?;
     }
     Ok(names)
 }
 
 /// Announces `count` names, makes them, and records what they are. Stops early where one of the
 /// names is taken, which nobody will ever see: the caller asks for the rest again.
-#[allow(
-    clippy::too_many_arguments,
-    reason = "the loop body of `make`, called from there alone"
-)]
+#[allow(clippy::too_many_arguments, reason = "the loop body of `make`, called from there alone")]
 fn make_batch(
     lease: &mut Lease,
     entropy: &mut Entropy,
@@ -107,9 +104,8 @@ fn make_batch(
     fill: Fill<'_>,
     made: &mut Vec<OsString>,
 ) -> anyhow::Result<()> {
-    let names: Vec<OsString> = (0..count)
-        .map(|_| template.name(entropy))
-        .collect::<io::Result<_>>()?;
+    let names: Vec<OsString> =
+        (0..count).map(|_| template.name(entropy)).collect::<io::Result<_>>()?;
     let event = Event::Intent {
         kind: wanted.kind,
         dir: Raw::from(place.real()),
@@ -117,19 +113,51 @@ fn make_batch(
         guessable: false,
     };
     lease.append(&event, entropy)?;
-    let mut identities = Vec::with_capacity(count);
-    for name in &names {
+    let made_now = make_each(place, &names, wanted, fill).and_then(|identities| {
+        let count = identities.len();
+        lease.append(&Event::Made(identities), entropy)?;
+        Ok(count)
+    });
+    match made_now {
+        Ok(count) => {
+            made.extend(names.into_iter().take(count));
+            Ok(())
+        }
+        // The intent stands without `made`, and so covers what was made and what was begun. It goes
+        // at once all the same: the lease may live on. Only when it is gone for certain may another
+        // directory be tried, since the next intent declares this one void.
+        Err(err) if take_back(place, &names) => Err(err),
+        Err(err) => Err(anyhow::Error::msg(message(&err))),
+    }
+}
+
+/// Makes entries until one of the names is taken, and tells which they are.
+fn make_each(
+    place: &Place,
+    names: &[OsString],
+    wanted: &Wanted,
+    fill: Fill<'_>,
+) -> anyhow::Result<Vec<Identity>> {
+    let mut identities = Vec::with_capacity(names.len());
+    for name in names {
         match make_one(place, name, wanted, fill) {
             Ok(identity) => identities.push(identity),
             Err(err) if is_taken(&err) => break,
-            // The intent stands without `made`: it covers what was made and what was begun.
             Err(err) => {
                 return Err(err).with_context(|| CouldNotCreate::new(wanted.kind, place.path()));
             }
         }
     }
-    made.extend(names.into_iter().take(identities.len()));
-    lease.append(&Event::Made(identities), entropy)
+    Ok(identities)
+}
+
+/// Removes what has been made under names that only we know. True where it is all gone; what is not
+/// stays in the lease.
+fn take_back(place: &Place, names: &[OsString]) -> bool {
+    names.iter().all(|name| match Root::open(place, name) {
+        Ok(root) => root.remove(Act::Remove).is_complete(),
+        Err(err) => matches!(err.raw_os_error(), Some(libc::ENOENT | libc::ENAMETOOLONG)),
+    })
 }
 
 /// Makes a symlink under a hidden name, for one that is to be renamed.
@@ -151,15 +179,18 @@ pub fn make_link(
     };
     lease.append(&event, entropy)?;
     let linked = symlinkat(target, place, &name).map_err(io::Error::from);
-    linked.with_context(|| CouldNotCreate::new(Kind::Link, place.path()))?;
-    let identity = Identity::of(place, &c_name(&name)?, place.fsid())?;
-    lease.append(&Event::Made(vec![identity]), entropy)?;
-    Ok(name)
+    let made = linked
+        .and_then(|()| Identity::of(place, &c_name(&name)?, place.fsid()))
+        .with_context(|| CouldNotCreate::new(Kind::Link, place.path()))
+        .and_then(|identity| lease.append(&Event::Made(vec![identity]), entropy));
+    if made.is_err() {
+        take_back(place, std::slice::from_ref(&name));
+    }
+    made.map(|()| name)
 }
 
 fn is_taken(err: &anyhow::Error) -> bool {
-    err.downcast_ref::<io::Error>()
-        .is_some_and(|err| err.kind() == io::ErrorKind::AlreadyExists)
+    err.downcast_ref::<io::Error>().is_some_and(|err| err.kind() == io::ErrorKind::AlreadyExists)
 }
 
 /// What was being done when a resource could not be made. A type, so that a directory that will not
@@ -174,21 +205,13 @@ impl CouldNotCreate {
     /// In this directory.
     #[must_use]
     pub fn new(kind: Kind, dir: &Path) -> Self {
-        Self {
-            kind,
-            dir: dir.to_owned(),
-        }
+        Self { kind, dir: dir.to_owned() }
     }
 }
 
 impl fmt::Display for CouldNotCreate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "could not create {} in {}",
-            self.kind.word(),
-            self.dir.display()
-        )
+        write!(f, "could not create {} in {}", self.kind.word(), self.dir.display())
     }
 }
 
@@ -227,12 +250,7 @@ fn make_dir(place: &Place, name: &CStr, mode: Option<FileMode>) -> io::Result<Id
     let dir = openat(place, name, flags, Mode::empty())?;
     // mkdir(2) gives no descriptor, so where others may rename entries of the parent, they may have
     // put another directory of ours under the name. It would be an older one.
-    let stat = statx(
-        &dir,
-        c"",
-        AtFlags::EMPTY_PATH,
-        StatxFlags::UID | StatxFlags::BTIME,
-    )?;
+    let stat = statx(&dir, c"", AtFlags::EMPTY_PATH, StatxFlags::UID | StatxFlags::BTIME)?;
     let birth = (stat.stx_btime.tv_sec, i64::from(stat.stx_btime.tv_nsec));
     let knows_birth = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
     let ours = stat.stx_uid == rustix::process::geteuid().as_raw();
@@ -256,16 +274,7 @@ fn make_and_publish(
 ) -> anyhow::Result<OsString> {
     let mut hidden = Vec::with_capacity(1);
     while hidden.is_empty() {
-        make_batch(
-            lease,
-            entropy,
-            place,
-            wanted,
-            &Template::hidden(),
-            1,
-            fill,
-            &mut hidden,
-        )?;
+        make_batch(lease, entropy, place, wanted, &Template::hidden(), 1, fill, &mut hidden)?;
     }
     let hidden = hidden.remove(0);
     for n in 0..MOST_TRIES {

@@ -89,11 +89,7 @@ impl Lease {
             lifetime: terms.lifetime,
             session: terms.session,
         };
-        Self {
-            header,
-            stores,
-            written: None,
-        }
+        Self { header, stores, written: None }
     }
 
     /// The lease's name; empty before the first intent.
@@ -199,20 +195,13 @@ impl Lease {
         let Some(Written { store, file }) = &self.written else {
             return Ok(None);
         };
-        Ok(Some(read::Held::new(
-            store,
-            &self.header.id,
-            file.try_clone()?,
-        )))
+        Ok(Some(read::Held::new(store, &self.header.id, file.try_clone()?)))
     }
 }
 
 impl Written {
     fn could_not_write(&self) -> String {
-        format!(
-            "could not write the lease in {}",
-            self.store.path().display()
-        )
+        format!("could not write the lease in {}", self.store.path().display())
     }
 }
 

@@ -50,10 +50,7 @@ pub fn look(store: &Store, id: &str) -> io::Result<Option<Seen>> {
         return Ok(None);
     };
     let locked = sys::is_locked(file.as_fd())?;
-    Ok(Some(Seen {
-        content: content(id, &file)?,
-        locked,
-    }))
+    Ok(Some(Seen { content: content(id, &file)?, locked }))
 }
 
 /// Takes the lock of a lease. `None` where somebody else has it, or it is gone.

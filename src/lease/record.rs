@@ -158,8 +158,7 @@ impl Resource {
     /// The path that the caller was told.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        self.dir
-            .join(self.published.as_ref().unwrap_or(&self.name).as_path())
+        self.dir.join(self.published.as_ref().unwrap_or(&self.name).as_path())
     }
 
     /// The names it may have, and whether each can be guessed by others. A published name always
@@ -210,11 +209,7 @@ impl Record {
         if header.id != id {
             return Err(Unreadable::Damaged);
         }
-        let mut record = Self {
-            lifetime: header.lifetime.clone(),
-            header,
-            resources: Vec::new(),
-        };
+        let mut record = Self { lifetime: header.lifetime.clone(), header, resources: Vec::new() };
         let mut intended = 0;
         for line in lines {
             match line.strip_suffix(b"\n").map(serde_json::from_slice) {
@@ -249,24 +244,18 @@ impl Record {
     /// to be made: they stand at the end of the list.
     fn apply(&mut self, event: Event, intended: &mut usize) -> Result<(), Unreadable> {
         match event {
-            Event::Intent {
-                kind,
-                dir,
-                names,
-                guessable,
-            } => {
+            Event::Intent { kind, dir, names, guessable } => {
                 self.resources.truncate(self.resources.len() - *intended);
                 *intended = names.len();
                 let dir: &Path = dir.as_path();
-                self.resources
-                    .extend(names.into_iter().map(|name| Resource {
-                        kind,
-                        dir: dir.to_owned(),
-                        name,
-                        published: None,
-                        guessable,
-                        identity: None,
-                    }));
+                self.resources.extend(names.into_iter().map(|name| Resource {
+                    kind,
+                    dir: dir.to_owned(),
+                    name,
+                    published: None,
+                    guessable,
+                    identity: None,
+                }));
             }
             Event::Made(identities) => {
                 if identities.len() > *intended {
@@ -300,10 +289,7 @@ mod tests {
             v: VERSION,
             given,
             id: "one".into(),
-            created: Moment {
-                wall_ms: 1,
-                boot_ms: 2,
-            },
+            created: Moment { wall_ms: 1, boot_ms: 2 },
             habitat: Habitat::default(),
             caller: None,
             lifetime: Lifetime::Manual,
@@ -325,33 +311,18 @@ mod tests {
     }
 
     fn made(count: u64) -> Event {
-        Event::Made(
-            (0..count)
-                .map(|ino| Identity::Inode {
-                    dev: 1,
-                    ino,
-                    birth: 0,
-                })
-                .collect(),
-        )
+        Event::Made((0..count).map(|ino| Identity::Inode { dev: 1, ino, birth: 0 }).collect())
     }
 
     fn names(text: &str) -> Result<Vec<String>, Unreadable> {
         let record = Record::parse("one", text.as_bytes())?;
-        Ok(record
-            .resources
-            .iter()
-            .map(|one| one.name.0.to_str().unwrap().to_owned())
-            .collect())
+        Ok(record.resources.iter().map(|one| one.name.0.to_str().unwrap().to_owned()).collect())
     }
 
     #[test]
     fn given_stands_where_it_is_looked_for() {
         let text = line(&header(0));
-        assert_eq!(
-            text.as_bytes()[usize::try_from(GIVEN_OFFSET).unwrap()],
-            b'0'
-        );
+        assert_eq!(text.as_bytes()[usize::try_from(GIVEN_OFFSET).unwrap()], b'0');
     }
 
     #[test]
@@ -377,10 +348,7 @@ mod tests {
 
     #[test]
     fn a_newer_version_is_told_apart_from_damage() {
-        assert_eq!(
-            names("{\"v\":2,\"new\":true}\n"),
-            Err(Unreadable::Version(2))
-        );
+        assert_eq!(names("{\"v\":2,\"new\":true}\n"), Err(Unreadable::Version(2)));
         assert_eq!(names("{\"v\":1}\n"), Err(Unreadable::Damaged));
         assert_eq!(names(""), Err(Unreadable::Damaged));
         assert_eq!(names("nonsense\n"), Err(Unreadable::Damaged));
@@ -389,10 +357,7 @@ mod tests {
     #[test]
     fn a_lease_under_another_name_is_damaged() {
         let text = line(&header(1)) + &line(&intent(&["a"]));
-        assert_eq!(
-            Record::parse("two", text.as_bytes()),
-            Err(Unreadable::Damaged)
-        );
+        assert_eq!(Record::parse("two", text.as_bytes()), Err(Unreadable::Damaged));
     }
 
     proptest! {

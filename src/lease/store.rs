@@ -18,10 +18,8 @@ use rustix::io::Errno;
 use crate::env::Env;
 use crate::error::{Tell as _, reason};
 
-const DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// A place where a store may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,16 +57,10 @@ impl Stores {
     pub fn new(env: &Env) -> anyhow::Result<Self> {
         if let Some(path) = env.get("TMPX_STATE_DIR").map(PathBuf::from) {
             if path.is_relative() {
-                return Err(anyhow!(
-                    "TMPX_STATE_DIR is not absolute: {}",
-                    path.display()
-                ))
-                .hint("give the full path, as in TMPX_STATE_DIR=$PWD/state");
+                return Err(anyhow!("TMPX_STATE_DIR is not absolute: {}", path.display()))
+                    .hint("give the full path, as in TMPX_STATE_DIR=$PWD/state");
             }
-            return Ok(Self(vec![Candidate {
-                path,
-                kind: CandidateKind::Explicit,
-            }]));
+            return Ok(Self(vec![Candidate { path, kind: CandidateKind::Explicit }]));
         }
         let in_home = |base: PathBuf, below: &str| Candidate {
             path: base.join(below),
@@ -136,10 +128,7 @@ impl Stores {
 
 /// Errors that another store would not mend.
 fn is_ours_to_tell(err: &io::Error) -> bool {
-    matches!(
-        err.raw_os_error(),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)
-    )
+    matches!(err.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
 }
 
 fn is_absent(err: &io::Error) -> bool {
@@ -159,16 +148,12 @@ impl std::fmt::Display for Foreign {
 impl std::error::Error for Foreign {}
 
 fn is_foreign(err: &io::Error) -> bool {
-    err.get_ref()
-        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<Foreign>)
+    err.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Foreign>)
 }
 
 impl Candidate {
     fn could_not(&self, act: &str) -> String {
-        format!(
-            "could not {act} the state directory {}",
-            self.path.display()
-        )
+        format!("could not {act} the state directory {}", self.path.display())
     }
 
     /// Opens the store, and makes it first where `make` says so.
@@ -191,10 +176,7 @@ impl Candidate {
             return Err(io::Error::other("it is not on a local filesystem"));
         }
         let leases = open_own(dir.as_fd(), Path::new("leases"), mend)?;
-        Ok(Store {
-            leases,
-            path: self.path.join("leases"),
-        })
+        Ok(Store { leases, path: self.path.join("leases") })
     }
 
     fn make(&self) -> io::Result<()> {
@@ -217,10 +199,7 @@ impl Candidate {
         for dir in missing.into_iter().rev() {
             make_dir(CWD, dir)?;
         }
-        make_dir(
-            open_own(CWD, &self.path, true)?.as_fd(),
-            Path::new("leases"),
-        )
+        make_dir(open_own(CWD, &self.path, true)?.as_fd(), Path::new("leases"))
     }
 }
 
@@ -246,20 +225,17 @@ fn open_own(parent: rustix::fd::BorrowedFd<'_>, path: &Path, mend: bool) -> io::
         Err(Errno::ACCESS) if mend => {
             // Perhaps a mode of our own that keeps its owner out.
             let point = openat(parent, path, DIRECTORY | OFlags::PATH, Mode::empty())?;
-            mend_mode(&point, |mode| {
-                crate::sys::chmod_path_fd(point.as_fd(), mode)
-            })?;
+            mend_mode(&point, |mode| crate::sys::chmod_path_fd(point.as_fd(), mode))?;
             openat(parent, path, DIRECTORY, Mode::empty())?
         }
         opened => opened?,
     };
-    mend_mode(&dir, |mode| {
-        if mend {
-            Ok(fchmod(&dir, Mode::from_raw_mode(mode))?)
-        } else {
-            Ok(())
-        }
-    })?;
+    mend_mode(
+        &dir,
+        |mode| {
+            if mend { Ok(fchmod(&dir, Mode::from_raw_mode(mode))?) } else { Ok(()) }
+        },
+    )?;
     Ok(dir)
 }
 
@@ -268,11 +244,7 @@ fn mend_mode(dir: &OwnedFd, set: impl FnOnce(u32) -> io::Result<()>) -> io::Resu
     if stat.st_uid != rustix::process::geteuid().as_raw() {
         return Err(io::Error::other(Foreign));
     }
-    if stat.st_mode & 0o7777 == 0o700 {
-        Ok(())
-    } else {
-        set(0o700)
-    }
+    if stat.st_mode & 0o7777 == 0o700 { Ok(()) } else { set(0o700) }
 }
 
 /// Filesystems whose locks and handles are known to work: local ones. On network filesystems and
@@ -295,10 +267,7 @@ fn is_local(dir: &OwnedFd) -> io::Result<bool> {
     ];
     let magic = fstatfs(dir)?.f_type;
     // The type's width differs between architectures; the magic numbers are 32 bits.
-    #[allow(
-        clippy::unnecessary_cast,
-        reason = "the width differs between architectures"
-    )]
+    #[allow(clippy::unnecessary_cast, reason = "the width differs between architectures")]
     let magic = magic as i64 & 0xffff_ffff;
     Ok(LOCAL.contains(&magic))
 }
@@ -341,12 +310,7 @@ mod tests {
 
     fn paths(pairs: &[(&str, &str)]) -> Vec<PathBuf> {
         let env = Env::Fixed(pairs.iter().map(|&(k, v)| (k.into(), v.into())).collect());
-        Stores::new(&env)
-            .unwrap()
-            .0
-            .into_iter()
-            .map(|one| one.path)
-            .collect()
+        Stores::new(&env).unwrap().0.into_iter().map(|one| one.path).collect()
     }
 
     #[test]
@@ -359,26 +323,14 @@ mod tests {
             all
         };
         assert_eq!(paths(&[("HOME", "/h")]), with("/h/.local/state/tmpx"));
-        assert_eq!(
-            paths(&[("HOME", "/h"), ("XDG_STATE_HOME", "/x")]),
-            with("/x/tmpx")
-        );
-        assert_eq!(
-            paths(&[("HOME", "/h"), ("XDG_STATE_HOME", "x")]),
-            with("/h/.local/state/tmpx")
-        );
-        assert_eq!(
-            paths(&[]),
-            shared.iter().map(PathBuf::from).collect::<Vec<_>>()
-        );
+        assert_eq!(paths(&[("HOME", "/h"), ("XDG_STATE_HOME", "/x")]), with("/x/tmpx"));
+        assert_eq!(paths(&[("HOME", "/h"), ("XDG_STATE_HOME", "x")]), with("/h/.local/state/tmpx"));
+        assert_eq!(paths(&[]), shared.iter().map(PathBuf::from).collect::<Vec<_>>());
     }
 
     #[test]
     fn an_explicit_state_directory_is_the_only_one() {
-        assert_eq!(
-            paths(&[("HOME", "/h"), ("TMPX_STATE_DIR", "/s")]),
-            [PathBuf::from("/s")]
-        );
+        assert_eq!(paths(&[("HOME", "/h"), ("TMPX_STATE_DIR", "/s")]), [PathBuf::from("/s")]);
         let relative = Env::Fixed([("TMPX_STATE_DIR".into(), "s".into())].into());
         assert!(Stores::new(&relative).is_err());
     }

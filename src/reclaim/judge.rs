@@ -27,20 +27,13 @@ impl Present {
     /// Now, for a process of this habitat, without a look at who its ancestors are.
     #[must_use]
     pub fn of(habitat: Habitat) -> Self {
-        Self {
-            now: Moment::now(),
-            habitat,
-            ancestors: Vec::new(),
-        }
+        Self { now: Moment::now(), habitat, ancestors: Vec::new() }
     }
 
     /// Now, as this process sees it.
     #[must_use]
     pub fn look() -> Self {
-        Self {
-            ancestors: crate::process::ancestors().collect(),
-            ..Self::of(Habitat::here())
-        }
+        Self { ancestors: crate::process::ancestors().collect(), ..Self::of(Habitat::here()) }
     }
 
     /// How old a lease is.
@@ -230,9 +223,11 @@ pub fn judge(record: &Record, locked: bool, selection: &Selection, present: &Pre
         State::InUse => Verdict::Keep(Kept::InUse(None)),
         State::Unknown(why) => Verdict::Keep(Kept::Unknown(why)),
         State::Live => match &record.lifetime {
-            Lifetime::Bound {
-                owner: Some(owner), ..
-            } if !selection.paths.is_empty() && present.descends_from(*owner) => Verdict::Take,
+            Lifetime::Bound { owner: Some(owner), .. }
+                if !selection.paths.is_empty() && present.descends_from(*owner) =>
+            {
+                Verdict::Take
+            }
             Lifetime::Bound { owner: None, .. } if !selection.paths.is_empty() => Verdict::Take,
             _ => Verdict::Keep(Kept::Live),
         },

@@ -53,10 +53,7 @@ pub fn sweep(
         .with_context(|| format!("could not read the leases in {}", store.path().display()))?;
     for id in ids {
         if let Err(err) = consider(store, &id, selection, present, act, report)? {
-            damaged(&format!(
-                "kept the lease {}: {err}",
-                store.path().join(&id).display()
-            ));
+            damaged(&format!("kept the lease {}: {err}", store.path().join(&id).display()));
         }
     }
     Ok(())
@@ -133,15 +130,7 @@ fn take_held(
     match judge(&record, false, selection, present) {
         Verdict::Keep(kept) => keep(id, &record, &wanted, &kept, report)?,
         Verdict::Take => {
-            if take(
-                id,
-                &record,
-                &wanted,
-                present,
-                selection.force,
-                Act::Remove,
-                report,
-            )? {
+            if take(id, &record, &wanted, present, selection.force, Act::Remove, report)? {
                 return Ok(held.discard().map_err(|err| reason(&err)));
             }
         }
@@ -174,6 +163,8 @@ fn keep(
     Ok(())
 }
 
+const UNSEEN: &str = "it is not to be seen from this mount namespace";
+
 /// Removes the wanted resources of a record, or measures them. True where nothing is left of any.
 fn take(
     id: &str,
@@ -187,18 +178,15 @@ fn take(
     let mut all_gone = true;
     let mut place = None;
     for resource in &record.resources {
-        let presence = examine(
-            resource,
-            &record.header.habitat,
-            &present.habitat,
-            &mut place,
-        );
+        let presence = examine(resource, &record.header.habitat, &present.habitat, &mut place);
         if !wanted(resource) {
             all_gone &= matches!(presence, Presence::Gone);
             continue;
         }
         let fate = match presence {
             Presence::Gone => continue,
+            Presence::Unseen if force => continue,
+            Presence::Unseen => Fate::Kept(Kept::Unknown(UNSEEN.into())),
             Presence::Unknown(why) => Fate::Kept(Kept::Unknown(why)),
             Presence::Other => Fate::Kept(Kept::Replaced),
             Presence::There { root, .. } => match in_use(record, root.path(), force) {
@@ -216,11 +204,7 @@ fn take(
 /// all descriptors it did not know; a process that stands in it still uses it.
 fn in_use(record: &Record, path: &Path, force: bool) -> Option<u32> {
     let by_command = record.lifetime == crate::lease::record::Lifetime::Command;
-    if by_command && !force {
-        crate::process::standing_in(path)
-    } else {
-        None
-    }
+    if by_command && !force { crate::process::standing_in(path) } else { None }
 }
 
 fn fate_of(outcome: crate::remove::Outcome) -> Fate {
@@ -242,12 +226,7 @@ fn all_gone(record: &Record, present: &Present) -> bool {
     let mut place = None;
     record.resources.iter().all(|resource| {
         matches!(
-            examine(
-                resource,
-                &record.header.habitat,
-                &present.habitat,
-                &mut place
-            ),
+            examine(resource, &record.header.habitat, &present.habitat, &mut place),
             Presence::Gone
         )
     })

@@ -23,6 +23,8 @@ pub enum Presence<'a> {
     },
     /// There is nothing under any of its names.
     Gone,
+    /// There is nothing to be seen of it, and it may be where this mount namespace does not reach.
+    Unseen,
     /// Something else is in its place, which is not provably ours.
     Other,
     /// It cannot be judged from here.
@@ -39,16 +41,9 @@ pub fn examine<'a>(
 ) -> Presence<'a> {
     let same_files = here.sees_the_same_files(there);
     let missing = || {
-        if same_files {
-            Presence::Gone
-        } else {
-            Presence::Unknown("it is not to be seen from this mount namespace".into())
-        }
+        if same_files { Presence::Gone } else { Presence::Unseen }
     };
-    if place
-        .as_ref()
-        .is_none_or(|place| place.real() != resource.dir)
-    {
+    if place.as_ref().is_none_or(|place| place.real() != resource.dir) {
         match Place::reopen(&resource.dir) {
             Ok(opened) => *place = Some(opened),
             Err(err) if is_absence(&err) => return missing(),
@@ -70,11 +65,7 @@ pub fn examine<'a>(
             Err(err) => return unknown(&resource.path(), &err),
         }
     }
-    if something_else {
-        Presence::Other
-    } else {
-        missing()
-    }
+    if something_else { Presence::Other } else { missing() }
 }
 
 /// Whether an entry is ours, and then whether it is another one than was made. Ours is what has the

@@ -122,13 +122,7 @@ impl<'a> Root<'a> {
         } else {
             None
         };
-        Ok(Self {
-            parent,
-            name,
-            path,
-            stat,
-            dir,
-        })
+        Ok(Self { parent, name, path, stat, dir })
     }
 
     /// Its type.
@@ -191,12 +185,7 @@ const WANTED: StatxFlags = StatxFlags::TYPE
     .union(StatxFlags::BLOCKS);
 
 fn stat_entry(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<Statx> {
-    Ok(statx(
-        dir,
-        name,
-        AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT,
-        WANTED,
-    )?)
+    Ok(statx(dir, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT, WANTED)?)
 }
 
 fn stat_fd(fd: BorrowedFd<'_>) -> io::Result<Statx> {

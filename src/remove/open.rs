@@ -12,10 +12,8 @@ use rustix::io::Errno;
 use super::stat_fd;
 use crate::sys;
 
-const DIRECTORY: OFlags = OFlags::DIRECTORY
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC)
-    .union(OFlags::RDONLY);
+const DIRECTORY: OFlags =
+    OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::RDONLY);
 
 /// Opens a directory as a mere point in the tree, which needs no permission on it.
 pub(super) fn path_only(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
@@ -66,13 +64,8 @@ fn within_the_mount(parent: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> io::R
     }
     let fd = openat(parent, name, flags, Mode::empty())?;
     let stat = statx(&fd, c"", AtFlags::EMPTY_PATH, StatxFlags::TYPE)?;
-    if !stat
-        .stx_attributes_mask
-        .contains(StatxAttributes::MOUNT_ROOT)
-    {
-        return Err(io::Error::other(
-            "this kernel cannot tell whether it is a mount point",
-        ));
+    if !stat.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT) {
+        return Err(io::Error::other("this kernel cannot tell whether it is a mount point"));
     }
     if stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
         return Err(is_a_mount_point());

@@ -69,14 +69,7 @@ pub(super) fn remove(
 ) {
     // Root needs no permission, and a measurement changes nothing.
     let open_up = act == Act::Remove && !rustix::process::geteuid().is_root();
-    let mut walk = Walk {
-        parent,
-        path,
-        act,
-        open_up,
-        levels: Vec::new(),
-        outcome,
-    };
+    let mut walk = Walk { parent, path, act, open_up, levels: Vec::new(), outcome };
     match open::readable(root, open_up) {
         Ok(fd) => match walk.enter(name.to_owned(), fd) {
             Ok(()) => walk.run(),
@@ -266,10 +259,7 @@ impl Walk<'_> {
                 self.begin_again(done);
             }
             Err(Errno::NOTEMPTY | Errno::EXIST) => {
-                self.fail(
-                    &done.name,
-                    io::Error::other("somebody keeps putting things into it"),
-                );
+                self.fail(&done.name, io::Error::other("somebody keeps putting things into it"));
             }
             Err(err) => self.fail(&done.name, err.into()),
         }
@@ -318,10 +308,7 @@ impl Walk<'_> {
     fn walk_down_again(&self) -> io::Result<OwnedFd> {
         let moved = || io::Error::other("it was moved while it was being removed");
         let mut levels = self.levels.iter();
-        let root = levels
-            .next()
-            .and_then(|root| root.fd.as_ref())
-            .ok_or_else(moved)?;
+        let root = levels.next().and_then(|root| root.fd.as_ref()).ok_or_else(moved)?;
         let mut fd = root.try_clone()?;
         for level in levels {
             fd = open::to_empty(fd.as_fd(), &level.name, self.open_up).map_err(|_| moved())?;

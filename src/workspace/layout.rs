@@ -41,10 +41,7 @@ impl Layout {
             .iter()
             .map(|dir| within(dir).with_context(|| format!("--mkdir {}", dir.display())))
             .collect::<anyhow::Result<Vec<_>>>()?;
-        let mut layout = Self {
-            dirs,
-            inputs: Vec::new(),
-        };
+        let mut layout = Self { dirs, inputs: Vec::new() };
         for spec in inputs {
             let input = layout
                 .input(spec)
@@ -61,11 +58,7 @@ impl Layout {
         // `dir/.` means what is in it, as for cp and docker cp.
         let contents = metadata.is_dir() && source.as_os_str().as_bytes().ends_with(b"/.");
         let into = |dir: PathBuf| -> anyhow::Result<PathBuf> {
-            if contents {
-                Ok(dir)
-            } else {
-                Ok(dir.join(base_name(&source)?))
-            }
+            if contents { Ok(dir) } else { Ok(dir.join(base_name(&source)?)) }
         };
         let dest = match dest {
             None => into(PathBuf::new())?,
@@ -77,11 +70,7 @@ impl Layout {
                 if is_dir { into(path)? } else { path }
             }
         };
-        Ok(Input {
-            source,
-            dest,
-            contents,
-        })
+        Ok(Input { source, dest, contents })
     }
 
     fn refuse_clashes(&self) -> anyhow::Result<()> {
@@ -138,9 +127,7 @@ fn base_name(source: &Path) -> anyhow::Result<OsString> {
     let named = source.file_name().map(OsStr::to_owned);
     let name = match named {
         Some(name) => Some(name),
-        None => std::fs::canonicalize(source)?
-            .file_name()
-            .map(OsStr::to_owned),
+        None => std::fs::canonicalize(source)?.file_name().map(OsStr::to_owned),
     };
     name.ok_or_else(|| usage("has no name of its own; say SRC:DEST"))
 }
@@ -180,14 +167,7 @@ mod tests {
         assert!(plan(&[], &[spec("x"), spec("x")]).is_err());
         assert!(plan(&[], &[spec(".tmp")]).is_err());
         let inside = plan(&["x"], &[spec("x")]).unwrap();
-        assert_eq!(
-            inside.inputs[0].dest,
-            Path::new("x/a"),
-            "into the directory, as cp does"
-        );
-        assert_eq!(
-            plan(&[], &[spec("y/")]).unwrap().inputs[0].dest,
-            Path::new("y/a")
-        );
+        assert_eq!(inside.inputs[0].dest, Path::new("x/a"), "into the directory, as cp does");
+        assert_eq!(plan(&[], &[spec("y/")]).unwrap().inputs[0].dest, Path::new("y/a"));
     }
 }

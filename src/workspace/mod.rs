@@ -62,14 +62,9 @@ impl Workspace {
 
     /// Has a command run in it, or in `cwd` where `here` says so, and know of it.
     pub fn set_environment(&self, command: &mut Command, cwd: &Path, here: bool) {
-        command
-            .env("TMPX_WORKSPACE", &self.path)
-            .env("TMPDIR", self.temp_dir());
+        command.env("TMPX_WORKSPACE", &self.path).env("TMPDIR", self.temp_dir());
         if !here {
-            command
-                .current_dir(&self.path)
-                .env("PWD", &self.path)
-                .env("OLDPWD", cwd);
+            command.current_dir(&self.path).env("PWD", &self.path).env("OLDPWD", cwd);
         }
     }
 

@@ -60,12 +60,7 @@ impl Before {
     /// Where it cannot be read.
     pub fn look(workspace: &Path) -> anyhow::Result<Self> {
         let entries = entries(workspace)?;
-        Ok(Self(
-            entries
-                .into_iter()
-                .map(|(path, metadata)| (path, stamp(&metadata)))
-                .collect(),
-        ))
+        Ok(Self(entries.into_iter().map(|(path, metadata)| (path, stamp(&metadata))).collect()))
     }
 
     fn is_unchanged(&self, path: &Path, metadata: &Metadata) -> bool {
@@ -109,10 +104,7 @@ impl Pattern {
     /// # Errors
     /// Where it would leave the workspace or is no pattern.
     pub fn parse(spec: &OsStr, required: bool) -> anyhow::Result<Self> {
-        let pattern = Self {
-            spec: spec.to_owned(),
-            required,
-        };
+        let pattern = Self { spec: spec.to_owned(), required };
         let (glob, _) = split(spec, |_| false);
         pattern.matcher(&glob)?;
         Ok(pattern)
@@ -125,9 +117,7 @@ impl Pattern {
             return Err(usage("must be a pattern inside the workspace, without .."))
                 .with_context(named);
         }
-        let text = glob
-            .to_str()
-            .ok_or_else(|| usage("a pattern must be UTF-8"))?;
+        let text = glob.to_str().ok_or_else(|| usage("a pattern must be UTF-8"))?;
         let text = text.trim_start_matches("./").trim_end_matches('/');
         GlobBuilder::new(text)
             .literal_separator(true)
@@ -149,10 +139,8 @@ impl Pattern {
         let matcher = self.matcher(&glob)?;
         let literal = literal_directories(&glob);
         let wild = has_wildcard(glob.as_os_str());
-        let into = wild
-            || dest
-                .as_ref()
-                .is_none_or(|dest| dest.as_os_str().as_bytes().ends_with(b"/"));
+        let into =
+            wild || dest.as_ref().is_none_or(|dest| dest.as_os_str().as_bytes().ends_with(b"/"));
         let dest = cwd.join(dest.unwrap_or_default());
         let mut savings = Vec::new();
         let mut matched_dir: Option<&Path> = None;
@@ -173,16 +161,9 @@ impl Pattern {
             } else {
                 // The pattern is the name of one thing: DEST takes its place.
                 let rest: PathBuf = below.components().skip(1).collect();
-                if rest.as_os_str().is_empty() {
-                    dest.clone()
-                } else {
-                    dest.join(rest)
-                }
+                if rest.as_os_str().is_empty() { dest.clone() } else { dest.join(rest) }
             };
-            savings.push(Saving {
-                from: path.clone(),
-                to,
-            });
+            savings.push(Saving { from: path.clone(), to });
         }
         Ok(savings)
     }
@@ -194,23 +175,16 @@ fn has_wildcard(text: &OsStr) -> bool {
 
 /// The directories that a pattern begins with, before its first wildcard and its last component.
 fn literal_directories(glob: &Path) -> PathBuf {
-    let parts: Vec<_> = glob
-        .components()
-        .filter(|part| *part != Component::CurDir)
-        .collect();
+    let parts: Vec<_> = glob.components().filter(|part| *part != Component::CurDir).collect();
     let dirs = &parts[..parts.len().saturating_sub(1)];
-    dirs.iter()
-        .take_while(|part| !has_wildcard(part.as_os_str()))
-        .collect()
+    dirs.iter().take_while(|part| !has_wildcard(part.as_os_str())).collect()
 }
 
 /// Whether a path is hidden and the pattern does not ask for hidden names, as in the shell.
 fn hides(path: &Path, literal: &Path, glob: &Path) -> bool {
     let dotted = |path: &Path| {
         let below = path.strip_prefix(literal).unwrap_or(path);
-        below
-            .components()
-            .any(|part| part.as_os_str().as_bytes().starts_with(b"."))
+        below.components().any(|part| part.as_os_str().as_bytes().starts_with(b"."))
     };
     dotted(path) && !dotted(glob)
 }
@@ -242,10 +216,9 @@ pub fn plan(
         let savings = pattern.plan(&entries, before, cwd)?;
         if savings.is_empty() && pattern.required {
             let spec = Path::new(&pattern.spec).display();
-            return Err(anyhow!(
-                "--out {spec} matches nothing that the command made"
-            ))
-            .hint("--out-always lets that pass; --keep=on-failure keeps the workspace for a look");
+            return Err(anyhow!("--out {spec} matches nothing that the command made")).hint(
+                "--out-always lets that pass; --keep=on-failure keeps the workspace for a look",
+            );
         }
         for Saving { from, to } in savings {
             if let Some(other) = targets.insert(to.clone(), from.clone())
@@ -261,11 +234,7 @@ pub fn plan(
             }
         }
     }
-    Ok(Plan {
-        root,
-        entries,
-        targets,
-    })
+    Ok(Plan { root, entries, targets })
 }
 
 /// Something copied beside its target, under a hidden name.
@@ -314,11 +283,7 @@ fn stage(
     lease: &mut Lease,
     entropy: &mut Entropy,
 ) -> anyhow::Result<Option<Staged>> {
-    let dir = if metadata.is_dir() {
-        to.as_path()
-    } else {
-        to.parent().unwrap_or(Path::new("/"))
-    };
+    let dir = if metadata.is_dir() { to.as_path() } else { to.parent().unwrap_or(Path::new("/")) };
     std::fs::create_dir_all(dir).with_context(|| could_not_save(&to))?;
     if metadata.is_dir() {
         return Ok(None);
@@ -332,11 +297,8 @@ fn stage(
         let target = std::fs::read_link(root.real().join(from))?;
         make_link(lease, entropy, &place, &target)?
     } else if metadata.is_file() {
-        let wanted = Wanted {
-            kind: Kind::File,
-            name: Naming::Random(Template::hidden()),
-            mode: None,
-        };
+        let wanted =
+            Wanted { kind: Kind::File, name: Naming::Random(Template::hidden()), mode: None };
         let copied = make(lease, entropy, &place, &wanted, 1, &mut |copy| {
             let source = open_beneath(root, from, OFlags::RDONLY)?;
             copy::fill(&source, copy)?;
@@ -356,12 +318,7 @@ impl Staged {
         let Self { place, hidden, to } = self;
         let renamed = renameat(&place, &hidden, &place, to.file_name().unwrap_or_default());
         renamed.map_err(|err| {
-            Self {
-                place,
-                hidden,
-                to: to.clone(),
-            }
-            .discard();
+            Self { place, hidden, to: to.clone() }.discard();
             anyhow::Error::new(io::Error::from(err)).context(could_not_save(&to))
         })
     }
@@ -387,9 +344,7 @@ mod tests {
         }
         let pattern = Pattern::parse(OsStr::new(spec), true).unwrap();
         let entries = entries(dir.path()).unwrap();
-        let savings = pattern
-            .plan(&entries, &Before::default(), Path::new("/c"))
-            .unwrap();
+        let savings = pattern.plan(&entries, &Before::default(), Path::new("/c")).unwrap();
         let text = |path: PathBuf| path.to_str().unwrap().to_owned();
         savings
             .into_iter()

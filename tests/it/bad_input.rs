@@ -50,10 +50,7 @@ fn a_directory_that_we_may_not_write_to_is_an_error_and_never_passed_over() {
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o555)).unwrap();
     let message = "tmpx: could not create file in $ROOT/locked: Permission denied\n";
     let locked = locked.to_str().unwrap();
-    sandbox
-        .tmpx(["file", "-p", locked])
-        .as_nobody()
-        .gives(1, "", message);
+    sandbox.tmpx(["file", "-p", locked]).as_nobody().gives(1, "", message);
 }
 
 #[test]
@@ -79,11 +76,7 @@ fn a_slash_in_a_prefix_suffix_or_name_is_refused() {
 fn a_name_that_is_too_long_leaves_nothing() {
     for name in ["a".repeat(256), "XXX".to_owned() + &"a".repeat(300)] {
         let sandbox = Sandbox::new();
-        let option = if name.starts_with('X') {
-            vec![]
-        } else {
-            vec!["--name"]
-        };
+        let option = if name.starts_with('X') { vec![] } else { vec!["--name"] };
         let args = ["file"].into_iter().chain(option).chain([name.as_str()]);
         let message = "tmpx: could not create file in $ROOT/tmp: File name too long\n";
         sandbox.tmpx(args).gives(1, "", message);
@@ -118,11 +111,7 @@ fn numbers_and_units_are_checked() {
 
 #[test]
 fn mktemps_flags_are_refused_with_a_hint() {
-    refuses(
-        "file -d",
-        2,
-        "tmpx: unexpected argument '-d' found\nhint: did you mean tmpx dir?\n",
-    );
+    refuses("file -d", 2, "tmpx: unexpected argument '-d' found\nhint: did you mean tmpx dir?\n");
     refuses(
         "dir -u",
         2,
@@ -156,20 +145,14 @@ fn bare_tmpx_prints_the_overview_to_stderr_so_that_nothing_is_captured() {
     let sandbox = Sandbox::new();
     let ran = sandbox.tmpx([] as [&str; 0]).run();
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""));
-    assert!(
-        ran.stderr.contains("Make:") && ran.stderr.contains("exec"),
-        "{}",
-        ran.stderr
-    );
+    assert!(ran.stderr.contains("Make:") && ran.stderr.contains("exec"), "{}", ran.stderr);
 }
 
 #[test]
 fn a_source_that_cannot_be_read_is_told_before_anything_is_made() {
     let sandbox = Sandbox::new();
     let message = "tmpx: could not read nosuch: No such file or directory\n";
-    sandbox
-        .tmpx(words("file --from nosuch"))
-        .gives(1, "", message);
+    sandbox.tmpx(words("file --from nosuch")).gives(1, "", message);
     let message = "tmpx: could not read .: Is a directory\n";
     sandbox.tmpx(words("file --from .")).gives(1, "", message);
     assert!(sandbox.leases().is_empty());
@@ -189,10 +172,7 @@ fn no_file_descriptors_left_is_told() {
     let sandbox = Sandbox::new();
     let ran = sandbox.sh("ulimit -n 3; exec tmpx file").run();
     assert_eq!(ran.status, Some(1));
-    assert_eq!(
-        ran.stderr,
-        "tmpx: could not create file in $ROOT/tmp: Too many open files\n"
-    );
+    assert_eq!(ran.stderr, "tmpx: could not create file in $ROOT/tmp: Too many open files\n");
     let ran = sandbox.sh("ulimit -n 5; exec tmpx file").run();
     assert_eq!(ran.status, Some(1), "{ran:?}");
     assert!(ran.stderr.contains("Too many open files"), "{ran:?}");

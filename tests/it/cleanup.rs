@@ -19,11 +19,7 @@ fn manual_resources_are_kept_until_they_are_asked_for() {
     let both = "$ROOT/tmp/tmp.RANDOM\n$ROOT/tmp/tmp.RANDOM\n";
     let ran = sandbox.tmpx(words("cleanup --all")).run();
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), both));
-    assert!(
-        ran.stderr.starts_with("tmpx: removed 2 ("),
-        "{}",
-        ran.stderr
-    );
+    assert!(ran.stderr.starts_with("tmpx: removed 2 ("), "{}", ran.stderr);
 }
 
 #[test]
@@ -38,17 +34,11 @@ fn a_dry_run_lists_exactly_what_the_real_run_removes() {
     let count = |summary: &str| summary.split_once("remove").unwrap().1.to_owned();
     let dry = sandbox.tmpx(words("cleanup -n --all")).run();
     assert_eq!(sandbox.left().len(), 4, "nothing has gone yet");
-    let json = sandbox
-        .tmpx(words("cleanup -n --all --json -q"))
-        .succeeds()
-        .json();
+    let json = sandbox.tmpx(words("cleanup -n --all --json -q")).succeeds().json();
     assert!(json.iter().all(|one| one["action"] == "would_remove"));
     let real = sandbox.tmpx(words("cleanup --all")).run();
     assert_eq!(dry.raw, real.raw);
-    assert_eq!(
-        count(&dry.stderr).trim_start(),
-        count(&real.stderr).trim_start_matches("d ")
-    );
+    assert_eq!(count(&dry.stderr).trim_start(), count(&real.stderr).trim_start_matches("d "));
 }
 
 #[test]
@@ -58,16 +48,10 @@ fn json_tells_what_was_freed() {
     fs::write(dir.join("a"), vec![b'x'; 8192]).unwrap();
     fs::hard_link(dir.join("a"), sandbox.cwd().join("other")).unwrap();
     fs::write(dir.join("b"), vec![b'x'; 8192]).unwrap();
-    let json = sandbox
-        .tmpx(words("cleanup --all --json --quiet"))
-        .succeeds()
-        .json();
+    let json = sandbox.tmpx(words("cleanup --all --json --quiet")).succeeds().json();
     assert_eq!(json[0]["action"], "removed");
     assert_eq!(json[0]["entries"], 3);
-    assert_eq!(
-        json[0]["bytes"], 8192,
-        "what has another link stays on the disk"
-    );
+    assert_eq!(json[0]["bytes"], 8192, "what has another link stays on the disk");
 }
 
 #[test]
@@ -79,10 +63,7 @@ fn a_session_is_taken_as_a_whole_and_nothing_else() {
     let ran = sandbox.tmpx(words("cleanup --session ci")).run();
     assert_eq!(ran.stdout.lines().count(), 2, "{ran:?}");
     assert_eq!(ran.stderr, "tmpx: removed 2 (0 B)\n");
-    assert_eq!(
-        sandbox.left(),
-        [other.file_name().unwrap().to_str().unwrap()]
-    );
+    assert_eq!(sandbox.left(), [other.file_name().unwrap().to_str().unwrap()]);
     sandbox.clean_up();
 }
 
@@ -90,19 +71,14 @@ fn a_session_is_taken_as_a_whole_and_nothing_else() {
 fn the_variable_labels_what_is_made_and_never_narrows_a_cleanup() {
     let sandbox = Sandbox::new();
     sandbox.file();
-    sandbox
-        .tmpx(words("cleanup --all -q"))
-        .env("TMPX_SESSION", "ci")
-        .succeeds();
+    sandbox.tmpx(words("cleanup --all -q")).env("TMPX_SESSION", "ci").succeeds();
 }
 
 #[test]
 fn older_than_goes_by_the_age_of_the_lease() {
     let sandbox = Sandbox::new();
     sandbox.file();
-    sandbox
-        .tmpx(words("cleanup --older-than 1h"))
-        .gives(0, "", "tmpx: removed 0\n");
+    sandbox.tmpx(words("cleanup --older-than 1h")).gives(0, "", "tmpx: removed 0\n");
     age(&sandbox, 2 * 3_600_000);
     let ran = sandbox.tmpx(words("cleanup --older-than 1h")).run();
     assert_eq!(ran.stderr, "tmpx: removed 1 (0 B)\n");
@@ -113,9 +89,7 @@ fn a_lease_from_the_future_has_no_age() {
     let sandbox = Sandbox::new();
     sandbox.file();
     age(&sandbox, -3_600_000);
-    sandbox
-        .tmpx(words("cleanup --older-than 0"))
-        .gives(0, "", "tmpx: removed 0\n");
+    sandbox.tmpx(words("cleanup --older-than 0")).gives(0, "", "tmpx: removed 0\n");
     sandbox.clean_up();
 }
 
@@ -131,9 +105,7 @@ fn age(sandbox: &Sandbox, by_ms: i64) {
         };
         let (boot, wall) = (after("\"boot\":\"", '"'), after("\"wall_ms\":", ','));
         let earlier = wall.parse::<i64>().unwrap() - by_ms;
-        let aged = record
-            .replace(&boot, "an-earlier-boot")
-            .replace(&wall, &earlier.to_string());
+        let aged = record.replace(&boot, "an-earlier-boot").replace(&wall, &earlier.to_string());
         fs::write(&path, aged).unwrap();
     }
 }
@@ -215,10 +187,7 @@ fn what_was_moved_away_stays_and_its_lease_goes() {
     }
     assert_eq!(sandbox.leases().len(), 2);
     sandbox.tmpx(["cleanup"]).gives(0, "", "tmpx: removed 0\n");
-    assert_eq!(
-        crate::sandbox::names(&sandbox.cwd()),
-        ["moved-dir", "moved-file"]
-    );
+    assert_eq!(crate::sandbox::names(&sandbox.cwd()), ["moved-dir", "moved-file"]);
 }
 
 #[test]
@@ -249,10 +218,7 @@ fn another_file_under_a_name_that_anybody_could_choose_is_kept() {
         fs::remove_file(&path).unwrap();
         fs::write(&path, "made by somebody else").unwrap();
         let ran = sandbox.tmpx(words("cleanup --all")).run();
-        assert!(
-            ran.stderr.contains("something else is in its place"),
-            "{ran:?}"
-        );
+        assert!(ran.stderr.contains("something else is in its place"), "{ran:?}");
         assert!(path.exists(), "{args}");
         fs::remove_file(path).unwrap();
         sandbox.tmpx(["cleanup", "-q"]).succeeds();
@@ -269,10 +235,7 @@ fn a_replaced_file_is_kept_where_others_could_have_put_it() {
     fs::rename(&path, shared.join("aside")).unwrap();
     fs::write(&path, "anybody could have").unwrap();
     let ran = sandbox.tmpx(words("cleanup --all")).run();
-    assert!(
-        ran.stderr.contains("something else is in its place"),
-        "{ran:?}"
-    );
+    assert!(ran.stderr.contains("something else is in its place"), "{ran:?}");
     fs::rename(shared.join("aside"), &path).unwrap();
     sandbox.tmpx(words("cleanup --all -q")).succeeds();
     assert!(!path.exists(), "the file itself is known by its identity");
@@ -290,10 +253,7 @@ fn a_directory_reached_through_a_symlink_is_cleaned_where_it_really_is() {
     fs::remove_file(sandbox.cwd().join("current")).unwrap();
     symlink("two", sandbox.cwd().join("current")).unwrap();
     sandbox.tmpx(words("cleanup --all -q")).succeeds();
-    assert_eq!(
-        crate::sandbox::names(&sandbox.cwd().join("one")),
-        Vec::<String>::new()
-    );
+    assert_eq!(crate::sandbox::names(&sandbox.cwd().join("one")), Vec::<String>::new());
 }
 
 #[test]
@@ -314,9 +274,7 @@ fn a_directory_above_that_became_a_symlink_is_not_followed() {
 #[test]
 fn two_cleanups_at_once_do_not_get_into_each_others_way() {
     let sandbox = Sandbox::new();
-    sandbox
-        .sh("for n in $(seq 40); do tmpx dir; done")
-        .succeeds();
+    sandbox.sh("for n in $(seq 40); do tmpx dir; done").succeeds();
     let script = "tmpx cleanup --all & tmpx cleanup --all & wait";
     let ran = sandbox.sh(script).run();
     let mut paths: Vec<&str> = ran.raw.lines().collect();

@@ -30,10 +30,7 @@ fn trees_that_keep_their_owner_out_are_opened_up() {
                   ln -s /etc/hosts a/link; chmod 000 a/b/c e; chmod 500 f/g; chmod 555 f a; chmod 0 $d; \
                   chmod 400 $(tmpx file)";
     sandbox.sh(script).as_nobody().succeeds();
-    sandbox
-        .tmpx(words("cleanup --all -q"))
-        .as_nobody()
-        .succeeds();
+    sandbox.tmpx(words("cleanup --all -q")).as_nobody().succeeds();
 }
 
 /// Makes a directory in a directory in a directory …, far beyond what a path can name.
@@ -52,14 +49,8 @@ fn depth_costs_neither_stack_nor_descriptors() {
     let sandbox = Sandbox::new();
     make_deep(&sandbox.dir(), 30_000, "d");
     make_deep(&sandbox.dir(), 300, &"long".repeat(63));
-    let ran = sandbox
-        .sh("ulimit -n 64; ulimit -s 256; tmpx cleanup --all --json -q")
-        .succeeds();
-    let entries: Vec<u64> = ran
-        .json()
-        .iter()
-        .map(|one| one["entries"].as_u64().unwrap())
-        .collect();
+    let ran = sandbox.sh("ulimit -n 64; ulimit -s 256; tmpx cleanup --all --json -q").succeeds();
+    let entries: Vec<u64> = ran.json().iter().map(|one| one["entries"].as_u64().unwrap()).collect();
     assert_eq!(entries, [30_002, 302]);
 }
 
@@ -72,9 +63,7 @@ fn every_kind_of_entry_goes() {
     let dir = sandbox.tmp().join(&sandbox.left()[0]);
     let _socket = std::os::unix::net::UnixListener::bind(dir.join("socket")).unwrap();
     if is_root() {
-        sandbox
-            .sh(&format!("mknod {}/null c 1 3", dir.display()))
-            .run();
+        sandbox.sh(&format!("mknod {}/null c 1 3", dir.display())).run();
     }
     sandbox.tmpx(words("cleanup --all -q")).succeeds();
 }
@@ -87,10 +76,7 @@ fn many_entries_in_one_directory_all_go() {
         fs::create_dir(dir.join(n.to_string())).unwrap();
         fs::write(dir.join(format!("{n}/file")), "").unwrap();
     }
-    let json = sandbox
-        .tmpx(words("cleanup --all -q --json"))
-        .succeeds()
-        .json();
+    let json = sandbox.tmpx(words("cleanup --all -q --json")).succeeds().json();
     assert_eq!(json[0]["entries"], 18_001);
 }
 
@@ -119,11 +105,7 @@ fn a_mount_point_inside_is_not_emptied_and_is_named() {
     assert_eq!(ran.stdout, "a\n", "the rest is gone: {ran:?}");
     let failed = "tmpx: could not remove $ROOT/tmp/tmp.RANDOM/a/mnt: it is a mount point\n\
                   tmpx: removed 0\n";
-    assert_eq!(
-        ran.stderr.replace("would remove", "removed"),
-        failed.repeat(2),
-        "{ran:?}"
-    );
+    assert_eq!(ran.stderr.replace("would remove", "removed"), failed.repeat(2), "{ran:?}");
     assert_eq!(names(&precious), ["canary"]);
     sandbox.clean_up();
 }
@@ -155,14 +137,8 @@ fn what_cannot_be_removed_is_told_once_and_the_rest_goes() {
         fs::write(dir.join(name), "").unwrap();
     }
     let immutable = dir.join("sub/immutable");
-    let set = |flag: &str| {
-        Command::new("chattr")
-            .arg(flag)
-            .arg(&immutable)
-            .status()
-            .unwrap()
-            .success()
-    };
+    let set =
+        |flag: &str| Command::new("chattr").arg(flag).arg(&immutable).status().unwrap().success();
     if !skip_unless(set("+i"), "filesystem with immutable files") {
         sandbox.clean_up();
         return;
@@ -187,20 +163,14 @@ fn what_cannot_be_removed_is_told_once_and_the_rest_goes() {
 fn a_live_writer_does_not_keep_the_cleaner_for_ever() {
     let sandbox = Sandbox::new();
     let dir = sandbox.dir();
-    let script = format!(
-        "cd {}; while :; do : > $RANDOM; done 2>/dev/null",
-        dir.display()
-    );
+    let script = format!("cd {}; while :; do : > $RANDOM; done 2>/dev/null", dir.display());
     let mut writer = sandbox.shell("bash", &script).spawn();
     let ran = sandbox.tmpx(words("cleanup --all")).run();
     writer.kill().unwrap();
     writer.wait().unwrap();
     // Either it got through between two writes, or it gave up and said so.
     if ran.status == Some(1) {
-        assert!(
-            ran.stderr.contains("somebody keeps putting things into it"),
-            "{ran:?}"
-        );
+        assert!(ran.stderr.contains("somebody keeps putting things into it"), "{ran:?}");
         assert!(dir.exists());
     }
     sandbox.clean_up();
@@ -215,13 +185,9 @@ fn an_old_kernel_without_openat2_removes_and_still_spares_mount_points() {
     }
     let make = "d=$(tmpx dir); mkdir -p $d/a/b; touch $d/a/b/c $d/x; ";
     let inject = "strace -f -o /dev/null -e inject=openat2:error=ENOSYS ";
+    sandbox.sh(&format!("{make}{inject}tmpx cleanup --all -q")).succeeds();
     sandbox
-        .sh(&format!("{make}{inject}tmpx cleanup --all -q"))
-        .succeeds();
-    sandbox
-        .sh(&format!(
-            "{make}{inject}tmpx exec touch y; {inject}tmpx cleanup --all -q"
-        ))
+        .sh(&format!("{make}{inject}tmpx exec touch y; {inject}tmpx cleanup --all -q"))
         .succeeds();
     let precious = sandbox.cwd().join("precious");
     fs::create_dir(&precious).unwrap();
@@ -243,10 +209,6 @@ fn without_file_handles_the_inode_and_its_birth_tell() {
         return;
     }
     let inject = "strace -f -o /dev/null -e inject=name_to_handle_at:error=EOPNOTSUPP ";
-    sandbox
-        .sh(&format!("{inject}tmpx file --name known; {inject}tmpx dir"))
-        .succeeds();
-    sandbox
-        .sh(&format!("{inject}tmpx cleanup --all -q"))
-        .succeeds();
+    sandbox.sh(&format!("{inject}tmpx file --name known; {inject}tmpx dir")).succeeds();
+    sandbox.sh(&format!("{inject}tmpx cleanup --all -q")).succeeds();
 }

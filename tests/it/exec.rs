@@ -46,13 +46,8 @@ fn the_workspace_is_private_empty_and_the_working_directory() {
 fn here_runs_in_the_callers_directory() {
     let sandbox = Sandbox::new();
     let script = "pwd; echo \"[$OLDPWD]\"; ls -d $TMPX_WORKSPACE $TMPDIR";
-    let ran = sandbox
-        .tmpx(["exec", "--here", "sh", "-c", script])
-        .succeeds();
-    assert_eq!(
-        ran.stdout,
-        "$ROOT/cwd\n[]\n$ROOT/tmp/tmp.RANDOM\n$ROOT/tmp/tmp.RANDOM/.tmp\n"
-    );
+    let ran = sandbox.tmpx(["exec", "--here", "sh", "-c", script]).succeeds();
+    assert_eq!(ran.stdout, "$ROOT/cwd\n[]\n$ROOT/tmp/tmp.RANDOM\n$ROOT/tmp/tmp.RANDOM/.tmp\n");
 }
 
 #[test]
@@ -60,9 +55,7 @@ fn the_commands_status_is_passed_on() {
     let sandbox = Sandbox::new();
     for status in [0, 1, 7, 125, 255] {
         let script = format!("exit {status}");
-        sandbox
-            .tmpx(["exec", "--", "sh", "-c", &script])
-            .gives(status, "", "");
+        sandbox.tmpx(["exec", "--", "sh", "-c", &script]).gives(status, "", "");
     }
 }
 
@@ -70,14 +63,8 @@ fn the_commands_status_is_passed_on() {
 fn a_command_that_dies_of_a_signal_takes_tmpx_with_it() {
     let sandbox = Sandbox::new();
     for signal in [1, 2, 3, 6, 9, 11, 13, 15] {
-        let ran = sandbox
-            .tmpx(["exec", "sh", "-c", &format!("kill -{signal} $$")])
-            .run();
-        assert_eq!(
-            (ran.signal, ran.stderr.as_str()),
-            (Some(signal), ""),
-            "{ran:?}"
-        );
+        let ran = sandbox.tmpx(["exec", "sh", "-c", &format!("kill -{signal} $$")]).run();
+        assert_eq!((ran.signal, ran.stderr.as_str()), (Some(signal), ""), "{ran:?}");
     }
 }
 
@@ -98,18 +85,13 @@ fn a_command_with_a_slash_is_found_from_the_callers_directory() {
     fs::write(&script, "#!/bin/sh\necho built in $(pwd) with $1\n").unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     let expected = "built in $ROOT/tmp/tmp.RANDOM with --in\n";
-    sandbox
-        .tmpx(words("exec ./build.sh --in"))
-        .gives(0, expected, "");
+    sandbox.tmpx(words("exec ./build.sh --in")).gives(0, expected, "");
 }
 
 #[test]
 fn without_a_command_the_users_shell_runs() {
     let sandbox = Sandbox::new();
-    let run = sandbox
-        .tmpx(["exec"])
-        .env("SHELL", "/bin/sh")
-        .input("echo from $(pwd)\n");
+    let run = sandbox.tmpx(["exec"]).env("SHELL", "/bin/sh").input("echo from $(pwd)\n");
     run.gives(0, "from $ROOT/tmp/tmp.RANDOM\n", "");
 }
 
@@ -117,21 +99,13 @@ fn without_a_command_the_users_shell_runs() {
 fn tmpx_failing_itself_is_125_and_bad_usage_2() {
     let sandbox = Sandbox::new();
     let message = "tmpx: --in nosuch: No such file or directory\n";
-    sandbox
-        .tmpx(words("exec --in nosuch true"))
-        .gives(125, "", message);
+    sandbox.tmpx(words("exec --in nosuch true")).gives(125, "", message);
     let message = "tmpx: could not create directory in /nodir: No such file or directory\n";
-    sandbox
-        .tmpx(words("exec -p /nodir true"))
-        .gives(125, "", message);
+    sandbox.tmpx(words("exec -p /nodir true")).gives(125, "", message);
     let message = "tmpx: --mkdir ../x: must be a path inside the workspace, without ..\n";
-    sandbox
-        .tmpx(words("exec --mkdir ../x true"))
-        .gives(2, "", message);
+    sandbox.tmpx(words("exec --mkdir ../x true")).gives(2, "", message);
     let message = "tmpx: --out /etc/passwd: must be a pattern inside the workspace, without ..\n";
-    sandbox
-        .tmpx(words("exec --out /etc/passwd true"))
-        .gives(2, "", message);
+    sandbox.tmpx(words("exec --out /etc/passwd true")).gives(2, "", message);
 }
 
 #[test]
@@ -144,20 +118,10 @@ fn inputs_keep_their_mode_and_time_and_directories_come_whole() {
     fs::set_permissions(tree.join("tool"), fs::Permissions::from_mode(0o750)).unwrap();
     std::os::unix::fs::symlink("tool", tree.join("link")).unwrap();
     fs::set_permissions(tree.join("deep/er"), fs::Permissions::from_mode(0o555)).unwrap();
-    sandbox
-        .sh("touch -d 2001-02-03 tree/tool tree/deep")
-        .succeeds();
+    sandbox.sh("touch -d 2001-02-03 tree/tool tree/deep").succeeds();
     let script = "find tree t2 | sort; readlink tree/link; stat -c '%a %y' tree/tool tree/deep | \
                   cut -d' ' -f1,2; stat -c %a tree/deep/er; ls x.d";
-    let args = [
-        "exec",
-        "--in",
-        "tree",
-        "--in",
-        "tree/deep:t2",
-        "--in",
-        "tree/tool:x.d/",
-    ];
+    let args = ["exec", "--in", "tree", "--in", "tree/deep:t2", "--in", "tree/tool:x.d/"];
     let args = args.into_iter().chain(["--", "sh", "-c", script]);
     let expected = "t2\nt2/er\nt2/er/file\ntree\ntree/deep\ntree/deep/er\ntree/deep/er/file\n\
                     tree/link\ntree/tool\ntool\n750 2001-02-03\n755 2001-02-03\n555\ntool\n";
@@ -178,12 +142,8 @@ fn the_contents_of_a_directory_come_without_it_and_the_workspace_stays_private()
 fn a_source_with_a_colon_in_its_name_is_not_split() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("a:b"), "colon").unwrap();
-    sandbox
-        .tmpx(words("exec --in a:b cat a:b"))
-        .gives(0, "colon", "");
-    sandbox
-        .tmpx(words("exec --in a:b:c cat c"))
-        .gives(0, "colon", "");
+    sandbox.tmpx(words("exec --in a:b cat a:b")).gives(0, "colon", "");
+    sandbox.tmpx(words("exec --in a:b:c cat c")).gives(0, "colon", "");
 }
 
 #[test]
@@ -197,14 +157,12 @@ fn an_input_may_come_from_a_pipe() {
 fn two_inputs_of_one_name_are_refused_before_anything_runs() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("a"), "").unwrap();
-    sandbox
-        .tmpx(words("exec --in a --in a sh -c ran>&2"))
-        .gives(
-            125,
-            "",
-            "tmpx: two things would be called a in the workspace\n\
+    sandbox.tmpx(words("exec --in a --in a sh -c ran>&2")).gives(
+        125,
+        "",
+        "tmpx: two things would be called a in the workspace\n\
          hint: name one of them otherwise, as in --in SRC:DEST\n",
-        );
+    );
     assert!(sandbox.leases().is_empty());
 }
 
@@ -216,34 +174,16 @@ fn outputs_are_saved_whole_and_replace_what_was_there() {
     fs::hard_link(&old, sandbox.cwd().join("other-link")).unwrap();
     let script = "echo new > result; mkdir -p logs/deep; echo 1 > logs/a.log; echo 2 > logs/deep/b.log; \
                   chmod 640 result";
-    let args = [
-        "exec",
-        "--out",
-        "result",
-        "--out",
-        "logs/**/*.log:saved/",
-        "--",
-        "sh",
-        "-c",
-        script,
-    ];
+    let args =
+        ["exec", "--out", "result", "--out", "logs/**/*.log:saved/", "--", "sh", "-c", script];
     sandbox.tmpx(args).gives(0, "", "");
     assert_eq!(fs::read_to_string(&old).unwrap(), "new\n");
     assert_eq!(mode(&old), 0o640);
     let other = fs::read_to_string(sandbox.cwd().join("other-link")).unwrap();
-    assert_eq!(
-        other, "old and longer",
-        "the old file was replaced, not written into"
-    );
+    assert_eq!(other, "old and longer", "the old file was replaced, not written into");
     assert_eq!(names(&sandbox.cwd()), ["other-link", "result", "saved"]);
-    assert_eq!(
-        fs::read_to_string(sandbox.cwd().join("saved/a.log")).unwrap(),
-        "1\n"
-    );
-    assert_eq!(
-        fs::read_to_string(sandbox.cwd().join("saved/deep/b.log")).unwrap(),
-        "2\n"
-    );
+    assert_eq!(fs::read_to_string(sandbox.cwd().join("saved/a.log")).unwrap(), "1\n");
+    assert_eq!(fs::read_to_string(sandbox.cwd().join("saved/deep/b.log")).unwrap(), "2\n");
 }
 
 #[test]
@@ -255,18 +195,8 @@ fn a_wildcard_means_what_the_command_made_and_a_name_means_that_file() {
     fs::create_dir(sandbox.cwd().join("out")).unwrap();
     let run = |glob: &str| {
         let script = "echo new > new.txt; echo more >> changed.txt";
-        let args = [
-            "exec",
-            "--in",
-            "in.txt",
-            "--in",
-            "changed.txt",
-            "--out",
-            glob,
-        ];
-        sandbox
-            .tmpx(args.into_iter().chain(["--", "sh", "-c", script]))
-            .succeeds();
+        let args = ["exec", "--in", "in.txt", "--in", "changed.txt", "--out", glob];
+        sandbox.tmpx(args.into_iter().chain(["--", "sh", "-c", script])).succeeds();
         let saved = names(&sandbox.cwd().join("out"));
         fs::remove_dir_all(sandbox.cwd().join("out")).unwrap();
         saved
@@ -279,9 +209,7 @@ fn a_wildcard_means_what_the_command_made_and_a_name_means_that_file() {
 fn outputs_need_success_and_a_match_unless_always() {
     let sandbox = Sandbox::new();
     let run = |option: &str, script: &str| {
-        sandbox
-            .tmpx(["exec", option, "made", "--", "sh", "-c", script])
-            .run()
+        sandbox.tmpx(["exec", option, "made", "--", "sh", "-c", script]).run()
     };
     let ran = run("--out", "echo > made; exit 3");
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(3), ""));
@@ -304,18 +232,10 @@ fn outputs_need_success_and_a_match_unless_always() {
 fn a_symlink_is_saved_as_a_link_and_never_as_what_it_points_to() {
     let sandbox = Sandbox::new();
     let script = "ln -s /etc/passwd leak; mkdir d; ln -s /etc d/dir; echo > d/file";
-    let args = [
-        "exec", "--out", "leak", "--out", "d/**:d2", "--", "sh", "-c", script,
-    ];
+    let args = ["exec", "--out", "leak", "--out", "d/**:d2", "--", "sh", "-c", script];
     sandbox.tmpx(args).gives(0, "", "");
-    assert_eq!(
-        fs::read_link(sandbox.cwd().join("leak")).unwrap(),
-        Path::new("/etc/passwd")
-    );
-    assert_eq!(
-        fs::read_link(sandbox.cwd().join("d2/dir")).unwrap(),
-        Path::new("/etc")
-    );
+    assert_eq!(fs::read_link(sandbox.cwd().join("leak")).unwrap(), Path::new("/etc/passwd"));
+    assert_eq!(fs::read_link(sandbox.cwd().join("d2/dir")).unwrap(), Path::new("/etc"));
     assert_eq!(names(&sandbox.cwd().join("d2")), ["dir", "file"]);
 }
 
@@ -324,9 +244,7 @@ fn when_one_output_cannot_be_saved_none_is_and_the_only_copy_stays() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.cwd().join("b")).unwrap();
     let script = "echo 1 > a; echo 2 > c";
-    let args = [
-        "exec", "--out", "a", "--out", "c:b", "--", "sh", "-c", script,
-    ];
+    let args = ["exec", "--out", "a", "--out", "c:b", "--", "sh", "-c", script];
     let ran = sandbox.tmpx(args).run();
     assert_eq!(ran.status, Some(125));
     assert_eq!(
@@ -335,11 +253,7 @@ fn when_one_output_cannot_be_saved_none_is_and_the_only_copy_stays() {
          hint: write $ROOT/cwd/b/ to save into it\n\
          tmpx: kept $ROOT/tmp/tmp.RANDOM\n"
     );
-    assert_eq!(
-        names(&sandbox.cwd()),
-        ["b"],
-        "nothing half done, nothing left over"
-    );
+    assert_eq!(names(&sandbox.cwd()), ["b"], "nothing half done, nothing left over");
     assert_eq!(sandbox.left().len(), 1);
     sandbox.clean_up();
 }
@@ -348,23 +262,16 @@ fn when_one_output_cannot_be_saved_none_is_and_the_only_copy_stays() {
 fn keep_turns_the_workspace_into_a_manual_one_and_says_where_it_is() {
     let sandbox = Sandbox::new();
     let ran = sandbox.tmpx(words("exec --keep -- touch made")).run();
-    assert_eq!(
-        (ran.status, ran.stderr.as_str()),
-        (Some(0), "tmpx: kept $ROOT/tmp/tmp.RANDOM\n")
-    );
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), "tmpx: kept $ROOT/tmp/tmp.RANDOM\n"));
     let kept = sandbox.tmp().join(&sandbox.left()[0]);
     assert_eq!(names(&kept), [".tmp", "made"]);
     sandbox.tmpx(["cleanup", "-q"]).succeeds();
     assert!(kept.exists(), "manual");
     sandbox.tmpx(words("cleanup -q --all")).succeeds();
-    for (when, command, stays) in [
-        ("on-failure", "false", 1),
-        ("on-failure", "true", 0),
-        ("always", "true", 1),
-    ] {
-        sandbox
-            .tmpx(["exec", &format!("--keep={when}"), command])
-            .run();
+    for (when, command, stays) in
+        [("on-failure", "false", 1), ("on-failure", "true", 0), ("always", "true", 1)]
+    {
+        sandbox.tmpx(["exec", &format!("--keep={when}"), command]).run();
         assert_eq!(sandbox.left().len(), stays, "{when} {command}");
         sandbox.clean_up();
     }
@@ -375,14 +282,9 @@ fn place_and_session_are_those_of_the_makers() {
     let sandbox = Sandbox::new();
     let script = "echo $TMPX_WORKSPACE; stat -c %a $TMPX_WORKSPACE; tmpx list --json --session s";
     let args = words("exec -p . --prefix job- -s .d -m 750 --session s -- sh -c");
-    let ran = sandbox
-        .tmpx(args.into_iter().chain([script.into()]))
-        .succeeds();
+    let ran = sandbox.tmpx(args.into_iter().chain([script.into()])).succeeds();
     let lines: Vec<&str> = ran.stdout.lines().collect();
-    assert!(
-        lines[0].starts_with("$ROOT/cwd/job-") && lines[0].ends_with(".d"),
-        "{ran:?}"
-    );
+    assert!(lines[0].starts_with("$ROOT/cwd/job-") && lines[0].ends_with(".d"), "{ran:?}");
     assert_eq!(lines[1], "750");
     assert_eq!(lines.len(), 3);
     assert_eq!(names(&sandbox.cwd()), Vec::<String>::new());
@@ -392,9 +294,7 @@ fn place_and_session_are_those_of_the_makers() {
 fn running(sandbox: &Sandbox, script: &str) -> std::process::Child {
     let mut child = sandbox.tmpx(["exec", "bash", "-c", script]).spawn();
     let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     assert_eq!(line, "ready\n");
     child
 }
@@ -427,7 +327,7 @@ fn the_command_of_a_killed_tmpx_keeps_its_workspace_until_it_ends() {
     // Once by the lock that it inherited, once by standing in it.
     for close in ["", "exec 100>&-; "] {
         let sandbox = Sandbox::new();
-        let script = format!("{close}echo ready; echo $$ > pid; read x; touch still-here");
+        let script = format!("{close}echo $$ > pid; echo ready; read x; touch still-here");
         let mut child = running(&sandbox, &script);
         child.kill().unwrap();
         let stdin = child.stdin.take();
@@ -435,11 +335,7 @@ fn the_command_of_a_killed_tmpx_keeps_its_workspace_until_it_ends() {
         sandbox.tmpx(["cleanup", "--all"]).run();
         let workspace: PathBuf = sandbox.tmp().join(&sandbox.left()[0]);
         assert!(workspace.exists(), "{close}");
-        let pid: i32 = fs::read_to_string(workspace.join("pid"))
-            .unwrap()
-            .trim()
-            .parse()
-            .unwrap();
+        let pid: i32 = fs::read_to_string(workspace.join("pid")).unwrap().trim().parse().unwrap();
         let pidfd = rustix::process::pidfd_open(
             Pid::from_raw(pid).unwrap(),
             rustix::process::PidfdFlags::empty(),
@@ -470,16 +366,9 @@ fn descriptors_pass_through_and_closed_ones_stay_closed() {
     let script = "tmpx exec sh -c 'cat; echo three >&3; echo err >&2' 3>three";
     let ran = sandbox.sh(script).run();
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", "err\n"));
-    assert_eq!(
-        fs::read_to_string(sandbox.cwd().join("three")).unwrap(),
-        "three\n"
-    );
-    let inside = sandbox
-        .sh("tmpx exec sh -c 'ls /proc/self/fd | head -1' <&-")
-        .succeeds();
-    let plain = sandbox
-        .sh("sh -c 'ls /proc/self/fd | head -1' <&-")
-        .succeeds();
+    assert_eq!(fs::read_to_string(sandbox.cwd().join("three")).unwrap(), "three\n");
+    let inside = sandbox.sh("tmpx exec sh -c 'ls /proc/self/fd | head -1' <&-").succeeds();
+    let plain = sandbox.sh("sh -c 'ls /proc/self/fd | head -1' <&-").succeeds();
     assert_eq!(inside.stdout, plain.stdout);
 }
 
@@ -488,11 +377,7 @@ fn what_is_made_inside_goes_with_the_workspace() {
     let sandbox = Sandbox::new();
     let script = "tmpx file; tmpx dir; mktemp; tmpx exec touch x";
     let ran = sandbox.tmpx(["exec", "sh", "-c", script]).succeeds();
-    assert!(
-        ran.stdout
-            .lines()
-            .all(|path| path.starts_with("$ROOT/tmp/tmp.RANDOM/.tmp/"))
-    );
+    assert!(ran.stdout.lines().all(|path| path.starts_with("$ROOT/tmp/tmp.RANDOM/.tmp/")));
     assert_eq!(sandbox.left(), Vec::<String>::new());
     sandbox.tmpx(["cleanup", "-q"]).succeeds();
 }
@@ -500,17 +385,12 @@ fn what_is_made_inside_goes_with_the_workspace() {
 #[test]
 fn a_workspace_that_the_command_removed_itself_is_no_failure() {
     let sandbox = Sandbox::new();
-    sandbox
-        .tmpx(["exec", "sh", "-c", "rm -rf $TMPX_WORKSPACE"])
-        .gives(0, "", "");
+    sandbox.tmpx(["exec", "sh", "-c", "rm -rf $TMPX_WORKSPACE"]).gives(0, "", "");
 }
 
 #[test]
 fn a_mode_that_keeps_us_out_does_not_keep_the_workspace() {
     let sandbox = Sandbox::for_nobody();
     let script = "mkdir -p a/b/c; touch a/b/c/d; chmod 000 a/b/c; chmod 555 a/b; chmod 0 a .";
-    sandbox
-        .tmpx(["exec", "sh", "-c", script])
-        .as_nobody()
-        .gives(0, "", "");
+    sandbox.tmpx(["exec", "sh", "-c", script]).as_nobody().gives(0, "", "");
 }

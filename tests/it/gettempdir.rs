@@ -10,17 +10,11 @@ fn the_first_usable_variable_wins() {
     sandbox.tmpx(["gettempdir"]).gives(0, "$ROOT/tmp\n", "");
     let run = |vars: &[(&str, &str)]| {
         let start = sandbox.tmpx(["gettempdir"]).without("TMPDIR");
-        vars.iter()
-            .fold(start, |run, &(name, value)| run.env(name, value))
-            .succeeds()
-            .stdout
+        vars.iter().fold(start, |run, &(name, value)| run.env(name, value)).succeeds().stdout
     };
     let (tmp, home) = (sandbox.tmp(), sandbox.home());
     let (tmp, home) = (tmp.to_str().unwrap(), home.to_str().unwrap());
-    assert_eq!(
-        run(&[("TMPDIR", ""), ("TEMP", tmp), ("TMP", home)]),
-        "$ROOT/tmp\n"
-    );
+    assert_eq!(run(&[("TMPDIR", ""), ("TEMP", tmp), ("TMP", home)]), "$ROOT/tmp\n");
     assert_eq!(run(&[("TMPDIR", "/nodir"), ("TMP", home)]), "$ROOT/home\n");
     assert_eq!(run(&[]), "/tmp\n");
     assert_eq!(run(&[("TMPDIR", "../tmp/./")]), "$ROOT/tmp\n");
@@ -33,33 +27,22 @@ fn a_directory_that_cannot_be_written_to_is_passed_over() {
     let locked = sandbox.root().join("locked");
     fs::create_dir(&locked).unwrap();
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o555)).unwrap();
-    let run = sandbox
-        .tmpx(["gettempdir"])
-        .env("TMPDIR", &locked)
-        .env("TEMP", sandbox.tmp());
+    let run = sandbox.tmpx(["gettempdir"]).env("TMPDIR", &locked).env("TEMP", sandbox.tmp());
     run.as_nobody().gives(0, "$ROOT/tmp\n", "");
 }
 
 #[test]
 fn all_shows_every_candidate_and_why_it_was_passed_over() {
     let sandbox = Sandbox::new();
-    let all = sandbox
-        .tmpx(words("gettempdir --all"))
-        .env("TMPDIR", "/nodir")
-        .env("TMP", sandbox.tmp());
+    let all =
+        sandbox.tmpx(words("gettempdir --all")).env("TMPDIR", "/nodir").env("TMP", sandbox.tmp());
     let ran = all.succeeds();
-    let lines: Vec<Vec<&str>> = ran
-        .stdout
-        .lines()
-        .map(|line| line.split_whitespace().collect())
-        .collect();
+    let lines: Vec<Vec<&str>> =
+        ran.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines[0][..3], ["/nodir", "TMPDIR", "No"]);
     assert_eq!(lines[1], ["$ROOT/tmp", "TMP", "chosen"]);
     assert_eq!(lines[2], ["/tmp", "-", "usable"]);
-    let json = sandbox
-        .tmpx(words("gettempdir --all --json"))
-        .succeeds()
-        .json();
+    let json = sandbox.tmpx(words("gettempdir --all --json")).succeeds().json();
     assert_eq!(json[0]["variable"], "TMPDIR");
     assert_eq!(json[0]["chosen"], true);
     assert_eq!(json[1]["usable"], true);
@@ -80,12 +63,8 @@ fn it_agrees_with_python() {
     }
     let sandbox = Sandbox::new();
     let python = "python3 -c 'import tempfile; print(tempfile.gettempdir())'";
-    for vars in [
-        "TMPDIR=",
-        "TMPDIR=/nodir TEMP=./",
-        "TMPDIR= TMP=../home/../tmp",
-        "TEMP=/dev/null",
-    ] {
+    for vars in ["TMPDIR=", "TMPDIR=/nodir TEMP=./", "TMPDIR= TMP=../home/../tmp", "TEMP=/dev/null"]
+    {
         let of = |command: &str| sandbox.sh(&format!("{vars} {command}")).succeeds().stdout;
         assert_eq!(of("tmpx gettempdir"), of(python), "{vars}");
     }

@@ -10,20 +10,14 @@ fn living_job(sandbox: &Sandbox, make: &str) -> (std::process::Child, String) {
     let script = format!("{make}; read wait; echo $(ls -d $f)");
     let mut job = sandbox.sh(&script).spawn();
     let mut line = String::new();
-    BufReader::new(job.stdout.as_mut().unwrap())
-        .read_line(&mut line)
-        .unwrap();
+    BufReader::new(job.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     (job, line.trim_end().to_owned())
 }
 
 fn finish(mut job: std::process::Child) -> String {
     job.stdin.take().unwrap().write_all(b"\n").unwrap();
     let mut rest = String::new();
-    job.stdout
-        .take()
-        .unwrap()
-        .read_to_string(&mut rest)
-        .unwrap();
+    job.stdout.take().unwrap().read_to_string(&mut rest).unwrap();
     assert!(job.wait().unwrap().success());
     rest.trim_end().to_owned()
 }
@@ -52,16 +46,10 @@ fn a_script_takes_its_own_with_a_broad_cleanup() {
 
 #[test]
 fn a_session_or_a_path_or_force_reaches_another_job() {
-    for cleanup in [
-        "cleanup -q --session s",
-        "cleanup -q PATH",
-        "cleanup -q --all --force",
-    ] {
+    for cleanup in ["cleanup -q --session s", "cleanup -q PATH", "cleanup -q --all --force"] {
         let sandbox = Sandbox::new();
         let (job, path) = living_job(&sandbox, "f=$(tmpx file --session s); echo $f");
-        sandbox
-            .tmpx(words(&cleanup.replace("PATH", &path)))
-            .succeeds();
+        sandbox.tmpx(words(&cleanup.replace("PATH", &path))).succeeds();
         assert!(!Path::new(&path).exists(), "{cleanup}");
         drop(job.stdin);
     }
@@ -72,14 +60,9 @@ fn a_state_directory_of_its_own_isolates_a_job() {
     let sandbox = Sandbox::new();
     let state = sandbox.cwd().join("state");
     let path = sandbox.tmpx(["file"]).env("TMPX_STATE_DIR", &state).path();
-    sandbox
-        .tmpx(words("cleanup --all --force"))
-        .gives(0, "", "tmpx: removed 0\n");
+    sandbox.tmpx(words("cleanup --all --force")).gives(0, "", "tmpx: removed 0\n");
     assert!(path.exists());
-    sandbox
-        .tmpx(words("cleanup --all -q"))
-        .env("TMPX_STATE_DIR", &state)
-        .succeeds();
+    sandbox.tmpx(words("cleanup --all -q")).env("TMPX_STATE_DIR", &state).succeeds();
     assert!(!path.exists());
 }
 
@@ -111,11 +94,7 @@ fn the_caller_is_the_script_in_every_shell_and_idiom() {
             let (script_pid, path) = ran.raw.trim_end().split_once(' ').unwrap();
             assert!(Path::new(path).is_file(), "{shell}: {idiom}: {ran:?}");
             let listed = sandbox.tmpx(words("list --json")).succeeds().json();
-            assert_eq!(
-                listed[0]["caller"].to_string(),
-                script_pid,
-                "{shell}: {idiom}"
-            );
+            assert_eq!(listed[0]["caller"].to_string(), script_pid, "{shell}: {idiom}");
             sandbox.clean_up();
         }
     }

@@ -9,17 +9,9 @@ fn until_exit_ends_with_the_process_that_is_named() {
     let sandbox = Sandbox::new();
     let script = "f=$(tmpx file --until-exit=$$); tmpx cleanup; ls $f";
     let ran = sandbox.sh(script).run();
-    assert_eq!(
-        ran.stdout, "$ROOT/tmp/tmp.RANDOM\n",
-        "it lives as long as the script"
-    );
-    assert!(
-        ran.stderr.starts_with("tmpx: removed 0, kept 1 live\n"),
-        "{ran:?}"
-    );
-    sandbox
-        .tmpx(["cleanup"])
-        .gives(0, "$ROOT/tmp/tmp.RANDOM\n", "tmpx: removed 1 (0 B)\n");
+    assert_eq!(ran.stdout, "$ROOT/tmp/tmp.RANDOM\n", "it lives as long as the script");
+    assert!(ran.stderr.starts_with("tmpx: removed 0, kept 1 live\n"), "{ran:?}");
+    sandbox.tmpx(["cleanup"]).gives(0, "$ROOT/tmp/tmp.RANDOM\n", "tmpx: removed 1 (0 B)\n");
 }
 
 #[test]
@@ -58,16 +50,10 @@ fn a_process_that_is_dead_or_not_ours_cannot_be_an_owner() {
     let dead = "sh -c : & wait $!; tmpx file --until-exit=$!";
     let ran = sandbox.sh(dead).run();
     assert_eq!(ran.status, Some(1));
-    assert!(
-        ran.stderr.ends_with(": there is no such process\n"),
-        "{ran:?}"
-    );
+    assert!(ran.stderr.ends_with(": there is no such process\n"), "{ran:?}");
     if crate::sandbox::is_root() {
         let message = "tmpx: --until-exit=1: it belongs to another user\n";
-        sandbox
-            .tmpx(words("file --until-exit=1"))
-            .as_nobody()
-            .gives(1, "", message);
+        sandbox.tmpx(words("file --until-exit=1")).as_nobody().gives(1, "", message);
     }
     sandbox.tmpx(words("file --until-exit=0")).gives(
         2,
@@ -80,10 +66,7 @@ fn a_process_that_is_dead_or_not_ours_cannot_be_an_owner() {
 fn a_variable_that_names_no_script_above_falls_back_to_manual_with_a_note() {
     let sandbox = Sandbox::new();
     for stale in ["4194304", "nonsense"] {
-        let ran = sandbox
-            .tmpx(words("file --json"))
-            .env("TMPX_UNTIL_EXIT", stale)
-            .run();
+        let ran = sandbox.tmpx(words("file --json")).env("TMPX_UNTIL_EXIT", stale).run();
         assert_eq!(ran.status, Some(0));
         assert_eq!(ran.json()[0]["lifetime"], "manual");
         let note = format!(
@@ -103,9 +86,7 @@ fn a_ttl_ends_when_its_time_is_up() {
     let ran = sandbox.tmpx(["cleanup"]).run();
     assert_eq!(ran.raw, format!("{}\n", short.display()));
     assert!(long.exists());
-    sandbox
-        .tmpx([Path::new("cleanup"), Path::new("-q"), &long])
-        .succeeds();
+    sandbox.tmpx([Path::new("cleanup"), Path::new("-q"), &long]).succeeds();
 }
 
 #[test]
@@ -124,10 +105,7 @@ fn what_lives_is_taken_by_its_own_script_when_named_and_by_no_other() {
     sandbox.sh(own).gives(0, "", "");
     let other = "f=$(tmpx file --until-exit=$$); setsid -f sh -c \"tmpx cleanup $f\" 2>&1 | cat";
     let ran = sandbox.sh(other).run();
-    assert!(
-        ran.stdout.contains("kept $ROOT/tmp/tmp.RANDOM: live"),
-        "{ran:?}"
-    );
+    assert!(ran.stdout.contains("kept $ROOT/tmp/tmp.RANDOM: live"), "{ran:?}");
     sandbox.tmpx(words("cleanup -q")).succeeds();
 }
 

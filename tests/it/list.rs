@@ -41,10 +41,7 @@ fn each_state_is_told() {
     let sandbox = Sandbox::new();
     let state = || {
         let listed = sandbox.tmpx(words("list --json")).succeeds().json();
-        listed
-            .iter()
-            .map(|one| one["state"].as_str().unwrap().to_owned())
-            .collect::<Vec<_>>()
+        listed.iter().map(|one| one["state"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     let path = sandbox.file();
     assert_eq!(state(), ["manual"]);
@@ -60,10 +57,7 @@ fn each_state_is_told() {
     sandbox.tmpx(words("file --ttl 1h")).path();
     assert_eq!(state(), ["live"]);
     sandbox.clean_up();
-    let inside = sandbox
-        .tmpx(words("exec -- tmpx list --json"))
-        .succeeds()
-        .json();
+    let inside = sandbox.tmpx(words("exec -- tmpx list --json")).succeeds().json();
     assert_eq!(inside[0]["state"], "in use");
     assert_eq!(inside[0]["lifetime"], "command");
 }
@@ -85,9 +79,7 @@ fn a_terminal_gets_a_table() {
         return;
     }
     let sandbox = Sandbox::new();
-    sandbox
-        .tmpx(words("file --session nightly --ttl 2h"))
-        .path();
+    sandbox.tmpx(words("file --session nightly --ttl 2h")).path();
     let ran = sandbox.sh("script -qec 'tmpx list' /dev/null").run();
     let lines: Vec<&str> = ran.stdout.lines().collect();
     assert_eq!(lines.len(), 2, "{ran:?}");
@@ -95,10 +87,7 @@ fn a_terminal_gets_a_table() {
         lines[0].split_whitespace().collect::<Vec<_>>(),
         ["STATE", "AGE", "LEFT", "OWNER", "SIZE", "SESSION", "PATH"]
     );
-    assert!(
-        lines[1].contains("live") && lines[1].contains("nightly"),
-        "{ran:?}"
-    );
+    assert!(lines[1].contains("live") && lines[1].contains("nightly"), "{ran:?}");
     assert!(lines[1].trim_end().ends_with("tmp.RANDOM"), "{ran:?}");
     sandbox.clean_up();
 }
@@ -106,9 +95,7 @@ fn a_terminal_gets_a_table() {
 #[test]
 fn listing_takes_no_lock_and_so_keeps_no_cleaner_off() {
     let sandbox = Sandbox::new();
-    sandbox
-        .sh("for n in $(seq 30); do tmpx file; done")
-        .succeeds();
+    sandbox.sh("for n in $(seq 30); do tmpx file; done").succeeds();
     let script = "while :; do tmpx list >/dev/null; done & tmpx cleanup --all -q; kill $!";
     sandbox.sh(script).run();
     assert_eq!(sandbox.left(), Vec::<String>::new());

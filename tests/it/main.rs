@@ -4,6 +4,7 @@ mod bad_input;
 mod cleanup;
 mod deleting;
 mod exec;
+mod faults;
 mod gettempdir;
 mod jobs;
 mod lifetimes;

@@ -36,19 +36,12 @@ fn a_directory_is_private_too() {
 fn the_umask_takes_permissions_away_and_mode_sets_them_exactly() {
     let sandbox = Sandbox::new();
     for (umask, file, dir) in [("277", 0o400, 0o500), ("077", 0o600, 0o700), ("777", 0, 0)] {
-        let made = sandbox
-            .sh(&format!("umask {umask}; tmpx file; tmpx dir"))
-            .succeeds();
+        let made = sandbox.sh(&format!("umask {umask}; tmpx file; tmpx dir")).succeeds();
         let modes: Vec<u32> = made.raw.lines().map(mode).collect();
         assert_eq!(modes, [file, dir], "umask {umask}");
     }
-    let made = sandbox
-        .sh("umask 077; tmpx file -m 644; tmpx dir --mode 1777")
-        .succeeds();
-    assert_eq!(
-        made.raw.lines().map(mode).collect::<Vec<_>>(),
-        [0o644, 0o1777]
-    );
+    let made = sandbox.sh("umask 077; tmpx file -m 644; tmpx dir --mode 1777").succeeds();
+    assert_eq!(made.raw.lines().map(mode).collect::<Vec<_>>(), [0o644, 0o1777]);
     sandbox.clean_up();
 }
 
@@ -57,19 +50,10 @@ fn prefix_suffix_and_dir_say_where_and_how_it_is_called() {
     let sandbox = Sandbox::new();
     let there = sandbox.cwd().join("there");
     fs::create_dir(&there).unwrap();
-    let path = sandbox
-        .tmpx(words("file -p there --prefix conf_ -s .csv"))
-        .path();
-    assert_eq!(
-        path.parent().unwrap(),
-        there,
-        "absolute, whatever was given"
-    );
+    let path = sandbox.tmpx(words("file -p there --prefix conf_ -s .csv")).path();
+    assert_eq!(path.parent().unwrap(), there, "absolute, whatever was given");
     let name = path.file_name().unwrap().to_str().unwrap();
-    assert!(
-        name.starts_with("conf_") && name.ends_with(".csv"),
-        "{name}"
-    );
+    assert!(name.starts_with("conf_") && name.ends_with(".csv"), "{name}");
     let same = sandbox.tmpx(words("dir --tmpdir there --suffix=-x")).path();
     assert!(same.to_str().unwrap().ends_with("-x"));
     sandbox.clean_up();
@@ -86,10 +70,7 @@ fn a_template_with_a_slash_is_meant_from_here_and_one_without_lies_in_the_temp_d
     assert_eq!(there.file_name().unwrap().len(), 12);
     let short = sandbox.tmpx(["file", "c.XXX", "-s", ".d"]).path();
     let name = short.file_name().unwrap().to_str().unwrap().to_owned();
-    assert!(
-        name.starts_with("c.") && name.ends_with(".d") && name.len() == 7,
-        "{name}"
-    );
+    assert!(name.starts_with("c.") && name.ends_with(".d") && name.len() == 7, "{name}");
     sandbox.clean_up();
     assert_eq!(crate::sandbox::names(&sandbox.cwd()), Vec::<String>::new());
 }
@@ -146,10 +127,7 @@ fn count_makes_many_under_one_lease() {
 fn count_with_a_name_numbers_them() {
     let sandbox = Sandbox::new();
     let made = sandbox.tmpx(words("file --name a.b --count 3")).succeeds();
-    assert_eq!(
-        made.stdout,
-        "$ROOT/tmp/a.b\n$ROOT/tmp/a_1.b\n$ROOT/tmp/a_2.b\n"
-    );
+    assert_eq!(made.stdout, "$ROOT/tmp/a.b\n$ROOT/tmp/a_1.b\n$ROOT/tmp/a_2.b\n");
     sandbox.clean_up();
 }
 
@@ -158,18 +136,11 @@ fn from_fills_the_file_from_a_file_or_from_stdin() {
     let sandbox = Sandbox::new();
     let source = sandbox.cwd().join("source");
     fs::write(&source, "a\nb\n").unwrap();
-    for args in [
-        "file --from source",
-        "file --from source --name x",
-        "file --from source -m 400",
-    ] {
+    for args in ["file --from source", "file --from source --name x", "file --from source -m 400"] {
         let path = sandbox.tmpx(words(args)).path();
         assert_eq!(fs::read(&path).unwrap(), b"a\nb\n", "{args}");
     }
-    let path = sandbox
-        .tmpx(words("file --from -"))
-        .input("from a pipe")
-        .path();
+    let path = sandbox.tmpx(words("file --from -")).input("from a pipe").path();
     assert_eq!(fs::read(&path).unwrap(), b"from a pipe");
     sandbox.clean_up();
 }
@@ -178,10 +149,7 @@ fn from_fills_the_file_from_a_file_or_from_stdin() {
 fn from_fills_each_of_several_files() {
     let sandbox = Sandbox::new();
     let big = vec![b'x'; 300_000];
-    let made = sandbox
-        .tmpx(words("file --from - --count 3"))
-        .input(big.clone())
-        .succeeds();
+    let made = sandbox.tmpx(words("file --from - --count 3")).input(big.clone()).succeeds();
     assert_eq!(made.raw.lines().count(), 3);
     for path in made.raw.lines() {
         assert_eq!(fs::read(path).unwrap(), big, "{path}");
@@ -193,9 +161,7 @@ fn from_fills_each_of_several_files() {
 fn from_stdin_begins_where_stdin_stands() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("source"), "skipped\nrest\n").unwrap();
-    let made = sandbox
-        .sh("{ read line; tmpx file --from -; } < source")
-        .succeeds();
+    let made = sandbox.sh("{ read line; tmpx file --from -; } < source").succeeds();
     assert_eq!(fs::read(made.raw.trim_end()).unwrap(), b"rest\n");
     sandbox.clean_up();
 }
@@ -203,10 +169,7 @@ fn from_stdin_begins_where_stdin_stands() {
 #[test]
 fn json_tells_the_path_the_lease_and_its_lifetime() {
     let sandbox = Sandbox::new();
-    let made = sandbox
-        .tmpx(words("dir --json --session ci"))
-        .succeeds()
-        .json();
+    let made = sandbox.tmpx(words("dir --json --session ci")).succeeds().json();
     assert_eq!(made.len(), 1);
     assert!(Path::new(made[0]["path"].as_str().unwrap()).is_dir());
     assert_eq!(made[0]["kind"], "dir");
@@ -245,11 +208,7 @@ fn a_name_that_is_not_utf_8_is_printed_raw_and_is_base64_in_json() {
 #[test]
 fn a_tmpdir_that_cannot_be_used_is_passed_over_with_a_note() {
     let sandbox = Sandbox::new();
-    let ran = sandbox
-        .tmpx(["file"])
-        .env("TMPDIR", "/nodir")
-        .env("TEMP", sandbox.tmp())
-        .run();
+    let ran = sandbox.tmpx(["file"]).env("TMPDIR", "/nodir").env("TEMP", sandbox.tmp()).run();
     assert_eq!(ran.status, Some(0));
     assert_eq!(ran.stdout, "$ROOT/tmp/tmp.RANDOM\n");
     assert_eq!(
@@ -262,11 +221,7 @@ fn a_tmpdir_that_cannot_be_used_is_passed_over_with_a_note() {
 #[test]
 fn an_empty_tmpdir_counts_as_none() {
     let sandbox = Sandbox::new();
-    let path = sandbox
-        .tmpx(["file"])
-        .env("TMPDIR", "")
-        .env("TMP", sandbox.tmp())
-        .path();
+    let path = sandbox.tmpx(["file"]).env("TMPDIR", "").env("TMP", sandbox.tmp()).path();
     assert_eq!(path.parent().unwrap(), sandbox.tmp());
     sandbox.clean_up();
 }
@@ -290,11 +245,7 @@ fn the_record_is_written_before_the_file_is_made() {
     let script = "strace -f -s 999 -o trace -e trace=openat,write,pwrite64 tmpx file";
     sandbox.sh(script).succeeds();
     let trace = fs::read_to_string(sandbox.cwd().join("trace")).unwrap();
-    let at = |what: &str| {
-        trace
-            .find(what)
-            .unwrap_or_else(|| panic!("no {what} in\n{trace}"))
-    };
+    let at = |what: &str| trace.find(what).unwrap_or_else(|| panic!("no {what} in\n{trace}"));
     let (intent, create) = (at("\\\"intent\\\""), at(", \"tmp."));
     let (made, print, given) = (at("\\\"made\\\""), at("write(1,"), at("pwrite64("));
     assert!(intent < create, "{trace}");

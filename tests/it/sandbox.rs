@@ -1,5 +1,5 @@
-//! A place of its own for each test: TMPDIR, HOME, working directory, and nothing else of the
-//! environment. When a test ends, its TMPDIR and its store must be empty.
+//! A place of its own for each test: TMPDIR, HOME, state directory, working directory, and nothing
+//! else of the environment. When a test ends, its TMPDIR and its store must be empty.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -14,6 +14,9 @@ pub(crate) const TMPX: &str = env!("CARGO_BIN_EXE_tmpx");
 /// A user that is not root, for tests that root would pass by mistake.
 pub(crate) const NOBODY: u32 = 65534;
 
+/// After this long, a run is taken to hang.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
+
 /// A test's own directories.
 pub(crate) struct Sandbox {
     root: tempfile::TempDir,
@@ -21,10 +24,7 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     pub(crate) fn new() -> Self {
-        let root = tempfile::Builder::new()
-            .prefix("tmpx-test.")
-            .tempdir()
-            .unwrap();
+        let root = tempfile::Builder::new().prefix("tmpx-test.").tempdir().unwrap();
         let sandbox = Self { root };
         for dir in [sandbox.tmp(), sandbox.home(), sandbox.cwd(), sandbox.bin()] {
             fs::create_dir(dir).unwrap();
@@ -62,12 +62,17 @@ impl Sandbox {
         self.root().join("cwd")
     }
 
+    /// The state directory. It is named, so that no test sees the stores of whoever runs it.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.root().join("home/state")
+    }
+
     fn bin(&self) -> PathBuf {
         self.root().join("bin")
     }
 
     pub(crate) fn leases_dir(&self) -> PathBuf {
-        self.home().join(".local/state/tmpx/leases")
+        self.state().join("leases")
     }
 
     /// The names in the store.
@@ -102,22 +107,16 @@ impl Sandbox {
 
     /// A run of any command in this sandbox.
     pub(crate) fn command(&self, mut command: Command) -> Run<'_> {
-        let path = format!(
-            "{}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
-            self.bin().display()
-        );
+        let path = format!("{}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", self.bin().display());
         command
             .env_clear()
             .env("PATH", path)
             .env("HOME", self.home())
+            .env("TMPX_STATE_DIR", self.state())
             .env("TMPDIR", self.tmp())
             .current_dir(self.cwd())
             .stdin(Stdio::null());
-        Run {
-            sandbox: self,
-            command,
-            input: None,
-        }
+        Run { sandbox: self, command, input: None }
     }
 
     /// Makes one file and returns its path.
@@ -132,8 +131,7 @@ impl Sandbox {
 
     /// Cleans up everything that tmpx lets itself be told to.
     pub(crate) fn clean_up(&self) {
-        self.tmpx(["cleanup", "--all", "--force", "--quiet"])
-            .succeeds();
+        self.tmpx(["cleanup", "--all", "--force", "--quiet"]).succeeds();
     }
 
     /// `text` with what differs from run to run replaced: the sandbox's path, random names.
@@ -213,32 +211,19 @@ impl Run<'_> {
 
     /// Runs it, and gives what came of it.
     pub(crate) fn run(self) -> Ran {
-        let Self {
-            sandbox,
-            command,
-            input,
-        } = self;
+        let Self { sandbox, command, input } = self;
         let mut command = assert_cmd::Command::from_std(command);
         if let Some(input) = input {
             command.write_stdin(input);
         }
-        let output = command.output().unwrap();
+        let output = command.timeout(PATIENCE).output().unwrap();
         Ran::new(sandbox, &output)
     }
 
     /// Runs it with stdout as it was prepared, not captured.
     pub(crate) fn run_to_its_stdout(self) -> Ran {
-        let Self {
-            sandbox,
-            mut command,
-            ..
-        } = self;
-        let output = command
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
-            .wait_with_output()
-            .unwrap();
+        let Self { sandbox, mut command, .. } = self;
+        let output = command.stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
         Ran::new(sandbox, &output)
     }
 
@@ -305,10 +290,7 @@ impl Ran {
 
     /// The JSON objects on stdout, one per line.
     pub(crate) fn json(&self) -> Vec<serde_json::Value> {
-        self.raw
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        self.raw.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 
@@ -321,9 +303,8 @@ pub(crate) fn names(dir: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(dir) else {
         return Vec::new();
     };
-    let mut names: Vec<String> = entries
-        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        .collect();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }
@@ -343,10 +324,7 @@ pub(crate) fn has(tool: &str) -> bool {
 /// The same for anything that a machine may lack.
 pub(crate) fn skip_unless(found: bool, what: &str) -> bool {
     if !found {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "no {what}, and CI must not skip"
-        );
+        assert!(std::env::var_os("CI").is_none(), "no {what}, and CI must not skip");
         println!("skipped: no {what}");
     }
     found

@@ -6,13 +6,8 @@ use std::process::Stdio;
 
 use crate::sandbox::{Sandbox, words};
 
-const MAKERS: [&str; 5] = [
-    "file",
-    "dir",
-    "file --name a.b",
-    "file --count 700",
-    "workspace --mkdir a",
-];
+const MAKERS: [&str; 5] =
+    ["file", "dir", "file --name a.b", "file --count 700", "workspace --mkdir a"];
 
 #[test]
 fn a_full_stdout_takes_back_what_was_made() {
@@ -21,10 +16,7 @@ fn a_full_stdout_takes_back_what_was_made() {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let ran = sandbox.tmpx(words(args)).stdout(full).run_to_its_stdout();
         assert_eq!(ran.status, Some(1), "{args}");
-        assert_eq!(
-            ran.stderr,
-            "tmpx: could not write to stdout: No space left on device\n"
-        );
+        assert_eq!(ran.stderr, "tmpx: could not write to stdout: No space left on device\n");
     }
 }
 
@@ -33,9 +25,7 @@ fn a_closed_stdout_takes_back_what_was_made() {
     for args in MAKERS {
         let sandbox = Sandbox::new();
         let message = "tmpx: could not write to stdout: Bad file descriptor\n";
-        sandbox
-            .sh(&format!("tmpx {args} >&-"))
-            .gives(1, "", message);
+        sandbox.sh(&format!("tmpx {args} >&-")).gives(1, "", message);
     }
 }
 
@@ -54,10 +44,7 @@ fn a_reader_that_is_gone_takes_back_what_was_made() {
         let sandbox = Sandbox::new();
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let ran = sandbox
-            .tmpx(words(args))
-            .stdout(Stdio::from(writer))
-            .run_to_its_stdout();
+        let ran = sandbox.tmpx(words(args)).stdout(Stdio::from(writer)).run_to_its_stdout();
         assert_eq!(ran.status, Some(1), "{args}");
         assert_eq!(ran.stderr, "tmpx: could not write to stdout: Broken pipe\n");
     }
@@ -79,14 +66,10 @@ fn a_pipe_that_takes_nothing_for_now_is_waited_for() {
     let (mut reader, writer) = std::io::pipe().unwrap();
     rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::NONBLOCK).unwrap();
     // The paths are more than a pipe holds, so tmpx meets a full one unless it is read very fast.
-    let run = sandbox
-        .tmpx(words("file --count 8000"))
-        .stdout(Stdio::from(writer));
+    let run = sandbox.tmpx(words("file --count 8000")).stdout(Stdio::from(writer));
     let reading = std::thread::spawn(move || {
         let mut text = String::new();
-        reader
-            .read_to_string(&mut text)
-            .map(|_| text.lines().count())
+        reader.read_to_string(&mut text).map(|_| text.lines().count())
     });
     let ran = run.run_to_its_stdout();
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::sandbox::{NOBODY, Sandbox, has, is_root, mode, names, skip_unless, words};
@@ -26,29 +26,24 @@ fn a_wrong_mode_of_our_own_is_mended() {
         fs::set_permissions(sandbox.leases_dir(), fs::Permissions::from_mode(wrong)).unwrap();
         fs::set_permissions(&store, fs::Permissions::from_mode(wrong)).unwrap();
         sandbox.tmpx(["file"]).as_nobody().path();
-        assert_eq!(
-            (mode(&store), mode(sandbox.leases_dir())),
-            (0o700, 0o700),
-            "{wrong:o}"
-        );
+        assert_eq!((mode(&store), mode(sandbox.leases_dir())), (0o700, 0o700), "{wrong:o}");
     }
-    sandbox
-        .tmpx(words("cleanup -q --all --force"))
-        .as_nobody()
-        .succeeds();
+    sandbox.tmpx(words("cleanup -q --all --force")).as_nobody().succeeds();
 }
 
 #[test]
 fn xdg_state_home_goes_before_home() {
     let sandbox = Sandbox::new();
     let state = sandbox.cwd().join("state");
-    sandbox.tmpx(["file"]).env("XDG_STATE_HOME", &state).path();
+    let default = |args: &[&str]| sandbox.tmpx(args).without("TMPX_STATE_DIR");
+    let there = default(&["file"]).env("XDG_STATE_HOME", &state).path();
     assert_eq!(names(&state.join("tmpx/leases")).len(), 1);
-    assert!(sandbox.leases().is_empty());
-    sandbox
-        .tmpx(words("cleanup -q --all"))
-        .env("XDG_STATE_HOME", &state)
-        .succeeds();
+    let home = default(&["file"]).path();
+    assert_eq!(names(&sandbox.home().join(".local/state/tmpx/leases")).len(), 1);
+    // By path alone: these runs see the shared stores of whoever runs the tests, too.
+    let clean = |path: &Path| default(&["cleanup", "-q", path.to_str().unwrap()]);
+    clean(&there).env("XDG_STATE_HOME", &state).succeeds();
+    clean(&home).succeeds();
 }
 
 #[test]
@@ -72,16 +67,9 @@ fn an_explicit_state_directory_that_does_not_work_is_an_error_and_never_passed_o
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o555)).unwrap();
     let run = |state: PathBuf, message: &str| {
         let text = format!("tmpx: could not write to the state directory {message}\n");
-        sandbox
-            .tmpx(["file"])
-            .env("TMPX_STATE_DIR", state)
-            .as_nobody()
-            .gives(1, "", &text);
+        sandbox.tmpx(["file"]).env("TMPX_STATE_DIR", state).as_nobody().gives(1, "", &text);
     };
-    run(
-        locked.join("state"),
-        "$ROOT/locked/state: Permission denied",
-    );
+    run(locked.join("state"), "$ROOT/locked/state: Permission denied");
     if is_root() {
         run(locked, "$ROOT/locked: it belongs to another user");
     }
@@ -114,14 +102,9 @@ fn without_a_home_of_ours_a_store_in_a_shared_directory_serves() {
     fs::create_dir(&locked).unwrap();
     chown(&locked, Some(NOBODY), None).unwrap();
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o500)).unwrap();
-    let homes = [
-        None,
-        Some("/nonexistent".into()),
-        Some(foreign.clone()),
-        Some(locked),
-    ];
+    let homes = [None, Some("/nonexistent".into()), Some(foreign.clone()), Some(locked)];
     for home in &homes {
-        let run = sandbox.tmpx(["file"]).as_nobody();
+        let run = sandbox.tmpx(["file"]).without("TMPX_STATE_DIR").as_nobody();
         let run = match home {
             Some(home) => run.env("HOME", home),
             None => run.without("HOME"),
@@ -134,6 +117,7 @@ fn without_a_home_of_ours_a_store_in_a_shared_directory_serves() {
         let path = sandbox.tmp().join(path);
         sandbox
             .tmpx([PathBuf::from("cleanup"), "-q".into(), path])
+            .without("TMPX_STATE_DIR")
             .as_nobody()
             .succeeds();
     }
@@ -151,36 +135,21 @@ fn leases_that_cannot_be_read_are_kept_and_reported_and_stop_nothing() {
     let newer = whole.replace("{\"v\":1,", "{\"v\":2,");
     let cut = &whole[..whole.len() - 10];
     let header = whole.lines().next().unwrap().to_owned() + "\n";
-    for damaged in [
-        newer.as_str(),
-        cut,
-        &header,
-        "nonsense\n",
-        "{}\n",
-        "{\"v\":1}\n",
-        "\0\0\0",
-    ] {
+    for damaged in [newer.as_str(), cut, &header, "nonsense\n", "{}\n", "{\"v\":1}\n", "\0\0\0"] {
         fs::write(&path, damaged).unwrap();
         let ran = sandbox.tmpx(words("cleanup -n --all")).run();
         assert_eq!(ran.status, Some(1));
-        assert_eq!(
-            ran.stdout.lines().count(),
-            1,
-            "the other one is not stopped: {damaged}"
-        );
+        assert_eq!(ran.stdout.lines().count(), 1, "the other one is not stopped: {damaged}");
         let why = if damaged == newer {
             "it is of version 2, made by a newer tmpx"
         } else {
             "it is damaged"
         };
         let first = ran.stderr.lines().next().unwrap();
-        let lease = format!("$ROOT/home/.local/state/tmpx/leases/{id}");
+        let lease = format!("$ROOT/home/state/leases/{id}");
         assert_eq!(first, format!("tmpx: kept the lease {lease}: {why}"));
         let ran = sandbox.tmpx(["list"]).run();
-        assert_eq!(
-            ran.stderr,
-            format!("tmpx: cannot read the lease {lease}: {why}\n")
-        );
+        assert_eq!(ran.stderr, format!("tmpx: cannot read the lease {lease}: {why}\n"));
         sandbox.tmpx(words("cleanup --force --all -n")).run();
         assert_eq!(sandbox.left().len(), 2, "never a reason to delete");
     }

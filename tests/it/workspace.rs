@@ -11,13 +11,7 @@ fn it_has_its_layout_and_a_private_temp_dir() {
     let args =
         words("workspace --prefix pdf_ --mkdir extracted --mkdir output/deep --in input.pdf");
     let path = sandbox.tmpx(args).path();
-    assert!(
-        path.file_name()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .starts_with("pdf_")
-    );
+    assert!(path.file_name().unwrap().to_str().unwrap().starts_with("pdf_"));
     assert_eq!(names(&path), [".tmp", "extracted", "input.pdf", "output"]);
     assert_eq!(names(&path.join("output")), ["deep"]);
     assert_eq!(crate::sandbox::mode(&path), 0o700);
@@ -32,11 +26,7 @@ fn export_is_for_eval_whatever_the_path() {
     let script = "eval \"$(tmpx workspace --export -p \"$ODD\")\"; \
                   cd \"$TMPX_WORKSPACE\" && pwd && tmpx file && test -d \"$TMPDIR\"";
     let ran = sandbox.sh(script).env("ODD", &odd).succeeds();
-    assert!(
-        ran.stdout
-            .starts_with("$ROOT/cwd/it's $HOME; \"x\"\n*/tmp.RANDOM\n"),
-        "{ran:?}"
-    );
+    assert!(ran.stdout.starts_with("$ROOT/cwd/it's $HOME; \"x\"\n*/tmp.RANDOM\n"), "{ran:?}");
     sandbox.clean_up();
     assert_eq!(names(&odd), Vec::<String>::new());
 }
@@ -57,10 +47,7 @@ fn a_layout_that_fails_half_way_leaves_nothing() {
 #[test]
 fn json_and_templates_are_those_of_dir() {
     let sandbox = Sandbox::new();
-    let made = sandbox
-        .tmpx(words("workspace --json ./w.XXXXXXXXXX"))
-        .succeeds()
-        .json();
+    let made = sandbox.tmpx(words("workspace --json ./w.XXXXXXXXXX")).succeeds().json();
     let path = made[0]["path"].as_str().unwrap();
     assert!(sandbox.plain(path).starts_with("$ROOT/cwd/w."), "{path}");
     assert_eq!(made[0]["kind"], "dir");

@@ -1,0 +1,215 @@
+//! Killed at every system call in turn, and every system call failing in turn.
+//!
+//! After a kill, one `tmpx cleanup` must leave nothing that nobody was told of. After an error, tmpx
+//! must have succeeded or said why not, and left nothing either way. What lies around must not
+//! have been touched.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::sandbox::{Ran, Sandbox, TMPX, has, names};
+
+/// A command line, what has to be there before, and whether it makes something that stays.
+struct Case {
+    before: &'static str,
+    args: &'static str,
+    makes: bool,
+}
+
+const fn case(before: &'static str, args: &'static str, makes: bool) -> Case {
+    Case { before, args, makes }
+}
+
+impl Case {
+    /// The words of the command line. One that is to hold a space has a `~` there.
+    fn words(&self) -> Vec<String> {
+        self.args.split(' ').map(|word| word.replace('~', " ")).collect()
+    }
+}
+
+const FILE: Case = case("", "file", true);
+const DIR: Case = case("", "dir", true);
+const COUNT: Case = case("", "file --count 5", true);
+const NAME: Case = case("echo mine > $TMPDIR/taken", "file --name taken --from source", true);
+const WORKSPACE: Case = case("", "workspace --mkdir a/b --in source --in tree", true);
+const EXEC: Case = case("", "exec --in source --out made:saved -- sh -c date>made;mkdir~x", false);
+const CLEANUP: Case = case(
+    "tmpx file --ttl 0; d=$(tmpx dir --ttl 0); mkdir $d/a; touch $d/a/b $d/c; rm $(tmpx file)",
+    "cleanup -q",
+    false,
+);
+
+/// A sandbox with things in it that must not be touched.
+fn prepare(case: &Case) -> Sandbox {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("source"), "source").unwrap();
+    fs::create_dir_all(sandbox.cwd().join("tree/sub")).unwrap();
+    fs::write(sandbox.cwd().join("tree/sub/canary"), "canary").unwrap();
+    fs::write(sandbox.tmp().join("canary"), "canary").unwrap();
+    if !case.before.is_empty() {
+        sandbox.sh(case.before).succeeds();
+    }
+    sandbox
+}
+
+/// Runs the case under strace with an injection, and nothing else traced.
+fn run(sandbox: &Sandbox, case: &Case, inject: &str) -> Ran {
+    let mut command = Command::new("strace");
+    command.args(["-qq", "-o", "/dev/null", "-e", inject, TMPX]).args(case.words());
+    sandbox.command(command).run()
+}
+
+/// The system calls that the case makes when nothing fails, in order.
+fn calls(case: &Case) -> Vec<String> {
+    let sandbox = prepare(case);
+    let trace = sandbox.root().join("trace");
+    let mut command = Command::new("strace");
+    command.args(["-qq", "-o"]).arg(&trace).arg(TMPX).args(case.words());
+    let ran = sandbox.command(command).run();
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    let text = fs::read_to_string(trace).unwrap();
+    let calls =
+        text.lines().filter_map(|line| line.split_once('(').map(|(name, _)| name.to_owned()));
+    let calls: Vec<String> = calls.collect();
+    clear(&sandbox);
+    assert!(calls.len() > 20, "{calls:?}");
+    calls
+}
+
+/// Whatever happened, what was there is there, and nothing of ours is left after a cleanup.
+fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
+    assert!(!ran.stderr.contains("panicked"), "{what}: {ran:?}");
+    assert_eq!(fs::read(sandbox.tmp().join("canary")).unwrap(), b"canary", "{what}");
+    assert_eq!(fs::read(sandbox.cwd().join("tree/sub/canary")).unwrap(), b"canary", "{what}");
+    assert_eq!(fs::read(sandbox.cwd().join("source")).unwrap(), b"source", "{what}");
+    if case.before.contains("taken") {
+        assert_eq!(fs::read(sandbox.tmp().join("taken")).unwrap(), b"mine\n", "{what}");
+    }
+    // A path that was printed, or that a note says was kept.
+    let kept = ran.stderr.lines().filter_map(|line| line.strip_prefix("tmpx: kept $ROOT/tmp/"));
+    let mut told: Vec<PathBuf> = ran.raw.lines().map(PathBuf::from).collect();
+    if kept.count() > 0 {
+        told.extend(sandbox.left().into_iter().map(|name| sandbox.tmp().join(name)));
+    }
+    if case.makes && ran.status == Some(0) {
+        assert!(!told.is_empty() && told.iter().all(|path| path.exists()), "{what}: {ran:?}");
+    } else {
+        sandbox.tmpx(["cleanup", "-q"]).run();
+        let mut left = sandbox.left();
+        left.retain(|name| name != "canary" && name != "taken");
+        // A maker that was killed after it had told its caller leaves what it told.
+        left.retain(|name| !told.contains(&sandbox.tmp().join(name)));
+        assert_eq!(left, Vec::<String>::new(), "{what}: {ran:?}");
+        if told.is_empty() {
+            assert_eq!(sandbox.leases(), Vec::<String>::new(), "{what}: {ran:?}");
+        }
+    }
+    let around = names(&sandbox.cwd());
+    assert!(around.iter().all(|name| !name.starts_with(".tmpx.")), "{what}: {around:?}");
+    clear(sandbox);
+    assert_eq!(sandbox.left(), Vec::<String>::new(), "{what}: {ran:?}");
+}
+
+fn clear(sandbox: &Sandbox) {
+    sandbox.clean_up();
+    for name in ["canary", "taken"] {
+        let _ = fs::remove_file(sandbox.tmp().join(name));
+    }
+}
+
+fn killed_at_every_call(case: &Case) {
+    if !has("strace") {
+        return;
+    }
+    // Some more than were counted: a run may make a few calls more than another.
+    for n in 1..calls(case).len() + 5 {
+        let sandbox = prepare(case);
+        let ran = run(&sandbox, case, &format!("inject=all:signal=SIGKILL:when={n}"));
+        check(&sandbox, case, &ran, &format!("{} killed at call {n}", case.args));
+    }
+}
+
+/// The calls on files that can fail on a real system. close(2) is none of them: it lets go of the
+/// descriptor whatever it returns, which an injected error would not.
+const FALLIBLE: [&str; 30] = [
+    "access",
+    "copy_file_range",
+    "fchmod",
+    "fcntl",
+    "fstat",
+    "fstatfs",
+    "getcwd",
+    "getdents64",
+    "ioctl",
+    "linkat",
+    "lseek",
+    "mkdir",
+    "mkdirat",
+    "name_to_handle_at",
+    "newfstatat",
+    "openat",
+    "openat2",
+    "pread64",
+    "pwrite64",
+    "read",
+    "readlink",
+    "readlinkat",
+    "renameat",
+    "renameat2",
+    "sendfile",
+    "splice",
+    "statx",
+    "symlinkat",
+    "unlinkat",
+    "write",
+];
+
+fn every_call_failing(case: &Case) {
+    if !has("strace") {
+        return;
+    }
+    let calls = calls(case);
+    let mut names: Vec<&str> = calls.iter().map(String::as_str).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.retain(|name| FALLIBLE.contains(name));
+    for name in names {
+        // strace counts the calls of each name on its own.
+        for n in 1..=calls.iter().filter(|call| *call == name).count() {
+            for error in ["EIO", "ENOSPC", "EACCES", "EMFILE", "EINTR", "ENOSYS"] {
+                let sandbox = prepare(case);
+                let ran = run(&sandbox, case, &format!("inject={name}:error={error}:when={n}"));
+                let what = format!("{} with {error} from {name} number {n}", case.args);
+                if ran.status != Some(0) && name != "write" {
+                    assert!(ran.stderr.starts_with("tmpx: "), "{what}: {ran:?}");
+                }
+                check(&sandbox, case, &ran, &what);
+            }
+        }
+    }
+}
+
+macro_rules! cases {
+    ($($killed:ident $failing:ident $case:ident)*) => {$(
+        #[test]
+        fn $killed() {
+            killed_at_every_call(&$case);
+        }
+
+        #[test]
+        fn $failing() {
+            every_call_failing(&$case);
+        }
+    )*};
+}
+
+cases! {
+    file_killed_at_every_call file_with_every_call_failing FILE
+    dir_killed_at_every_call dir_with_every_call_failing DIR
+    count_killed_at_every_call count_with_every_call_failing COUNT
+    name_killed_at_every_call name_with_every_call_failing NAME
+    workspace_killed_at_every_call workspace_with_every_call_failing WORKSPACE
+    exec_killed_at_every_call exec_with_every_call_failing EXEC
+    cleanup_killed_at_every_call cleanup_with_every_call_failing CLEANUP
+}

@@ -12,6 +12,7 @@ pub mod entropy;
 pub mod env;
 pub mod error;
 pub mod exec;
+pub mod getopt;
 pub mod identity;
 pub mod inventory;
 pub mod lease;

@@ -21,6 +21,7 @@ pub mod mode;
 pub mod output;
 pub mod place;
 pub mod process;
+pub mod quoting;
 pub mod raw;
 pub mod reclaim;
 pub mod remove;

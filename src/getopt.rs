@@ -115,10 +115,10 @@ impl<'a, T: Copy> Reader<'a, T> {
     }
 
     fn short(&mut self, letter: u8, rest: &'a [u8]) -> Result<Item<'a, T>, BadOption<'a>> {
+        self.cluster = rest;
         let known = self.known.iter().find(|one| one.short == Some(letter));
         let known = known.ok_or(BadOption::UnknownLetter(letter))?;
         if known.takes != Takes::Value {
-            self.cluster = rest;
             return Ok(Item::Option(known.means, None));
         }
         self.cluster = &[];
@@ -309,7 +309,7 @@ mod tests {
         ) {
             let length: usize = args.iter().map(|arg| arg.len().max(1)).sum();
             let args: Vec<OsString> = args.into_iter().map(OsString::from_vec).collect();
-            let items: Vec<_> = Reader::new(&KNOWN, &args, posix).collect();
+            let items: Vec<_> = Reader::new(&KNOWN, &args, posix).take(length + 1).collect();
             prop_assert!(items.len() <= length);
             for bad in items.into_iter().filter_map(Result::err) {
                 prop_assert!(!bad.message().is_empty());

@@ -9,6 +9,7 @@ mod jobs;
 mod lifetimes;
 mod list;
 mod make;
+mod mktemp;
 mod sandbox;
 mod stdout;
 mod store;

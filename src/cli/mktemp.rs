@@ -12,6 +12,9 @@ use clap::{ArgAction, Args};
 #[derive(Args, Debug)]
 #[command(
     about = "Make a file or directory, option for option as GNU mktemp",
+    after_help = "\
+TMPX_UNTIL_EXIT, TMPX_SESSION or TMPX_TTL in the environment leases what is made. A link named
+mktemp to tmpx, first in PATH, does the same as tmpx mktemp.",
     disable_help_flag = true
 )]
 #[allow(

@@ -2,8 +2,8 @@
 //!
 //! mktemp promises a file and nothing about its end, and the scripts that it is called from own what
 //! it printed. So a drop-in for it, called without any lifetime, records nothing. Only that command
-//! may use this module. What it makes is an [`Unrecorded`], which is as careful as a lease up to the
-//! moment when the caller has been told: dropped before that, it takes back what it made.
+//! may use this module. What it makes is an [`Unrecorded`]: dropped before the caller has been told, it
+//! takes back what it made. A kill in that moment is what it cannot help against, and a lease can.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;

@@ -17,11 +17,20 @@ impl Env {
     /// The value of a variable; an empty one counts as unset.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<OsString> {
-        let value = match self {
+        self.look_up(name).filter(|value| !value.is_empty())
+    }
+
+    /// Whether a variable is set, be it to nothing: for those whose mere presence counts.
+    #[must_use]
+    pub fn is_set(&self, name: &str) -> bool {
+        self.look_up(name).is_some()
+    }
+
+    fn look_up(&self, name: &str) -> Option<OsString> {
+        match self {
             Self::Process => std::env::var_os(name),
             Self::Fixed(variables) => variables.get(OsStr::new(name)).cloned(),
-        };
-        value.filter(|value| !value.is_empty())
+        }
     }
 
     /// The value of a variable that holds an absolute path; the XDG base directory specification

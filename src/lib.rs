@@ -12,6 +12,7 @@ pub mod entropy;
 pub mod env;
 pub mod error;
 pub mod exec;
+pub mod getopt;
 pub mod identity;
 pub mod inventory;
 pub mod lease;
@@ -20,6 +21,7 @@ pub mod mode;
 pub mod output;
 pub mod place;
 pub mod process;
+pub mod quoting;
 pub mod raw;
 pub mod reclaim;
 pub mod remove;
@@ -50,12 +52,16 @@ pub(crate) struct Context {
 /// Runs tmpx and returns how it ended. Everything that went wrong has been told by then.
 #[must_use]
 pub fn run(start: Start) -> Status {
-    let parsed = match cli::parse(&start.args) {
+    let context = Context { args: start.args, env: env::Env::Process, signals: start.signals };
+    // Before clap is touched: mktemp's command line is not clap's, and its callers are in a hurry.
+    if let Some(args) = commands::mktemp::arguments(&context.args) {
+        return commands::mktemp::run(args, &context);
+    }
+    let parsed = match cli::parse(&context.args) {
         Ok(parsed) => parsed,
         Err(err) => return commands::told_by_clap(&err),
     };
     let broken = parsed.command.runs_a_command();
-    let context = Context { args: start.args, env: env::Env::Process, signals: start.signals };
     commands::dispatch(parsed.command, &context).unwrap_or_else(|err| {
         output::note(error::message(&err));
         if let Some(hint) = error::hint_of(&err) {

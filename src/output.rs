@@ -108,17 +108,17 @@ pub fn format(json: bool, null: bool) -> Format {
 /// Says something on stderr, as one write: lines of several processes do not mix. A stderr that is
 /// closed or full is no reason to fail.
 pub fn note(message: impl Display) {
-    raw_note(&format!("tmpx: {message}\n"));
+    raw_note(format!("tmpx: {message}\n"));
 }
 
 /// Names a remedy on stderr.
 pub fn hint(remedy: impl Display) {
-    raw_note(&format!("hint: {remedy}\n"));
+    raw_note(format!("hint: {remedy}\n"));
 }
 
 /// Writes text to stderr as it is.
-pub fn raw_note(text: &str) {
-    let _ = write_all(rustix::stdio::stderr(), text.as_bytes());
+pub fn raw_note(text: impl AsRef<[u8]>) {
+    let _ = write_all(rustix::stdio::stderr(), text.as_ref());
 }
 
 fn write_all(fd: rustix::fd::BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {

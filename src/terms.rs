@@ -68,6 +68,23 @@ pub fn settle(
     Ok(Terms { lifetime, session, caller, habitat: Habitat::here() })
 }
 
+/// The variables that give a lifetime or a session to what is made.
+const HABITS: [&str; 3] = ["TMPX_SESSION", "TMPX_TTL", "TMPX_UNTIL_EXIT"];
+
+/// The terms that the environment alone asks for, and `None` where it asks for nothing. A
+/// `TMPX_UNTIL_EXIT` that is no script above asks for nothing: it was meant for another one.
+///
+/// # Errors
+/// Where a variable makes no sense.
+pub fn of_habits(env: &Env, args: &[OsString]) -> anyhow::Result<Option<Terms>> {
+    if HABITS.iter().all(|variable| env.get(variable).is_none()) {
+        return Ok(None);
+    }
+    let terms = settle(Wish::default(), env, args, &mut |_| ())?;
+    let asked = terms.session.is_some() || terms.lifetime != Lifetime::Manual;
+    Ok(asked.then_some(terms))
+}
+
 fn session_of(env: &Env) -> anyhow::Result<Option<String>> {
     let Some(name) = env.get("TMPX_SESSION") else {
         return Ok(None);

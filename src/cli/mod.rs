@@ -11,6 +11,7 @@ mod exec;
 mod file;
 mod gettempdir;
 mod list;
+mod mktemp;
 mod workspace;
 
 pub use arguments::{Layout, Lifetime, Make, OutputFormat, Place};
@@ -20,6 +21,7 @@ pub use exec::{Exec, Keep};
 pub use file::File;
 pub use gettempdir::Gettempdir;
 pub use list::List;
+pub use mktemp::Mktemp;
 pub use workspace::Workspace;
 
 use std::ffi::OsString;
@@ -42,6 +44,8 @@ Look:
   list        List what is there and in what state it is
   cleanup     Remove what is no longer wanted
   gettempdir  Print the directory that temporary files go to
+Drop-in:
+  mktemp      Make a file or directory, option for option as GNU mktemp
 
 Options:
 {options}
@@ -76,6 +80,8 @@ pub enum Command {
     Cleanup(Cleanup),
     /// Print the directory that temporary files go to
     Gettempdir(Gettempdir),
+    /// Make a file or directory, option for option as GNU mktemp
+    Mktemp(Mktemp),
 }
 
 /// Reads a command line.
@@ -89,6 +95,17 @@ pub fn parse(args: &[OsString]) -> clap::error::Result<Cli> {
     // Taking apart what clap has built costs a tenth of all that `tmpx file` does.
     std::mem::forget((command, matches));
     parsed
+}
+
+/// The help of `tmpx mktemp`, whose command line is not read by clap.
+#[must_use]
+pub fn mktemp_help() -> String {
+    let mut command = Cli::command();
+    command.build();
+    match command.find_subcommand_mut("mktemp") {
+        Some(mktemp) => mktemp.render_help().to_string(),
+        None => String::new(),
+    }
 }
 
 impl Command {

@@ -6,6 +6,7 @@ mod exec;
 mod file;
 mod gettempdir;
 mod list;
+pub(crate) mod mktemp;
 mod workspace;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -30,6 +31,8 @@ pub(crate) fn dispatch(command: Command, context: &Context) -> anyhow::Result<St
         Command::List(args) => list::run(&args, context),
         Command::Cleanup(args) => cleanup::run(&args, context),
         Command::Gettempdir(args) => gettempdir::run(&args, context),
+        // Recognised before clap; what clap has made of the arguments is not used.
+        Command::Mktemp(_) => Ok(mktemp::run(context.args.get(2..).unwrap_or(&[]), context)),
     }
 }
 

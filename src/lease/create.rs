@@ -56,7 +56,7 @@ pub const BATCH: usize = 512;
 
 /// How many names of a pattern that can be guessed are tried: as many as mktemp tries (62³, see
 /// `ATTEMPTS_MIN` in gnulib's tempname.c).
-const MOST_TRIES: u64 = 62 * 62 * 62;
+pub(super) const MOST_TRIES: u64 = 62 * 62 * 62;
 
 /// What is to be done with a new file while it is open for writing.
 pub type Fill<'a> = &'a mut dyn FnMut(&OwnedFd) -> anyhow::Result<()>;

@@ -5,11 +5,14 @@
 //! in [`create`] that make things take a `&mut Lease`, and there are no others. [`Lease::give`]
 //! marks that the caller has been told. An unlocked lease that was not given has ended, whatever
 //! its lifetime: nobody knows of what it made.
+//!
+//! [`unrecorded`] is the one exception, for mktemp without a lifetime.
 
 pub mod create;
 pub mod read;
 pub mod record;
 pub mod store;
+pub mod unrecorded;
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};

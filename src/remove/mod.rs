@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, statx, unlinkat};
+use rustix::fs::{AtFlags, CWD, FileType, Statx, StatxFlags, fstat, lstat, statx, unlinkat};
 
 use crate::identity::Identity;
 use crate::place::{Place, c_name};
@@ -174,6 +174,21 @@ impl<'a> Root<'a> {
             Err(err) => outcome.fail(self.path, err.into()),
         }
         outcome
+    }
+}
+
+/// Takes back what was made at `path` a moment ago, and of which nobody was told: a file that is
+/// still the one behind `file`, or an empty directory. What went wrong is nobody's concern: there
+/// is nobody left to tell.
+pub fn take_back(path: &CStr, file: Option<&OwnedFd>) {
+    let Some(file) = file else {
+        let _ = unlinkat(CWD, path, AtFlags::REMOVEDIR);
+        return;
+    };
+    if let (Ok(made), Ok(there)) = (fstat(file), lstat(path))
+        && (made.st_dev, made.st_ino) == (there.st_dev, there.st_ino)
+    {
+        let _ = unlinkat(CWD, path, AtFlags::empty());
     }
 }
 

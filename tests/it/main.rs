@@ -10,6 +10,7 @@ mod jobs;
 mod lifetimes;
 mod list;
 mod make;
+mod mktemp;
 mod sandbox;
 mod stdout;
 mod store;

@@ -1,0 +1,77 @@
+//! What mktemp has to say when it cannot do what it was asked for.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+
+use crate::error::{hint_of, message, reason};
+use crate::output::raw_note;
+use crate::quoting::quoted;
+use crate::sys::LocaleCharset;
+
+/// A message for stderr, in GNU's words.
+#[derive(Debug)]
+pub(super) struct Complaint {
+    text: Vec<u8>,
+    /// Whether the help would help.
+    points_at_help: bool,
+    /// Whether it is what `--quiet` is about: nothing could be made, or nobody be told of it.
+    hushable: bool,
+}
+
+impl Complaint {
+    pub(super) fn new(text: impl Into<Vec<u8>>) -> Self {
+        Self { text: text.into(), points_at_help: false, hushable: false }
+    }
+
+    pub(super) fn usage(text: impl Into<Vec<u8>>) -> Self {
+        Self { points_at_help: true, ..Self::new(text) }
+    }
+
+    /// `before`, the name in quotation marks, `after`.
+    pub(super) fn of_name(before: &str, name: impl AsRef<OsStr>, after: &str) -> Self {
+        let charset = LocaleCharset::of_the_environment();
+        let name = quoted(name.as_ref().as_bytes(), &charset);
+        Self::new([before.as_bytes(), &name, after.as_bytes()].concat())
+    }
+
+    /// A thing of that kind could not be made by that template.
+    pub(super) fn creation(what: &str, template: impl AsRef<OsStr>, err: &io::Error) -> Self {
+        let before = format!("failed to create {what} via template ");
+        let after = format!(": {}", reason(err));
+        Self::of_name(&before, template, &after).hushable()
+    }
+
+    pub(super) fn write(err: &io::Error) -> Self {
+        Self::new(format!("write error: {}", reason(err)))
+    }
+
+    /// What GNU mktemp has no words for: a lease that could not be had.
+    pub(super) fn of_lease(err: &anyhow::Error) -> Self {
+        let hint = hint_of(err).map(|hint| format!("\nhint: {hint}"));
+        Self::new(message(err) + &hint.unwrap_or_default())
+    }
+
+    pub(super) fn hushable(self) -> Self {
+        Self { hushable: true, ..self }
+    }
+
+    /// Says it, unless `--quiet` was given and is about it.
+    pub(super) fn tell(&self, quiet: bool) {
+        if quiet && self.hushable {
+            return;
+        }
+        let help: &[u8] =
+            if self.points_at_help { b"Try 'mktemp --help' for more information.\n" } else { b"" };
+        raw_note([b"mktemp: ", &self.text[..], b"\n", help].concat());
+    }
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.text))
+    }
+}
+
+impl std::error::Error for Complaint {}

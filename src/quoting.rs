@@ -1,0 +1,128 @@
+//! File names in messages, as GNU tools quote them.
+//!
+//! In quotation marks of the locale, with what cannot be printed there as an escape sequence: the
+//! style that gnulib's quotearg calls `locale`. A name can hold a newline or what a terminal obeys;
+//! quoted so it stays one line of plain text.
+
+use crate::sys::LocaleCharset;
+
+/// What the locale's character set can show.
+pub trait Charset {
+    /// Whether it is UTF-8; any other one is taken for one of single bytes.
+    fn is_utf8(&self) -> bool;
+
+    /// Whether a character can be shown: a code point in UTF-8, else a byte.
+    fn prints(&self, code: u32) -> bool;
+}
+
+impl Charset for LocaleCharset {
+    fn is_utf8(&self) -> bool {
+        Self::is_utf8(*self)
+    }
+
+    fn prints(&self, code: u32) -> bool {
+        Self::prints(*self, code)
+    }
+}
+
+/// A name in quotation marks.
+#[must_use]
+pub fn quoted(text: &[u8], charset: &impl Charset) -> Vec<u8> {
+    let (open, close) = if charset.is_utf8() { ('\u{2018}', '\u{2019}') } else { ('\'', '\'') };
+    let mut out = Vec::with_capacity(text.len() + 8);
+    push(&mut out, open);
+    if charset.is_utf8() {
+        for chunk in text.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                push_escaped(&mut out, character, close, charset);
+            }
+            chunk.invalid().iter().for_each(|&byte| push_octal(&mut out, byte));
+        }
+    } else {
+        for &byte in text {
+            if byte.is_ascii() {
+                push_escaped(&mut out, char::from(byte), close, charset);
+            } else if charset.prints(byte.into()) {
+                out.push(byte);
+            } else {
+                push_octal(&mut out, byte);
+            }
+        }
+    }
+    push(&mut out, close);
+    out
+}
+
+fn push_escaped(out: &mut Vec<u8>, character: char, close: char, charset: &impl Charset) {
+    let letter = match character {
+        '\x07' => Some('a'),
+        '\x08' => Some('b'),
+        '\t' => Some('t'),
+        '\n' => Some('n'),
+        '\x0b' => Some('v'),
+        '\x0c' => Some('f'),
+        '\r' => Some('r'),
+        _ if character == close || character == '\\' => Some(character),
+        _ => None,
+    };
+    if let Some(letter) = letter {
+        out.push(b'\\');
+        push(out, letter);
+    } else if charset.prints(character.into()) {
+        push(out, character);
+    } else {
+        let mut bytes = [0; 4];
+        for &byte in character.encode_utf8(&mut bytes).as_bytes() {
+            push_octal(out, byte);
+        }
+    }
+}
+
+fn push(out: &mut Vec<u8>, character: char) {
+    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+}
+
+fn push_octal(out: &mut Vec<u8>, byte: u8) {
+    out.push(b'\\');
+    out.extend([byte >> 6, byte >> 3 & 7, byte & 7].map(|digit| b'0' + digit));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Utf8;
+    struct Ascii;
+
+    impl Charset for Utf8 {
+        fn is_utf8(&self) -> bool {
+            true
+        }
+        fn prints(&self, code: u32) -> bool {
+            code >= 0xa0 || (0x20..0x7f).contains(&code)
+        }
+    }
+
+    impl Charset for Ascii {
+        fn is_utf8(&self) -> bool {
+            false
+        }
+        fn prints(&self, code: u32) -> bool {
+            (0x20..0x7f).contains(&code)
+        }
+    }
+
+    #[test]
+    fn a_byte_charset_has_plain_marks_and_escapes_all_that_is_not_ascii() {
+        assert_eq!(quoted(b"it's \\ a\nb\x01", &Ascii), b"'it\\'s \\\\ a\\nb\\001'");
+        assert_eq!(quoted("é".as_bytes(), &Ascii), b"'\\303\\251'");
+    }
+
+    #[test]
+    fn utf_8_has_curled_marks_and_escapes_only_what_is_broken_or_cannot_be_shown() {
+        let text = |bytes: &[u8]| String::from_utf8(quoted(bytes, &Utf8)).unwrap();
+        assert_eq!(text("it's é’".as_bytes()), "‘it's é\\’’");
+        assert_eq!(text(b"\xff\xc3"), "‘\\377\\303’");
+        assert_eq!(text("\u{85}".as_bytes()), "‘\\302\\205’");
+    }
+}

@@ -1,0 +1,116 @@
+//! How the command line is read.
+
+use super::{World, assert_like, run};
+
+const TRY: &str = "Try 'mktemp --help' for more information.\n";
+
+#[test]
+fn a_bare_call_makes_a_file_in_tmpdir() {
+    let world = World::new();
+    let made = run(world.mktemp([""; 0])).printed();
+    assert_like(made.file_name().unwrap(), b"tmp.??????????");
+    assert_eq!(made.parent().unwrap(), world.path("tmp"));
+    assert!(made.is_file());
+}
+
+#[test]
+fn the_subcommand_does_the_same_as_the_name() {
+    let world = World::new();
+    let mut command = world.command(super::TMPX);
+    command.args(["mktemp", "-d", "aXXX"]);
+    let made = run(command).printed();
+    assert_like(made.as_os_str(), b"a???");
+    assert!(world.path("cwd").join(made).is_dir());
+}
+
+#[test]
+fn letters_may_stand_together_and_the_last_take_a_value() {
+    let world = World::new();
+    std::fs::create_dir(world.path("cwd/d")).unwrap();
+    for args in [vec!["-dqp", "d"], vec!["-dqpd"], vec!["-d", "-q", "-p", "d"]] {
+        let made = run(world.mktemp(args)).printed();
+        assert_like(made.as_os_str(), b"d/tmp.??????????");
+        assert!(world.path("cwd").join(made).is_dir());
+    }
+}
+
+#[test]
+fn long_names_may_be_cut_short_as_long_as_they_are_clear() {
+    let world = World::new();
+    let made = run(world.mktemp(["--direc", "--suf=.t", "aXXX"])).printed();
+    assert_like(made.as_os_str(), b"a???.t");
+    let ambiguous = "mktemp: option '--d' is ambiguous; possibilities: '--directory' '--dry-run'\n";
+    run(world.mktemp(["--d"])).assert_refused(&format!("{ambiguous}{TRY}"));
+}
+
+#[test]
+fn options_may_follow_the_template_unless_posixly_correct_is_set() {
+    let world = World::new();
+    let made = run(world.mktemp(["aXXX", "-d"])).printed();
+    assert!(world.path("cwd").join(made).is_dir());
+    let mut strict = world.mktemp(["aXXX", "-d"]);
+    strict.env("POSIXLY_CORRECT", "");
+    run(strict).assert_refused(&format!("mktemp: too many templates\n{TRY}"));
+}
+
+#[test]
+fn after_two_dashes_everything_is_a_template() {
+    let world = World::new();
+    let made = run(world.mktemp(["-d", "--", "-uXXX"])).printed();
+    assert_like(made.as_os_str(), b"-u???");
+    run(world.mktemp(["--", "-u"])).assert_refused("mktemp: too few X's in template '-u'\n");
+    run(world.mktemp(["-"])).assert_refused("mktemp: too few X's in template '-'\n");
+}
+
+#[test]
+fn an_option_that_is_wrong_is_refused_in_getopts_words() {
+    let world = World::new();
+    for (args, message) in [
+        (vec!["-Z"], "invalid option -- 'Z'"),
+        (vec!["-dh"], "invalid option -- 'h'"),
+        (vec!["--bogus=1"], "unrecognized option '--bogus=1'"),
+        (vec!["---"], "unrecognized option '---'"),
+        (vec!["-p"], "option requires an argument -- 'p'"),
+        (vec!["--suff"], "option '--suffix' requires an argument"),
+        (vec!["--quiet=x"], "option '--quiet' doesn't allow an argument"),
+        (vec!["aXXX", "bXXX"], "too many templates"),
+        (vec!["aXXX", "bXXX", "-Z"], "invalid option -- 'Z'"),
+    ] {
+        run(world.mktemp(args)).assert_refused(&format!("mktemp: {message}\n{TRY}"));
+    }
+    world.assert_nothing_made();
+}
+
+#[test]
+fn tmpdir_takes_its_value_only_after_an_equals_sign() {
+    let world = World::new();
+    run(world.mktemp(["--tmpdir", "d"])).assert_refused("mktemp: too few X's in template 'd'\n");
+}
+
+#[test]
+fn help_and_version_are_answered_where_they_stand() {
+    let world = World::new();
+    let help = run(world.mktemp(["--help", "-Z"]));
+    assert_eq!((help.stderr.as_str(), help.status), ("", Some(0)));
+    let text = String::from_utf8(help.stdout).unwrap();
+    assert!(text.contains("Usage: tmpx mktemp [OPTIONS] [TEMPLATE]"), "{text}");
+    for option in ["--directory", "--dry-run", "--quiet", "--suffix", "--tmpdir", "-p", "-t"] {
+        assert!(text.contains(option), "{option}");
+    }
+    for args in [["--version"], ["-V"], ["--vers"]] {
+        let version = run(world.mktemp(args)).printed().into_os_string();
+        let wanted = concat!("mktemp (tmpx) ", env!("CARGO_PKG_VERSION"));
+        assert_eq!(version, wanted);
+    }
+    run(world.mktemp(["-Z", "--help"]))
+        .assert_refused(&format!("mktemp: invalid option -- 'Z'\n{TRY}"));
+}
+
+#[test]
+fn the_overview_names_it_as_a_drop_in() {
+    let world = World::new();
+    let mut command = world.command(super::TMPX);
+    command.arg("--help");
+    let text = String::from_utf8(run(command).stdout).unwrap();
+    assert!(text.contains("Drop-in:\n  mktemp "), "{text}");
+}

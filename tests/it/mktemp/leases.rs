@@ -1,0 +1,161 @@
+//! When what mktemp makes is leased.
+
+use super::{TMPX, World, assert_like, run};
+
+fn leases(world: &World) -> usize {
+    if world.path("state/leases").exists() { world.names_in("state/leases").len() } else { 0 }
+}
+
+/// What `tmpx list --json` says.
+fn list(world: &World) -> String {
+    let mut command = world.command(TMPX);
+    command.args(["list", "--json"]);
+    String::from_utf8(run(command).stdout).unwrap()
+}
+
+#[test]
+fn without_a_lifetime_nothing_is_recorded() {
+    let world = World::new();
+    run(world.mktemp(["-d"])).printed();
+    assert_eq!(world.names_in("state").len(), 0);
+}
+
+#[test]
+fn a_name_only_is_never_leased() {
+    let world = World::new();
+    let mut command = world.mktemp(["-u"]);
+    command.env("TMPX_SESSION", "s");
+    run(command).printed();
+    world.assert_nothing_made();
+}
+
+#[test]
+fn a_session_in_the_environment_leases_what_is_made() {
+    let world = World::new();
+    for (args, like) in [
+        (&["-d"][..], &b"tmp.??????????"[..]),
+        (&["-t", "aXXXXXX"], b"a??????"),
+        (&["-p", "///", "aXXX", "-u"], b"a???"),
+        (&["--tmpdir", "XXX.csv"], b"???.csv"),
+    ] {
+        let mut command = world.mktemp(args);
+        command.env("TMPX_SESSION", "builds");
+        let made = run(command).printed();
+        assert_like(made.file_name().unwrap(), like);
+        assert_eq!(made.exists(), !args.contains(&"-u"));
+    }
+    assert_eq!(leases(&world), 3);
+    assert!(list(&world).contains(r#""session":"builds""#));
+    let cleaned = run(world.shell("tmpx cleanup -q --session builds"));
+    assert_eq!(cleaned.status, Some(0));
+    assert_eq!(world.names_in("tmp").len() + leases(&world), 0);
+}
+
+#[test]
+fn a_leased_path_is_printed_as_the_caller_gave_it() {
+    let world = World::new();
+    std::fs::create_dir(world.path("cwd/d")).unwrap();
+    for (args, like) in [
+        (&["aXXXXXXX"][..], &b"a???????"[..]),
+        (&[".//d//aXXXX.t"], b".//d//a????.t"),
+        (&["-p", "d//", "aXXX"], b"d/a???"),
+        (&["-d", "XXXXXX", "--suffix=a/"], b"??????a/"),
+    ] {
+        let mut command = world.mktemp(args);
+        command.env("TMPX_SESSION", "s");
+        let made = run(command).printed();
+        assert_like(made.as_os_str(), like);
+        assert!(world.path("cwd").join(made).exists());
+    }
+    assert_eq!(leases(&world), 4);
+}
+
+#[test]
+fn a_leased_creation_that_fails_says_what_an_unleased_one_would() {
+    let world = World::new();
+    std::fs::write(world.path("cwd/f"), "").unwrap();
+    let long = format!("{}XXX", "a".repeat(300));
+    for args in [
+        vec!["-p", "nodir"],
+        vec!["-d", "f/XXX"],
+        vec!["XXXXXXa/"],
+        vec![long.as_str()],
+        vec!["-q", "nodir/XXXXXXXXXX"],
+    ] {
+        let unleased = run(world.mktemp(&args));
+        let mut command = world.mktemp(&args);
+        command.env("TMPX_SESSION", "s");
+        let leased = run(command);
+        assert_eq!(leased, unleased);
+        assert_eq!(leased.status, Some(1));
+    }
+    assert_eq!(leases(&world), 0);
+    assert_eq!(world.names_in("cwd"), ["f"]);
+}
+
+#[test]
+fn what_is_leased_until_exit_is_gone_after_the_script_and_a_cleanup() {
+    let world = World::new();
+    let line = "export TMPX_UNTIL_EXIT=$$; f=$(mktemp | cat); d=$(mktemp -d); tmpx cleanup -q; \
+                test -f \"$f\" && test -d \"$d\"";
+    assert_eq!(run(world.shell(line)).status, Some(0));
+    assert_eq!(world.names_in("tmp").len(), 2);
+    assert_eq!(run(world.shell("tmpx cleanup -q")).status, Some(0));
+    assert_eq!(world.names_in("tmp").len() + leases(&world), 0);
+}
+
+#[test]
+fn a_stale_until_exit_is_ignored_without_a_word() {
+    let world = World::new();
+    for stale in ["999999999", "1x", "", "0", "-1"] {
+        let mut command = world.mktemp([""; 0]);
+        command.env("TMPX_UNTIL_EXIT", stale);
+        run(command).printed();
+    }
+    // A process that lives and is not above is no better.
+    let mut neighbour = world.command("sleep").arg("60").spawn().unwrap();
+    let mut command = world.mktemp(["-d"]);
+    command.env("TMPX_UNTIL_EXIT", neighbour.id().to_string());
+    let ran = run(command);
+    neighbour.kill().unwrap();
+    neighbour.wait().unwrap();
+    ran.printed();
+    assert_eq!(leases(&world), 0);
+}
+
+#[test]
+fn a_time_to_live_in_the_environment_leases_what_is_made() {
+    let world = World::new();
+    let mut command = world.mktemp([""; 0]);
+    command.env("TMPX_TTL", "1h").env("TMPX_UNTIL_EXIT", "999999999");
+    run(command).printed();
+    assert!(list(&world).contains(r#""ttl""#), "{}", list(&world));
+}
+
+#[test]
+fn a_lifetime_that_makes_no_sense_is_refused_and_nothing_is_made() {
+    let world = World::new();
+    let mut command = world.mktemp([""; 0]);
+    command.env("TMPX_TTL", "soon");
+    let ran = run(command);
+    assert_eq!(ran.status, Some(1));
+    assert!(ran.stderr.starts_with("mktemp: TMPX_TTL: "), "{}", ran.stderr);
+    world.assert_nothing_made();
+}
+
+#[test]
+fn a_lease_that_cannot_be_written_is_said_and_nothing_is_made() {
+    let world = World::new();
+    std::fs::write(world.path("state/none"), "").unwrap();
+    let state = world.text("state/none/below");
+    for (args, hushed) in [(&[][..], false), (&["-q"], true)] {
+        let mut command = world.mktemp(args);
+        command.env("TMPX_SESSION", "s").env("TMPX_STATE_DIR", &state);
+        let ran = run(command);
+        assert_eq!(ran.status, Some(1));
+        let told =
+            format!("mktemp: could not write to the state directory {state}: Not a directory\n");
+        assert_eq!(ran.stderr, if hushed { String::new() } else { told });
+    }
+    assert_eq!(world.names_in("tmp").len(), 0);
+}

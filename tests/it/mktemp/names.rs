@@ -1,0 +1,103 @@
+//! Templates, suffixes, and what is refused about them.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
+use super::{World, assert_like, run};
+
+#[test]
+fn only_the_last_run_of_x_is_replaced() {
+    let world = World::new();
+    for (template, like) in
+        [("aXXXX_XXXb", &b"aXXXX_???b"[..]), ("XXX", b"???"), ("aXXXXXX.tar.gz", b"a??????.tar.gz")]
+    {
+        assert_like(run(world.mktemp([template])).printed().as_os_str(), like);
+    }
+}
+
+#[test]
+fn a_suffix_is_kept_as_it_is_even_where_it_holds_an_x() {
+    let world = World::new();
+    for (suffix, like) in [
+        ("--suffix=X", &b"a????X"[..]),
+        ("--suffix=bXXX", b"a????bXXX"),
+        ("--suffix=", b"a????"),
+        ("--suffix=.t", b"a????.t"),
+    ] {
+        assert_like(run(world.mktemp(["aXXXX", suffix])).printed().as_os_str(), like);
+    }
+}
+
+#[test]
+fn a_run_of_fewer_than_three_x_is_too_short() {
+    let world = World::new();
+    for (args, template) in [
+        (vec![""], ""),
+        (vec!["abc"], "abc"),
+        (vec!["aXX"], "aXX"),
+        (vec!["aXXXXbXX"], "aXXXXbXX"),
+        (vec!["XX", "--suffix=X"], "XXX"),
+        (vec!["XXX/X"], "XXX/X"),
+        (vec!["-q", "aXX"], "aXX"),
+    ] {
+        let message = format!("mktemp: too few X's in template '{template}'\n");
+        run(world.mktemp(args)).assert_refused(&message);
+    }
+    world.assert_nothing_made();
+}
+
+#[test]
+fn with_a_suffix_the_template_must_end_in_x() {
+    let world = World::new();
+    run(world.mktemp(["--suffix=", "aXXXb"]))
+        .assert_refused("mktemp: with --suffix, template 'aXXXb' must end in X\n");
+    run(world.mktemp(["--suffix=/", ""]))
+        .assert_refused("mktemp: with --suffix, template '' must end in X\n");
+}
+
+#[test]
+fn a_suffix_leads_into_no_other_directory() {
+    let world = World::new();
+    for (args, suffix) in [
+        (vec!["aXXX", "--suffix=/"], "/"),
+        (vec!["aX", "--suffix=b/c"], "b/c"),
+        (vec!["aXXX/"], "/"),
+        (vec!["XXX/b"], "/b"),
+        (vec!["-q", "-p", "nodir", "XXXb/c"], "b/c"),
+    ] {
+        let message = format!("mktemp: invalid suffix '{suffix}', contains directory separator\n");
+        run(world.mktemp(args)).assert_refused(&message);
+    }
+}
+
+#[test]
+fn a_slash_at_the_very_end_of_a_suffix_makes_a_directory_and_no_file() {
+    let world = World::new();
+    let made = run(world.mktemp(["-d", "XXXXXX", "--suffix=a/"])).printed();
+    assert_like(made.as_os_str(), b"??????a/");
+    assert!(world.path("cwd").join(&made).is_dir());
+    run(world.mktemp(["XXXXXXa/"]))
+        .assert_refused("mktemp: failed to create file via template 'XXXXXXa/': Is a directory\n");
+}
+
+#[test]
+fn templates_and_suffixes_are_bytes() {
+    let world = World::new();
+    let template = OsStr::from_bytes(b"\xff \xfeXXXX\xe9");
+    assert_like(run(world.mktemp([template])).printed().as_os_str(), b"\xff \xfe????\xe9");
+    let suffix = OsStr::from_bytes(b"--suffix=\x80\n");
+    let made = run(world.mktemp([OsStr::new("aXXX"), suffix])).stdout;
+    assert_like(OsStr::from_bytes(&made), b"a???\x80\n\n");
+    assert_eq!(world.names_in("cwd").len(), 2);
+}
+
+#[test]
+fn a_message_quotes_a_name_as_the_locale_does() {
+    let world = World::new();
+    let template = OsStr::from_bytes(b"it's\xc3\xa9\n\xff");
+    run(world.mktemp([template]))
+        .assert_refused("mktemp: too few X's in template 'it\\'s\\303\\251\\n\\377'\n");
+    let mut unknown = world.mktemp(["abc"]);
+    unknown.env("LC_ALL", "xx_XX.UTF-8");
+    run(unknown).assert_refused("mktemp: too few X's in template 'abc'\n");
+}

@@ -50,7 +50,7 @@ fn a_directory_that_we_may_not_write_to_is_an_error_and_never_passed_over() {
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o555)).unwrap();
     let message = "tmpx: could not create file in $ROOT/locked: Permission denied\n";
     let locked = locked.to_str().unwrap();
-    sandbox.tmpx(["file", "-p", locked]).as_nobody().gives(1, "", message);
+    sandbox.tmpx(["file", "-p", locked]).by_nobody().gives(1, "", message);
 }
 
 #[test]

@@ -29,8 +29,8 @@ fn trees_that_keep_their_owner_out_are_opened_up() {
     let script = "d=$(tmpx dir); cd $d; mkdir -p a/b/c e f/g; touch a/b/c/x e/y f/g/z; \
                   ln -s /etc/hosts a/link; chmod 000 a/b/c e; chmod 500 f/g; chmod 555 f a; chmod 0 $d; \
                   chmod 400 $(tmpx file)";
-    sandbox.sh(script).as_nobody().succeeds();
-    sandbox.tmpx(words("cleanup --all -q")).as_nobody().succeeds();
+    sandbox.sh(script).by_nobody().succeeds();
+    sandbox.tmpx(words("cleanup --all -q")).by_nobody().succeeds();
 }
 
 /// Makes a directory in a directory in a directory …, far beyond what a path can name.

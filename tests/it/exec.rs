@@ -281,10 +281,10 @@ fn keep_turns_the_workspace_into_a_manual_one_and_says_where_it_is() {
 fn place_and_session_are_those_of_the_makers() {
     let sandbox = Sandbox::new();
     let script = "echo $TMPX_WORKSPACE; stat -c %a $TMPX_WORKSPACE; tmpx list --json --session s";
-    let args = words("exec -p . --prefix job- -s .d -m 750 --session s -- sh -c");
+    let args = words("exec -p . --prefix job- -s -end -m 750 --session s -- sh -c");
     let ran = sandbox.tmpx(args.into_iter().chain([script.into()])).succeeds();
     let lines: Vec<&str> = ran.stdout.lines().collect();
-    assert!(lines[0].starts_with("$ROOT/cwd/job-") && lines[0].ends_with(".d"), "{ran:?}");
+    assert!(lines[0].starts_with("$ROOT/cwd/job-") && lines[0].ends_with("-end"), "{ran:?}");
     assert_eq!(lines[1], "750");
     assert_eq!(lines.len(), 3);
     assert_eq!(names(&sandbox.cwd()), Vec::<String>::new());
@@ -392,5 +392,5 @@ fn a_workspace_that_the_command_removed_itself_is_no_failure() {
 fn a_mode_that_keeps_us_out_does_not_keep_the_workspace() {
     let sandbox = Sandbox::for_nobody();
     let script = "mkdir -p a/b/c; touch a/b/c/d; chmod 000 a/b/c; chmod 555 a/b; chmod 0 a .";
-    sandbox.tmpx(["exec", "sh", "-c", script]).as_nobody().gives(0, "", "");
+    sandbox.tmpx(["exec", "sh", "-c", script]).by_nobody().gives(0, "", "");
 }

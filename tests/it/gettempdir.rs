@@ -1,6 +1,7 @@
 //! `tmpx gettempdir`: Python's rules.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use crate::sandbox::{Sandbox, has, words};
 
@@ -23,12 +24,11 @@ fn the_first_usable_variable_wins() {
 #[test]
 fn a_directory_that_cannot_be_written_to_is_passed_over() {
     let sandbox = Sandbox::for_nobody();
-    use std::os::unix::fs::PermissionsExt as _;
     let locked = sandbox.root().join("locked");
     fs::create_dir(&locked).unwrap();
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o555)).unwrap();
     let run = sandbox.tmpx(["gettempdir"]).env("TMPDIR", &locked).env("TEMP", sandbox.tmp());
-    run.as_nobody().gives(0, "$ROOT/tmp\n", "");
+    run.by_nobody().gives(0, "$ROOT/tmp\n", "");
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn a_process_that_is_dead_or_not_ours_cannot_be_an_owner() {
     assert!(ran.stderr.ends_with(": there is no such process\n"), "{ran:?}");
     if crate::sandbox::is_root() {
         let message = "tmpx: --until-exit=1: it belongs to another user\n";
-        sandbox.tmpx(words("file --until-exit=1")).as_nobody().gives(1, "", message);
+        sandbox.tmpx(words("file --until-exit=1")).by_nobody().gives(1, "", message);
     }
     sandbox.tmpx(words("file --until-exit=0")).gives(
         2,

@@ -50,10 +50,10 @@ fn prefix_suffix_and_dir_say_where_and_how_it_is_called() {
     let sandbox = Sandbox::new();
     let there = sandbox.cwd().join("there");
     fs::create_dir(&there).unwrap();
-    let path = sandbox.tmpx(words("file -p there --prefix conf_ -s .csv")).path();
+    let path = sandbox.tmpx(words("file -p there --prefix conf_ -s _end")).path();
     assert_eq!(path.parent().unwrap(), there, "absolute, whatever was given");
     let name = path.file_name().unwrap().to_str().unwrap();
-    assert!(name.starts_with("conf_") && name.ends_with(".csv"), "{name}");
+    assert!(name.starts_with("conf_") && name.ends_with("_end"), "{name}");
     let same = sandbox.tmpx(words("dir --tmpdir there --suffix=-x")).path();
     assert!(same.to_str().unwrap().ends_with("-x"));
     sandbox.clean_up();
@@ -68,9 +68,9 @@ fn a_template_with_a_slash_is_meant_from_here_and_one_without_lies_in_the_temp_d
     let there = sandbox.tmpx(["file", "b.XXXXXXXXXX"]).path();
     assert_eq!(there.parent().unwrap(), sandbox.tmp());
     assert_eq!(there.file_name().unwrap().len(), 12);
-    let short = sandbox.tmpx(["file", "c.XXX", "-s", ".d"]).path();
+    let short = sandbox.tmpx(["file", "c.XXX", "-s-d"]).path();
     let name = short.file_name().unwrap().to_str().unwrap().to_owned();
-    assert!(name.starts_with("c.") && name.ends_with(".d") && name.len() == 7, "{name}");
+    assert!(name.starts_with("c.") && name.ends_with("-d") && name.len() == 7, "{name}");
     sandbox.clean_up();
     assert_eq!(crate::sandbox::names(&sandbox.cwd()), Vec::<String>::new());
 }

@@ -202,7 +202,7 @@ impl Run<'_> {
     }
 
     /// As another user, where the test runs as root.
-    pub(crate) fn as_nobody(mut self) -> Self {
+    pub(crate) fn by_nobody(mut self) -> Self {
         if is_root() {
             self.command.uid(NOBODY).gid(NOBODY);
         }

@@ -20,15 +20,15 @@ fn a_store_is_private() {
 #[test]
 fn a_wrong_mode_of_our_own_is_mended() {
     let sandbox = Sandbox::for_nobody();
-    sandbox.tmpx(["file"]).as_nobody().path();
+    sandbox.tmpx(["file"]).by_nobody().path();
     for wrong in [0o777, 0o755, 0o000] {
         let store = sandbox.leases_dir().parent().unwrap().to_owned();
         fs::set_permissions(sandbox.leases_dir(), fs::Permissions::from_mode(wrong)).unwrap();
         fs::set_permissions(&store, fs::Permissions::from_mode(wrong)).unwrap();
-        sandbox.tmpx(["file"]).as_nobody().path();
+        sandbox.tmpx(["file"]).by_nobody().path();
         assert_eq!((mode(&store), mode(sandbox.leases_dir())), (0o700, 0o700), "{wrong:o}");
     }
-    sandbox.tmpx(words("cleanup -q --all --force")).as_nobody().succeeds();
+    sandbox.tmpx(words("cleanup -q --all --force")).by_nobody().succeeds();
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn an_explicit_state_directory_that_does_not_work_is_an_error_and_never_passed_o
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o555)).unwrap();
     let run = |state: PathBuf, message: &str| {
         let text = format!("tmpx: could not write to the state directory {message}\n");
-        sandbox.tmpx(["file"]).env("TMPX_STATE_DIR", state).as_nobody().gives(1, "", &text);
+        sandbox.tmpx(["file"]).env("TMPX_STATE_DIR", state).by_nobody().gives(1, "", &text);
     };
     run(locked.join("state"), "$ROOT/locked/state: Permission denied");
     if is_root() {
@@ -104,7 +104,7 @@ fn without_a_home_of_ours_a_store_in_a_shared_directory_serves() {
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o500)).unwrap();
     let homes = [None, Some("/nonexistent".into()), Some(foreign.clone()), Some(locked)];
     for home in &homes {
-        let run = sandbox.tmpx(["file"]).without("TMPX_STATE_DIR").as_nobody();
+        let run = sandbox.tmpx(["file"]).without("TMPX_STATE_DIR").by_nobody();
         let run = match home {
             Some(home) => run.env("HOME", home),
             None => run.without("HOME"),
@@ -118,7 +118,7 @@ fn without_a_home_of_ours_a_store_in_a_shared_directory_serves() {
         sandbox
             .tmpx([PathBuf::from("cleanup"), "-q".into(), path])
             .without("TMPX_STATE_DIR")
-            .as_nobody()
+            .by_nobody()
             .succeeds();
     }
     assert_eq!(shared_stores(NOBODY), before);

@@ -23,6 +23,7 @@ pub mod place;
 pub mod process;
 pub mod quoting;
 pub mod raw;
+pub mod reaper;
 pub mod reclaim;
 pub mod remove;
 pub mod report;
@@ -53,6 +54,9 @@ pub(crate) struct Context {
 #[must_use]
 pub fn run(start: Start) -> Status {
     let context = Context { args: start.args, env: env::Env::Process, signals: start.signals };
+    if let Some(store) = reaper::store_of(&context.args) {
+        return reaper::run(store);
+    }
     // Before clap is touched: mktemp's command line is not clap's, and its callers are in a hurry.
     if let Some(args) = commands::mktemp::arguments(&context.args) {
         return commands::mktemp::run(args, &context);

@@ -13,9 +13,11 @@ use crate::entropy::Entropy;
 use crate::env::Env;
 use crate::error::Tell as _;
 use crate::lease::create::{BATCH, CouldNotCreate, Fill, Wanted, make};
+use crate::lease::record::Lifetime;
 use crate::lease::store::Stores;
 use crate::lease::{Lease, Terms};
 use crate::place::Place;
+use crate::reaper;
 use crate::reclaim;
 use crate::tempdir;
 
@@ -159,8 +161,16 @@ impl Making {
         std::mem::take(&mut self.notes)
     }
 
-    /// Once in a while, removes leases of things that are long gone.
-    pub fn tidy_up(&mut self) {
+    /// Lets go of the lease, and has what it says come true: the reaper learns of one that has an
+    /// end. Once in a while, removes leases of things that are long gone.
+    pub fn conclude(mut self, env: &Env) {
+        let store = self.lease.close();
+        if let Some(store) = store
+            && matches!(self.lease.lifetime(), Lifetime::Bound { .. })
+            && env.get("TMPX_REAPER").is_none_or(|value| value != "0")
+        {
+            reaper::summon(&store, self.lease.id(), self.lease.habitat());
+        }
         if self.entropy.one_in(64).unwrap_or(false) {
             let habitat = self.lease.habitat().clone();
             for store in self.stores.existing().0 {

@@ -4,6 +4,7 @@
 //! said of a process, and what nothing can be said of is kept.
 
 use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 /// A process, told apart from a later one of the same number by its start time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Process {
     /// Its number.
     pub pid: u32,
@@ -93,36 +94,42 @@ impl Process {
         stat(pid).map(|stat| Self { pid, start: stat.start })
     }
 
-    /// Whether it runs, for a process of this boot and PID namespace. The pidfd is opened before
-    /// the start time is read, so the number cannot change hands in between; it becomes readable
-    /// when all threads are gone, which tells a zombie from a leader whose threads go on.
+    /// A descriptor that becomes readable when it has exited, all threads of it: so it tells a zombie
+    /// from a leader whose threads go on. `None` where it is gone, or another process has its
+    /// number by now.
+    #[must_use]
+    pub fn open(self) -> Option<OwnedFd> {
+        self.try_open().ok()
+    }
+
+    /// The pidfd is opened before the start time is read, so the number cannot change hands in
+    /// between.
+    fn try_open(self) -> Result<OwnedFd, Liveness> {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).ok_or(Liveness::Dead)?;
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|err| match err {
+            Errno::SRCH => Liveness::Dead,
+            _ => Liveness::Unknown,
+        })?;
+        match stat(self.pid) {
+            None => Err(Liveness::Unknown),
+            Some(stat) if stat.start != self.start => Err(Liveness::Dead),
+            Some(_) => Ok(pidfd),
+        }
+    }
+
+    /// Whether it runs, for a process of this boot and PID namespace.
     #[must_use]
     pub fn liveness(self) -> Liveness {
-        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else {
-            return Liveness::Dead;
-        };
-        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+        let pidfd = match self.try_open() {
             Ok(pidfd) => pidfd,
-            Err(Errno::SRCH) => return Liveness::Dead,
-            Err(_) => return Liveness::Unknown,
+            Err(liveness) => return liveness,
         };
-        match stat(self.pid) {
-            None => return Liveness::Unknown,
-            Some(stat) if stat.start != self.start => return Liveness::Dead,
-            Some(_) => {}
-        }
         let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
         match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
             Ok(0) => Liveness::Alive,
             Ok(_) => Liveness::Dead,
             Err(_) => Liveness::Unknown,
         }
-    }
-
-    /// Whether it is the parent of this process, or the parent's parent, and so on.
-    #[must_use]
-    pub fn is_ancestor(self) -> bool {
-        ancestors().any(|ancestor| ancestor == self)
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
         let status = exec::run(&program, &mut command, &signals)?;
         Ok(job.finish(status, &workspace, &before, making))
     })?;
-    making.tidy_up();
+    making.conclude(&context.env);
     Ok(status)
 }
 

@@ -127,6 +127,6 @@ fn make_and_print(
         },
     )?;
     making.take_notes().iter().for_each(note);
-    making.tidy_up();
+    making.conclude(&context.env);
     Ok(Status::Done)
 }

@@ -35,7 +35,7 @@ pub(super) fn run(args: cli::Workspace, context: &Context) -> anyhow::Result<Sta
         making.lease.give()
     })?;
     making.take_notes().iter().for_each(note);
-    making.tidy_up();
+    making.conclude(&context.env);
     Ok(Status::Done)
 }
 

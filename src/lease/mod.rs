@@ -202,6 +202,15 @@ impl Lease {
     }
 }
 
+impl Lease {
+    /// Lets go of the lock, and gives the store where the lease is. `None` where nothing was
+    /// written.
+    #[must_use]
+    pub fn close(&mut self) -> Option<Store> {
+        self.written.take().map(|written| written.store)
+    }
+}
+
 impl Written {
     fn could_not_write(&self) -> String {
         format!("could not write the lease in {}", self.store.path().display())

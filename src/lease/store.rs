@@ -273,6 +273,14 @@ fn is_local(dir: &OwnedFd) -> io::Result<bool> {
 }
 
 impl Store {
+    /// Opens a store that exists, as [`Store::path`]'s parent names it.
+    ///
+    /// # Errors
+    /// As open(2); an error of its own where it belongs to somebody else.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Candidate { path: path.to_owned(), kind: CandidateKind::Explicit }.open(false)
+    }
+
     /// The directory with the lease files.
     #[must_use]
     pub fn dir(&self) -> rustix::fd::BorrowedFd<'_> {

@@ -52,7 +52,7 @@ pub fn sweep(
         .ids()
         .with_context(|| format!("could not read the leases in {}", store.path().display()))?;
     for id in ids {
-        if let Err(err) = consider(store, &id, selection, present, act, report)? {
+        if let Err(err) = reclaim_one(store, &id, selection, present, act, report)? {
             damaged(&format!("kept the lease {}: {err}", store.path().join(&id).display()));
         }
     }
@@ -60,9 +60,13 @@ pub fn sweep(
 }
 
 /// Why a lease is passed over as a whole.
-type PassedOver = Result<(), String>;
+pub type PassedOver = Result<(), String>;
 
-fn consider(
+/// Looks at one lease and removes what the selection takes of it.
+///
+/// # Errors
+/// That of the report. A lease that cannot be read is told in the value.
+pub fn reclaim_one(
     store: &Store,
     id: &str,
     selection: &Selection,

@@ -113,6 +113,7 @@ impl Sandbox {
             .env("PATH", path)
             .env("HOME", self.home())
             .env("TMPX_STATE_DIR", self.state())
+            .env("TMPX_REAPER", "0")
             .env("TMPDIR", self.tmp())
             .current_dir(self.cwd())
             .stdin(Stdio::null());

@@ -105,7 +105,7 @@ fn make_leased(
         }
         making.lease.give()
     });
-    making.tidy_up();
+    making.conclude(&context.env);
     told.map_err(|err| match err.downcast() {
         Ok(complaint) => complaint,
         Err(err) => match cause_of_no_creation(&err) {

@@ -1,0 +1,312 @@
+//! The one small background process that reclaims at the moment a lease ends.
+//!
+//! There is one per store, PID namespace and mount namespace while there is something to watch. Its
+//! FIFO in the store is presence and wake-up in one: whoever has made a lease with an end opens it
+//! for writing without blocking and says the lease's name; that nobody reads it (ENXIO) means that
+//! there is no reaper, and one is started. The lock on the FIFO makes it the only one.
+//!
+//! It waits in poll(2) on the owners' pidfds, the FIFO and the next deadline, and uses no CPU
+//! meanwhile. It is a bonus and not a crutch: where it does not run, the next `tmpx cleanup` does
+//! the same.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, mknodat, openat, unlinkat};
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+use crate::error::Status;
+use crate::lease::read::{self, Content};
+use crate::lease::record::{Lifetime, Record};
+use crate::lease::store::Store;
+use crate::process::{Habitat, Process};
+use crate::reclaim::judge::{Present, Selection, State, state};
+use crate::reclaim::reclaim_one;
+use crate::remove::Act;
+use crate::sys;
+
+/// What tmpx is called when it is the reaper: its name in ps(1).
+pub const NAME: &str = "tmpx-reaper";
+
+/// The FIFO's name. Process numbers and paths mean something in one namespace only, so each has a
+/// reaper of its own; where the namespaces are not known there is none.
+fn fifo_name(habitat: &Habitat) -> Option<String> {
+    Some(format!("reaper.{}.{}", habitat.pid_ns?, habitat.mnt_ns?))
+}
+
+/// Tells the reaper of a lease that has an end, and starts one if there is none. Returns at once;
+/// where it fails, a cleanup will have to do.
+pub fn summon(store: &Store, id: &str, habitat: &Habitat) {
+    let Some(name) = fifo_name(habitat) else { return };
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match openat(store.dir(), &name, flags, Mode::empty()) {
+        // A FIFO that is full has a reader that will go through all leases.
+        Ok(fifo) => drop(rustix::io::write(&fifo, format!("{id}\n").as_bytes())),
+        Err(Errno::NXIO | Errno::NOENT) => start(store),
+        Err(_) => {}
+    }
+}
+
+/// Starts a reaper. It is not waited for: tmpx exits before it does.
+fn start(store: &Store) {
+    let Some(path) = store.path().parent() else { return };
+    let _ = Command::new("/proc/self/exe")
+        .arg0(NAME)
+        .arg(path)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+}
+
+/// The store to watch, where a command line is the reaper's.
+#[must_use]
+pub fn store_of(args: &[OsString]) -> Option<&OsStr> {
+    match args {
+        [name, store] if name == NAME => Some(store),
+        _ => None,
+    }
+}
+
+/// Is the reaper of a store until there is nothing left to watch.
+#[must_use]
+pub fn run(store: &OsStr) -> Status {
+    detach();
+    let habitat = Habitat::here();
+    let (Ok(store), Some(name)) = (Store::open(Path::new(store)), fifo_name(&habitat)) else {
+        return Status::Failed;
+    };
+    match keep_watch(&store, &name, &habitat) {
+        Ok(()) => Status::Done,
+        Err(_) => Status::Failed,
+    }
+}
+
+/// Lets go of everything that the caller may wait for or want to unmount.
+fn detach() {
+    sys::close_from(3);
+    let _ = rustix::process::setsid();
+    let _ = rustix::process::chdir("/");
+    let _ = rustix::thread::set_name(c"tmpx-reaper");
+    // A descriptor per owner: as many as we may have.
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    let _ = setrlimit(Resource::Nofile, files);
+}
+
+/// Watches until nothing is left. Whoever makes a lease in the moment before the FIFO is closed
+/// finds a reader that reads no more, so after closing it the leases are looked at once more.
+fn keep_watch(store: &Store, name: &str, habitat: &Habitat) -> io::Result<()> {
+    loop {
+        let Some(fifo) = become_the_one(store, name)? else { return Ok(()) };
+        let mut watch = Watch::new(store, habitat)?;
+        watch.consider_all()?;
+        while watch.has_work() {
+            watch.wait(&fifo)?;
+        }
+        let _ = unlinkat(store.dir(), name, AtFlags::empty());
+        drop(fifo);
+        watch.consider_all()?;
+        if !watch.has_work() {
+            return Ok(());
+        }
+    }
+}
+
+/// Opens the FIFO, made if need be, and takes its lock. `None` where another reaper has it.
+fn become_the_one(store: &Store, name: &str) -> io::Result<Option<OwnedFd>> {
+    // For reading and writing: so it never reads the end that the last writer leaves.
+    let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    loop {
+        match mknodat(store.dir(), name, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(err) => return Err(err.into()),
+        }
+        let fifo = match openat(store.dir(), name, flags, Mode::empty()) {
+            Ok(fifo) => fifo,
+            Err(Errno::NOENT) => continue,
+            Err(err) => return Err(err.into()),
+        };
+        if !sys::try_lock(fifo.as_fd())? {
+            return Ok(None);
+        }
+        // The reaper before may have removed it just then: nobody would find this one.
+        if fstat(&fifo)?.st_nlink > 0 {
+            return Ok(Some(fifo));
+        }
+    }
+}
+
+/// An owner that is waited for.
+struct Owner {
+    pidfd: OwnedFd,
+    leases: Vec<String>,
+}
+
+/// What is waited for.
+struct Watch<'a> {
+    store: &'a Store,
+    habitat: &'a Habitat,
+    owners: HashMap<Process, Owner>,
+    /// Leases with a time to live, the first to end on top: when, in milliseconds since boot.
+    deadlines: BinaryHeap<Reverse<(u64, String)>>,
+    timer: OwnedFd,
+}
+
+impl<'a> Watch<'a> {
+    fn new(store: &'a Store, habitat: &'a Habitat) -> io::Result<Self> {
+        // This clock goes on while the machine sleeps, as the times of leases do.
+        let timer = timerfd_create(
+            TimerfdClockId::Boottime,
+            TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
+        )?;
+        let (owners, deadlines) = (HashMap::new(), BinaryHeap::new());
+        Ok(Self { store, habitat, owners, deadlines, timer })
+    }
+
+    fn has_work(&self) -> bool {
+        !self.owners.is_empty() || !self.deadlines.is_empty()
+    }
+
+    fn consider_all(&mut self) -> io::Result<()> {
+        for id in self.store.ids()? {
+            self.consider(&id);
+        }
+        Ok(())
+    }
+
+    /// Reclaims a lease that has ended, and watches one that will.
+    fn consider(&mut self, id: &str) {
+        let Ok(Some(seen)) = read::look(self.store, id) else { return };
+        let Content::Record(record) = seen.content else { return };
+        let present = Present::of(self.habitat.clone());
+        match state(&record, seen.locked, &present) {
+            State::Ended => {
+                // Nobody reads what a reaper says. What it cannot remove a cleanup will tell of.
+                let _ = reclaim_one(
+                    self.store,
+                    id,
+                    &Selection::default(),
+                    &present,
+                    Act::Remove,
+                    &mut |_, _, _| Ok(()),
+                );
+            }
+            State::Live => self.watch(&record, id, &present),
+            State::InUse | State::Manual | State::Unknown(_) => {}
+        }
+    }
+
+    fn watch(&mut self, record: &Record, id: &str, present: &Present) {
+        if let Lifetime::Bound { owner: Some(owner), .. } = record.lifetime {
+            match self.owners.get_mut(&owner) {
+                Some(known) => known.leases.push(id.to_owned()),
+                None => match owner.open() {
+                    Some(pidfd) => {
+                        self.owners.insert(owner, Owner { pidfd, leases: vec![id.to_owned()] });
+                    }
+                    // It has exited since it was asked for.
+                    None => return self.consider(id),
+                },
+            }
+        }
+        if let (Some(ttl), Some(age)) = (record.lifetime.ttl(), present.age(record)) {
+            let left = ttl.saturating_sub(age).as_millis();
+            let left = u64::try_from(left).unwrap_or(u64::MAX);
+            let deadline = present.now.boot_ms.saturating_add(left);
+            self.deadlines.push(Reverse((deadline, id.to_owned())));
+        }
+    }
+
+    /// Waits until something happens and deals with it.
+    fn wait(&mut self, fifo: &OwnedFd) -> io::Result<()> {
+        self.set_timer()?;
+        for owner in self.exited(fifo)? {
+            let leases = self.owners.remove(&owner).map(|owner| owner.leases);
+            leases.into_iter().flatten().for_each(|id| self.consider(&id));
+        }
+        while let Some(Reverse((deadline, _))) = self.deadlines.peek()
+            && *deadline <= Present::of(self.habitat.clone()).now.boot_ms
+        {
+            if let Some(Reverse((_, id))) = self.deadlines.pop() {
+                self.consider(&id);
+            }
+        }
+        self.listen(fifo)
+    }
+
+    /// Waits, and tells which owners have exited.
+    fn exited(&self, fifo: &OwnedFd) -> io::Result<Vec<Process>> {
+        let watched: Vec<(Process, BorrowedFd<'_>)> =
+            self.owners.iter().map(|(process, owner)| (*process, owner.pidfd.as_fd())).collect();
+        let own = [fifo.as_fd(), self.timer.as_fd()];
+        let mut fds: Vec<PollFd<'_>> = own
+            .into_iter()
+            .chain(watched.iter().map(|(_, pidfd)| *pidfd))
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+            .collect();
+        match poll(&mut fds, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(err) => return Err(err.into()),
+        }
+        let ready = fds[own.len()..].iter().map(|fd| !fd.revents().is_empty());
+        Ok(ready
+            .zip(watched)
+            .filter(|(ready, _)| *ready)
+            .map(|(_, (process, _))| process)
+            .collect())
+    }
+
+    /// Sets the timer to the first deadline, or to never.
+    fn set_timer(&self) -> io::Result<()> {
+        // Nothing, in a timer, means never; so what is due already is due in a moment.
+        let at = self.deadlines.peek().map_or(0, |Reverse((deadline, _))| (*deadline).max(1));
+        let at = Timespec {
+            tv_sec: i64::try_from(at / 1000).unwrap_or(i64::MAX),
+            tv_nsec: i64::try_from(at % 1000 * 1_000_000).unwrap_or(0),
+        };
+        let never = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let spec = Itimerspec { it_interval: never, it_value: at };
+        timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &spec)?;
+        Ok(())
+    }
+
+    /// Takes the names of new leases from the FIFO. A FIFO that was full may have lost some.
+    fn listen(&mut self, fifo: &OwnedFd) -> io::Result<()> {
+        const CAPACITY: usize = 64 * 1024;
+        let mut text = Vec::new();
+        let mut block = [0; 4096];
+        loop {
+            match rustix::io::read(fifo, &mut block) {
+                Ok(0) | Err(Errno::AGAIN) => break,
+                Ok(count) => text.extend_from_slice(&block[..count]),
+                Err(Errno::INTR) => {}
+                Err(err) => return Err(err.into()),
+            }
+        }
+        if text.len() > CAPACITY - 256 {
+            self.owners.clear();
+            self.deadlines.clear();
+            return self.consider_all();
+        }
+        for id in String::from_utf8_lossy(&text).lines() {
+            if crate::lease::is_id(id) {
+                self.consider(id);
+            }
+        }
+        Ok(())
+    }
+}

@@ -28,6 +28,7 @@ use rustix::time::{
 };
 
 use crate::error::Status;
+use crate::lease::is_id;
 use crate::lease::read::{self, Content};
 use crate::lease::record::{Lifetime, Record};
 use crate::lease::store::Store;
@@ -49,14 +50,30 @@ fn fifo_name(habitat: &Habitat) -> Option<String> {
 /// Tells the reaper of a lease that has an end, and starts one if there is none. Returns at once;
 /// where it fails, a cleanup will have to do.
 pub fn summon(store: &Store, id: &str, habitat: &Habitat) {
-    let Some(name) = fifo_name(habitat) else { return };
+    if !tell(store, id, habitat) {
+        start(store);
+    }
+}
+
+/// What is said to a reaper that is to look at all leases.
+const ALL: &str = "*";
+
+/// Tells the reaper, if there is one, that leases are gone: it may have nothing left to watch.
+pub fn look_again(store: &Store, habitat: &Habitat) {
+    tell(store, ALL, habitat);
+}
+
+/// Says a word to the reaper. False where there is none and one could be.
+fn tell(store: &Store, word: &str, habitat: &Habitat) -> bool {
+    let Some(name) = fifo_name(habitat) else { return true };
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match openat(store.dir(), &name, flags, Mode::empty()) {
         // A FIFO that is full has a reader that will go through all leases.
-        Ok(fifo) => drop(rustix::io::write(&fifo, format!("{id}\n").as_bytes())),
-        Err(Errno::NXIO | Errno::NOENT) => start(store),
+        Ok(fifo) => drop(rustix::io::write(&fifo, format!("{word}\n").as_bytes())),
+        Err(Errno::NXIO | Errno::NOENT) => return false,
         Err(_) => {}
     }
+    true
 }
 
 /// Starts a reaper. It is not waited for: tmpx exits before it does.
@@ -297,16 +314,13 @@ impl<'a> Watch<'a> {
                 Err(err) => return Err(err.into()),
             }
         }
-        if text.len() > CAPACITY - 256 {
+        let text = String::from_utf8_lossy(&text);
+        if text.len() > CAPACITY - 256 || text.lines().any(|word| word == ALL) {
             self.owners.clear();
             self.deadlines.clear();
             return self.consider_all();
         }
-        for id in String::from_utf8_lossy(&text).lines() {
-            if crate::lease::is_id(id) {
-                self.consider(id);
-            }
-        }
+        text.lines().filter(|word| is_id(word)).for_each(|id| self.consider(id));
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ use crate::lease::record::Resource;
 use crate::lease::store::Stores;
 use crate::output::{self, Output, note};
 use crate::raw::PathKey;
+use crate::reaper;
 use crate::reclaim::judge::{Kept, Present, Selection};
 use crate::reclaim::{Fate, sweep};
 use crate::remove::{Act, Freed};
@@ -42,6 +43,7 @@ pub(super) fn run(args: &Cleanup, context: &Context) -> anyhow::Result<Status> {
         for problem in &damaged {
             tally.problem(problem);
         }
+        reaper::look_again(store, &present.habitat);
     }
     tally.output.flush().context("could not write to stdout")?;
     Ok(tally.conclude(&selection, args))

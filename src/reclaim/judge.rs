@@ -255,3 +255,128 @@ fn another_job(record: &Record, present: &Present) -> Option<Kept> {
         Liveness::Unknown => Some(Kept::Unknown("its caller cannot be seen from here".into())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lease::record::{Header, VERSION};
+
+    const HOUR: u64 = 3_600_000;
+
+    fn present() -> Present {
+        Present {
+            now: Moment { wall_ms: 100 * HOUR, boot_ms: 10 * HOUR },
+            habitat: Habitat::here(),
+            ancestors: crate::process::ancestors().collect(),
+        }
+    }
+
+    /// A lease that was made an hour ago.
+    fn lease(lifetime: Lifetime) -> Record {
+        let header = Header {
+            v: VERSION,
+            given: 1,
+            id: "one".into(),
+            created: Moment { wall_ms: 99 * HOUR, boot_ms: 9 * HOUR },
+            habitat: Habitat::here(),
+            caller: None,
+            lifetime: lifetime.clone(),
+            session: None,
+        };
+        Record { header, resources: Vec::new(), lifetime }
+    }
+
+    fn bound(owner: Option<Process>, ttl_ms: Option<u64>) -> Record {
+        lease(Lifetime::Bound { owner, ttl_ms })
+    }
+
+    fn this() -> Process {
+        Process::find(std::process::id()).unwrap()
+    }
+
+    /// A process that has our number and is not us.
+    fn gone() -> Process {
+        Process { start: this().start + 1, ..this() }
+    }
+
+    #[test]
+    fn the_lock_goes_before_everything_and_an_untold_lease_has_ended() {
+        let mut record = bound(Some(gone()), Some(0));
+        assert_eq!(state(&record, true, &present()), State::InUse);
+        record = lease(Lifetime::Manual);
+        assert_eq!(state(&record, false, &present()), State::Manual);
+        record.header.given = 0;
+        assert_eq!(state(&record, false, &present()), State::Ended);
+        assert_eq!(state(&lease(Lifetime::Command), false, &present()), State::Ended);
+    }
+
+    #[test]
+    fn owner_and_ttl_end_it_whichever_is_first() {
+        let state = |record: &Record| state(record, false, &present());
+        assert_eq!(state(&bound(Some(this()), None)), State::Live);
+        assert_eq!(state(&bound(Some(gone()), None)), State::Ended);
+        assert_eq!(state(&bound(Some(this()), Some(HOUR))), State::Ended);
+        assert_eq!(state(&bound(Some(gone()), Some(2 * HOUR))), State::Ended);
+        assert_eq!(state(&bound(None, Some(2 * HOUR))), State::Live);
+    }
+
+    #[test]
+    fn within_a_boot_the_wall_clock_does_not_count() {
+        let mut present = present();
+        for wall_ms in [0, 98 * HOUR, 10_000 * HOUR] {
+            present.now.wall_ms = wall_ms;
+            assert_eq!(state(&bound(None, Some(2 * HOUR)), false, &present), State::Live);
+            assert_eq!(state(&bound(None, Some(HOUR)), false, &present), State::Ended);
+        }
+    }
+
+    #[test]
+    fn after_a_restart_owners_are_dead_and_the_wall_clock_counts() {
+        let elsewhen = |mut record: Record| {
+            record.header.habitat.boot = Some("an earlier one".into());
+            record
+        };
+        let mut present = present();
+        present.now.boot_ms = 1;
+        let state = |record: Record, present: &Present| state(&elsewhen(record), false, present);
+        assert_eq!(state(bound(Some(this()), None), &present), State::Ended);
+        assert_eq!(state(bound(None, Some(HOUR)), &present), State::Ended);
+        assert_eq!(state(bound(None, Some(2 * HOUR)), &present), State::Live);
+        // Set back to before it was made: it has no age, and stays.
+        present.now.wall_ms = HOUR;
+        assert_eq!(state(bound(None, Some(HOUR)), &present), State::Live);
+    }
+
+    #[test]
+    fn another_pid_namespace_cannot_be_judged_but_for_the_time() {
+        let elsewhere = |mut record: Record| {
+            record.header.habitat.pid_ns = Some(1);
+            record
+        };
+        let state = |record| state(&elsewhere(record), false, &present());
+        assert!(matches!(state(bound(Some(gone()), None)), State::Unknown(_)));
+        assert_eq!(state(bound(Some(this()), Some(HOUR))), State::Ended);
+    }
+
+    #[test]
+    fn broad_cleanups_leave_living_callers_alone_and_narrow_ones_do_not() {
+        let all = Selection { all: true, ..Selection::default() };
+        let old = Selection { older_than: Some(Duration::ZERO), ..Selection::default() };
+        let session = Selection { session: Some("s".into()), ..Selection::default() };
+        let force = Selection { all: true, force: true, ..Selection::default() };
+        let mut record = lease(Lifetime::Manual);
+        let verdict = |record: &Record, selection| judge(record, false, selection, &present());
+        record.header.caller = Some(this());
+        let other = Verdict::Keep(Kept::OtherJob(this().pid));
+        assert_eq!(verdict(&record, &all), other);
+        assert_eq!(verdict(&record, &old), other);
+        assert_eq!(verdict(&record, &session), Verdict::Take);
+        assert_eq!(verdict(&record, &force), Verdict::Take);
+        record.header.caller = Some(present().ancestors[0]);
+        assert_eq!(verdict(&record, &all), Verdict::Take, "our own parent is no other job");
+        record.header.caller = Some(gone());
+        assert_eq!(verdict(&record, &all), Verdict::Take);
+        let bare = Selection::default();
+        assert_eq!(verdict(&record, &bare), Verdict::Keep(Kept::Manual));
+    }
+}

@@ -80,7 +80,7 @@ const IDIOMS: [&str; 9] = [
 ];
 
 #[test]
-fn the_caller_is_the_script_in_every_shell_and_idiom() {
+fn in_every_shell_and_idiom_the_caller_is_the_script_and_what_is_made_lives_as_long() {
     let shells: Vec<&str> = ["bash", "dash", "zsh", "busybox ash"]
         .into_iter()
         .filter(|shell| has(shell.split(' ').next().unwrap()))
@@ -89,13 +89,18 @@ fn the_caller_is_the_script_in_every_shell_and_idiom() {
     for shell in shells {
         for idiom in IDIOMS {
             let sandbox = Sandbox::new();
-            let script = format!("{idiom}\necho $$ $f\n:");
+            let idiom = idiom.replace("tmpx file", "tmpx file --until-exit");
+            let script =
+                format!("{idiom}\ntmpx cleanup -q; echo $$ $f; tmpx list --json; ls $f\n:");
             let ran = sandbox.shell(shell, &script).succeeds();
-            let (script_pid, path) = ran.raw.trim_end().split_once(' ').unwrap();
-            assert!(Path::new(path).is_file(), "{shell}: {idiom}: {ran:?}");
-            let listed = sandbox.tmpx(words("list --json")).succeeds().json();
-            assert_eq!(listed[0]["caller"].to_string(), script_pid, "{shell}: {idiom}");
-            sandbox.clean_up();
+            let mut lines = ran.raw.lines();
+            let (pid, path) = lines.next().unwrap().split_once(' ').unwrap();
+            let listed: serde_json::Value = serde_json::from_str(lines.next().unwrap()).unwrap();
+            assert_eq!(listed["caller"].to_string(), pid, "{shell}: {idiom}");
+            assert_eq!(listed["owner"].to_string(), pid, "{shell}: {idiom}");
+            assert_eq!(lines.next(), Some(path), "{shell}: {idiom}: it was taken away");
+            sandbox.tmpx(["cleanup", "-q"]).succeeds();
+            assert!(!Path::new(path).exists(), "{shell}: {idiom}: it is still there");
         }
     }
 }

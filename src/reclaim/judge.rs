@@ -219,24 +219,29 @@ pub fn judge(record: &Record, locked: bool, selection: &Selection, present: &Pre
     if selection.force {
         return Verdict::Take;
     }
-    match state(record, locked, present) {
-        State::InUse => Verdict::Keep(Kept::InUse(None)),
-        State::Unknown(why) => Verdict::Keep(Kept::Unknown(why)),
-        State::Live => match &record.lifetime {
-            Lifetime::Bound { owner: Some(owner), .. }
-                if !selection.paths.is_empty() && present.descends_from(*owner) =>
-            {
+    let owner = match record.lifetime {
+        Lifetime::Bound { owner, .. } => owner,
+        Lifetime::Manual | Lifetime::Command => None,
+    };
+    match (state(record, locked, present), owner) {
+        (State::Ended, _) => Verdict::Take,
+        (State::InUse, _) => Verdict::Keep(Kept::InUse(None)),
+        (State::Unknown(why), _) => Verdict::Keep(Kept::Unknown(why)),
+        // What a living script has is taken by that script alone, and when it says which.
+        (State::Live, Some(owner)) => {
+            if !selection.paths.is_empty() && present.descends_from(owner) {
                 Verdict::Take
+            } else {
+                Verdict::Keep(Kept::Live)
             }
-            Lifetime::Bound { owner: None, .. } if !selection.paths.is_empty() => Verdict::Take,
-            _ => Verdict::Keep(Kept::Live),
+        }
+        // Nobody's exit is waited for: whoever asks for such ones gets them.
+        (State::Live, None) if !selection.takes_manual() => Verdict::Keep(Kept::Live),
+        (State::Manual, _) if !selection.takes_manual() => Verdict::Keep(Kept::Manual),
+        (State::Live | State::Manual, _) => match another_job(record, present) {
+            Some(kept) if selection.is_broad() => Verdict::Keep(kept),
+            _ => Verdict::Take,
         },
-        State::Manual if !selection.takes_manual() => Verdict::Keep(Kept::Manual),
-        State::Manual if selection.is_broad() => match another_job(record, present) {
-            None => Verdict::Take,
-            Some(kept) => Verdict::Keep(kept),
-        },
-        State::Ended | State::Manual => Verdict::Take,
     }
 }
 
@@ -378,5 +383,10 @@ mod tests {
         assert_eq!(verdict(&record, &all), Verdict::Take);
         let bare = Selection::default();
         assert_eq!(verdict(&record, &bare), Verdict::Keep(Kept::Manual));
+        let timed = bound(None, Some(2 * HOUR));
+        assert_eq!(verdict(&timed, &bare), Verdict::Keep(Kept::Live));
+        assert_eq!(verdict(&timed, &all), Verdict::Take, "nobody's exit is waited for");
+        let owned = bound(Some(this()), Some(2 * HOUR));
+        assert_eq!(verdict(&owned, &all), Verdict::Keep(Kept::Live));
     }
 }

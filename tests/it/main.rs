@@ -12,6 +12,7 @@ mod list;
 mod make;
 mod mktemp;
 mod namespaces;
+mod readme;
 mod reaper;
 mod sandbox;
 mod stdout;

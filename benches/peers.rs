@@ -56,7 +56,7 @@ fn main() -> anyhow::Result<()> {
     println!("{}\n", heading(&places));
     print_line(
         ["row", "peer"],
-        ["tmpx", "peer's", "ratio", "half of them", "target"],
+        ["tmpx", "peer's", "ratio", "middle half", "target"],
     );
     for row in rows().iter().filter(wanted) {
         let scratch = if row.on_disk { &disk } else { &memory };

@@ -1,27 +1,90 @@
 //! Copying files and trees: shared blocks where the filesystem can, else inside the kernel.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _, Seek as _};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use rustix::fs::{Mode, Timespec, Timestamps, fchmod, futimens, ioctl_ficlone};
+use anyhow::{Context as _, anyhow};
+use rustix::fs::{Mode, SeekFrom, Timespec, Timestamps, fchmod, futimens, ioctl_ficlone, seek};
+use rustix::io::Errno;
+
+/// Asked now and then during a long copy; an error ends it.
+pub type GoOn<'a> = &'a dyn Fn() -> anyhow::Result<()>;
+
+/// Which directory it is: device and inode.
+pub type DirId = (u64, u64);
+
+/// How a tree is copied.
+#[derive(Clone, Copy)]
+pub struct Manner<'a> {
+    /// Asked now and then.
+    pub go_on: GoOn<'a>,
+    /// A directory that is passed over: the one that is copied into may lie in what is copied.
+    pub except: DirId,
+}
+
+/// How much is copied before [`GoOn`] is asked again, in bytes.
+const PORTION: u64 = 64 * 1024 * 1024;
 
 /// Fills an empty file with what another one holds, or what a pipe brings until its end. Shares the
-/// blocks where both lie on a filesystem that can (`FICLONE`); std's copy goes through
-/// `copy_file_range`(2), sendfile(2) or splice(2) otherwise, and read and write at last.
+/// blocks where both lie on a filesystem that can (`FICLONE`), and leaves out the holes of a sparse
+/// file where not.
 ///
 /// # Errors
-/// As those calls.
-pub fn fill(from: impl AsFd, to: &OwnedFd) -> io::Result<()> {
+/// As the calls that it makes, and that of `go_on`.
+pub fn fill(from: impl AsFd, to: &OwnedFd, go_on: GoOn<'_>) -> anyhow::Result<()> {
     if ioctl_ficlone(to, from.as_fd()).is_ok() {
         return Ok(());
     }
     let mut from = File::from(from.as_fd().try_clone_to_owned()?);
     let mut to = File::from(to.try_clone()?);
-    io::copy(&mut from, &mut to)?;
+    let metadata = from.metadata()?;
+    if metadata.is_file() {
+        data(&mut from, &mut to, go_on)?;
+        // A hole at the end has no data to make the file that long.
+        let copied = to.stream_position()?;
+        to.set_len(metadata.len().max(copied))?;
+        return Ok(());
+    }
+    portions(&mut from, &mut to, u64::MAX, go_on)
+}
+
+/// Copies the parts of a file that hold data, each to where it was.
+fn data(from: &mut File, to: &mut File, go_on: GoOn<'_>) -> anyhow::Result<()> {
+    let mut at = 0;
+    loop {
+        let start = match seek(&*from, SeekFrom::Data(at)) {
+            Ok(start) => start,
+            Err(Errno::NXIO) => return Ok(()),
+            // A filesystem that knows nothing of holes.
+            Err(_) => {
+                from.seek(io::SeekFrom::Start(at))?;
+                return portions(from, to, u64::MAX, go_on);
+            }
+        };
+        let end = seek(&*from, SeekFrom::Hole(start))?;
+        from.seek(io::SeekFrom::Start(start))?;
+        to.seek(io::SeekFrom::Start(start))?;
+        portions(from, to, end - start, go_on)?;
+        at = end;
+    }
+}
+
+/// Copies up to `length` bytes from where both files stand. std's copy goes through
+/// `copy_file_range`(2), sendfile(2) or splice(2), and through read and write at last.
+fn portions(from: &mut File, to: &mut File, length: u64, go_on: GoOn<'_>) -> anyhow::Result<()> {
+    let mut left = length;
+    while left > 0 {
+        go_on()?;
+        let portion = left.min(PORTION);
+        let copied = io::copy(&mut from.take(portion), to)?;
+        if copied < portion {
+            break;
+        }
+        left -= copied;
+    }
     Ok(())
 }
 
@@ -49,35 +112,51 @@ pub fn imitate(like: &fs::Metadata, file: impl AsFd) -> io::Result<()> {
 ///
 /// # Errors
 /// Names the entry that could not be copied.
-pub fn tree(from: &Path, to: &Path) -> anyhow::Result<()> {
+pub fn tree(from: &Path, to: &Path, manner: Manner<'_>) -> anyhow::Result<()> {
     let metadata = fs::metadata(from).with_context(|| could_not_copy(from))?;
     if metadata.is_dir() {
-        return directory(from, to);
+        return directory(from, to, manner);
     }
-    file(from, to, &metadata).with_context(|| could_not_copy(from))
+    let source = File::open(from).with_context(|| could_not_copy(from))?;
+    file(&source, to, manner.go_on).with_context(|| could_not_copy(from))
 }
 
 fn could_not_copy(from: &Path) -> String {
     format!("could not copy {}", from.display())
 }
 
-fn file(from: &Path, to: &Path, metadata: &fs::Metadata) -> io::Result<()> {
-    let source = File::open(from)?;
+fn file(source: &File, to: &Path, go_on: GoOn<'_>) -> anyhow::Result<()> {
     let copy = OwnedFd::from(File::create_new(to)?);
-    fill(&source, &copy)?;
-    if metadata.is_file() { imitate(metadata, &copy) } else { Ok(()) }
+    fill(source, &copy, go_on)?;
+    let metadata = source.metadata()?;
+    if metadata.is_file() {
+        imitate(&metadata, &copy)?;
+    }
+    Ok(())
+}
+
+/// Opens what was a regular file a moment ago. If it has become something else since, it is not
+/// followed, and not waited for.
+fn open_regular(path: &Path) -> anyhow::Result<File> {
+    let mut options = File::options();
+    let file = options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(unlike_any(path)) }
+}
+
+fn unlike_any(path: &Path) -> anyhow::Error {
+    anyhow!("{} is neither file, directory nor symlink", path.display())
 }
 
 /// Copies what is in a directory into one that is there already, or is made.
 ///
 /// # Errors
 /// Names the entry that could not be copied.
-pub fn directory(from: &Path, to: &Path) -> anyhow::Result<()> {
+pub fn directory(from: &Path, to: &Path, manner: Manner<'_>) -> anyhow::Result<()> {
     let mut pending = vec![(from.to_owned(), to.to_owned())];
     let mut finished = Vec::new();
     while let Some((from, to)) = pending.pop() {
-        let is_new =
-            open_directory(&from, &to, &mut pending).with_context(|| could_not_copy(&from))?;
+        let is_new = one_directory(&from, &to, &mut pending, manner)
+            .with_context(|| could_not_copy(&from))?;
         if is_new {
             finished.push((from, to));
         }
@@ -94,33 +173,44 @@ pub fn directory(from: &Path, to: &Path) -> anyhow::Result<()> {
 
 /// Makes a directory, unless it is there, and copies what is in it but for its subdirectories. True
 /// where it was made.
-fn open_directory(
+fn one_directory(
     from: &Path,
     to: &Path,
     pending: &mut Vec<(PathBuf, PathBuf)>,
-) -> io::Result<bool> {
-    let made = fs::create_dir(to);
-    let is_new = match made {
-        Ok(()) => true,
-        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => false,
-        Err(err) => return Err(err),
-    };
+    manner: Manner<'_>,
+) -> anyhow::Result<bool> {
+    let is_new = make_directory(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
         let kind = entry.file_type()?;
         if kind.is_dir() {
-            pending.push((entry.path(), target));
+            let metadata = entry.metadata()?;
+            if (metadata.dev(), metadata.ino()) != manner.except {
+                pending.push((entry.path(), target));
+            }
         } else if kind.is_symlink() {
             symlink(fs::read_link(entry.path())?, target)?;
         } else if kind.is_file() {
-            file(&entry.path(), &target, &entry.metadata()?)?;
+            file(&open_regular(&entry.path())?, &target, manner.go_on)?;
         } else {
-            return Err(io::Error::other(format!(
-                "{} is neither file, directory nor symlink",
-                entry.path().display()
-            )));
+            return Err(unlike_any(&entry.path()));
         }
     }
     Ok(is_new)
+}
+
+/// Makes a directory, unless there is one. A symlink is none: what was copied a moment before must
+/// not lead out of the copy.
+///
+/// # Errors
+/// EEXIST where something else has the name.
+pub fn make_directory(path: &Path) -> io::Result<bool> {
+    match fs::create_dir(path) {
+        Ok(()) => Ok(true),
+        Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {
+            if fs::symlink_metadata(path)?.is_dir() { Ok(false) } else { Err(err) }
+        }
+        Err(err) => Err(err),
+    }
 }

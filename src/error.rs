@@ -17,6 +17,8 @@ pub enum Status {
     Failed,
     /// The command line made no sense.
     Usage,
+    /// The command took too long.
+    TimedOut,
     /// tmpx itself failed while it ran a command, so that the command's own status is not masked.
     Broken,
     /// The command was found and could not be executed.
@@ -30,7 +32,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The exit code. 125 to 127 are those of env(1), timeout(1) and the shell; a death by signal
+    /// The exit code. 124 to 127 are those of env(1), timeout(1) and the shell; a death by signal
     /// counts as 128 + n where it can only be told as a number.
     #[must_use]
     pub fn code(self) -> u8 {
@@ -38,6 +40,7 @@ impl Status {
             Self::Done => 0,
             Self::Failed => 1,
             Self::Usage => 2,
+            Self::TimedOut => 124,
             Self::Broken => 125,
             Self::NotExecutable => 126,
             Self::NotFound => 127,

@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
@@ -62,6 +63,15 @@ pub fn queue(inherited: InheritedSignals) -> SignalQueue {
     SignalQueue::open(inherited)
 }
 
+/// How long a command may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// After this it is asked to end, by SIGTERM.
+    pub timeout: Option<Duration>,
+    /// After this more it is made to, by SIGKILL.
+    pub kill_after: Duration,
+}
+
 /// Runs a command to its end.
 ///
 /// # Errors
@@ -71,6 +81,7 @@ pub fn run(
     program: &Program,
     command: &mut Command,
     signals: &SignalQueue,
+    limits: Limits,
 ) -> anyhow::Result<Status> {
     let mut child = signals.spawn(command).or_else(|err| {
         let status = match err.kind() {
@@ -81,26 +92,42 @@ pub fn run(
             .with_context(|| format!("could not run {}", Path::new(program.name()).display()))
             .status(status)
     })?;
-    let ended = wait(&mut child, signals).context("could not wait for the command")?;
-    Ok(match (ended.code(), ended.signal()) {
-        (Some(code), _) => Status::Command(u8::try_from(code).unwrap_or(u8::MAX)),
-        (None, Some(signal)) => Status::Signal(signal),
-        (None, None) => Status::Broken,
-    })
+    wait(&mut child, signals, limits).context("could not wait for the command")
 }
 
-fn wait(child: &mut Child, signals: &SignalQueue) -> io::Result<ExitStatus> {
+fn wait(child: &mut Child, signals: &SignalQueue, limits: Limits) -> io::Result<Status> {
+    let pid = Pid::from_child(child);
+    let mut timed_out = false;
+    let mut next = limits.timeout.map(|timeout| (Instant::now() + timeout, Signal::TERM));
     loop {
+        // Until it has been waited for, its number is its own.
         if let Some(ended) = child.try_wait()? {
-            return Ok(ended);
+            return Ok(if timed_out { Status::TimedOut } else { status(ended) });
         }
-        let arrived = signals.wait();
-        if arrived.from_process
+        let left = next.map(|(at, _)| at.saturating_duration_since(Instant::now()));
+        if let (Some(Duration::ZERO), Some((_, signal))) = (left, next) {
+            timed_out = true;
+            let _ = kill_process(pid, signal);
+            // One that is stopped would not notice.
+            let _ = kill_process(pid, Signal::CONT);
+            let last = signal == Signal::KILL;
+            next = (!last).then(|| (Instant::now() + limits.kill_after, Signal::KILL));
+            continue;
+        }
+        if let Some(arrived) = signals.wait(left)
+            && arrived.from_process
             && arrived.signal != libc::SIGCHLD
             && let Some(signal) = Signal::from_named_raw(arrived.signal)
         {
-            // It has not been waited for yet, so its number is still its own.
-            let _ = kill_process(Pid::from_child(child), signal);
+            let _ = kill_process(pid, signal);
         }
+    }
+}
+
+fn status(ended: ExitStatus) -> Status {
+    match (ended.code(), ended.signal()) {
+        (Some(code), _) => Status::Command(u8::try_from(code).unwrap_or(u8::MAX)),
+        (None, Some(signal)) => Status::Signal(signal),
+        (None, None) => Status::Broken,
     }
 }

@@ -87,7 +87,7 @@ fn resources(record: &Record, locked: bool, present: &Present) -> Vec<Entry> {
         let (state, size) = match presence {
             Presence::Gone => continue,
             Presence::Unseen | Presence::Unknown(_) => ("unknown", Freed::default()),
-            Presence::Other => ("replaced", Freed::default()),
+            Presence::Other | Presence::Superseded => ("replaced", Freed::default()),
             Presence::There { root, replaced } => {
                 let state = if replaced { "replaced" } else { state.word() };
                 (state, root.remove(Act::Measure).freed)

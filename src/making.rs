@@ -3,7 +3,6 @@
 //! If anything fails on the way, what was made goes again: the caller has not been told, or only of
 //! a part, and will not look after it.
 
-use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
@@ -12,7 +11,7 @@ use anyhow::Context as _;
 use crate::entropy::Entropy;
 use crate::env::Env;
 use crate::error::Tell as _;
-use crate::lease::create::{BATCH, CouldNotCreate, Fill, Wanted, make};
+use crate::lease::create::{BATCH, CouldNotCreate, Fill, Made, Wanted, make};
 use crate::lease::record::Lifetime;
 use crate::lease::store::Stores;
 use crate::lease::{Lease, Terms};
@@ -22,7 +21,7 @@ use crate::reclaim;
 use crate::tempdir;
 
 /// Tells the caller of names in a place; the last time with `true`.
-pub type Tell<'a> = &'a mut dyn FnMut(&Lease, &Place, &[OsString], bool) -> io::Result<()>;
+pub type Tell<'a> = &'a mut dyn FnMut(&Lease, &Place, &[Made], bool) -> io::Result<()>;
 
 /// Things in the making, under one lease.
 #[derive(Debug)]
@@ -77,7 +76,7 @@ impl Making {
         wanted: &Wanted,
         count: u64,
         fill: Fill<'_>,
-    ) -> anyhow::Result<(Place, Vec<OsString>)> {
+    ) -> anyhow::Result<(Place, Vec<Made>)> {
         if let Some(dir) = dir {
             return self.first_in(dir, wanted, count, fill);
         }
@@ -108,10 +107,10 @@ impl Making {
         wanted: &Wanted,
         count: u64,
         fill: Fill<'_>,
-    ) -> anyhow::Result<(Place, Vec<OsString>)> {
+    ) -> anyhow::Result<(Place, Vec<Made>)> {
         let place = Place::open(dir).with_context(|| CouldNotCreate::new(wanted.kind, dir))?;
-        let names = self.more(&place, wanted, count, fill)?;
-        Ok((place, names))
+        let made = self.more(&place, wanted, count, fill)?;
+        Ok((place, made))
     }
 
     /// Makes more things in the same place, up to a batch.
@@ -124,7 +123,7 @@ impl Making {
         wanted: &Wanted,
         count: u64,
         fill: Fill<'_>,
-    ) -> anyhow::Result<Vec<OsString>> {
+    ) -> anyhow::Result<Vec<Made>> {
         let count = usize::try_from(count).unwrap_or(BATCH).min(BATCH);
         make(&mut self.lease, &mut self.entropy, place, wanted, count, fill)
     }
@@ -142,16 +141,16 @@ impl Making {
         tell: Tell<'_>,
     ) -> anyhow::Result<()> {
         self.attempt(|making| {
-            let (place, mut names) = making.first(dir, wanted, count, fill)?;
+            let (place, mut made) = making.first(dir, wanted, count, fill)?;
             let mut left = count;
             loop {
-                left -= u64::try_from(names.len()).unwrap_or(left).min(left);
-                tell(&making.lease, &place, &names, left == 0)
+                left -= u64::try_from(made.len()).unwrap_or(left).min(left);
+                tell(&making.lease, &place, &made, left == 0)
                     .context("could not write to stdout")?;
                 if left == 0 {
                     return making.lease.give();
                 }
-                names = making.more(&place, wanted, left, fill)?;
+                made = making.more(&place, wanted, left, fill)?;
             }
         })
     }

@@ -108,12 +108,30 @@ pub fn format(json: bool, null: bool) -> Format {
 /// Says something on stderr, as one write: lines of several processes do not mix. A stderr that is
 /// closed or full is no reason to fail.
 pub fn note(message: impl Display) {
-    raw_note(format!("tmpx: {message}\n"));
+    raw_note(format!("tmpx: {}\n", printable(&message.to_string())));
 }
 
 /// Names a remedy on stderr.
 pub fn hint(remedy: impl Display) {
-    raw_note(format!("hint: {remedy}\n"));
+    raw_note(format!("hint: {}\n", printable(&remedy.to_string())));
+}
+
+/// Text with its control characters written out: a name must not speak to the terminal.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let plain = |character: char| !character.is_control();
+    if text.chars().all(plain) {
+        return text.to_owned();
+    }
+    let mut printable = String::with_capacity(text.len() + 8);
+    for character in text.chars() {
+        if plain(character) {
+            printable.push(character);
+        } else {
+            printable.extend(character.escape_default());
+        }
+    }
+    printable
 }
 
 /// Writes text to stderr as it is.
@@ -141,10 +159,4 @@ fn wait_for_room(fd: rustix::fd::BorrowedFd<'_>) -> io::Result<()> {
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(err) => Err(err.into()),
     }
-}
-
-/// `s` for a number of things that is not one.
-#[must_use]
-pub fn plural(count: u64) -> &'static str {
-    if count == 1 { "" } else { "s" }
 }

@@ -23,6 +23,7 @@ pub struct Place {
     real: PathBuf,
     fsid: u64,
     safe: bool,
+    private: bool,
 }
 
 impl Place {
@@ -55,8 +56,9 @@ impl Place {
     fn from_fd(fd: OwnedFd, path: PathBuf, real: PathBuf) -> io::Result<Self> {
         let stat = fstat(&fd)?;
         let safe = is_safe(stat.st_uid, stat.st_mode, rustix::process::geteuid().as_raw());
+        let private = safe && stat.st_mode & 0o022 == 0;
         let fsid = fstatvfs(&fd)?.f_fsid;
-        Ok(Self { fd, path, real, fsid, safe })
+        Ok(Self { fd, path, real, fsid, safe, private })
     }
 
     /// The path as it was given, made absolute: what is shown to the user.
@@ -91,6 +93,12 @@ impl Place {
     pub fn is_safe(&self) -> bool {
         self.safe
     }
+
+    /// Whether, besides, nobody but us and root can make entries in it.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.private
+    }
 }
 
 impl AsFd for Place {
@@ -115,13 +123,19 @@ fn open_without_symlinks(path: &Path) -> io::Result<OwnedFd> {
     for part in path.components() {
         match part {
             Component::Normal(name) => {
-                fd = openat(&fd, name, PATH_ONLY | OFlags::NOFOLLOW, Mode::empty())?;
+                fd = openat(&fd, name, PATH_ONLY | OFlags::NOFOLLOW, Mode::empty())
+                    .map_err(|err| if is_link(&fd, name) { Errno::LOOP } else { err })?;
             }
             Component::RootDir => {}
             _ => return Err(io::ErrorKind::InvalidInput.into()),
         }
     }
     Ok(fd)
+}
+
+/// openat(2) says of a symlink that is not followed that it is no directory.
+fn is_link(dir: &OwnedFd, name: &OsStr) -> bool {
+    rustix::fs::readlinkat(dir, name, Vec::new()).is_ok()
 }
 
 /// Opens what lies below a place, through no symlink.

@@ -43,6 +43,9 @@ pub struct Habitat {
     pub pid_ns: Option<u64>,
     /// The inode of the mount namespace: a path may lead elsewhere in another one.
     pub mnt_ns: Option<u64>,
+    /// The inode of the time namespace: start times and the boot clock are shifted in another one.
+    #[serde(default)]
+    pub time_ns: Option<u64>,
 }
 
 impl Habitat {
@@ -55,6 +58,7 @@ impl Habitat {
                 .map(|text| text.trim_end().to_owned()),
             pid_ns: namespace("/proc/self/ns/pid"),
             mnt_ns: namespace("/proc/self/ns/mnt"),
+            time_ns: namespace("/proc/self/ns/time"),
         }
     }
 
@@ -62,6 +66,12 @@ impl Habitat {
     #[must_use]
     pub fn same_boot(&self, other: &Self) -> Option<bool> {
         Some(self.boot.as_ref()? == other.boot.as_ref()?)
+    }
+
+    /// Whether both read the same clock since boot.
+    #[must_use]
+    pub fn same_clock(&self, other: &Self) -> bool {
+        self.same_boot(other) == Some(true) && self.time_ns == other.time_ns
     }
 
     /// Whether a path means the same here as there. Mount namespaces do not outlive their boot, so
@@ -233,7 +243,8 @@ fn namespace(path: &str) -> Option<u64> {
     text.strip_suffix(']')?.rsplit_once('[')?.1.parse().ok()
 }
 
-/// A process of ours whose working directory is `dir` or lies below it. `dir` is a real path.
+/// A process that we may look at whose working directory is `dir` or lies below it. `dir` is a real
+/// path.
 #[must_use]
 pub fn standing_in(dir: &Path) -> Option<u32> {
     let entries = std::fs::read_dir("/proc").ok()?;

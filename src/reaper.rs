@@ -27,14 +27,16 @@ use rustix::time::{
     timerfd_settime,
 };
 
+use crate::clock::Moment;
 use crate::error::Status;
 use crate::lease::is_id;
 use crate::lease::read::{self, Content};
 use crate::lease::record::{Lifetime, Record};
 use crate::lease::store::Store;
 use crate::process::{Habitat, Process};
-use crate::reclaim::judge::{Present, Selection, State, state};
-use crate::reclaim::reclaim_one;
+use crate::reclaim::Fate;
+use crate::reclaim::judge::{Kept, Present, Selection, State, state};
+use crate::reclaim::sweep::Sweep;
 use crate::remove::Act;
 use crate::sys;
 
@@ -54,6 +56,9 @@ pub fn summon(store: &Store, id: &str, habitat: &Habitat) {
         start(store);
     }
 }
+
+/// When an owner that cannot be watched is asked for again, in milliseconds.
+const LATER: u64 = 1000;
 
 /// What is said to a reaper that is to look at all leases.
 const ALL: &str = "*";
@@ -180,6 +185,8 @@ struct Watch<'a> {
     owners: HashMap<Process, Owner>,
     /// Leases with a time to live, the first to end on top: when, in milliseconds since boot.
     deadlines: BinaryHeap<Reverse<(u64, String)>>,
+    /// Leases that have ended while something inside what they cover lives on.
+    blocked: Vec<String>,
     timer: OwnedFd,
 }
 
@@ -191,7 +198,7 @@ impl<'a> Watch<'a> {
             TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
         )?;
         let (owners, deadlines) = (HashMap::new(), BinaryHeap::new());
-        Ok(Self { store, habitat, owners, deadlines, timer })
+        Ok(Self { store, habitat, owners, deadlines, blocked: Vec::new(), timer })
     }
 
     fn has_work(&self) -> bool {
@@ -199,31 +206,36 @@ impl<'a> Watch<'a> {
     }
 
     fn consider_all(&mut self) -> io::Result<()> {
-        for id in self.store.ids()? {
-            self.consider(&id);
-        }
+        self.owners.clear();
+        self.deadlines.clear();
+        self.blocked.clear();
+        self.consider(self.store.ids()?);
         Ok(())
     }
 
-    /// Reclaims a lease that has ended, and watches one that will.
-    fn consider(&mut self, id: &str) {
-        let Ok(Some(seen)) = read::look(self.store, id) else { return };
-        let Content::Record(record) = seen.content else { return };
+    /// Reclaims leases that have ended, and watches those that will.
+    fn consider(&mut self, ids: impl IntoIterator<Item = String>) {
         let present = Present::of(self.habitat.clone());
-        match state(&record, seen.locked, &present) {
-            State::Ended => {
-                // Nobody reads what a reaper says. What it cannot remove a cleanup will tell of.
-                let _ = reclaim_one(
-                    self.store,
-                    id,
-                    &Selection::default(),
-                    &present,
-                    Act::Remove,
-                    &mut |_, _, _| Ok(()),
-                );
+        let selection = Selection::default();
+        let sweep = Sweep::new(self.store, &selection, &present, Act::Remove);
+        for id in ids {
+            let Ok(Some(seen)) = read::look(self.store, &id) else { continue };
+            let Content::Record(record) = seen.content else { continue };
+            match state(&record, seen.locked, &present) {
+                State::Ended => {
+                    let mut in_use = false;
+                    // Nobody reads what a reaper says: a cleanup will tell of what it cannot remove.
+                    let _ = sweep.one(&id, &mut |_, _, fate| {
+                        in_use |= matches!(fate, Fate::Kept(Kept::InUse(_)));
+                        Ok(())
+                    });
+                    if in_use {
+                        self.blocked.push(id);
+                    }
+                }
+                State::Live => self.watch(&record, &id, &present),
+                State::InUse | State::Manual | State::Unknown(_) => {}
             }
-            State::Live => self.watch(&record, id, &present),
-            State::InUse | State::Manual | State::Unknown(_) => {}
         }
     }
 
@@ -235,8 +247,11 @@ impl<'a> Watch<'a> {
                     Some(pidfd) => {
                         self.owners.insert(owner, Owner { pidfd, leases: vec![id.to_owned()] });
                     }
-                    // It has exited since it was asked for.
-                    None => return self.consider(id),
+                    // It has exited since it was asked for, or there are too many to watch.
+                    None => {
+                        let later = present.now.boot_ms.saturating_add(LATER);
+                        self.deadlines.push(Reverse((later, id.to_owned())));
+                    }
                 },
             }
         }
@@ -251,17 +266,19 @@ impl<'a> Watch<'a> {
     /// Waits until something happens and deals with it.
     fn wait(&mut self, fifo: &OwnedFd) -> io::Result<()> {
         self.set_timer()?;
+        let mut due = Vec::new();
         for owner in self.exited(fifo)? {
-            let leases = self.owners.remove(&owner).map(|owner| owner.leases);
-            leases.into_iter().flatten().for_each(|id| self.consider(&id));
+            due.extend(self.owners.remove(&owner).into_iter().flat_map(|owner| owner.leases));
         }
+        let now = Moment::now().boot_ms;
         while let Some(Reverse((deadline, _))) = self.deadlines.peek()
-            && *deadline <= Present::of(self.habitat.clone()).now.boot_ms
+            && *deadline <= now
         {
-            if let Some(Reverse((_, id))) = self.deadlines.pop() {
-                self.consider(&id);
-            }
+            due.extend(self.deadlines.pop().map(|Reverse((_, id))| id));
         }
+        // What was made inside them may have gone with these.
+        due.append(&mut self.blocked);
+        self.consider(due);
         self.listen(fifo)
     }
 
@@ -316,11 +333,9 @@ impl<'a> Watch<'a> {
         }
         let text = String::from_utf8_lossy(&text);
         if text.len() > CAPACITY - 256 || text.lines().any(|word| word == ALL) {
-            self.owners.clear();
-            self.deadlines.clear();
             return self.consider_all();
         }
-        text.lines().filter(|word| is_id(word)).for_each(|id| self.consider(id));
+        self.consider(text.lines().filter(|word| is_id(word)).map(str::to_owned));
         Ok(())
     }
 }

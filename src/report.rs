@@ -1,12 +1,12 @@
 //! The shape of each JSON object that tmpx prints, in one place: the fields are an interface.
 
-use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
 use serde::Serialize;
 
 use crate::lease::Lease;
+use crate::lease::create;
 use crate::lease::record::Kind;
 use crate::output::Output;
 use crate::place::Place;
@@ -45,11 +45,11 @@ impl<'a> Made<'a> {
         output: &mut Output,
         lease: &Lease,
         place: &Place,
-        names: &[OsString],
+        made: &[create::Made],
         kind: Kind,
     ) -> io::Result<()> {
-        for name in names {
-            let path = place.join(name);
+        for one in made {
+            let path = place.join(&one.name);
             output.result(&path, || Made::new(&path, kind, lease))?;
         }
         Ok(())
@@ -90,7 +90,7 @@ pub struct Listed<'a> {
     #[serde(flatten)]
     pub(crate) path: PathKey<'a>,
     pub(crate) kind: Kind,
-    /// `live`, `ended`, `in_use`, `manual`, `replaced` or `unknown`.
+    /// `live`, `ended`, `in use`, `manual`, `replaced` or `unknown`.
     pub(crate) state: &'a str,
     pub(crate) lease: &'a str,
     pub(crate) lifetime: &'a str,

@@ -51,7 +51,7 @@ impl Source {
         let could_not = || format!("could not copy {}", self.name.display());
         if self.rereadable {
             self.from.rewind().with_context(could_not)?;
-            return copy::fill(&self.from, to).with_context(could_not);
+            return copy::fill(&self.from, to, &|| Ok(())).with_context(could_not);
         }
         let mut copy = File::from(to.try_clone().with_context(could_not)?);
         io::copy(&mut self.from, &mut copy).with_context(could_not)?;

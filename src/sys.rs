@@ -1,6 +1,6 @@
 //! The system calls that `rustix` lacks, and the process's first and last moments.
 //!
-//! This is the only module with `unsafe` in it. Each function wraps one call (or one moment) and
+//! This is, with its submodule, the only one with `unsafe` in it. Each function wraps one call (or one moment) and
 //! keeps no state; each block says why it is sound. What is specific to Linux and not in
 //! `process.rs` stands here too, so that another Unix has one place to fill in.
 //!
@@ -10,16 +10,17 @@
 
 #![allow(unsafe_code, reason = "the one module that may; every block says why it is sound")]
 
+mod signals;
+
 use std::ffi::{CStr, OsString, c_char, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command};
 use std::ptr;
 
 use crate::error::Status;
+pub use signals::{Arrived, SignalQueue};
 
 /// Defines the process's `main` and gives it over to a `fn(Start) -> Status`.
 ///
@@ -125,85 +126,6 @@ fn set_disposition(signal: c_int, disposition: libc::sighandler_t) -> libc::sigh
     unsafe { libc::signal(signal, disposition) }
 }
 
-/// The signals of a process that waits for a command: each is taken from a queue, none is handled
-/// by a function that could run at any moment.
-#[derive(Debug)]
-pub struct SignalQueue {
-    inherited: InheritedSignals,
-}
-
-/// A signal that arrived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arrived {
-    /// Its number.
-    pub signal: i32,
-    /// Whether a process sent it. The terminal's signals come from the kernel, and reach the
-    /// command without help.
-    pub from_process: bool,
-}
-
-/// What is passed on to a command that tmpx runs.
-const FORWARDED: [c_int; 6] =
-    [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2];
-
-impl SignalQueue {
-    /// Queues SIGCHLD and the signals that are to be passed on, from now until the process ends.
-    #[must_use]
-    pub fn open(inherited: InheritedSignals) -> Self {
-        let set = queued_set();
-        // SAFETY: `set` is initialised; blocking signals touches no memory.
-        unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) };
-        Self { inherited }
-    }
-
-    /// Waits for the next signal.
-    #[must_use]
-    pub fn wait(&self) -> Arrived {
-        let set = queued_set();
-        loop {
-            let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-            // SAFETY: both pointers are to live, properly sized objects.
-            let signal = unsafe { libc::sigwaitinfo(&raw const set, info.as_mut_ptr()) };
-            if signal > 0 {
-                // SAFETY: all zeroes is a valid siginfo_t, and the call has filled it in.
-                let info = unsafe { info.assume_init() };
-                return Arrived { signal, from_process: info.si_code <= 0 };
-            }
-        }
-    }
-
-    /// Starts a command with the signal mask and the dispositions that tmpx itself was given.
-    ///
-    /// # Errors
-    /// As [`Command::spawn`].
-    pub fn spawn(&self, command: &mut Command) -> io::Result<Child> {
-        let inherited = self.inherited;
-        // SAFETY: the closure only makes async-signal-safe calls and touches no shared memory.
-        unsafe {
-            command.pre_exec(move || {
-                set_disposition(libc::SIGPIPE, inherited.pipe);
-                set_disposition(libc::SIGCHLD, inherited.child);
-                libc::sigprocmask(libc::SIG_SETMASK, &raw const inherited.mask, ptr::null_mut());
-                Ok(())
-            });
-        }
-        command.spawn()
-    }
-}
-
-fn queued_set() -> libc::sigset_t {
-    let mut set = MaybeUninit::uninit();
-    // SAFETY: sigemptyset initialises the set before anything is added to it.
-    unsafe {
-        libc::sigemptyset(set.as_mut_ptr());
-        libc::sigaddset(set.as_mut_ptr(), libc::SIGCHLD);
-        for signal in FORWARDED {
-            libc::sigaddset(set.as_mut_ptr(), signal);
-        }
-        set.assume_init()
-    }
-}
-
 /// Dies of a signal, as the command did that was run, so that the caller's shell sees the same
 /// death. Leaves no core file: the command has left its own. Returns where the signal is one that
 /// does not kill.
@@ -221,13 +143,13 @@ fn die_of(signal: c_int) {
     }
 }
 
-fn whole_file_lock() -> libc::flock {
+fn whole_file_lock(kind: c_int) -> libc::flock {
     // SAFETY: flock is a C struct of integers, for which all zeroes is valid. Zero is also what is
     // wanted for l_start, l_len (to the end, wherever that is) and l_pid (the OFD calls want 0).
     let mut lock: libc::flock = unsafe { MaybeUninit::zeroed().assume_init() };
     #[allow(clippy::cast_possible_truncation, reason = "small constants of the C interface")]
     {
-        lock.l_type = libc::F_WRLCK as _;
+        lock.l_type = kind as _;
         lock.l_whence = libc::SEEK_SET as _;
     }
     lock
@@ -240,16 +162,27 @@ fn whole_file_lock() -> libc::flock {
 /// # Errors
 /// As fcntl(2), `F_OFD_SETLK`.
 pub fn try_lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    let lock = whole_file_lock();
+    match set_lock(fd, libc::F_WRLCK) {
+        Ok(()) => Ok(true),
+        Err(err) if matches!(err.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+        Err(err) => Err(err),
+    }
+}
+
+/// Takes a lock that others may have too, in place of the exclusive one where `fd` has that. It
+/// needs no more than reading, and keeps off whoever wants the exclusive one.
+///
+/// # Errors
+/// As fcntl(2), `F_OFD_SETLK`.
+pub fn share_lock(fd: BorrowedFd<'_>) -> io::Result<()> {
+    set_lock(fd, libc::F_RDLCK)
+}
+
+fn set_lock(fd: BorrowedFd<'_>, kind: c_int) -> io::Result<()> {
+    let lock = whole_file_lock(kind);
     // SAFETY: `lock` lives through the call and F_OFD_SETLK only reads it.
     let done = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
-    match done {
-        -1 => match io::Error::last_os_error() {
-            err if matches!(err.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
-            err => Err(err),
-        },
-        _ => Ok(true),
-    }
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Whether somebody else holds the lock that [`try_lock`] takes. Only looks: a probe that took the
@@ -258,7 +191,7 @@ pub fn try_lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
 /// # Errors
 /// As fcntl(2), `F_OFD_GETLK`.
 pub fn is_locked(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    let mut lock = whole_file_lock();
+    let mut lock = whole_file_lock(libc::F_WRLCK);
     // SAFETY: `lock` lives through the call, which writes the answer into it.
     let done = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) };
     if done == -1 {
@@ -389,7 +322,8 @@ impl LocaleCharset {
     }
 }
 
-/// `fchmodat2(2)`, by number: the same on all architectures that Linux got since 5.1.
+/// `fchmodat2(2)`, by number: since Linux 5.1 new calls have the same one on all architectures that
+/// Rust has tier 1 or 2 for.
 const SYS_FCHMODAT2: libc::c_long = 452;
 
 /// Sets the mode of what an `O_PATH` descriptor stands for, which fchmod(2) refuses to do. Kernels

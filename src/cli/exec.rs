@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::arguments::session;
 use super::{Layout, Place};
+use crate::duration::Span;
 
 /// When a workspace outlives its command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -47,6 +48,12 @@ pub struct Run {
     #[arg(long, value_name = "WHEN", value_enum, num_args = 0..=1, require_equals = true,
           default_missing_value = "always")]
     pub keep: Option<Keep>,
+    /// Ask the command to end (SIGTERM) when it takes longer than this; the status is 124 then
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<Span>,
+    /// Kill it (SIGKILL) if it goes on this much longer
+    #[arg(long, value_name = "DURATION", default_value = "5s")]
+    pub kill_after: Span,
     /// Run in the current directory, not in the workspace
     #[arg(long)]
     pub here: bool,

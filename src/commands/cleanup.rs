@@ -15,8 +15,9 @@ use crate::lease::store::Stores;
 use crate::output::{self, Output, note};
 use crate::raw::PathKey;
 use crate::reaper;
+use crate::reclaim::Fate;
 use crate::reclaim::judge::{Kept, Present, Selection};
-use crate::reclaim::{Fate, sweep};
+use crate::reclaim::sweep::Sweep;
 use crate::remove::{Act, Freed};
 use crate::report::Cleaned;
 use crate::size::ByteSize;
@@ -27,22 +28,18 @@ pub(super) fn run(args: &Cleanup, context: &Context) -> anyhow::Result<Status> {
     let (stores, problems) = Stores::new(&context.env)?.existing();
     let present = Present::look();
     let mut tally = Tally::new(args, act);
+    let there = |path: &&PathBuf| path.symlink_metadata().is_ok();
+    tally.there = selection.paths.iter().filter(there).cloned().collect();
     for problem in problems {
         tally.problem(&problem);
     }
     for store in &stores {
-        let mut damaged = Vec::new();
-        sweep(
-            store,
-            &selection,
-            &present,
-            act,
-            &mut |problem| damaged.push(problem.to_owned()),
-            &mut |id, resource, fate| tally.add(id, resource, &fate),
-        )?;
-        for problem in &damaged {
-            tally.problem(problem);
-        }
+        let mut problems = Vec::new();
+        Sweep::new(store, &selection, &present, act)
+            .all(&mut |problem| problems.push(problem.to_owned()), &mut |id, resource, fate| {
+                tally.add(id, resource, &fate)
+            })?;
+        problems.iter().for_each(|problem| tally.problem(problem));
         reaper::look_again(store, &present.habitat);
     }
     tally.output.flush().context("could not write to stdout")?;
@@ -74,6 +71,7 @@ fn real_path(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     match (absolute.parent().map(std::fs::canonicalize), absolute.file_name()) {
         (Some(Ok(dir)), Some(name)) => dir.join(name),
+        (_, None) => std::fs::canonicalize(&absolute).unwrap_or(absolute),
         _ => absolute,
     }
 }
@@ -87,6 +85,8 @@ struct Tally<'a> {
     removed: u64,
     kept: BTreeMap<&'static str, u64>,
     met: HashSet<PathBuf>,
+    /// The named paths that were there at the beginning.
+    there: HashSet<PathBuf>,
     failed: bool,
 }
 
@@ -100,6 +100,7 @@ impl<'a> Tally<'a> {
             removed: 0,
             kept: BTreeMap::new(),
             met: HashSet::new(),
+            there: HashSet::new(),
             failed: false,
         }
     }
@@ -134,7 +135,7 @@ impl<'a> Tally<'a> {
                 let is_news = match kept {
                     Kept::Manual | Kept::Live => !self.args.paths.is_empty(),
                     Kept::InUse(_) | Kept::OtherJob(_) => !self.args.quiet,
-                    Kept::Replaced | Kept::Unknown(_) => true,
+                    Kept::Replaced | Kept::Unseen | Kept::Unknown(_) => true,
                 };
                 if is_news {
                     note(format_args!("kept {}: {kept}", path.display()));
@@ -155,8 +156,10 @@ impl<'a> Tally<'a> {
     /// Says what was done in one line, with a hint how to take what was kept.
     fn conclude(mut self, selection: &Selection, args: &Cleanup) -> Status {
         for (path, given) in selection.paths.iter().zip(&args.paths) {
-            if !self.met.contains(path) {
-                let known = path.symlink_metadata().is_ok();
+            let known = path.symlink_metadata().is_ok();
+            let was_known = self.there.contains(path);
+            // Somebody else has removed what was there when this began: so it is gone.
+            if !self.met.contains(path) && (known || !was_known) {
                 let why = if known {
                     "tmpx did not make it, or not for you"
                 } else {

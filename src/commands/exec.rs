@@ -2,23 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 
 use crate::Context;
 use crate::cli::{Exec, Keep};
+use crate::duration::Span;
 use crate::error::{Status, Tell as _, hint_of, message};
-use crate::exec::{self, Program};
+use crate::exec::{self, Limits, Program};
+use crate::lease::Terms;
 use crate::lease::create::{Naming, Wanted};
 use crate::lease::record::{Kind, Lifetime};
-use crate::lease::{LOCK_DESCRIPTOR, Terms};
 use crate::making::Making;
 use crate::output::{hint, note};
 use crate::reclaim;
+use crate::sys::SignalQueue;
 use crate::template::Template;
 use crate::terms::{self, Wish};
 use crate::workspace::Workspace;
 use crate::workspace::layout::Layout;
-use crate::workspace::outputs::{self, Before, Pattern};
+use crate::workspace::outputs::{self, Before, Pattern, Unsaved};
 
 pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
     let job = Job::plan(&args)?;
@@ -27,21 +29,22 @@ pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
     let terms = Terms { lifetime: Lifetime::Command, ..terms };
     let program = Program::new(args.command, context.env.get("SHELL"));
     let template = Template::new(args.place.prefix.as_ref(), args.place.suffix.as_ref());
-    let wanted = Wanted { kind: Kind::Dir, name: Naming::Random(template), mode: args.place.mode };
+    let wanted = Wanted { kind: Kind::Dir, name: Naming::Random(template), mode: None };
 
     let mut making = Making::new(terms, &context.env)?;
     let signals = exec::queue(context.signals);
     let status = making.attempt(|making| {
-        let (place, names) =
-            making.first(args.place.dir.as_deref(), &wanted, 1, &mut |_| Ok(()))?;
-        making.lease.bequeath_lock(LOCK_DESCRIPTOR).context("could not keep the lock")?;
-        let workspace = Workspace::lay_out(place.join(&names[0]), &job.layout)?;
+        let (place, made) = making.first(args.place.dir.as_deref(), &wanted, 1, &mut |_| Ok(()))?;
+        making.lease.bequeath_lock().context("could not keep the lock")?;
+        let workspace = Workspace::of(&place, &made)?;
+        workspace.lay_out(&job.layout, args.place.mode, &|| go_on(&signals))?;
         let before = job.look_before(&workspace)?;
         making.lease.give()?;
         making.take_notes().iter().for_each(note);
         let mut command = program.command(&job.cwd);
         workspace.set_environment(&mut command, &job.cwd, args.run.here);
-        let status = exec::run(&program, &mut command, &signals)?;
+        go_on(&signals)?;
+        let status = exec::run(&program, &mut command, &signals, job.limits)?;
         Ok(job.finish(status, &workspace, &before, making))
     })?;
     making.conclude(&context.env);
@@ -54,6 +57,7 @@ struct Job {
     layout: Layout,
     patterns: Vec<Pattern>,
     keep: Option<Keep>,
+    limits: Limits,
 }
 
 impl Job {
@@ -66,6 +70,10 @@ impl Job {
             layout: Layout::plan(&args.layout.mkdir, &args.layout.inputs)?,
             patterns: outputs.chain(always).collect::<anyhow::Result<_>>()?,
             keep: args.run.keep,
+            limits: Limits {
+                timeout: args.run.timeout.map(|Span(timeout)| timeout),
+                kill_after: args.run.kill_after.0,
+            },
         })
     }
 
@@ -94,7 +102,7 @@ impl Job {
         };
         if let Err(unsaved) = self.save(ended, workspace, before, making) {
             tell(&unsaved.cause);
-            keep |= unsaved.results_would_be_lost || self.keep.is_some();
+            keep |= unsaved.would_be_lost || self.keep.is_some();
             if ended == Status::Command(0) {
                 status = Status::Broken;
             }
@@ -119,27 +127,29 @@ impl Job {
         if patterns.is_empty() {
             return Ok(());
         }
-        let plan = outputs::plan(&patterns, workspace.path(), before, &self.cwd)
-            .map_err(|cause| Unsaved { cause, results_would_be_lost: false })?;
-        outputs::save(plan, &mut making.lease, &mut making.entropy)
-            .map_err(|cause| Unsaved { cause, results_would_be_lost: true })
+        let plan = outputs::plan(&patterns, workspace.path(), before, &self.cwd)?;
+        outputs::save(plan, &mut making.lease, &mut making.entropy)?;
+        Ok(())
     }
 }
 
-/// Outputs that were not saved. Where they matched and could not be copied, the disk is full or the
-/// target cannot be written to; then the only copy stays.
-struct Unsaved {
-    cause: anyhow::Error,
-    results_would_be_lost: bool,
+/// A signal that comes before the command runs ends the preparations. The terminal's must not be
+/// missed either: there is no command yet that it would reach.
+fn go_on(signals: &SignalQueue) -> anyhow::Result<()> {
+    match signals.wish_to_end() {
+        Some(signal) => Err(anyhow!("interrupted")).status(Status::Signal(signal)),
+        None => Ok(()),
+    }
 }
 
 /// Gives the workspace over to the user.
 fn keep_it(workspace: &Workspace, making: &mut Making) -> anyhow::Result<()> {
+    let path: &Path = workspace.path();
     making
         .lease
         .change_lifetime(Lifetime::Manual, &mut making.entropy)
-        .hint("it goes with the next 'tmpx cleanup'")?;
-    let path: &Path = workspace.path();
+        .hint("it goes with the next 'tmpx cleanup'")
+        .with_context(|| format!("could not keep {}", path.display()))?;
     note(format_args!("kept {}", path.display()));
     Ok(())
 }

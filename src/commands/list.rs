@@ -11,7 +11,7 @@ use crate::duration::Span;
 use crate::error::Status;
 use crate::inventory::{Entry, survey};
 use crate::lease::store::Stores;
-use crate::output::{Output, note};
+use crate::output::{Output, note, printable};
 use crate::raw::PathKey;
 use crate::reclaim::judge::{Present, Selection};
 use crate::report::Listed;
@@ -70,15 +70,18 @@ fn table(entries: &[Entry]) -> String {
             time(entry.left),
             owner(entry),
             ByteSize(entry.size.bytes).to_string(),
-            entry.header.session.as_deref().unwrap_or("-"),
-            entry.path.display().to_string().escape_debug(),
+            printable(entry.header.session.as_deref().unwrap_or("-")),
+            printable(&entry.path.display().to_string()),
         );
     }
     table
 }
 
 fn listed(entry: &Entry) -> Listed<'_> {
-    let created = SystemTime::UNIX_EPOCH + Duration::from_millis(entry.header.created.wall_ms);
+    /// The last moment that RFC 3339 has a form for, in milliseconds since the epoch.
+    const LAST: u64 = 253_402_300_799_999;
+    let created = Duration::from_millis(entry.header.created.wall_ms.min(LAST));
+    let created = SystemTime::UNIX_EPOCH + created;
     let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Listed {
         path: PathKey::of(&entry.path),

@@ -121,8 +121,8 @@ fn make_and_print(
         &Wanted { kind, name, mode },
         args.count,
         fill,
-        &mut |lease, place, names, last| {
-            Made::tell_all(&mut output, lease, place, names, kind)?;
+        &mut |lease, place, made, last| {
+            Made::tell_all(&mut output, lease, place, made, kind)?;
             if last { output.flush() } else { Ok(()) }
         },
     )?;

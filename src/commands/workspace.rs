@@ -23,13 +23,13 @@ pub(super) fn run(args: cli::Workspace, context: &Context) -> anyhow::Result<Sta
     let (dir, template) =
         Template::choose(args.template, args.place.prefix.as_ref(), args.place.suffix.as_ref());
     let dir = dir.or(args.place.dir);
-    let wanted = Wanted { kind: Kind::Dir, name: Naming::Random(template), mode: args.place.mode };
+    let wanted = Wanted { kind: Kind::Dir, name: Naming::Random(template), mode: None };
     let mut output = Output::new(args.output.format());
     let mut making = Making::new(terms, &context.env)?;
     making.attempt(|making| {
-        let (place, names) = making.first(dir.as_deref(), &wanted, 1, &mut |_| Ok(()))?;
-        let path = place.join(&names[0]);
-        let workspace = Workspace::lay_out(path, &layout)?;
+        let (place, made) = making.first(dir.as_deref(), &wanted, 1, &mut |_| Ok(()))?;
+        let workspace = Workspace::of(&place, &made)?;
+        workspace.lay_out(&layout, args.place.mode, &|| Ok(()))?;
         tell(&workspace, &making.lease, args.export, &mut output)
             .context("could not write to stdout")?;
         making.lease.give()

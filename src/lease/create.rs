@@ -27,7 +27,7 @@ use crate::identity::Identity;
 use crate::mode::FileMode;
 use crate::place::{Place, c_name};
 use crate::raw::Raw;
-use crate::remove::{Act, Root};
+use crate::remove;
 use crate::sys;
 use crate::template::{ExactName, Template};
 
@@ -54,15 +54,27 @@ pub enum Naming {
 /// How many names one intent announces at most. A line of this length is read in one go.
 pub const BATCH: usize = 512;
 
+/// The longest path that a call takes, with the NUL at its end, in bytes (`limits.h`): a longer one
+/// would be of no use to who is told it.
+const PATH_MAX: usize = 4096;
+
 /// How many names of a pattern that can be guessed are tried: as many as mktemp tries (62³, see
 /// `ATTEMPTS_MIN` in gnulib's tempname.c).
 pub(super) const MOST_TRIES: u64 = 62 * 62 * 62;
 
+/// Something that was made.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// Its name in its place.
+    pub name: OsString,
+    /// Which file it is.
+    pub identity: Identity,
+}
+
 /// What is to be done with a new file while it is open for writing.
 pub type Fill<'a> = &'a mut dyn FnMut(&OwnedFd) -> anyhow::Result<()>;
 
-/// Makes up to [`BATCH`] resources and returns their names in `place`. `fill` is called for each
-/// new file.
+/// Makes up to [`BATCH`] resources in `place`. `fill` is called for each new file.
 ///
 /// # Errors
 /// That of the call that failed. What has been made by then stands in the lease, for the caller to
@@ -74,88 +86,115 @@ pub fn make(
     wanted: &Wanted,
     count: usize,
     fill: Fill<'_>,
-) -> anyhow::Result<Vec<OsString>> {
-    let template = match &wanted.name {
-        Naming::Random(template) if !template.is_guessable() => template,
+) -> anyhow::Result<Vec<Made>> {
+    let mut maker = Maker { lease, entropy, place, wanted, fill };
+    match &wanted.name {
+        Naming::Random(template) if !template.is_guessable() => {
+            let mut made = Vec::with_capacity(count);
+            while made.len() < count {
+                made.extend(maker.batch(template, (count - made.len()).min(BATCH))?);
+            }
+            Ok(made)
+        }
         naming => {
-            return (0..count)
-                .map(|_| make_and_publish(lease, entropy, place, wanted, naming, fill))
-                .collect();
+            // A number that was taken is so for the next one too.
+            let mut number = 0;
+            (0..count).map(|_| maker.make_and_publish(naming, &mut number)).collect()
         }
-    };
-    let mut names = Vec::with_capacity(count);
-    while names.len() < count {
-        let wanting = (count - names.len()).min(BATCH);
-        make_batch(lease, entropy, place, wanted, template, wanting, fill, &mut names)?;
-    }
-    Ok(names)
-}
-
-/// Announces `count` names, makes them, and records what they are. Stops early where one of the
-/// names is taken, which nobody will ever see: the caller asks for the rest again.
-#[allow(clippy::too_many_arguments, reason = "the loop body of `make`, called from there alone")]
-fn make_batch(
-    lease: &mut Lease,
-    entropy: &mut Entropy,
-    place: &Place,
-    wanted: &Wanted,
-    template: &Template,
-    count: usize,
-    fill: Fill<'_>,
-    made: &mut Vec<OsString>,
-) -> anyhow::Result<()> {
-    let names: Vec<OsString> =
-        (0..count).map(|_| template.name(entropy)).collect::<io::Result<_>>()?;
-    let event = Event::Intent {
-        kind: wanted.kind,
-        dir: Raw::from(place.real()),
-        names: names.iter().cloned().map(Raw).collect(),
-        guessable: false,
-    };
-    lease.append(&event, entropy)?;
-    let made_now = make_each(place, &names, wanted, fill).and_then(|identities| {
-        let count = identities.len();
-        lease.append(&Event::Made(identities), entropy)?;
-        Ok(count)
-    });
-    match made_now {
-        Ok(count) => {
-            made.extend(names.into_iter().take(count));
-            Ok(())
-        }
-        // The intent stands without `made`, and so covers what was made and what was begun. It goes
-        // at once all the same: the lease may live on. Only when it is gone for certain may another
-        // directory be tried, since the next intent declares this one void.
-        Err(err) if take_back(place, &names) => Err(err),
-        Err(err) => Err(anyhow::Error::msg(message(&err))),
     }
 }
 
-/// Makes entries until one of the names is taken, and tells which they are.
-fn make_each(
-    place: &Place,
-    names: &[OsString],
-    wanted: &Wanted,
-    fill: Fill<'_>,
-) -> anyhow::Result<Vec<Identity>> {
-    let mut identities = Vec::with_capacity(names.len());
-    for name in names {
-        match make_one(place, name, wanted, fill) {
-            Ok(identity) => identities.push(identity),
-            Err(err) if is_taken(&err) => break,
-            Err(err) => {
-                return Err(err).with_context(|| CouldNotCreate::new(wanted.kind, place.path()));
+/// All that making something takes.
+struct Maker<'a, 'f> {
+    lease: &'a mut Lease,
+    entropy: &'a mut Entropy,
+    place: &'a Place,
+    wanted: &'a Wanted,
+    fill: Fill<'f>,
+}
+
+impl Maker<'_, '_> {
+    /// Announces `count` names, makes them, and records what they are. Makes fewer where one of the
+    /// names is taken, which nobody will ever see: the caller asks for the rest again.
+    fn batch(&mut self, template: &Template, count: usize) -> anyhow::Result<Vec<Made>> {
+        let names: Vec<OsString> =
+            (0..count).map(|_| template.name(self.entropy)).collect::<io::Result<_>>()?;
+        let event = Event::Intent {
+            kind: self.wanted.kind,
+            dir: Raw::from(self.place.real()),
+            names: names.iter().cloned().map(Raw).collect(),
+            guessable: false,
+        };
+        self.lease.append(&event, self.entropy)?;
+        match self.make_each(&names) {
+            Ok(identities) => {
+                let named = names.into_iter().zip(identities);
+                Ok(named.map(|(name, identity)| Made { name, identity }).collect())
+            }
+            // The intent stands without `made`, and so covers what was made and what was begun. It
+            // goes at once all the same: the lease may live on. Only when it is gone for certain
+            // may another directory be tried, since the next intent declares this one void.
+            Err(err) if take_back(self.place, self.wanted.kind, &names) => Err(err),
+            Err(err) => Err(anyhow::Error::msg(message(&err))),
+        }
+    }
+
+    /// Makes entries until one of the names is taken, and records which they are.
+    fn make_each(&mut self, names: &[OsString]) -> anyhow::Result<Vec<Identity>> {
+        let mut identities = Vec::with_capacity(names.len());
+        for name in names {
+            match make_one(self.place, name, self.wanted, self.fill) {
+                Ok(identity) => identities.push(identity),
+                Err(err) if is_taken(&err) => break,
+                Err(err) => return Err(err).with_context(|| self.could_not_create()),
             }
         }
+        let event = Event::Made(identities);
+        self.lease.append(&event, self.entropy)?;
+        match event {
+            Event::Made(identities) => Ok(identities),
+            _ => Ok(Vec::new()),
+        }
     }
-    Ok(identities)
+
+    /// Makes one entry under a hidden name and gives it a name that others could have taken: the
+    /// first that is free from `number` on, or a random one.
+    fn make_and_publish(&mut self, naming: &Naming, number: &mut u64) -> anyhow::Result<Made> {
+        let hidden = loop {
+            if let Some(hidden) = self.batch(&Template::hidden(), 1)?.pop() {
+                break hidden;
+            }
+        };
+        for _ in 0..MOST_TRIES {
+            let name = match naming {
+                Naming::Exact(name) => name.numbered(*number),
+                Naming::Random(template) => template.name(self.entropy)?,
+            };
+            *number += 1;
+            self.lease.append(&Event::Publish(Raw(name.clone())), self.entropy)?;
+            match publish(self.place, self.wanted.kind, &hidden.name, &name) {
+                Ok(()) => return Ok(Made { name, identity: hidden.identity }),
+                Err(Errno::EXIST) => {}
+                Err(err) => {
+                    let err = Err(io::Error::from(err));
+                    return err.with_context(|| self.could_not_create());
+                }
+            }
+        }
+        Err(io::Error::from(Errno::EXIST)).with_context(|| self.could_not_create())
+    }
+
+    fn could_not_create(&self) -> CouldNotCreate {
+        CouldNotCreate::new(self.wanted.kind, self.place.path())
+    }
 }
 
-/// Removes what has been made under names that only we know. True where it is all gone; what is not
-/// stays in the lease.
-fn take_back(place: &Place, names: &[OsString]) -> bool {
-    names.iter().all(|name| match Root::open(place, name) {
-        Ok(root) => root.remove(Act::Remove).is_complete(),
+/// Removes what has been made under names that only we know: files and empty directories, nothing
+/// that is in a directory, since where others may rename entries it may be another one by now. True
+/// where it is all gone; what is not stays in the lease.
+fn take_back(place: &Place, kind: Kind, names: &[OsString]) -> bool {
+    names.iter().all(|name| match remove::entry(place, name, kind == Kind::Dir) {
+        Ok(()) => true,
         Err(err) => matches!(err.raw_os_error(), Some(libc::ENOENT | libc::ENAMETOOLONG)),
     })
 }
@@ -184,7 +223,7 @@ pub fn make_link(
         .with_context(|| CouldNotCreate::new(Kind::Link, place.path()))
         .and_then(|identity| lease.append(&Event::Made(vec![identity]), entropy));
     if made.is_err() {
-        take_back(place, std::slice::from_ref(&name));
+        take_back(place, Kind::Link, std::slice::from_ref(&name));
     }
     made.map(|()| name)
 }
@@ -222,6 +261,9 @@ fn make_one(
     wanted: &Wanted,
     fill: Fill<'_>,
 ) -> anyhow::Result<Identity> {
+    if place.path().as_os_str().len() + 1 + name.len() >= PATH_MAX {
+        return Err(io::Error::from(Errno::NAMETOOLONG).into());
+    }
     let name = c_name(name)?;
     match wanted.kind {
         Kind::File => {
@@ -261,39 +303,6 @@ fn make_dir(place: &Place, name: &CStr, mode: Option<FileMode>) -> io::Result<Id
         sys::chmod_path_fd(dir.as_fd(), mode)?;
     }
     Identity::of(&dir, c"", place.fsid())
-}
-
-/// Makes one entry under a hidden name and gives it a name that others could have taken.
-fn make_and_publish(
-    lease: &mut Lease,
-    entropy: &mut Entropy,
-    place: &Place,
-    wanted: &Wanted,
-    naming: &Naming,
-    fill: Fill<'_>,
-) -> anyhow::Result<OsString> {
-    let mut hidden = Vec::with_capacity(1);
-    while hidden.is_empty() {
-        make_batch(lease, entropy, place, wanted, &Template::hidden(), 1, fill, &mut hidden)?;
-    }
-    let hidden = hidden.remove(0);
-    for n in 0..MOST_TRIES {
-        let name = match naming {
-            Naming::Exact(name) => name.numbered(n),
-            Naming::Random(template) => template.name(entropy)?,
-        };
-        lease.append(&Event::Publish(Raw(name.clone())), entropy)?;
-        match publish(place, wanted.kind, &hidden, &name) {
-            Ok(()) => return Ok(name),
-            Err(Errno::EXIST) => {}
-            Err(err) => {
-                return Err(io::Error::from(err))
-                    .with_context(|| CouldNotCreate::new(wanted.kind, place.path()));
-            }
-        }
-    }
-    Err(io::Error::from(Errno::EXIST))
-        .with_context(|| CouldNotCreate::new(wanted.kind, place.path()))
 }
 
 /// Gives an entry another name in the same directory, unless that is taken.

@@ -18,7 +18,7 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use anyhow::Context as _;
-use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom, fchmod, fstat, openat, unlinkat};
 use serde::Serialize;
 
 use crate::clock::Moment;
@@ -54,6 +54,10 @@ pub struct Lease {
 struct Written {
     store: Store,
     file: OwnedFd,
+    /// How long it is, in bytes.
+    length: u64,
+    /// The lock that commands inherit.
+    bequest: Option<OwnedFd>,
 }
 
 /// Whether a file name is that of a lease: the time in 12 hexadecimal digits, then random
@@ -122,9 +126,9 @@ impl Lease {
     /// Adds a line; the first one brings the lease into being. When this has returned, whatever
     /// the line announces may be done.
     fn append(&mut self, event: &Event, entropy: &mut Entropy) -> anyhow::Result<()> {
-        if let Some(written) = &self.written {
+        if let Some(written) = &mut self.written {
             let line = line(event)?;
-            return write_whole(&written.file, &line).with_context(|| written.could_not_write());
+            return written.append(&line).with_context(|| written.could_not_write());
         }
         let header = &mut self.header;
         let written = self.stores.with_first(|store| {
@@ -137,7 +141,10 @@ impl Lease {
             let mut lines = line(header)?;
             lines.extend(line(event)?);
             match write_whole(&file, &lines) {
-                Ok(()) => Ok(Written { store, file }),
+                Ok(()) => {
+                    let length = u64::try_from(lines.len()).unwrap_or(u64::MAX);
+                    Ok(Written { store, file, length, bequest: None })
+                }
                 Err(err) => {
                     let _ = unlinkat(store.dir(), &header.id, AtFlags::empty());
                     Err(err)
@@ -176,16 +183,23 @@ impl Lease {
         Ok(())
     }
 
-    /// Moves the lock to a descriptor of at least `min` that commands inherit, so that a command
-    /// which outlives tmpx still holds it. The low numbers are where scripts open files of their
-    /// own, over whatever is there.
+    /// Gives the commands that are run the lock too, so that one which outlives tmpx still holds it:
+    /// on a descriptor where scripts open no files of their own, and for reading, so that they
+    /// cannot write into the lease.
     ///
     /// # Errors
-    /// As fcntl(2).
-    pub fn bequeath_lock(&mut self, min: i32) -> io::Result<()> {
-        if let Some(written) = &mut self.written {
-            written.file = sys::duplicate_inheritable(written.file.as_fd(), min)?;
-        }
+    /// As open(2) and fcntl(2).
+    pub fn bequeath_lock(&mut self) -> io::Result<()> {
+        let Some(written) = &mut self.written else { return Ok(()) };
+        sys::share_lock(written.file.as_fd())?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let reading = openat(written.store.dir(), &self.header.id, flags, Mode::empty())?;
+        sys::share_lock(reading.as_fd())?;
+        // A low limit on descriptors leaves none of the high numbers.
+        let copies =
+            LOCK_DESCRIPTORS.iter().map(|&min| sys::duplicate_inheritable(reading.as_fd(), min));
+        let copy = copies.reduce(|copied, next| copied.or(next));
+        written.bequest = copy.transpose()?;
         Ok(())
     }
 
@@ -194,11 +208,9 @@ impl Lease {
     ///
     /// # Errors
     /// As dup(2).
-    pub fn held(&self) -> io::Result<Option<read::Held<'_>>> {
-        let Some(Written { store, file }) = &self.written else {
-            return Ok(None);
-        };
-        Ok(Some(read::Held::new(store, &self.header.id, file.try_clone()?)))
+    pub fn held(&self) -> io::Result<Option<(&Store, read::Held<'_>)>> {
+        let Some(Written { store, file, .. }) = &self.written else { return Ok(None) };
+        Ok(Some((store, read::Held::new(store, &self.header.id, file.try_clone()?))))
     }
 }
 
@@ -212,6 +224,21 @@ impl Lease {
 }
 
 impl Written {
+    /// Adds a line, whole or not at all: half a line would make the lease a damaged one.
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        match write_whole(&self.file, line) {
+            Ok(()) => {
+                self.length += u64::try_from(line.len()).unwrap_or(u64::MAX);
+                Ok(())
+            }
+            Err(err) => {
+                rustix::fs::ftruncate(&self.file, self.length)?;
+                rustix::fs::seek(&self.file, SeekFrom::Start(self.length))?;
+                Err(err)
+            }
+        }
+    }
+
     fn could_not_write(&self) -> String {
         format!("could not write the lease in {}", self.store.path().display())
     }
@@ -221,9 +248,17 @@ impl Written {
 /// one that was left behind, and remove it: `None` then, and another one is to be made.
 fn create_locked(store: &Store, id: &str) -> io::Result<Option<OwnedFd>> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = openat(store.dir(), id, flags, Mode::RUSR | Mode::WUSR)?;
-    let ours = sys::try_lock(file.as_fd())? && fstat(&file)?.st_nlink == 1;
-    Ok(ours.then_some(file))
+    let mode = Mode::RUSR | Mode::WUSR;
+    let file = openat(store.dir(), id, flags, mode)?;
+    if !sys::try_lock(file.as_fd())? {
+        return Ok(None);
+    }
+    let stat = fstat(&file)?;
+    if !Mode::from_raw_mode(stat.st_mode).contains(mode) {
+        // A umask that keeps even the owner out would keep out every cleanup, too.
+        fchmod(&file, mode)?;
+    }
+    Ok((stat.st_nlink == 1).then_some(file))
 }
 
 fn line(value: &impl Serialize) -> io::Result<Vec<u8>> {
@@ -245,5 +280,5 @@ fn write_whole(file: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// The lowest descriptor that the lock of `exec` goes to.
-pub const LOCK_DESCRIPTOR: i32 = 100;
+/// The lowest descriptors that the lock goes to which commands inherit, in order of preference.
+const LOCK_DESCRIPTORS: [i32; 3] = [100, 20, 3];

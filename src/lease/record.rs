@@ -11,6 +11,7 @@
 //! is one that was not finished: nothing that it announces was begun.
 
 use std::fmt;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -161,6 +162,15 @@ impl Resource {
         self.dir.join(self.published.as_ref().unwrap_or(&self.name).as_path())
     }
 
+    /// The filesystem that it was made on, where that is known.
+    #[must_use]
+    pub fn fsid(&self) -> Option<u64> {
+        match self.identity {
+            Some(Identity::Handle { fsid, .. }) => Some(fsid),
+            _ => None,
+        }
+    }
+
     /// The names it may have, and whether each can be guessed by others. A published name always
     /// can: it is what the user chose.
     pub fn names(&self) -> impl Iterator<Item = (&Raw, bool)> {
@@ -248,6 +258,9 @@ impl Record {
                 self.resources.truncate(self.resources.len() - *intended);
                 *intended = names.len();
                 let dir: &Path = dir.as_path();
+                if !dir.is_absolute() || !names.iter().all(is_entry) {
+                    return Err(Unreadable::Damaged);
+                }
                 self.resources.extend(names.into_iter().map(|name| Resource {
                     kind,
                     dir: dir.to_owned(),
@@ -270,6 +283,9 @@ impl Record {
                 *intended = 0;
             }
             Event::Publish(name) => {
+                if !is_entry(&name) {
+                    return Err(Unreadable::Damaged);
+                }
                 let last = self.resources.last_mut().ok_or(Unreadable::Damaged)?;
                 last.published = Some(name);
             }
@@ -277,6 +293,12 @@ impl Record {
         }
         Ok(())
     }
+}
+
+/// Whether a name is that of an entry in a directory: tmpx writes no others, and acts on no others.
+fn is_entry(name: &Raw) -> bool {
+    let bytes = name.0.as_bytes();
+    !matches!(bytes, b"" | b"." | b"..") && !bytes.contains(&b'/')
 }
 
 #[cfg(test)]
@@ -358,6 +380,14 @@ mod tests {
     fn a_lease_under_another_name_is_damaged() {
         let text = line(&header(1)) + &line(&intent(&["a"]));
         assert_eq!(Record::parse("two", text.as_bytes()), Err(Unreadable::Damaged));
+    }
+
+    #[test]
+    fn a_name_that_leads_out_of_its_directory_is_damage() {
+        for name in ["../x", "a/b", "..", ""] {
+            let text = line(&header(0)) + &line(&intent(&[name]));
+            assert_eq!(names(&text), Err(Unreadable::Damaged), "{name}");
+        }
     }
 
     proptest! {

@@ -12,7 +12,9 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use rustix::fs::{CWD, Mode, OFlags, fchmod, fstat, fstatfs, mkdirat, openat};
+use rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, StatFs, chmodat, fchmod, fstat, mkdirat, openat, statfs,
+};
 use rustix::io::Errno;
 
 use crate::env::Env;
@@ -114,9 +116,9 @@ impl Stores {
             match candidate.open(false) {
                 Ok(store) => stores.push(store),
                 Err(err) if is_absent(&err) => {}
-                // Somebody else's directory in a shared place holds no leases of ours, and a home
-                // that is not ours is not looked into at all.
-                Err(err) if candidate.kind != CandidateKind::Explicit && is_foreign(&err) => {}
+                // A place that nobody named and that cannot be a store of ours holds no leases.
+                Err(_) if candidate.kind != CandidateKind::Explicit && !candidate.may_be_ours() => {
+                }
                 Err(err) => {
                     problems.push(format!("{}: {}", candidate.could_not("read"), reason(&err)));
                 }
@@ -147,11 +149,33 @@ impl std::fmt::Display for Foreign {
 
 impl std::error::Error for Foreign {}
 
-fn is_foreign(err: &io::Error) -> bool {
-    err.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<Foreign>)
-}
-
 impl Candidate {
+    /// Whether it is a directory of ours that a store would be made in. Somebody else may have put
+    /// anything at the shared places, and a home may be a link or on a network.
+    fn may_be_ours(&self) -> bool {
+        let us = rustix::process::geteuid().as_raw();
+        let own_dir = rustix::fs::lstat(&self.path)
+            .is_ok_and(|stat| stat.st_uid == us && crate::place::is_directory(stat.st_mode));
+        own_dir && self.is_fit().is_ok()
+    }
+
+    /// Whether the place is one that a store may be in at all, whether it is there or not.
+    fn is_fit(&self) -> io::Result<()> {
+        let CandidateKind::Home(base) = &self.kind else { return Ok(()) };
+        match check_owner_is_us(base) {
+            // XDG_STATE_HOME may name a directory that is still to be made; whoever owns what is
+            // above it decides whether that works. A HOME that is missing is none.
+            Err(err) if is_absent(&err) && base.join("tmpx") == self.path => {}
+            checked => checked?,
+        }
+        let existing = self.path.ancestors().find_map(|dir| statfs(dir).ok());
+        if existing.is_some_and(|existing| is_local(&existing)) {
+            Ok(())
+        } else {
+            Err(io::Error::other("it is not on a local filesystem"))
+        }
+    }
+
     fn could_not(&self, act: &str) -> String {
         format!("could not {act} the state directory {}", self.path.display())
     }
@@ -168,26 +192,14 @@ impl Candidate {
     }
 
     fn open_existing(&self, mend: bool) -> io::Result<Store> {
-        if let CandidateKind::Home(base) = &self.kind {
-            check_owner_is_us(base)?;
-        }
+        self.is_fit()?;
         let dir = open_own(CWD, &self.path, mend)?;
-        if matches!(self.kind, CandidateKind::Home(_)) && !is_local(&dir)? {
-            return Err(io::Error::other("it is not on a local filesystem"));
-        }
         let leases = open_own(dir.as_fd(), Path::new("leases"), mend)?;
         Ok(Store { leases, path: self.path.join("leases") })
     }
 
     fn make(&self) -> io::Result<()> {
-        if let CandidateKind::Home(base) = &self.kind {
-            match check_owner_is_us(base) {
-                // XDG_STATE_HOME may name a directory that is still to be made; whoever owns what
-                // is above it decides whether that works. A HOME that is missing is none.
-                Err(err) if is_absent(&err) && base.join("tmpx") == self.path => {}
-                checked => checked?,
-            }
-        }
+        self.is_fit()?;
         let mut missing: Vec<&Path> = Vec::new();
         for dir in self.path.ancestors() {
             match rustix::fs::lstat(dir) {
@@ -215,7 +227,9 @@ fn check_owner_is_us(home: &Path) -> io::Result<()> {
 
 fn make_dir(parent: rustix::fd::BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     match mkdirat(parent, path, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        // 0700 whatever the umask: other programs use what is above the store, too.
+        Ok(()) => Ok(chmodat(parent, path, Mode::RWXU, AtFlags::empty())?),
+        Err(Errno::EXIST) => Ok(()),
         Err(err) => Err(err.into()),
     }
 }
@@ -249,7 +263,7 @@ fn mend_mode(dir: &OwnedFd, set: impl FnOnce(u32) -> io::Result<()>) -> io::Resu
 
 /// Filesystems whose locks and handles are known to work: local ones. On network filesystems and
 /// shares of virtual machines, locks hang or hold nobody off.
-fn is_local(dir: &OwnedFd) -> io::Result<bool> {
+fn is_local(filesystem: &StatFs) -> bool {
     /// The magic numbers of statfs(2), from the kernel's include/uapi/linux/magic.h.
     const LOCAL: [i64; 12] = [
         0xef53,      // ext2, ext3, ext4
@@ -265,11 +279,10 @@ fn is_local(dir: &OwnedFd) -> io::Result<bool> {
         0x5265_4973, // reiserfs
         0xf15f,      // ecryptfs
     ];
-    let magic = fstatfs(dir)?.f_type;
     // The type's width differs between architectures; the magic numbers are 32 bits.
     #[allow(clippy::unnecessary_cast, reason = "the width differs between architectures")]
-    let magic = magic as i64 & 0xffff_ffff;
-    Ok(LOCAL.contains(&magic))
+    let magic = filesystem.f_type as i64 & 0xffff_ffff;
+    LOCAL.contains(&magic)
 }
 
 impl Store {

@@ -1,7 +1,7 @@
 //! What is to become of a lease, from what it says and what the system says.
 //!
-//! No system call is made here but to ask whether a process lives: the rules are a function of the
-//! record, the selection and the present.
+//! The rules are a function of the record, the selection and the present; the system is only asked
+//! whether a process lives, and what it is called.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -39,15 +39,17 @@ impl Present {
     /// How old a lease is.
     #[must_use]
     pub fn age(&self, record: &Record) -> Option<Duration> {
-        let same_boot = self.habitat.same_boot(&record.header.habitat) == Some(true);
-        self.now.since(record.header.created, same_boot)
+        let same_clock = self.habitat.same_clock(&record.header.habitat);
+        self.now.since(record.header.created, same_clock)
     }
 
     fn liveness(&self, process: Process, record: &Record) -> Liveness {
         self.habitat.liveness(process, &record.header.habitat)
     }
 
-    fn descends_from(&self, process: Process) -> bool {
+    /// Whether it is above this process.
+    #[must_use]
+    pub fn descends_from(&self, process: Process) -> bool {
         self.ancestors.contains(&process)
     }
 }
@@ -88,6 +90,13 @@ impl Selection {
         self.paths.is_empty() || self.paths.contains(&resource.path())
     }
 
+    /// Whether the user names things and insists. Then a lease may end although what it covers
+    /// cannot be removed from here.
+    #[must_use]
+    pub fn insists(&self) -> bool {
+        self.force && !self.paths.is_empty()
+    }
+
     fn takes_manual(&self) -> bool {
         self.all || self.older_than.is_some() || self.session.is_some() || !self.paths.is_empty()
     }
@@ -111,6 +120,8 @@ pub enum Kept {
     OtherJob(u32),
     /// Something else is in its place.
     Replaced,
+    /// It may be where this mount namespace does not reach, or its filesystem is not mounted.
+    Unseen,
     /// Nothing can be said of it from here.
     Unknown(String),
 }
@@ -125,7 +136,7 @@ impl Kept {
             Self::InUse(_) => "in use",
             Self::OtherJob(_) => "of another job",
             Self::Replaced => "replaced",
-            Self::Unknown(_) => "unknown",
+            Self::Unseen | Self::Unknown(_) => "unknown",
         }
     }
 }
@@ -136,6 +147,7 @@ impl fmt::Display for Kept {
             Self::InUse(Some(pid)) => write!(f, "in use by {}", described(*pid)),
             Self::OtherJob(pid) => write!(f, "made by {}, which still runs", described(*pid)),
             Self::Replaced => f.write_str("something else is in its place"),
+            Self::Unseen => f.write_str("it is not to be seen from here; it may be elsewhere"),
             Self::Unknown(why) => f.write_str(why),
             _ => f.write_str(self.word()),
         }

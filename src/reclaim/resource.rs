@@ -27,6 +27,8 @@ pub enum Presence<'a> {
     Unseen,
     /// Something else is in its place, which is not provably ours.
     Other,
+    /// Something else has a name that anybody could choose: ours is gone.
+    Superseded,
     /// It cannot be judged from here.
     Unknown(String),
 }
@@ -40,19 +42,25 @@ pub fn examine<'a>(
     place: &'a mut Option<Place>,
 ) -> Presence<'a> {
     let same_files = here.sees_the_same_files(there);
+    let same_boot = here.same_boot(there) == Some(true);
     let missing = || {
         if same_files { Presence::Gone } else { Presence::Unseen }
     };
     if place.as_ref().is_none_or(|place| place.real() != resource.dir) {
         match Place::reopen(&resource.dir) {
             Ok(opened) => *place = Some(opened),
-            Err(err) if is_absence(&err) => return missing(),
+            Err(err) if is_absence(&err) => {
+                let reachable = is_mounted_above(&resource.dir, resource, same_boot);
+                return if reachable { missing() } else { Presence::Unseen };
+            }
             Err(err) => return unknown(&resource.dir, &err),
         }
     }
     let Some(place) = place else { return missing() };
-    let same_boot = here.same_boot(there) == Some(true);
-    let mut something_else = false;
+    if same_boot && resource.fsid().is_some_and(|fsid| fsid != place.fsid()) {
+        return Presence::Unseen;
+    }
+    let (mut something_else, mut superseded) = (false, false);
     for (name, guessable) in resource.names() {
         let root = match Root::open(place, name.as_os_str()) {
             Ok(root) => root,
@@ -61,16 +69,30 @@ pub fn examine<'a>(
         };
         match judge(resource, guessable, &root, place, same_boot) {
             Ok(Some(replaced)) => return Presence::There { root, replaced },
+            Ok(None) if guessable => superseded = true,
             Ok(None) => something_else = true,
             Err(err) => return unknown(&resource.path(), &err),
         }
     }
-    if something_else { Presence::Other } else { missing() }
+    match (something_else, superseded) {
+        (true, _) => Presence::Other,
+        (false, true) => Presence::Superseded,
+        (false, false) => missing(),
+    }
+}
+
+/// Whether what is missing is so because it was removed, and not because its filesystem is not
+/// mounted: then the nearest directory that exists is on another one. After a restart nothing is
+/// known of that, since the ids of some filesystems change.
+fn is_mounted_above(dir: &Path, resource: &Resource, same_boot: bool) -> bool {
+    let Some(fsid) = resource.fsid().filter(|_| same_boot) else { return true };
+    let mut above = dir.ancestors().skip(1).map(Place::reopen).filter_map(Result::ok);
+    above.next().is_none_or(|place| place.fsid() == fsid)
 }
 
 /// Whether an entry is ours, and then whether it is another one than was made. Ours is what has the
 /// recorded identity; and what stands under a name that only we can have chosen, is of the same
-/// type, belongs to us, and lies where nobody else could have put it.
+/// type, belongs to us, and cannot have been put there by anybody else.
 fn judge(
     resource: &Resource,
     guessable: bool,
@@ -85,7 +107,7 @@ fn judge(
     }
     let same_type = match resource.kind {
         Kind::File => root.file_type() == FileType::RegularFile,
-        Kind::Dir => root.file_type() == FileType::Directory,
+        Kind::Dir => root.file_type() == FileType::Directory && cannot_be_moved_in(root, place),
         Kind::Link => root.file_type() == FileType::Symlink,
     };
     let ours = root.owner() == rustix::process::geteuid().as_raw();
@@ -93,9 +115,17 @@ fn judge(
     Ok(provably.then_some(resource.identity.is_some()))
 }
 
-/// There is no such thing, or cannot be: a name that the filesystem finds too long was never made.
+/// In a directory where all may make entries, like /tmp, others can move a directory of ours to a
+/// name that has become free, if they may write to it: a move rewrites its `..`. A file that they
+/// can move they could have removed.
+fn cannot_be_moved_in(root: &Root<'_>, place: &Place) -> bool {
+    place.is_private() || root.mode() & 0o022 == 0
+}
+
+/// There is no such thing, or cannot be: what is above it is no directory any more, or the name is
+/// one that the filesystem finds too long, and so was never made.
 fn is_absence(err: &io::Error) -> bool {
-    matches!(err.raw_os_error(), Some(libc::ENOENT | libc::ENAMETOOLONG))
+    matches!(err.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG))
 }
 
 fn unknown<'a>(path: &Path, err: &io::Error) -> Presence<'a> {

@@ -137,6 +137,12 @@ impl<'a> Root<'a> {
         self.stat.stx_uid
     }
 
+    /// Its permission bits.
+    #[must_use]
+    pub fn mode(&self) -> u32 {
+        u32::from(self.stat.stx_mode) & 0o7777
+    }
+
     /// Its path, for messages.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -175,6 +181,15 @@ impl<'a> Root<'a> {
         }
         outcome
     }
+}
+
+/// Removes one entry of a directory by its name, and nothing that is in it: a directory must be empty.
+///
+/// # Errors
+/// As unlinkat(2).
+pub fn entry(place: &Place, name: &OsStr, is_dir: bool) -> io::Result<()> {
+    let flags = if is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+    Ok(unlinkat(place, name, flags)?)
 }
 
 /// Takes back what was made at `path` a moment ago, and of which nobody was told: a file that is

@@ -25,7 +25,7 @@ const OPEN_LEVELS: usize = 24;
 const NOTED: usize = 4096;
 
 /// How often a directory is read again from its beginning before somebody else is taken to be
-/// filling it.
+/// filling it, or what is found again cannot be removed.
 const MOST_REWINDS: u32 = 64;
 
 /// A buffer for directory entries, in bytes.
@@ -45,8 +45,10 @@ struct Level {
     unread: bool,
     /// Whether something in it could not be removed.
     failed: bool,
-    /// How often it has been begun again.
+    /// How often it has been begun again since anything in it was removed.
     rewinds: u32,
+    /// How much had been removed when it was begun again last.
+    removed: u64,
 }
 
 struct Walk<'a> {
@@ -67,8 +69,8 @@ pub(super) fn remove(
     act: Act,
     outcome: &mut Outcome,
 ) {
-    // Root needs no permission, and a measurement changes nothing.
-    let open_up = act == Act::Remove && !rustix::process::geteuid().is_root();
+    // A measurement changes nothing.
+    let open_up = act == Act::Remove;
     let mut walk = Walk { parent, path, act, open_up, levels: Vec::new(), outcome };
     match open::readable(root, open_up) {
         Ok(fd) => match walk.enter(name.to_owned(), fd) {
@@ -105,6 +107,7 @@ impl Walk<'_> {
             unread: true,
             failed: false,
             rewinds: 0,
+            removed: 0,
         });
         // The root keeps its descriptor: it is where a lost way begins again.
         if let Some(far) = self.levels.len().checked_sub(OPEN_LEVELS + 1)
@@ -191,8 +194,9 @@ impl Walk<'_> {
                 break;
             };
             level.noted.push(name.to_owned());
-            // Only at the end of the buffer: the kernel's position is behind all that is in it.
-            if level.noted.len() >= NOTED && entries.is_buffer_empty() {
+            // Only at the end of the buffer: the kernel's position is behind all that is in it. What
+            // is only measured does not get fewer, so all of it is noted.
+            if level.noted.len() >= NOTED && entries.is_buffer_empty() && self.act == Act::Remove {
                 level.unread = true;
                 break;
             }
@@ -286,7 +290,9 @@ impl Walk<'_> {
         // The position in it is lost. Where it was not read to its end it is begun again, which a
         // bound has to end if what is found again cannot be removed.
         if level.unread {
-            level.rewinds += 1;
+            let removed = self.outcome.freed.entries;
+            level.rewinds = if removed > level.removed { 0 } else { level.rewinds + 1 };
+            level.removed = removed;
             level.unread = level.rewinds < MOST_REWINDS;
         }
         if let Some(below) = below {

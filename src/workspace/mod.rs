@@ -1,57 +1,109 @@
 //! A workspace: a leased directory with a layout and a private temp dir.
+//!
+//! It is laid out through its descriptor: in a parent that others may write to, somebody could put
+//! another directory, or a link to one, under its name meanwhile.
 
 pub mod layout;
 pub mod outputs;
 
-use std::fs::DirBuilder;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
+use rustix::fs::{Mode, OFlags, fstat, openat};
 
-use crate::copy;
+use crate::copy::{self, GoOn, Manner};
+use crate::lease::create::Made;
+use crate::mode::FileMode;
+use crate::place::Place;
+use crate::sys;
 use layout::Layout;
 
 /// The temp dir inside a workspace, hidden from a plain `ls` and from patterns.
 pub const TEMP_DIR: &str = ".tmp";
 
 /// A directory that has been laid out.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Workspace {
     path: PathBuf,
+    dir: OwnedFd,
 }
 
 impl Workspace {
-    /// Lays out a new, empty directory.
+    /// Opens the directory that has just been made, if it still is that one.
+    ///
+    /// # Errors
+    /// As open(2); an error of its own where another one has its name.
+    pub fn of(place: &Place, made: &[Made]) -> anyhow::Result<Self> {
+        let Made { name, identity } = made.first().context("there is no directory")?;
+        let path = place.join(name);
+        let could_not = || format!("could not open {}", path.display());
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let dir = openat(place, name, flags, Mode::empty()).with_context(could_not)?;
+        if !identity.is(&dir, c"", place.fsid(), true).with_context(could_not)? {
+            return Err(anyhow::Error::msg("somebody replaced it as it was made"))
+                .with_context(could_not);
+        }
+        Ok(Self { path, dir })
+    }
+
+    /// Lays it out, and gives it its mode: 0700 whatever the umask, or the one that is asked for.
     ///
     /// # Errors
     /// Names the entry that could not be made or copied.
-    pub fn lay_out(path: PathBuf, layout: &Layout) -> anyhow::Result<Self> {
-        let make = |dir: &Path, mode| {
-            let path = path.join(dir);
-            DirBuilder::new()
-                .recursive(true)
-                .mode(mode)
-                .create(&path)
-                .with_context(|| format!("could not create directory {}", path.display()))
-        };
-        make(Path::new(TEMP_DIR), 0o700)?;
-        for dir in &layout.dirs {
-            make(dir, 0o777)?;
-        }
+    pub fn lay_out(
+        &self,
+        layout: &Layout,
+        mode: Option<FileMode>,
+        go_on: GoOn<'_>,
+    ) -> anyhow::Result<()> {
+        let stat = fstat(&self.dir)?;
+        let manner = Manner { go_on, except: (stat.st_dev, stat.st_ino) };
+        self.set_mode(0o700)?;
+        self.make(Path::new(TEMP_DIR))?;
+        sys::chmod_path_fd(self.open_below(Path::new(TEMP_DIR))?.as_fd(), 0o700)?;
+        layout.dirs.iter().try_for_each(|dir| self.make(dir))?;
         for input in &layout.inputs {
-            if let Some(parent) = input.dest.parent() {
-                make(parent, 0o777)?;
-            }
-            let dest = path.join(&input.dest);
+            self.make(input.dest.parent().unwrap_or(Path::new("")))?;
+            let dest = self.reach(&input.dest);
             if input.contents {
-                copy::directory(&input.source, &dest)?;
+                copy::directory(&input.source, &dest, manner)?;
             } else {
-                copy::tree(&input.source, &dest)?;
+                copy::tree(&input.source, &dest, manner)?;
             }
         }
-        Ok(Self { path })
+        mode.map_or(Ok(()), |FileMode(mode)| self.set_mode(mode))
+    }
+
+    fn set_mode(&self, mode: u32) -> anyhow::Result<()> {
+        sys::chmod_path_fd(self.dir.as_fd(), mode)
+            .with_context(|| format!("could not set the mode of {}", self.path.display()))
+    }
+
+    /// Makes a directory in it, with those above it, through no symlink.
+    fn make(&self, below: &Path) -> anyhow::Result<()> {
+        let mut path = PathBuf::new();
+        for part in below.components().filter(|part| matches!(part, Component::Normal(_))) {
+            path.push(part);
+            copy::make_directory(&self.reach(&path)).with_context(|| {
+                format!("could not create directory {}", self.path.join(&path).display())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn open_below(&self, below: &Path) -> io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(openat(&self.dir, below, flags, Mode::empty())?)
+    }
+
+    /// A path to something in it that goes by its descriptor; by its name where there is no /proc.
+    fn reach(&self, below: &Path) -> PathBuf {
+        let by_descriptor = PathBuf::from(format!("/proc/self/fd/{}", self.dir.as_raw_fd()));
+        let base = if by_descriptor.exists() { by_descriptor } else { self.path.clone() };
+        base.join(below)
     }
 
     /// Where it is.
@@ -64,7 +116,8 @@ impl Workspace {
     pub fn set_environment(&self, command: &mut Command, cwd: &Path, here: bool) {
         command.env("TMPX_WORKSPACE", &self.path).env("TMPDIR", self.temp_dir());
         if !here {
-            command.current_dir(&self.path).env("PWD", &self.path).env("OLDPWD", cwd);
+            let dir = self.reach(Path::new(""));
+            command.current_dir(dir).env("PWD", &self.path).env("OLDPWD", cwd);
         }
     }
 

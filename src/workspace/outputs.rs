@@ -2,7 +2,7 @@
 //!
 //! Matching, copying and publishing are three steps. All copies are whole, each beside its target
 //! under a leased name, before the first one is renamed into place: where one cannot be made,
-//! nothing has changed.
+//! no file has changed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
@@ -14,18 +14,18 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use globset::{GlobBuilder, GlobMatcher};
-use rustix::fs::{OFlags, renameat};
+use rustix::fs::OFlags;
 
 use super::TEMP_DIR;
 use super::layout::split;
 use crate::copy;
 use crate::entropy::Entropy;
-use crate::error::{Tell as _, usage};
+use crate::error::{Tell as _, reason, usage};
 use crate::lease::Lease;
 use crate::lease::create::{Naming, Wanted, make, make_link};
 use crate::lease::record::Kind;
 use crate::place::{Place, open_beneath};
-use crate::remove::{Act, Root};
+use crate::remove;
 use crate::template::Template;
 
 /// One `--out GLOB[:DEST]`.
@@ -59,7 +59,7 @@ impl Before {
     /// # Errors
     /// Where it cannot be read.
     pub fn look(workspace: &Path) -> anyhow::Result<Self> {
-        let entries = entries(workspace)?;
+        let entries = Contents::read(workspace)?.entries;
         Ok(Self(entries.into_iter().map(|(path, metadata)| (path, stamp(&metadata))).collect()))
     }
 
@@ -68,27 +68,58 @@ impl Before {
     }
 }
 
-/// All that is in a workspace, by its path there, but for the temp dir. Symlinks are not followed.
-fn entries(workspace: &Path) -> anyhow::Result<BTreeMap<PathBuf, Metadata>> {
-    let mut entries = BTreeMap::new();
-    let mut pending = vec![PathBuf::new()];
-    while let Some(dir) = pending.pop() {
-        let absolute = workspace.join(&dir);
-        let read = std::fs::read_dir(&absolute);
-        for entry in read.with_context(|| format!("could not read {}", absolute.display()))? {
+/// All that is in a workspace, by its path there, but for the temp dir. Symlinks are not followed. A
+/// directory that we may not read is there without what is in it.
+#[derive(Debug, Default)]
+struct Contents {
+    entries: BTreeMap<PathBuf, Metadata>,
+    unreadable: Vec<(PathBuf, io::Error)>,
+}
+
+impl Contents {
+    fn read(workspace: &Path) -> anyhow::Result<Self> {
+        let mut contents = Self::default();
+        let mut pending = vec![PathBuf::new()];
+        while let Some(dir) = pending.pop() {
+            match contents.read_one(workspace, &dir, &mut pending) {
+                Ok(()) => {}
+                Err(err) if err.kind() == io::ErrorKind::NotFound => {}
+                Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
+                    contents.unreadable.push((dir, err));
+                }
+                Err(err) => {
+                    let path = workspace.join(dir);
+                    return Err(err).with_context(|| format!("could not read {}", path.display()));
+                }
+            }
+        }
+        Ok(contents)
+    }
+
+    fn read_one(
+        &mut self,
+        workspace: &Path,
+        dir: &Path,
+        pending: &mut Vec<PathBuf>,
+    ) -> io::Result<()> {
+        for entry in std::fs::read_dir(workspace.join(dir))? {
             let entry = entry?;
             let path = dir.join(entry.file_name());
-            let metadata = entry.metadata()?;
+            let metadata = match entry.metadata() {
+                // What the command left running may remove it meanwhile.
+                Err(err) if err.kind() == io::ErrorKind::NotFound => continue,
+                metadata => metadata?,
+            };
             if path == Path::new(TEMP_DIR) {
                 continue;
             }
             if metadata.is_dir() {
                 pending.push(path.clone());
             }
-            entries.insert(path, metadata);
+            self.entries.insert(path, metadata);
         }
+        Ok(())
     }
-    Ok(entries)
 }
 
 /// A file, link or directory to be saved, and where to.
@@ -198,6 +229,21 @@ pub struct Plan {
     targets: BTreeMap<PathBuf, PathBuf>,
 }
 
+/// Outputs that were not saved.
+#[derive(Debug)]
+pub struct Unsaved {
+    /// Why.
+    pub cause: anyhow::Error,
+    /// Whether there is something that the user wants and has nowhere else.
+    pub would_be_lost: bool,
+}
+
+impl From<anyhow::Error> for Unsaved {
+    fn from(cause: anyhow::Error) -> Self {
+        Self { cause, would_be_lost: true }
+    }
+}
+
 /// Finds what the patterns match. Targets are meant from `cwd`.
 ///
 /// # Errors
@@ -207,20 +253,22 @@ pub fn plan(
     workspace: &Path,
     before: &Before,
     cwd: &Path,
-) -> anyhow::Result<Plan> {
+) -> Result<Plan, Unsaved> {
     let root = Place::open(workspace)
         .with_context(|| format!("could not open {}", workspace.display()))?;
-    let entries = entries(workspace)?;
+    let Contents { entries, unreadable } = Contents::read(workspace)?;
     let mut targets: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
+    let mut unmatched = None;
     for pattern in patterns {
         let savings = pattern.plan(&entries, before, cwd)?;
         if savings.is_empty() && pattern.required {
-            let spec = Path::new(&pattern.spec).display();
-            return Err(anyhow!("--out {spec} matches nothing that the command made")).hint(
-                "--out-always lets that pass; --keep=on-failure keeps the workspace for a look",
-            );
+            unmatched.get_or_insert(pattern);
         }
         for Saving { from, to } in savings {
+            if let Some((dir, err)) = unreadable.iter().find(|(dir, _)| *dir == from) {
+                let path = workspace.join(dir);
+                return Err(anyhow!("could not read {}: {}", path.display(), reason(err)).into());
+            }
             if let Some(other) = targets.insert(to.clone(), from.clone())
                 && other != from
                 && !(entries[&other].is_dir() && entries[&from].is_dir())
@@ -230,18 +278,25 @@ pub fn plan(
                     other.display(),
                     from.display(),
                     to.display()
-                ));
+                )
+                .into());
             }
         }
     }
-    Ok(Plan { root, entries, targets })
-}
-
-/// Something copied beside its target, under a hidden name.
-struct Staged {
-    place: Place,
-    hidden: OsString,
-    to: PathBuf,
+    match unmatched {
+        None => Ok(Plan { root, entries, targets }),
+        Some(pattern) => {
+            let spec = Path::new(&pattern.spec).display();
+            let cause = Err::<(), _>(anyhow!("--out {spec} matches nothing that the command made"))
+                .hint(
+                    "--out-always lets that pass; --keep=on-failure keeps the workspace for a look",
+                );
+            Err(Unsaved {
+                would_be_lost: !targets.is_empty(),
+                cause: cause.err().unwrap_or_else(|| anyhow!("nothing matches")),
+            })
+        }
+    }
 }
 
 /// Saves what was planned.
@@ -288,7 +343,7 @@ fn stage(
     if metadata.is_dir() {
         return Ok(None);
     }
-    if std::fs::symlink_metadata(&to).is_ok_and(|there| there.is_dir()) {
+    if to.is_dir() {
         return Err(anyhow!("{}: it is a directory", could_not_save(&to)))
             .hint(format!("write {}/ to save into it", to.display()));
     }
@@ -300,33 +355,46 @@ fn stage(
         let wanted =
             Wanted { kind: Kind::File, name: Naming::Random(Template::hidden()), mode: None };
         let copied = make(lease, entropy, &place, &wanted, 1, &mut |copy| {
-            let source = open_beneath(root, from, OFlags::RDONLY)?;
-            copy::fill(&source, copy)?;
+            let source = open_regular_beneath(root, from)?;
+            copy::fill(&source, copy, &|| Ok(()))?;
             copy::imitate(metadata, copy)?;
             Ok(())
         });
-        copied.with_context(|| could_not_save(&to))?.remove(0)
+        copied.with_context(|| could_not_save(&to))?.remove(0).name
     } else {
         return Ok(None);
     };
-    Ok(Some(Staged { place, hidden, to }))
+    Ok(Some(Staged { hidden, to }))
+}
+
+/// Opens what was a regular file a moment ago; what a straggler has put there since is not waited
+/// for.
+fn open_regular_beneath(root: &Place, from: &Path) -> anyhow::Result<std::fs::File> {
+    let file = open_beneath(root, from, OFlags::RDONLY | OFlags::NONBLOCK)?;
+    let file = std::fs::File::from(file);
+    if file.metadata()?.is_file() { Ok(file) } else { Err(anyhow!("it is a file no more")) }
+}
+
+/// Something copied beside its target, under a hidden name.
+struct Staged {
+    hidden: OsString,
+    to: PathBuf,
 }
 
 impl Staged {
     /// Gives the copy its name, in place of what has it.
     fn publish(self) -> anyhow::Result<()> {
-        let Self { place, hidden, to } = self;
-        let renamed = renameat(&place, &hidden, &place, to.file_name().unwrap_or_default());
-        renamed.map_err(|err| {
-            Self { place, hidden, to: to.clone() }.discard();
-            anyhow::Error::new(io::Error::from(err)).context(could_not_save(&to))
+        std::fs::rename(self.to.with_file_name(&self.hidden), &self.to).map_err(|err| {
+            let context = could_not_save(&self.to);
+            self.discard();
+            anyhow::Error::new(err).context(context)
         })
     }
 
     /// Takes the copy back. What cannot be removed stays in the lease.
     fn discard(self) {
-        if let Ok(root) = Root::open(&self.place, &self.hidden) {
-            let _ = root.remove(Act::Remove);
+        if let Ok(place) = Place::open(self.to.parent().unwrap_or(Path::new("/"))) {
+            let _ = remove::entry(&place, &self.hidden, false);
         }
     }
 }
@@ -343,7 +411,7 @@ mod tests {
             std::fs::write(path, "").unwrap();
         }
         let pattern = Pattern::parse(OsStr::new(spec), true).unwrap();
-        let entries = entries(dir.path()).unwrap();
+        let entries = Contents::read(dir.path()).unwrap().entries;
         let savings = pattern.plan(&entries, &Before::default(), Path::new("/c")).unwrap();
         let text = |path: PathBuf| path.to_str().unwrap().to_owned();
         savings

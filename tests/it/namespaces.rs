@@ -47,7 +47,7 @@ fn what_is_missing_here_may_be_there_in_another_mount_namespace() {
     let script = "mount -t tmpfs tmpfs $TMPDIR && tmpx file && tmpx cleanup -q && ls $TMPDIR";
     let Some(ran) = elsewhere(&sandbox, &["-m"], script) else { return };
     assert_eq!(ran.stdout.lines().count(), 2, "{ran:?}");
-    let kept = "tmpx: kept $ROOT/tmp/tmp.RANDOM: it is not to be seen from this mount namespace\n\
+    let kept = "tmpx: kept $ROOT/tmp/tmp.RANDOM: it is not to be seen from here; it may be elsewhere\n\
                 tmpx: removed 0, kept 1 unknown\n";
     sandbox.tmpx(["cleanup", "--all"]).gives(0, "", kept);
     assert_eq!(sandbox.leases().len(), 1);

@@ -100,8 +100,8 @@ fn make_leased(
     let place = target.open_place(kind)?;
     let mut making = Making::new(terms, &context.env).map_err(|err| Complaint::of_lease(&err))?;
     let told = making.attempt(|making| {
-        for name in making.more(&place, &wanted, 1, &mut |_| Ok(()))? {
-            print_path(&target.path(&name)).map_err(Complaint::hushable)?;
+        for made in making.more(&place, &wanted, 1, &mut |_| Ok(()))? {
+            print_path(&target.path(&made.name)).map_err(Complaint::hushable)?;
         }
         making.lease.give()
     });

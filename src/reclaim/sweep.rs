@@ -1,0 +1,332 @@
+//! Going through leases, judging each, and removing or only measuring: a dry run is the same plan,
+//! not applied.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::Fate;
+use super::judge::{Kept, Present, Selection, State, Verdict, judge, state};
+use super::resource::{Presence, examine};
+use crate::error::reason;
+use crate::lease::read::{self, Content, Held, Seen};
+use crate::lease::record::{Kind, Lifetime, Record, Resource};
+use crate::lease::store::Store;
+use crate::process::standing_in;
+use crate::remove::{Act, Outcome};
+
+/// What is told of each resource that a sweep comes across.
+pub type Report<'a> = &'a mut dyn FnMut(&str, &Resource, Fate) -> anyhow::Result<()>;
+
+/// Why a lease is passed over as a whole.
+pub type PassedOver = Result<(), String>;
+
+/// A way through the leases of a store.
+#[derive(Debug)]
+pub struct Sweep<'a> {
+    store: &'a Store,
+    selection: &'a Selection,
+    present: &'a Present,
+    act: Act,
+    occupied: OnceCell<Vec<(String, PathBuf)>>,
+}
+
+impl<'a> Sweep<'a> {
+    /// Through this store, for what is selected, at this time.
+    #[must_use]
+    pub fn new(store: &'a Store, selection: &'a Selection, present: &'a Present, act: Act) -> Self {
+        Self { store, selection, present, act, occupied: OnceCell::new() }
+    }
+
+    /// Goes through all leases. `problem` is told of those that cannot be read.
+    ///
+    /// # Errors
+    /// That of the report.
+    pub fn all(&self, problem: &mut dyn FnMut(&str), report: Report<'_>) -> anyhow::Result<()> {
+        let path = self.store.path();
+        let ids = match self.store.ids() {
+            Ok(ids) => ids,
+            Err(err) => {
+                let why = reason(&err);
+                problem(&format!("could not read the leases in {}: {why}", path.display()));
+                return Ok(());
+            }
+        };
+        for id in ids {
+            if let Err(why) = self.one(&id, report)? {
+                problem(&format!("kept the lease {}: {why}", path.join(&id).display()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at one lease and removes what the selection takes of it.
+    ///
+    /// # Errors
+    /// That of the report. A lease that cannot be read is told in the value.
+    pub fn one(&self, id: &str, report: Report<'_>) -> anyhow::Result<PassedOver> {
+        let seen = match self.look(id) {
+            Ok(Some(seen)) => seen,
+            Ok(None) => return Ok(Ok(())),
+            Err(err) => return Ok(Err(reason(&err))),
+        };
+        let record = match seen.content {
+            Content::Record(record) => record,
+            Content::Empty => return Ok(self.discard_leftover(id)),
+            Content::Unreadable(_) if seen.locked => return Ok(Ok(())),
+            Content::Unreadable(why) => return Ok(Err(why.to_string())),
+        };
+        if !self.is_about(&record) {
+            // A killed maker can leave a header and nothing else.
+            let leftover = record.resources.is_empty() && !seen.locked;
+            return Ok(if leftover { self.discard_leftover(id) } else { Ok(()) });
+        }
+        match judge(&record, seen.locked, self.selection, self.present) {
+            Verdict::Keep(_) if !seen.locked && all_gone(&record, self.present) => {
+                Ok(self.discard_leftover(id))
+            }
+            Verdict::Keep(kept) => {
+                if seen.locked && self.is_being_seen_to(&record) {
+                    return Ok(Ok(()));
+                }
+                self.keep(id, &record, &kept, report)?;
+                Ok(Ok(()))
+            }
+            Verdict::Take if self.act == Act::Measure => {
+                self.take(id, &record, report)?;
+                Ok(Ok(()))
+            }
+            Verdict::Take if seen.locked => {
+                // Only by force: somebody has the lock, so it is not asked for.
+                let gone = self.take(id, &record, report)?;
+                Ok(if gone { discarded(read::discard(self.store, id)) } else { Ok(()) })
+            }
+            Verdict::Take => match read::hold(self.store, id) {
+                Ok(Some(held)) => self.take_held(held, id, report),
+                // Somebody else is at it, or was.
+                Ok(None) => Ok(Ok(())),
+                Err(err) => Ok(Err(reason(&err))),
+            },
+        }
+    }
+
+    /// Looks at a lease. One that is asked for by name may have been told of a moment ago, and its
+    /// maker be about to let go of it.
+    fn look(&self, id: &str) -> std::io::Result<Option<Seen>> {
+        const TRIES: u32 = 200;
+        let mut seen = read::look(self.store, id)?;
+        for _ in 0..TRIES {
+            let in_passing = seen.as_ref().is_some_and(|seen| match &seen.content {
+                Content::Record(record) => {
+                    seen.locked
+                        && record.lifetime != Lifetime::Command
+                        && !self.selection.paths.is_empty()
+                        && self.is_about(record)
+                }
+                _ => false,
+            });
+            if !in_passing {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+            seen = read::look(self.store, id)?;
+        }
+        Ok(seen)
+    }
+
+    fn is_about(&self, record: &Record) -> bool {
+        self.selection.narrows_to(record, self.present)
+            && record.resources.iter().any(|resource| self.selection.names(resource))
+    }
+
+    /// Whether who has the lock is its maker, or another cleaner: nothing to tell of.
+    fn is_being_seen_to(&self, record: &Record) -> bool {
+        record.lifetime != Lifetime::Command
+            && self.selection.paths.is_empty()
+            && judge(record, false, self.selection, self.present) == Verdict::Take
+    }
+
+    /// Takes a lease whose lock is held. It is read and judged again: it may have changed since.
+    fn take_held(
+        &self,
+        held: Held<'_>,
+        id: &str,
+        report: Report<'_>,
+    ) -> anyhow::Result<PassedOver> {
+        let Ok(Content::Record(record)) = held.content() else { return Ok(Ok(())) };
+        match judge(&record, false, self.selection, self.present) {
+            Verdict::Keep(kept) => self.keep(id, &record, &kept, report)?,
+            Verdict::Take => {
+                if self.take(id, &record, report)? {
+                    return Ok(discarded(held.discard()));
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Removes a lease that is about nothing, if it still is so when its lock is held.
+    fn discard_leftover(&self, id: &str) -> PassedOver {
+        if self.act == Act::Measure {
+            return Ok(());
+        }
+        discard_leftover(self.store, id, self.present)
+    }
+
+    fn keep(
+        &self,
+        id: &str,
+        record: &Record,
+        kept: &Kept,
+        report: Report<'_>,
+    ) -> anyhow::Result<()> {
+        for resource in record.resources.iter().filter(|one| self.selection.names(one)) {
+            report(id, resource, Fate::Kept(kept.clone()))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the wanted resources of a record, or measures them. True where nothing is left of
+    /// any, so that the lease can go.
+    fn take(&self, id: &str, record: &Record, report: Report<'_>) -> anyhow::Result<bool> {
+        let mut all_gone = true;
+        let mut place = None;
+        for resource in &record.resources {
+            let presence =
+                examine(resource, &record.header.habitat, &self.present.habitat, &mut place);
+            if !self.selection.names(resource) {
+                all_gone &= matches!(presence, Presence::Gone | Presence::Superseded);
+                continue;
+            }
+            let (fate, gone) = match presence {
+                Presence::Gone => continue,
+                Presence::Unseen => (Fate::Kept(Kept::Unseen), self.forgets(record)),
+                Presence::Unknown(why) => (Fate::Kept(Kept::Unknown(why)), false),
+                Presence::Other => (Fate::Kept(Kept::Replaced), self.selection.insists()),
+                Presence::Superseded => (Fate::Kept(Kept::Replaced), true),
+                Presence::There { root, .. } => {
+                    match self.in_use(id, record, resource, root.path()) {
+                        Some(kept) => (Fate::Kept(kept), false),
+                        None => {
+                            let outcome = root.remove(self.act);
+                            let complete = outcome.is_complete();
+                            (fate_of(outcome), complete)
+                        }
+                    }
+                }
+            };
+            all_gone &= gone;
+            report(id, resource, fate)?;
+        }
+        Ok(all_gone && self.act == Act::Remove)
+    }
+
+    /// Whether a lease may end although what it covers is not to be seen: where the user insists,
+    /// and by force where nobody will ever know which namespace it was made in.
+    fn forgets(&self, record: &Record) -> bool {
+        self.selection.insists() || self.selection.force && record.header.habitat.mnt_ns.is_none()
+    }
+
+    /// Whether somebody uses a resource whose own lease says nothing of it: a command that closed all
+    /// descriptors it did not know, and with them the lock, stands in its workspace; or something
+    /// that lives has been made inside it.
+    fn in_use(&self, id: &str, record: &Record, resource: &Resource, path: &Path) -> Option<Kept> {
+        if self.selection.force || resource.kind != Kind::Dir {
+            return None;
+        }
+        if record.lifetime == Lifetime::Command
+            && let Some(pid) = standing_in(path)
+        {
+            return Some(Kept::InUse(Some(pid)));
+        }
+        let inside = |(other, dir): &&(String, PathBuf)| other != id && dir.starts_with(path);
+        self.occupied().iter().find(inside).map(|_| Kept::InUse(None))
+    }
+
+    /// The directories that running commands and living scripts have made something in, but for
+    /// those that we are part of. Found out once, when it is first asked for.
+    fn occupied(&self) -> &[(String, PathBuf)] {
+        self.occupied.get_or_init(|| {
+            let mut occupied = Vec::new();
+            for id in self.store.ids().unwrap_or_default() {
+                let Ok(Some(seen)) = read::look(self.store, &id) else { continue };
+                let Content::Record(record) = seen.content else { continue };
+                if self.is_occupant(&record, seen.locked) {
+                    let dirs = record.resources.iter().map(|resource| resource.dir.clone());
+                    occupied.extend(dirs.map(|dir| (id.clone(), dir)));
+                }
+            }
+            occupied
+        })
+    }
+
+    fn is_occupant(&self, record: &Record, locked: bool) -> bool {
+        match (state(record, locked, self.present), &record.lifetime) {
+            (State::InUse, _) => true,
+            (State::Live, Lifetime::Bound { owner: Some(owner), .. }) => {
+                !self.present.descends_from(*owner)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Removes a lease that is about nothing. Its maker may only just have made it, and have told of
+/// something meanwhile, so it is read again when its lock is held.
+pub(super) fn discard_leftover(store: &Store, id: &str, present: &Present) -> PassedOver {
+    let held = match read::hold(store, id) {
+        Ok(Some(held)) => held,
+        Ok(None) => return Ok(()),
+        Err(err) => return Err(reason(&err)),
+    };
+    let still = match held.content() {
+        Ok(Content::Empty) => true,
+        Ok(Content::Record(record)) => all_gone(&record, present),
+        Ok(Content::Unreadable(_)) | Err(_) => false,
+    };
+    if still { discarded(held.discard()) } else { Ok(()) }
+}
+
+fn discarded(done: std::io::Result<()>) -> PassedOver {
+    done.context("could not remove it").map_err(|err| crate::error::message(&err))
+}
+
+fn fate_of(outcome: Outcome) -> Fate {
+    if outcome.is_complete() {
+        return Fate::Removed(outcome.freed);
+    }
+    let mut failures: Vec<_> = outcome
+        .failures
+        .into_iter()
+        .map(|failure| (failure.path, reason(&failure.cause)))
+        .collect();
+    if let (Some(last), more @ 1..) = (failures.last_mut(), outcome.more_failures) {
+        last.1 = format!("{} (and {more} more)", last.1);
+    }
+    Fate::Failed(failures)
+}
+
+/// Whether nothing that a record covers is left.
+pub(super) fn all_gone(record: &Record, present: &Present) -> bool {
+    let mut place = None;
+    record.resources.iter().all(|resource| {
+        matches!(
+            examine(resource, &record.header.habitat, &present.habitat, &mut place),
+            Presence::Gone | Presence::Superseded
+        )
+    })
+}
+
+/// Removes all that a record of this very process covers.
+pub(super) fn take_own(
+    record: &Record,
+    store: &Store,
+    id: &str,
+    report: Report<'_>,
+) -> anyhow::Result<bool> {
+    let selection = Selection { force: true, ..Selection::default() };
+    let present = Present::of(record.header.habitat.clone());
+    Sweep::new(store, &selection, &present, Act::Remove).take(id, record, report)
+}

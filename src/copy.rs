@@ -1,12 +1,13 @@
 //! Copying files and trees: shared blocks where the filesystem can, else inside the kernel.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, SeekFrom, Timespec, Timestamps, fchmod, futimens, ioctl_ficlone, seek};
 use rustix::io::Errno;
 
@@ -48,7 +49,26 @@ pub fn fill(from: impl AsFd, to: &OwnedFd, go_on: GoOn<'_>) -> anyhow::Result<()
         to.set_len(metadata.len().max(copied))?;
         return Ok(());
     }
-    portions(&mut from, &mut to, u64::MAX, go_on)
+    stream(&mut from, &mut to, go_on)
+}
+
+/// Copies what a pipe or terminal brings, which may be nothing for a long time.
+fn stream(from: &mut File, to: &mut File, go_on: GoOn<'_>) -> anyhow::Result<()> {
+    const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+    let mut block = vec![0; 256 * 1024];
+    loop {
+        go_on()?;
+        let mut fds = [PollFd::new(&*from, PollFlags::IN)];
+        match poll(&mut fds, Some(&PAUSE)) {
+            Ok(0) | Err(Errno::INTR) => continue,
+            Ok(_) => {}
+            Err(err) => return Err(io::Error::from(err).into()),
+        }
+        match from.read(&mut block)? {
+            0 => return Ok(()),
+            count => to.write_all(&block[..count])?,
+        }
+    }
 }
 
 /// Copies the parts of a file that hold data, each to where it was.

@@ -1,5 +1,6 @@
 //! Leases that are seen from another PID or mount namespace.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::sandbox::{Ran, Sandbox, has, is_root, skip_unless};
@@ -50,6 +51,36 @@ fn what_is_missing_here_may_be_there_in_another_mount_namespace() {
     let kept = "tmpx: kept $ROOT/tmp/tmp.RANDOM: it is not to be seen from here; it may be elsewhere\n\
                 tmpx: removed 0, kept 1 unknown\n";
     sandbox.tmpx(["cleanup", "--all"]).gives(0, "", kept);
-    assert_eq!(sandbox.leases().len(), 1);
-    sandbox.clean_up();
+    sandbox.tmpx(["cleanup", "--all", "--force", "-q"]).run();
+    assert_eq!(sandbox.leases().len(), 1, "force alone forgets nothing that may be there");
+    let lost = sandbox.tmp().join(ran.raw.lines().last().unwrap());
+    sandbox.tmpx([Path::new("cleanup"), Path::new("--force"), &lost]).run();
+}
+
+#[test]
+fn what_lies_on_a_filesystem_that_is_not_mounted_is_not_gone() {
+    let sandbox = Sandbox::new();
+    let script = "mkdir usb other && mount -t tmpfs tmpfs usb && f=$(tmpx file -p usb --ttl 0) && \
+                  mount --move usb other && tmpx cleanup; mount --move other usb && \
+                  tmpx cleanup -q && ls usb";
+    let Some(ran) = elsewhere(&sandbox, &["-m", "--propagation", "private"], script) else {
+        return;
+    };
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), ""), "{ran:?}");
+    assert!(ran.stderr.contains("kept 1 unknown"), "{ran:?}");
+}
+
+#[test]
+fn the_owner_in_another_time_namespace_cannot_be_judged() {
+    let sandbox = Sandbox::new();
+    let shifted = elsewhere(&sandbox, &["-T", "--boottime", "100000", "-f"], "true");
+    let works = shifted.is_some_and(|ran| ran.status == Some(0));
+    if !skip_unless(works, "time namespaces") {
+        return;
+    }
+    let script = "d=$(tmpx dir --until-exit=$$); \
+                  unshare -T --boottime 100000 -f tmpx cleanup; ls -d $d";
+    let ran = sandbox.sh(script).run();
+    assert_eq!(ran.stdout, "$ROOT/tmp/tmp.RANDOM\n", "{ran:?}");
+    sandbox.tmpx(["cleanup", "-q"]).succeeds();
 }

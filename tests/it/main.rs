@@ -6,6 +6,7 @@ mod deleting;
 mod exec;
 mod faults;
 mod gettempdir;
+mod help;
 mod jobs;
 mod lifetimes;
 mod list;

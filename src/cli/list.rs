@@ -22,8 +22,7 @@ use super::cleanup::Select;
 #[command(
     verbatim_doc_comment,
     after_long_help = EXAMPLES,
-    // Nothing is left out without it.
-    mut_arg("all", |all| all.hide(true)),
+    mut_arg("all", |all| all.help("Everything, as without a selection")),
 )]
 pub struct List {
     #[command(flatten)]

@@ -40,7 +40,7 @@ pub struct Workspace {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the struct has them")]
     pub output: OutputFormat,
-    /// Print 'export TMPX_WORKSPACE=… TMPDIR=…', for eval
+    /// Print 'export TMPX_WORKSPACE=... TMPDIR=...', for eval
     #[arg(long, conflicts_with_all = ["json", "null"], help_heading = "Output")]
     pub export: bool,
 }

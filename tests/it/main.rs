@@ -5,6 +5,7 @@ mod cleanup;
 mod deleting;
 mod exec;
 mod faults;
+mod generated;
 mod gettempdir;
 mod help;
 mod jobs;

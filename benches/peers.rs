@@ -44,20 +44,14 @@ fn main() -> anyhow::Result<()> {
     let places = places();
     let installation = own_dir(&places[1])?;
     let tmpx = install(installation.path())?;
-    let [memory, disk] = [
-        Scratch::new(&places[0], &tmpx)?,
-        Scratch::new(&places[1], &tmpx)?,
-    ];
+    let [memory, disk] = [Scratch::new(&places[0], &tmpx)?, Scratch::new(&places[1], &tmpx)?];
     let wanted = |row: &&Row| {
         let names = &options.names;
         let is_named = names.is_empty() || names.iter().any(|name| row.name.starts_with(name));
         is_named && (row.tmpx != "mktemp" || memory.run_tmpx("mktemp --version").is_ok())
     };
     println!("{}\n", heading(&places));
-    print_line(
-        ["row", "peer"],
-        ["tmpx", "peer's", "ratio", "middle half", "target"],
-    );
+    print_line(["row", "peer"], ["tmpx", "peer's", "ratio", "middle half", "target"]);
     for row in rows().iter().filter(wanted) {
         let scratch = if row.on_disk { &disk } else { &memory };
         row.measure(scratch, options.runs.map(usize::from))?;
@@ -183,10 +177,7 @@ impl Row {
         let target = target.map(|most| format!("{most:.2} {}", verdict(most)));
         let [ratio, half] = [format!("{ratio:.2}"), format!("{low:.2}-{high:.2}")];
         let figures = [&ours, &theirs, &ratio, &half, &target.unwrap_or_default()];
-        print_line(
-            [&format!("{}{of}", self.name), self.peer],
-            figures.map(String::as_str),
-        );
+        print_line([&format!("{}{of}", self.name), self.peer], figures.map(String::as_str));
     }
 }
 
@@ -237,9 +228,7 @@ impl Scratch {
 
     fn tmpx_line(&self, args: &str) -> Vec<OsString> {
         let args = args.split(' ').map(OsString::from);
-        std::iter::once(self.tmpx.clone().into())
-            .chain(args)
-            .collect()
+        std::iter::once(self.tmpx.clone().into()).chain(args).collect()
     }
 
     /// A peer's command line, if it is installed.
@@ -312,10 +301,7 @@ fn places() -> [PathBuf; 2] {
     let memory = Some("/dev/shm".into()).filter(is_tmpfs);
     let disk = Some(temp_dir.clone()).filter(|dir| !is_tmpfs(dir));
     let beside_builds = || env!("CARGO_TARGET_TMPDIR").into();
-    [
-        memory.unwrap_or(temp_dir),
-        disk.unwrap_or_else(beside_builds),
-    ]
+    [memory.unwrap_or(temp_dir), disk.unwrap_or_else(beside_builds)]
 }
 
 fn heading(places: &[PathBuf; 2]) -> String {
@@ -327,9 +313,7 @@ fn heading(places: &[PathBuf; 2]) -> String {
 }
 
 fn own_dir(place: &Path) -> anyhow::Result<TempDir> {
-    let made = tempfile::Builder::new()
-        .prefix("tmpx-bench.")
-        .tempdir_in(place);
+    let made = tempfile::Builder::new().prefix("tmpx-bench.").tempdir_in(place);
     made.context("could not make a scratch directory")
 }
 

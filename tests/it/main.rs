@@ -9,6 +9,7 @@ mod generated;
 mod gettempdir;
 mod help;
 mod jobs;
+mod layers;
 mod lifetimes;
 mod list;
 mod make;

@@ -26,13 +26,14 @@ pub struct Select {
 ///
 /// That is everything whose lifetime has ended, and what a tmpx that was killed
 /// had made and told nobody of. --session, --older-than, --all and PATH ask for
-/// manual things as well; several of them narrow each other down.
+/// what is manual as well, and for what only waits for its time; several of them
+/// narrow each other down.
 ///
-/// What lives, is used by a running command, or belongs to another job of yours
-/// that still runs is kept. Of these, a PATH that goes when the calling script
-/// exits, or by its time alone, is removed when it is named; all others take
-/// --force. Only what tmpx made is ever removed, never what lies behind a
-/// symlink or on another mount.
+/// Kept is what goes at the exit of a script that still runs, what a running
+/// command uses, and, by --all and --older-than, what another job of yours has
+/// made that still runs. A script can name a PATH that goes at its own exit; all
+/// else of these takes --force. Only what tmpx made is ever removed, never what
+/// lies behind a symlink or on another mount.
 ///
 /// The paths that were removed go to stdout; a summary of what was removed and
 /// what was kept goes to stderr, with the reasons. TMPX_STATE_DIR says which

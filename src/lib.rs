@@ -40,20 +40,11 @@ pub use error::Status;
 
 use sys::Start;
 
-/// What a command is given to work with.
-pub(crate) struct Context {
-    /// tmpx's own arguments.
-    pub(crate) args: Vec<std::ffi::OsString>,
-    /// The environment.
-    pub(crate) env: env::Env,
-    /// What a command that is run must find unchanged.
-    pub(crate) signals: sys::InheritedSignals,
-}
-
 /// Runs tmpx and returns how it ended. Everything that went wrong has been told by then.
 #[must_use]
 pub fn run(start: Start) -> Status {
-    let context = Context { args: start.args, env: env::Env::Process, signals: start.signals };
+    let context =
+        commands::Context { args: start.args, env: env::Env::Process, signals: start.signals };
     if let Some(store) = reaper::store_of(&context.args) {
         return reaper::run(store);
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::ValueHint;
 use clap::builder::{NonEmptyStringValueParser, OsStringValueParser, TypedValueParser};
 
 use crate::duration::Span;
@@ -40,7 +41,7 @@ fn affix() -> impl TypedValueParser<Value = Affix> {
 #[command(next_help_heading = "Place")]
 pub struct Place {
     /// Make it in DIR, not in the temp dir
-    #[arg(short = 'p', long, value_name = "DIR", alias = "tmpdir")]
+    #[arg(short = 'p', long, value_name = "DIR", alias = "tmpdir", value_hint = ValueHint::DirPath)]
     pub dir: Option<PathBuf>,
     /// Begin the name with S, not with 'tmp.'
     #[arg(long, value_name = "S", value_parser = affix())]
@@ -49,7 +50,7 @@ pub struct Place {
     #[arg(short, long, value_name = "S", value_parser = affix(), allow_hyphen_values = true)]
     pub suffix: Option<Affix>,
     /// Give it exactly this mode, not 600 or 700 less the umask
-    #[arg(short, long, value_name = "OCTAL")]
+    #[arg(short, long, value_name = "OCTAL", hide_short_help = true)]
     pub mode: Option<FileMode>,
 }
 
@@ -63,9 +64,9 @@ pub struct Make {
     #[arg(long, conflicts_with_all = ["template", "prefix", "suffix"],
           value_parser = OsStringValueParser::new().try_map(ExactName::parse))]
     pub name: Option<ExactName>,
-    /// How many to make, a line each
+    /// Make N of them, and print a line each
     #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true,
-          value_parser = at_least_one)]
+          value_parser = at_least_one, hide_short_help = true)]
     pub count: u64,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the struct has them")]
@@ -82,7 +83,7 @@ pub struct Make {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Lifetime")]
 pub struct Lifetime {
-    /// Let it go when process PID has exited, or the calling script if no PID is given
+    /// Let it go when PID exits, or the calling script if no PID is given
     #[arg(long, value_name = "PID", num_args = 0..=1, require_equals = true,
           value_parser = process_id)]
     #[allow(clippy::option_option, reason = "how clap tells a flag without a value")]
@@ -90,11 +91,13 @@ pub struct Lifetime {
     /// Let it go after this time (90, 300ms, 15m, 1h30m, 2d)
     #[arg(long, value_name = "DURATION")]
     pub ttl: Option<Span>,
-    /// Put it into a group, for cleanup and list
-    #[arg(long, value_name = "NAME", value_parser = session())]
+    /// Make it part of a session: a name by which cleanup and list find it
+    #[arg(long, value_name = "NAME", value_parser = session(),
+          hide_short_help = true)]
     pub session: Option<String>,
     /// Keep it until a cleanup asks for it, whatever TMPX_UNTIL_EXIT and TMPX_TTL say
-    #[arg(long, conflicts_with_all = ["until_exit", "ttl"])]
+    #[arg(long, conflicts_with_all = ["until_exit", "ttl"],
+          hide_short_help = true)]
     pub keep: bool,
 }
 
@@ -115,11 +118,11 @@ impl From<Lifetime> for Wish {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Layout")]
 pub struct Layout {
-    /// Make a directory in it (several times: several)
-    #[arg(long, value_name = "REL")]
+    /// Make a directory in it (may be given several times)
+    #[arg(long, value_name = "REL", value_hint = ValueHint::Other)]
     pub mkdir: Vec<PathBuf>,
     /// Copy a file or directory into it, perhaps under another name
-    #[arg(long = "in", value_name = "SRC[:DEST]")]
+    #[arg(long = "in", value_name = "SRC[:DEST]", value_hint = ValueHint::AnyPath)]
     pub inputs: Vec<std::ffi::OsString>,
 }
 
@@ -131,7 +134,7 @@ pub struct OutputFormat {
     #[arg(long, conflicts_with = "null")]
     pub json: bool,
     /// End each path with NUL, not with a newline
-    #[arg(short = '0', long)]
+    #[arg(short = '0', long, hide_short_help = true)]
     pub null: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 
 use super::arguments::session;
 use super::{Layout, Place};
@@ -17,11 +17,36 @@ pub enum Keep {
     OnFailure,
 }
 
-/// Arguments of `tmpx exec`.
+/// Run a command in a workspace that is gone when it ends
+///
+/// The workspace is a new directory that nobody else can look into. --in copies
+/// into it, --mkdir makes directories in it. The command runs there, with your
+/// terminal and standard streams. When it has ended, in whatever way, the
+/// workspace goes. If tmpx itself was killed, 'tmpx cleanup' removes it, once no
+/// process of the command uses it any more.
+///
+/// SRC alone is copied under its own name, 'SRC:DEST' under the name DEST,
+/// 'SRC:DEST/' into the directory DEST, and 'SRC/.' is what is in SRC.
+///
+/// --out saves what the command made, if it succeeded: GLOB is a name or a
+/// pattern inside the workspace, as the shell has them, and ** stands for
+/// directories of any depth. What matches is saved where you are, or as DEST: in
+/// a directory of this name if GLOB has a wildcard or DEST ends in '/', under
+/// this name otherwise. A file that is there is replaced at once, by the whole
+/// new one. If what matches cannot be saved, the workspace is kept.
+///
+/// Without COMMAND your $SHELL runs: a scratch shell. A COMMAND with a slash in
+/// it is looked for from the directory that you are in.
 #[derive(Args, Debug)]
+#[command(
+    verbatim_doc_comment,
+    override_usage = "tmpx exec [OPTIONS] [--] [COMMAND [ARG]...]",
+    after_long_help = DETAILS,
+)]
 pub struct Exec {
     /// The command and its arguments; $SHELL if there is none
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND",
+          value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the struct has them")]
@@ -42,7 +67,7 @@ pub struct Run {
     #[arg(long = "out", value_name = "GLOB[:DEST]")]
     pub outputs: Vec<OsString>,
     /// However the command ends, save what matches GLOB, if anything does
-    #[arg(long = "out-always", value_name = "GLOB[:DEST]")]
+    #[arg(long = "out-always", value_name = "GLOB[:DEST]", hide_short_help = true)]
     pub outputs_always: Vec<OsString>,
     /// Keep the workspace, and say where it is
     #[arg(long, value_name = "WHEN", value_enum, num_args = 0..=1, require_equals = true,
@@ -57,7 +82,34 @@ pub struct Run {
     /// Run in the current directory, not in the workspace
     #[arg(long)]
     pub here: bool,
-    /// Put the workspace into a group, for cleanup and list
-    #[arg(long, value_name = "NAME", value_parser = session())]
+    /// Make the workspace part of a session: a name by which cleanup and list find it
+    #[arg(long, value_name = "NAME", value_parser = session(),
+          hide_short_help = true)]
     pub session: Option<String>,
 }
+
+const DETAILS: &str = "\
+Environment:
+  TMPX_WORKSPACE  Set for the command: the workspace.
+  TMPDIR          Set for the command: a directory in the workspace.
+  OLDPWD          Set for the command: the directory that you are in.
+  TMPX_SESSION    The same as --session.
+  SHELL           What runs where no COMMAND is given; /bin/sh if unset.
+
+Exit status:
+  The command's own. A signal that ends it ends tmpx too. Otherwise:
+
+  2    The command line made no sense.
+  125  tmpx itself failed, or an output could not be saved.
+  126  The command was found and could not be executed.
+  127  The command was not found.
+
+Examples:
+  Work on a copy, and take home one file:
+      tmpx exec --in data.csv --out sorted.csv -- sort -o sorted.csv data.csv
+
+  The shell's own syntax takes a shell:
+      tmpx exec --in data.csv -- sh -c 'sort data.csv > s; uniq s'
+
+  See what a failed test has left:
+      tmpx exec --in data.csv --keep=on-failure ./test.sh";

@@ -5,8 +5,25 @@ use clap::Args;
 use super::OutputFormat;
 use super::cleanup::Select;
 
-/// Arguments of `tmpx list`.
+/// List what is there and in what state it is
+///
+/// On a terminal this is a table; otherwise it is the paths alone, one a line,
+/// unless --json asks for all that is known. Everything of yours that tmpx made
+/// and that is still there is shown, manual or not. The states are:
+///
+/// live (its lifetime is not over), ended (the next cleanup takes it), in use
+/// (a command that tmpx runs, or one that it left behind, has it), manual (it
+/// stays until a cleanup asks for it), replaced (something else is in its
+/// place), unknown (it cannot be judged from here, as in another container).
+///
+/// TMPX_STATE_DIR says which leases are read, see 'tmpx --help'. The exit status
+/// is 1 if a state directory cannot be read.
 #[derive(Args, Debug)]
+#[command(
+    verbatim_doc_comment,
+    after_long_help = EXAMPLES,
+    mut_arg("all", |all| all.help("Everything, as without a selection")),
+)]
 pub struct List {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the struct has them")]
@@ -15,3 +32,14 @@ pub struct List {
     #[allow(missing_docs, reason = "the struct has them")]
     pub output: OutputFormat,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  All that is there:
+      tmpx list
+
+  What a session made, for a program:
+      tmpx list --session nightly --json
+
+  What has been there for two days:
+      tmpx list --older-than 2d";

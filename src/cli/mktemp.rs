@@ -8,19 +8,23 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 
-/// Arguments of `tmpx mktemp`.
+/// Make a file or directory, option for option as GNU mktemp
+///
+/// Its names, modes, messages and exit statuses are those of GNU mktemp, so that
+/// it can stand in for it: a link named mktemp to tmpx, first in PATH, is this
+/// command.
+///
+/// What it makes is yours to remove, as with any mktemp, unless one of the
+/// variables below is set. Then it is leased as what 'tmpx file' makes is: it
+/// goes when its lifetime ends, whatever the script does.
+///
+/// The exit status is 0 or 1.
 #[derive(Args, Debug)]
-#[command(
-    about = "Make a file or directory, option for option as GNU mktemp",
-    after_help = "\
-TMPX_UNTIL_EXIT, TMPX_SESSION or TMPX_TTL in the environment leases what is made. A link named
-mktemp to tmpx, first in PATH, does the same as tmpx mktemp.",
-    disable_help_flag = true
-)]
+#[command(verbatim_doc_comment, after_long_help = DETAILS, disable_help_flag = true)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of GNU mktemp")]
 pub struct Mktemp {
-    /// The name to make: the last run of three or more X is replaced [default: tmp.XXXXXXXXXX in
-    /// the temp dir]
+    /// The name to make, its last run of three or more X replaced [default: tmp.XXXXXXXXXX, in
+    /// $TMPDIR or /tmp]
     pub template: Option<OsString>,
     /// Make a directory
     #[arg(short, long)]
@@ -50,3 +54,21 @@ pub struct Mktemp {
     #[arg(short = 'V', long)]
     pub version: bool,
 }
+
+const DETAILS: &str = "\
+Environment:
+  TMPX_UNTIL_EXIT  Lease what is made until the process of this number exits;
+                   ignored where it is no running process above.
+  TMPX_TTL         Lease what is made for this time.
+  TMPX_SESSION     Lease what is made as part of this session.
+  TMPDIR           The temp dir; /tmp if unset.
+
+Examples:
+  All that a script makes with mktemp goes when this shell exits:
+      mkdir -p bin
+      ln -sf \"$(command -v tmpx)\" bin/mktemp
+      export TMPX_UNTIL_EXIT=$$
+      PATH=$PWD/bin:$PATH ./test.sh
+
+  The usual, for an hour:
+      dir=$(TMPX_TTL=1h tmpx mktemp -d)";

@@ -50,12 +50,82 @@ Drop-in:
 Options:
 {options}
 
-Run 'tmpx COMMAND -h' for the usual options of a command, 'tmpx COMMAND --help' for all.
+Run 'tmpx COMMAND -h' for the usual options of a command, 'tmpx COMMAND --help' for all.{after-help}
 ";
 
+/// What `tmpx --help` and tmpx(1) say after that.
+const DETAILS: &str = "\
+Environment:
+  TMPX_UNTIL_EXIT  What is made goes when the process of this number exits:
+                   'export TMPX_UNTIL_EXIT=$$' at the top of a script covers
+                   all that it makes and calls. Where it is no running process
+                   above tmpx, it is passed over with a note.
+  TMPX_TTL         What is made goes after this time, as with --ttl.
+  TMPX_SESSION     What is made is part of this session, as with --session. A
+                   cleanup is not narrowed by it.
+  TMPX_STATE_DIR   Leases are kept in this directory, a full path, and nowhere
+                   else: what is made under one is not seen under another.
+  TMPX_REAPER      0 starts no background process that removes things when
+                   they end: they go with the next 'tmpx cleanup'.
+  TMPDIR, TEMP, TMP
+                   Where things are made: the first of them that is set and
+                   can be used, then /tmp, /var/tmp, /usr/tmp, and the working
+                   directory.
+
+  An option overrides its variable, and --keep overrides the first two. exec
+  heeds TMPX_SESSION alone of the first three.
+
+Files:
+  Leases are kept in the first of these that can be used, unless
+  TMPX_STATE_DIR is set; list and cleanup read all of them.
+
+  $XDG_STATE_HOME/tmpx
+                   ~/.local/state/tmpx where XDG_STATE_HOME is unset. Passed
+                   over where it is not yours or on a network filesystem.
+  /var/tmp/.tmpx-UID
+                   UID is the number of the user.
+  /tmp/.tmpx-UID   The last resort.
+
+Exit status:
+  0    Done.
+  1    It failed. A message on stderr says why.
+  2    The command line made no sense.
+
+  exec ends as its command does; 125, 126 and 127 are its own. mktemp ends with
+  0 or 1.
+
+Examples:
+  At the top of a script, in place of every trap in it:
+      export TMPX_UNTIL_EXIT=$$
+      file=$(tmpx file)
+      dir=$(tmpx dir)
+
+  A command that gets a copy and leaves nothing:
+      tmpx exec --in data.csv -- sort data.csv
+
+  What there is, and off with what has ended:
+      tmpx list
+      tmpx cleanup";
+
 /// Temporary files, directories and workspaces that cannot leak
+///
+/// What tmpx makes, it records first, in a lease: where it is, and how long it is
+/// wanted. By default it stays until a cleanup asks for it, as with mktemp. With
+/// a lifetime it goes by itself: when a script exits, when a time is over, or
+/// when a command has ended. A crash, a kill -9 or a forgotten trap changes
+/// nothing: the lease alone tells what is no longer wanted, and 'tmpx cleanup'
+/// removes what nobody has removed yet.
+///
+/// Paths and JSON go to stdout, everything else to stderr.
 #[derive(Debug, Parser)]
-#[command(name = "tmpx", version, help_template = OVERVIEW, disable_help_subcommand = true)]
+#[command(
+    name = "tmpx",
+    version,
+    verbatim_doc_comment,
+    help_template = OVERVIEW,
+    after_long_help = DETAILS,
+    disable_help_subcommand = true
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -103,7 +173,7 @@ pub fn mktemp_help() -> String {
     let mut command = Cli::command();
     command.build();
     match command.find_subcommand_mut("mktemp") {
-        Some(mktemp) => mktemp.render_help().to_string(),
+        Some(mktemp) => mktemp.render_long_help().to_string(),
         None => String::new(),
     }
 }
@@ -126,10 +196,34 @@ mod tests {
     }
 
     #[test]
-    fn the_overview_names_every_subcommand() {
-        for command in Cli::command().get_subcommands() {
-            let line = format!("\n  {} ", command.get_name());
-            assert!(OVERVIEW.contains(&line), "{}", command.get_name());
+    fn the_overview_and_the_help_of_a_subcommand_describe_it_in_the_same_words() {
+        for listed in Cli::command().get_subcommands() {
+            let name = listed.get_name();
+            let line = format!("\n  {name:<10}  {}\n", listed.get_about().unwrap());
+            assert!(OVERVIEW.contains(&line), "{line}");
+            let mut built = Cli::command();
+            built.build();
+            let own = built.find_subcommand(name).unwrap();
+            assert_eq!(own.get_about(), listed.get_about());
+            assert!(own.get_long_about().is_some(), "{name} has a long description");
+            assert!(own.get_after_long_help().is_some(), "{name} has examples");
         }
+    }
+
+    #[test]
+    fn help_texts_fit_a_terminal() {
+        let mut command = Cli::command();
+        command.build();
+        let all = std::iter::once(&command).chain(command.get_subcommands());
+        for command in all {
+            let texts = [command.get_long_about(), command.get_after_long_help()];
+            for line in texts.into_iter().flatten().flat_map(lines) {
+                assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
+            }
+        }
+    }
+
+    fn lines(text: &clap::builder::StyledStr) -> Vec<String> {
+        text.to_string().lines().map(str::to_owned).collect()
     }
 }

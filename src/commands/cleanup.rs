@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::Context;
+use super::Context;
 use crate::cli::Cleanup;
 use crate::duration::Span;
 use crate::error::{Status, usage};

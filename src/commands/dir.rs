@@ -1,7 +1,6 @@
 //! `tmpx dir`: make directories, print their paths.
 
-use super::make_and_print;
-use crate::Context;
+use super::{Context, make_and_print};
 use crate::cli::Dir;
 use crate::error::Status;
 use crate::lease::record::Kind;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 
-use crate::Context;
+use super::Context;
 use crate::cli::{Exec, Keep};
 use crate::duration::Span;
 use crate::error::{Status, Tell as _, hint_of, message};

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use super::make_and_print;
-use crate::Context;
+use super::{Context, make_and_print};
 use crate::cli::File;
 use crate::error::Status;
 use crate::lease::record::Kind;

@@ -4,7 +4,7 @@ use std::io;
 
 use anyhow::{Context as _, anyhow};
 
-use crate::Context;
+use super::Context;
 use crate::cli::Gettempdir;
 use crate::error::{Status, Tell as _, reason};
 use crate::output::{Output, format};

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 
-use crate::Context;
+use super::Context;
 use crate::cli::List;
 use crate::duration::Span;
 use crate::error::Status;

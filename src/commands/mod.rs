@@ -9,17 +9,31 @@ mod list;
 pub(crate) mod mktemp;
 mod workspace;
 
+use std::ffi::OsString;
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::cli::{Command, Make, Place};
+use crate::env::Env;
 use crate::error::{Status, reason};
 use crate::lease::create::{Fill, Naming, Wanted};
 use crate::lease::record::Kind;
 use crate::making::Making;
 use crate::output::{Format, Output, hint, note, raw_note};
 use crate::report::Made;
+use crate::sys::InheritedSignals;
 use crate::template::Template;
-use crate::{Context, terms};
+use crate::terms;
+
+/// What a command is given to work with.
+pub(crate) struct Context {
+    /// tmpx's own arguments.
+    pub(crate) args: Vec<OsString>,
+    /// The environment.
+    pub(crate) env: Env,
+    /// What a command that is run must find unchanged.
+    pub(crate) signals: InheritedSignals,
+}
 
 /// Carries out a subcommand.
 pub(crate) fn dispatch(command: Command, context: &Context) -> anyhow::Result<Status> {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+use super::Context;
 use crate::cli;
 use crate::error::Status;
 use crate::lease::create::{Naming, Wanted};
@@ -14,7 +15,7 @@ use crate::report::Made;
 use crate::template::Template;
 use crate::workspace::Workspace;
 use crate::workspace::layout::Layout;
-use crate::{Context, shell, terms};
+use crate::{shell, terms};
 
 pub(super) fn run(args: cli::Workspace, context: &Context) -> anyhow::Result<Status> {
     let layout = Layout::plan(&args.layout.mkdir, &args.layout.inputs)?;

@@ -60,6 +60,7 @@ impl World {
             .env("TMPDIR", self.path("tmp"))
             .env("HOME", self.path("home"))
             .env("TMPX_STATE_DIR", self.path("state"))
+            .env("TMPX_REAPER", "0")
             .current_dir(self.path("cwd"))
             .stdin(Stdio::null());
         command

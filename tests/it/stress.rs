@@ -61,7 +61,7 @@ impl Crowd<'_> {
             let args: Vec<&str> = line.splitn(4, ' ').collect();
             let mut child =
                 self.tmpx(&if args[0] == "exec" { args } else { line.split(' ').collect() });
-            if (n >> 40) % 4 == 0 {
+            if (n >> 40).is_multiple_of(4) {
                 // Anywhere in its life: the kill races with the run.
                 (0..n >> 42 & 0x3fff).for_each(|_| std::hint::spin_loop());
                 let _ = child.kill();

@@ -14,7 +14,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use crate::Context;
+use super::Context;
 use crate::cli;
 use crate::entropy::Entropy;
 use crate::error::Status;

@@ -106,6 +106,8 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
             [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'If the command succeeds, save what matches GLOB, here or to DEST')
             [CompletionResult]::new('--out-always', '--out-always', [CompletionResultType]::ParameterName, 'However the command ends, save what matches GLOB, if anything does')
             [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'Keep the workspace, and say where it is')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Ask the command to end (SIGTERM) when it takes longer than this; the status is 124 then')
+            [CompletionResult]::new('--kill-after', '--kill-after', [CompletionResultType]::ParameterName, 'Kill it (SIGKILL) if it goes on this much longer')
             [CompletionResult]::new('--session', '--session', [CompletionResultType]::ParameterName, 'Make the workspace part of a session: a name by which cleanup and list find it')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Make it in DIR, not in the temp dir')
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Make it in DIR, not in the temp dir')

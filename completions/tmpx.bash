@@ -151,7 +151,7 @@ _tmpx() {
             return 0
             ;;
         tmpx__subcmd__exec)
-            opts="-p -s -m -h --mkdir --in --out --out-always --keep --here --session --dir --prefix --suffix --mode --help"
+            opts="-p -s -m -h --mkdir --in --out --out-always --keep --timeout --kill-after --here --session --dir --prefix --suffix --mode --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -178,6 +178,14 @@ _tmpx() {
                     ;;
                 --keep)
                     COMPREPLY=($(compgen -W "always on-failure" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kill-after)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --session)

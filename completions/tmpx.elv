@@ -99,6 +99,8 @@ set edit:completion:arg-completer[tmpx] = {|@words|
             cand --out 'If the command succeeds, save what matches GLOB, here or to DEST'
             cand --out-always 'However the command ends, save what matches GLOB, if anything does'
             cand --keep 'Keep the workspace, and say where it is'
+            cand --timeout 'Ask the command to end (SIGTERM) when it takes longer than this; the status is 124 then'
+            cand --kill-after 'Kill it (SIGKILL) if it goes on this much longer'
             cand --session 'Make the workspace part of a session: a name by which cleanup and list find it'
             cand -p 'Make it in DIR, not in the temp dir'
             cand --dir 'Make it in DIR, not in the temp dir'

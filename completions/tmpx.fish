@@ -81,6 +81,8 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l out -d 'If the comman
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l out-always -d 'However the command ends, save what matches GLOB, if anything does' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l keep -d 'Keep the workspace, and say where it is' -r -f -a "always\t'However the command ended'
 on-failure\t'When the command failed'"
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l timeout -d 'Ask the command to end (SIGTERM) when it takes longer than this; the status is 124 then' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l kill-after -d 'Kill it (SIGKILL) if it goes on this much longer' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l session -d 'Make the workspace part of a session: a name by which cleanup and list find it' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s p -l dir -d 'Make it in DIR, not in the temp dir' -r -f -a "(__fish_complete_directories)"
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l prefix -d 'Begin the name with S, not with \'tmp.\'' -r

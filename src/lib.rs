@@ -54,7 +54,7 @@ pub fn run(start: Start) -> Status {
     }
     let parsed = match cli::parse(&context.args) {
         Ok(parsed) => parsed,
-        Err(err) => return commands::told_by_clap(&err),
+        Err(err) => return commands::told_by_clap(&err, &context.args),
     };
     let broken = parsed.command.runs_a_command();
     commands::dispatch(parsed.command, &context).unwrap_or_else(|err| {

@@ -241,18 +241,14 @@ impl<'a> Watch<'a> {
 
     fn watch(&mut self, record: &Record, id: &str, present: &Present) {
         if let Lifetime::Bound { owner: Some(owner), .. } = record.lifetime {
-            match self.owners.get_mut(&owner) {
-                Some(known) => known.leases.push(id.to_owned()),
-                None => match owner.open() {
-                    Some(pidfd) => {
-                        self.owners.insert(owner, Owner { pidfd, leases: vec![id.to_owned()] });
-                    }
-                    // It has exited since it was asked for, or there are too many to watch.
-                    None => {
-                        let later = present.now.boot_ms.saturating_add(LATER);
-                        self.deadlines.push(Reverse((later, id.to_owned())));
-                    }
-                },
+            if let Some(known) = self.owners.get_mut(&owner) {
+                known.leases.push(id.to_owned());
+            } else if let Some(pidfd) = owner.open() {
+                self.owners.insert(owner, Owner { pidfd, leases: vec![id.to_owned()] });
+            } else {
+                // It has exited since it was asked for, or there are too many to watch.
+                let later = present.now.boot_ms.saturating_add(LATER);
+                self.deadlines.push(Reverse((later, id.to_owned())));
             }
         }
         if let (Some(ttl), Some(age)) = (record.lifetime.ttl(), present.age(record)) {

@@ -90,8 +90,8 @@ pub struct Listed<'a> {
     #[serde(flatten)]
     pub(crate) path: PathKey<'a>,
     pub(crate) kind: Kind,
-    /// `live`, `ended`, `in use`, `manual`, `replaced` or `unknown`.
-    pub(crate) state: &'a str,
+    /// `live`, `ended`, `in_use`, `manual`, `replaced` or `unknown`.
+    pub(crate) state: String,
     pub(crate) lease: &'a str,
     pub(crate) lifetime: &'a str,
     pub(crate) session: Option<&'a str>,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::OutputFormat;
+use super::arguments::session;
 use crate::duration::Span;
 
 /// Which leases are meant. Several narrow it down.
@@ -15,7 +16,7 @@ pub struct Select {
     #[arg(long, value_name = "DURATION")]
     pub older_than: Option<Span>,
     /// Only what belongs to this session
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = session())]
     pub session: Option<String>,
     /// Everything, manual ones too
     #[arg(long)]

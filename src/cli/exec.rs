@@ -45,7 +45,7 @@ pub enum Keep {
 )]
 pub struct Exec {
     /// The command and its arguments; $SHELL if there is none
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND",
+    #[arg(trailing_var_arg = true, value_name = "COMMAND",
           value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
     #[command(flatten)]
@@ -77,7 +77,7 @@ pub struct Run {
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<Span>,
     /// Kill it (SIGKILL) if it goes on this much longer
-    #[arg(long, value_name = "DURATION", default_value = "5s")]
+    #[arg(long, value_name = "DURATION", default_value = "5s", hide_short_help = true)]
     pub kill_after: Span,
     /// Run in the current directory, not in the workspace
     #[arg(long)]
@@ -100,6 +100,7 @@ Exit status:
   The command's own. A signal that ends it ends tmpx too. Otherwise:
 
   2    The command line made no sense.
+  124  The command took longer than --timeout.
   125  tmpx itself failed, or an output could not be saved.
   126  The command was found and could not be executed.
   127  The command was not found.

@@ -91,7 +91,7 @@ Exit status:
   1    It failed. A message on stderr says why.
   2    The command line made no sense.
 
-  exec ends as its command does; 125, 126 and 127 are its own. mktemp ends with
+  exec ends as its command does; 124 to 127 are its own. mktemp ends with
   0 or 1.
 
 Examples:

@@ -39,7 +39,9 @@ pub(super) fn run(args: &Cleanup, context: &Context) -> anyhow::Result<Status> {
             .all(&mut |problem| problems.push(problem.to_owned()), &mut |id, resource, fate| {
                 tally.add(id, resource, &fate)
             })?;
-        problems.iter().for_each(|problem| tally.problem(problem));
+        for problem in &problems {
+            tally.problem(problem);
+        }
         reaper::look_again(store, &present.habitat);
     }
     tally.output.flush().context("could not write to stdout")?;

@@ -86,7 +86,7 @@ fn listed(entry: &Entry) -> Listed<'_> {
     Listed {
         path: PathKey::of(&entry.path),
         kind: entry.kind,
-        state: entry.state,
+        state: entry.state.replace(' ', "_"),
         lease: &entry.header.id,
         lifetime: entry.lifetime.word(),
         session: entry.header.session.as_deref(),

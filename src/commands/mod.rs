@@ -51,7 +51,7 @@ pub(crate) fn dispatch(command: Command, context: &Context) -> anyhow::Result<St
 }
 
 /// Prints what clap has to say: help and version as they are, an error as one line and a hint.
-pub(crate) fn told_by_clap(err: &clap::Error) -> Status {
+pub(crate) fn told_by_clap(err: &clap::Error, args: &[OsString]) -> Status {
     let text = err.render().to_string();
     match err.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -71,7 +71,7 @@ pub(crate) fn told_by_clap(err: &clap::Error) -> Status {
         _ => {
             let (message, mut hints) = condensed(&text);
             if err.kind() == ErrorKind::UnknownArgument
-                && let Some(habit) = mktemp_habit(err)
+                && let Some(habit) = mktemp_habit(err, args)
             {
                 hints = vec![habit.to_owned()];
             }
@@ -102,7 +102,11 @@ fn condensed(text: &str) -> (String, Vec<String>) {
 }
 
 /// mktemp's flags that scripts carry over and that mean nothing here: each gets its own answer.
-fn mktemp_habit(err: &clap::Error) -> Option<&'static str> {
+fn mktemp_habit(err: &clap::Error, args: &[OsString]) -> Option<&'static str> {
+    let subcommand = args.get(1).and_then(|word| word.to_str())?;
+    if !matches!(subcommand, "file" | "dir" | "workspace") {
+        return None;
+    }
     let Some(ContextValue::String(argument)) = err.get(ContextKind::InvalidArg) else {
         return None;
     };

@@ -128,8 +128,8 @@ impl Maker<'_, '_> {
         self.lease.append(&event, self.entropy)?;
         match self.make_each(&names) {
             Ok(identities) => {
-                let named = names.into_iter().zip(identities);
-                Ok(named.map(|(name, identity)| Made { name, identity }).collect())
+                let both = names.into_iter().zip(identities);
+                Ok(both.map(|(name, identity)| Made { name, identity }).collect())
             }
             // The intent stands without `made`, and so covers what was made and what was begun. It
             // goes at once all the same: the lease may live on. Only when it is gone for certain

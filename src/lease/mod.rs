@@ -196,10 +196,10 @@ impl Lease {
         let reading = openat(written.store.dir(), &self.header.id, flags, Mode::empty())?;
         sys::share_lock(reading.as_fd())?;
         // A low limit on descriptors leaves none of the high numbers.
-        let copies =
-            LOCK_DESCRIPTORS.iter().map(|&min| sys::duplicate_inheritable(reading.as_fd(), min));
-        let copy = copies.reduce(|copied, next| copied.or(next));
-        written.bequest = copy.transpose()?;
+        let [usual, lower, lowest] = LOCK_DESCRIPTORS;
+        let copy = |min| sys::duplicate_inheritable(reading.as_fd(), min);
+        let copy = copy(usual).or_else(|_| copy(lower)).or_else(|_| copy(lowest))?;
+        written.bequest = Some(copy);
         Ok(())
     }
 

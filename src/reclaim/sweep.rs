@@ -11,7 +11,7 @@ use super::Fate;
 use super::judge::{Kept, Present, Selection, State, Verdict, judge, state};
 use super::resource::{Presence, examine};
 use crate::error::reason;
-use crate::lease::read::{self, Content, Held, Seen};
+use crate::lease::read::{self, Content, Held};
 use crate::lease::record::{Kind, Lifetime, Record, Resource};
 use crate::lease::store::Store;
 use crate::process::standing_in;
@@ -30,6 +30,8 @@ pub struct Sweep<'a> {
     selection: &'a Selection,
     present: &'a Present,
     act: Act,
+    /// Whether it is about a lease of this very process, which sees what it has made.
+    own: bool,
     occupied: OnceCell<Vec<(String, PathBuf)>>,
 }
 
@@ -37,7 +39,7 @@ impl<'a> Sweep<'a> {
     /// Through this store, for what is selected, at this time.
     #[must_use]
     pub fn new(store: &'a Store, selection: &'a Selection, present: &'a Present, act: Act) -> Self {
-        Self { store, selection, present, act, occupied: OnceCell::new() }
+        Self { store, selection, present, act, own: false, occupied: OnceCell::new() }
     }
 
     /// Goes through all leases. `problem` is told of those that cannot be read.
@@ -67,73 +69,74 @@ impl<'a> Sweep<'a> {
     /// # Errors
     /// That of the report. A lease that cannot be read is told in the value.
     pub fn one(&self, id: &str, report: Report<'_>) -> anyhow::Result<PassedOver> {
-        let seen = match self.look(id) {
+        // One that is asked for by name may have been told of a moment ago, and its maker be about
+        // to let go of it; or another cleaner is at it.
+        let tries = if self.selection.paths.is_empty() { 1 } else { 200 };
+        for n in 1..=tries {
+            if let Some(done) = self.attempt(id, n == tries, report)? {
+                return Ok(done);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(Ok(()))
+    }
+
+    /// The same, but `None` where somebody else has the lock for a moment, unless this is the last
+    /// try.
+    fn attempt(
+        &self,
+        id: &str,
+        last: bool,
+        report: Report<'_>,
+    ) -> anyhow::Result<Option<PassedOver>> {
+        let seen = match read::look(self.store, id) {
             Ok(Some(seen)) => seen,
-            Ok(None) => return Ok(Ok(())),
-            Err(err) => return Ok(Err(reason(&err))),
+            Ok(None) => return Ok(Some(Ok(()))),
+            Err(err) => return Ok(Some(Err(reason(&err)))),
         };
         let record = match seen.content {
             Content::Record(record) => record,
-            Content::Empty => return Ok(self.discard_leftover(id)),
-            Content::Unreadable(_) if seen.locked => return Ok(Ok(())),
-            Content::Unreadable(why) => return Ok(Err(why.to_string())),
+            Content::Empty => return Ok(Some(self.discard_leftover(id))),
+            Content::Unreadable(_) if seen.locked => return Ok(Some(Ok(()))),
+            Content::Unreadable(why) => return Ok(Some(Err(why.to_string()))),
         };
         if !self.is_about(&record) {
             // A killed maker can leave a header and nothing else.
             let leftover = record.resources.is_empty() && !seen.locked;
-            return Ok(if leftover { self.discard_leftover(id) } else { Ok(()) });
+            return Ok(Some(if leftover { self.discard_leftover(id) } else { Ok(()) }));
         }
         match judge(&record, seen.locked, self.selection, self.present) {
             Verdict::Keep(_) if !seen.locked && all_gone(&record, self.present) => {
-                Ok(self.discard_leftover(id))
+                return Ok(Some(self.discard_leftover(id)));
+            }
+            Verdict::Keep(_) if seen.locked && self.is_being_seen_to(&record) && !last => {
+                return Ok(None);
             }
             Verdict::Keep(kept) => {
-                if seen.locked && self.is_being_seen_to(&record) {
-                    return Ok(Ok(()));
+                if !seen.locked
+                    || !self.is_being_seen_to(&record)
+                    || !self.selection.paths.is_empty()
+                {
+                    self.keep(id, &record, &kept, report)?;
                 }
-                self.keep(id, &record, &kept, report)?;
-                Ok(Ok(()))
             }
             Verdict::Take if self.act == Act::Measure => {
                 self.take(id, &record, report)?;
-                Ok(Ok(()))
             }
             Verdict::Take if seen.locked => {
                 // Only by force: somebody has the lock, so it is not asked for.
-                let gone = self.take(id, &record, report)?;
-                Ok(if gone { discarded(read::discard(self.store, id)) } else { Ok(()) })
+                if self.take(id, &record, report)? {
+                    return Ok(Some(discarded(read::discard(self.store, id))));
+                }
             }
             Verdict::Take => match read::hold(self.store, id) {
-                Ok(Some(held)) => self.take_held(held, id, report),
-                // Somebody else is at it, or was.
-                Ok(None) => Ok(Ok(())),
-                Err(err) => Ok(Err(reason(&err))),
+                Ok(Some(held)) => return self.take_held(held, id, report).map(Some),
+                Ok(None) if !last => return Ok(None),
+                Ok(None) => {}
+                Err(err) => return Ok(Some(Err(reason(&err)))),
             },
         }
-    }
-
-    /// Looks at a lease. One that is asked for by name may have been told of a moment ago, and its
-    /// maker be about to let go of it.
-    fn look(&self, id: &str) -> std::io::Result<Option<Seen>> {
-        const TRIES: u32 = 200;
-        let mut seen = read::look(self.store, id)?;
-        for _ in 0..TRIES {
-            let in_passing = seen.as_ref().is_some_and(|seen| match &seen.content {
-                Content::Record(record) => {
-                    seen.locked
-                        && record.lifetime != Lifetime::Command
-                        && !self.selection.paths.is_empty()
-                        && self.is_about(record)
-                }
-                _ => false,
-            });
-            if !in_passing {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(1));
-            seen = read::look(self.store, id)?;
-        }
-        Ok(seen)
+        Ok(Some(Ok(())))
     }
 
     fn is_about(&self, record: &Record) -> bool {
@@ -144,7 +147,6 @@ impl<'a> Sweep<'a> {
     /// Whether who has the lock is its maker, or another cleaner: nothing to tell of.
     fn is_being_seen_to(&self, record: &Record) -> bool {
         record.lifetime != Lifetime::Command
-            && self.selection.paths.is_empty()
             && judge(record, false, self.selection, self.present) == Verdict::Take
     }
 
@@ -207,13 +209,12 @@ impl<'a> Sweep<'a> {
                 Presence::Other => (Fate::Kept(Kept::Replaced), self.selection.insists()),
                 Presence::Superseded => (Fate::Kept(Kept::Replaced), true),
                 Presence::There { root, .. } => {
-                    match self.in_use(id, record, resource, root.path()) {
-                        Some(kept) => (Fate::Kept(kept), false),
-                        None => {
-                            let outcome = root.remove(self.act);
-                            let complete = outcome.is_complete();
-                            (fate_of(outcome), complete)
-                        }
+                    if let Some(kept) = self.in_use(id, record, resource, root.path()) {
+                        (Fate::Kept(kept), false)
+                    } else {
+                        let outcome = root.remove(self.act);
+                        let complete = outcome.is_complete();
+                        (fate_of(outcome), complete)
                     }
                 }
             };
@@ -226,7 +227,9 @@ impl<'a> Sweep<'a> {
     /// Whether a lease may end although what it covers is not to be seen: where the user insists,
     /// and by force where nobody will ever know which namespace it was made in.
     fn forgets(&self, record: &Record) -> bool {
-        self.selection.insists() || self.selection.force && record.header.habitat.mnt_ns.is_none()
+        let there = &record.header.habitat;
+        let unknowable = there.mnt_ns.is_none() || there.boot.is_none();
+        self.own || self.selection.insists() || self.selection.force && unknowable
     }
 
     /// Whether somebody uses a resource whose own lease says nothing of it: a command that closed all
@@ -328,5 +331,6 @@ pub(super) fn take_own(
 ) -> anyhow::Result<bool> {
     let selection = Selection { force: true, ..Selection::default() };
     let present = Present::of(record.header.habitat.clone());
-    Sweep::new(store, &selection, &present, Act::Remove).take(id, record, report)
+    let sweep = Sweep::new(store, &selection, &present, Act::Remove);
+    Sweep { own: true, ..sweep }.take(id, record, report)
 }

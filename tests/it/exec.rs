@@ -394,3 +394,43 @@ fn a_mode_that_keeps_us_out_does_not_keep_the_workspace() {
     let script = "mkdir -p a/b/c; touch a/b/c/d; chmod 000 a/b/c; chmod 555 a/b; chmod 0 a .";
     sandbox.tmpx(["exec", "sh", "-c", script]).by_nobody().gives(0, "", "");
 }
+
+#[test]
+fn a_command_that_takes_too_long_is_asked_to_end_and_then_made_to() {
+    let sandbox = Sandbox::new();
+    let run = |args: &str, script: &str| {
+        let args = words(&format!("exec {args} -- sh -c"));
+        sandbox.tmpx(args.into_iter().chain([script.into()]))
+    };
+    let asked = "trap 'echo asked; exit 3' TERM; while :; do read x < fifo; done 2>/dev/null";
+    let asked = format!("mkfifo fifo; {asked}");
+    run("--timeout 100ms", &asked).gives(124, "asked\n", "");
+    let deaf = "trap '' TERM; mkfifo fifo; read x < fifo";
+    run("--timeout 50ms --kill-after 50ms", deaf).gives(124, "", "");
+    run("--timeout 50ms", "kill -STOP $$").gives(124, "", "");
+    run("--timeout 1h", "exit 3").gives(3, "", "");
+    let saved = "echo partial > log; mkfifo fifo; read x < fifo";
+    run("--timeout 50ms --out-always log", saved).gives(124, "", "");
+    assert_eq!(fs::read_to_string(sandbox.cwd().join("log")).unwrap(), "partial\n");
+}
+
+#[test]
+fn an_option_that_is_mistyped_is_no_command() {
+    let sandbox = Sandbox::new();
+    let message = "tmpx: unexpected argument '--bogus' found\nhint: to pass '--bogus' as a value, \
+                   use '-- --bogus'\n";
+    sandbox.tmpx(words("exec --bogus true")).gives(2, "", message);
+    sandbox.tmpx(words("exec echo --bogus -x -- y")).gives(0, "--bogus -x -- y\n", "");
+}
+
+#[test]
+fn sparse_files_stay_sparse() {
+    use std::os::unix::fs::MetadataExt as _;
+    let sandbox = Sandbox::new();
+    sandbox.sh("truncate -s 50M holes; echo data >> holes; truncate -s 100M holes").succeeds();
+    let args = ["exec", "--in", "holes", "--out", "holes:copy", "sh", "-c", "echo >> holes"];
+    sandbox.tmpx(args).succeeds();
+    let copy = fs::metadata(sandbox.cwd().join("copy")).unwrap();
+    assert_eq!(copy.size(), 100 * 1024 * 1024 + 1);
+    assert!(copy.blocks() * 512 < 1024 * 1024, "{} blocks", copy.blocks());
+}

@@ -58,7 +58,7 @@ fn each_state_is_told() {
     assert_eq!(state(), ["live"]);
     sandbox.clean_up();
     let inside = sandbox.tmpx(words("exec -- tmpx list --json")).succeeds().json();
-    assert_eq!(inside[0]["state"], "in use");
+    assert_eq!(inside[0]["state"], "in_use");
     assert_eq!(inside[0]["lifetime"], "command");
 }
 

@@ -7,6 +7,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -56,7 +57,66 @@ fn main() -> anyhow::Result<()> {
         let scratch = if row.on_disk { &disk } else { &memory };
         row.measure(scratch, options.runs.map(usize::from))?;
     }
+    let names = &options.names;
+    if names.is_empty() || names.iter().any(|name| UNTIL_EXIT.starts_with(name.as_str())) {
+        tell_of_the_reaper(&memory, options.runs.map_or(101, usize::from))?;
+    }
     Ok(())
+}
+
+/// What has no peer: how long a script's file outlives the script.
+const UNTIL_EXIT: &str = "until-exit, kill -9 of the script to removal";
+
+fn tell_of_the_reaper(scratch: &Scratch, runs: usize) -> anyhow::Result<()> {
+    scratch.prepare(Ground::Empty, false)?;
+    let mut memory = None;
+    let times: Vec<f64> =
+        (0..runs).map(|_| outlived(scratch, &mut memory)).collect::<anyhow::Result<_>>()?;
+    let [low, median, high] = quartiles(times.into_iter()).map(|seconds| seconds * 1e3);
+    let met = if median <= 50.0 { "met" } else { "missed" };
+    let half = format!("{low:.1}-{high:.1} ms");
+    print_line(
+        [UNTIL_EXIT, ""],
+        [&format!("{median:.2} ms"), "", "", &half, &format!("50 ms {met}")],
+    );
+    if let Some(kilobytes) = memory {
+        print_line(["the reaper's resident memory", ""], [&kilobytes, "", "", "", "3072 kB"]);
+    }
+    Ok(())
+}
+
+/// From SIGKILL of a script to the removal of what it made, in seconds.
+fn outlived(scratch: &Scratch, memory: &mut Option<String>) -> anyhow::Result<f64> {
+    let script = format!("{} file --until-exit=$$; read wait", scratch.tmpx.display());
+    let line = ["sh", "-c", &script].map(OsString::from);
+    let mut command = scratch.command(&line, ("LC_ALL", "C"));
+    let mut script = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut path = String::new();
+    BufReader::new(script.stdout.take().context("no stdout")?).read_line(&mut path)?;
+    let path = Path::new(path.trim_end());
+    ensure!(path.exists(), "the script made nothing");
+    // Until its reaper sleeps, so that not its start is measured.
+    let asleep = || reaper_status(&scratch.store).filter(|status| status.contains("State:\tS"));
+    let status = std::iter::repeat_with(asleep).find_map(|status| status).unwrap_or_default();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    *memory = resident.map(|kilobytes| kilobytes.trim().to_owned());
+    let start = Instant::now();
+    script.kill()?;
+    while path.exists() {
+        std::hint::spin_loop();
+    }
+    let time = start.elapsed();
+    script.wait()?;
+    Ok(time.as_secs_f64())
+}
+
+/// What /proc says of the reaper of a store.
+fn reaper_status(store: &Path) -> Option<String> {
+    let line = format!("tmpx-reaper\0{}\0", store.display());
+    let is_it =
+        |dir: &PathBuf| fs::read(dir.join("cmdline")).is_ok_and(|text| text == line.as_bytes());
+    let processes = fs::read_dir("/proc").ok()?.flatten().map(|entry| entry.path());
+    fs::read_to_string(processes.into_iter().find(is_it)?.join("status")).ok()
 }
 
 /// The rows, in the order of the table.

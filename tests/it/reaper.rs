@@ -134,8 +134,8 @@ fn it_holds_nothing_that_anybody_waits_for() {
     let proc = PathBuf::from(format!("/proc/{pid}"));
     let link = |name: &str| fs::read_link(proc.join(name)).unwrap();
     // It lets go of things one after the other, this last.
-    let start = Instant::now();
-    while link("cwd") != Path::new("/") && start.elapsed() < Duration::from_secs(30) {
+    let begun = Instant::now();
+    while link("cwd") != Path::new("/") && begun.elapsed() < Duration::from_secs(30) {
         std::thread::yield_now();
     }
     assert_eq!(link("cwd"), Path::new("/"));

@@ -37,7 +37,7 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
         }
         'tmpx;file' {
             [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'Fill it from a file, or from standard input if SRC is ''-''')
-            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Make exactly this name, or a numbered one if it is taken (report_1.csv)')
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Make exactly this name, or a numbered one if it is taken (x_1 for x, a_1.csv for a.csv)')
             [CompletionResult]::new('--count', '--count', [CompletionResultType]::ParameterName, 'Make N of them, and print a line each')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Make it in DIR, not in the temp dir')
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Make it in DIR, not in the temp dir')
@@ -58,7 +58,7 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
             break
         }
         'tmpx;dir' {
-            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Make exactly this name, or a numbered one if it is taken (report_1.csv)')
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Make exactly this name, or a numbered one if it is taken (x_1 for x, a_1.csv for a.csv)')
             [CompletionResult]::new('--count', '--count', [CompletionResultType]::ParameterName, 'Make N of them, and print a line each')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Make it in DIR, not in the temp dir')
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Make it in DIR, not in the temp dir')
@@ -80,7 +80,7 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
         }
         'tmpx;workspace' {
             [CompletionResult]::new('--mkdir', '--mkdir', [CompletionResultType]::ParameterName, 'Make a directory in it (may be given several times)')
-            [CompletionResult]::new('--in', '--in', [CompletionResultType]::ParameterName, 'Copy a file or directory into it, perhaps under another name')
+            [CompletionResult]::new('--in', '--in', [CompletionResultType]::ParameterName, 'Copy a file or directory into it, perhaps under another name (may be given several times)')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Make it in DIR, not in the temp dir')
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Make it in DIR, not in the temp dir')
             [CompletionResult]::new('--prefix', '--prefix', [CompletionResultType]::ParameterName, 'Begin the name with S, not with ''tmp.''')
@@ -102,7 +102,7 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
         }
         'tmpx;exec' {
             [CompletionResult]::new('--mkdir', '--mkdir', [CompletionResultType]::ParameterName, 'Make a directory in it (may be given several times)')
-            [CompletionResult]::new('--in', '--in', [CompletionResultType]::ParameterName, 'Copy a file or directory into it, perhaps under another name')
+            [CompletionResult]::new('--in', '--in', [CompletionResultType]::ParameterName, 'Copy a file or directory into it, perhaps under another name (may be given several times)')
             [CompletionResult]::new('--out', '--out', [CompletionResultType]::ParameterName, 'If the command succeeds, save what matches GLOB, here or to DEST')
             [CompletionResult]::new('--out-always', '--out-always', [CompletionResultType]::ParameterName, 'However the command ends, save what matches GLOB, if anything does')
             [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'Keep the workspace, and say where it is')

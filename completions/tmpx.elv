@@ -33,7 +33,7 @@ set edit:completion:arg-completer[tmpx] = {|@words|
         }
         &'tmpx;file'= {
             cand --from 'Fill it from a file, or from standard input if SRC is ''-'''
-            cand --name 'Make exactly this name, or a numbered one if it is taken (report_1.csv)'
+            cand --name 'Make exactly this name, or a numbered one if it is taken (x_1 for x, a_1.csv for a.csv)'
             cand --count 'Make N of them, and print a line each'
             cand -p 'Make it in DIR, not in the temp dir'
             cand --dir 'Make it in DIR, not in the temp dir'
@@ -53,7 +53,7 @@ set edit:completion:arg-completer[tmpx] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'tmpx;dir'= {
-            cand --name 'Make exactly this name, or a numbered one if it is taken (report_1.csv)'
+            cand --name 'Make exactly this name, or a numbered one if it is taken (x_1 for x, a_1.csv for a.csv)'
             cand --count 'Make N of them, and print a line each'
             cand -p 'Make it in DIR, not in the temp dir'
             cand --dir 'Make it in DIR, not in the temp dir'
@@ -74,7 +74,7 @@ set edit:completion:arg-completer[tmpx] = {|@words|
         }
         &'tmpx;workspace'= {
             cand --mkdir 'Make a directory in it (may be given several times)'
-            cand --in 'Copy a file or directory into it, perhaps under another name'
+            cand --in 'Copy a file or directory into it, perhaps under another name (may be given several times)'
             cand -p 'Make it in DIR, not in the temp dir'
             cand --dir 'Make it in DIR, not in the temp dir'
             cand --prefix 'Begin the name with S, not with ''tmp.'''
@@ -95,7 +95,7 @@ set edit:completion:arg-completer[tmpx] = {|@words|
         }
         &'tmpx;exec'= {
             cand --mkdir 'Make a directory in it (may be given several times)'
-            cand --in 'Copy a file or directory into it, perhaps under another name'
+            cand --in 'Copy a file or directory into it, perhaps under another name (may be given several times)'
             cand --out 'If the command succeeds, save what matches GLOB, here or to DEST'
             cand --out-always 'However the command ends, save what matches GLOB, if anything does'
             cand --keep 'Keep the workspace, and say where it is'

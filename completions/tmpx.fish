@@ -35,7 +35,7 @@ complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "cleanup" -d 'Remove what 
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "gettempdir" -d 'Print the directory that temporary files go to'
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "mktemp" -d 'Make a file or directory, option for option as GNU mktemp'
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l from -d 'Fill it from a file, or from standard input if SRC is \'-\'' -r -F
-complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l name -d 'Make exactly this name, or a numbered one if it is taken (report_1.csv)' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l name -d 'Make exactly this name, or a numbered one if it is taken (x_1 for x, a_1.csv for a.csv)' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l count -d 'Make N of them, and print a line each' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -s p -l dir -d 'Make it in DIR, not in the temp dir' -r -f -a "(__fish_complete_directories)"
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l prefix -d 'Begin the name with S, not with \'tmp.\'' -r
@@ -48,7 +48,7 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l keep -d 'Keep it unti
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l json -d 'Print a JSON object per line'
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -s 0 -l null -d 'End each path with NUL, not with a newline'
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l name -d 'Make exactly this name, or a numbered one if it is taken (report_1.csv)' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l name -d 'Make exactly this name, or a numbered one if it is taken (x_1 for x, a_1.csv for a.csv)' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l count -d 'Make N of them, and print a line each' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -s p -l dir -d 'Make it in DIR, not in the temp dir' -r -f -a "(__fish_complete_directories)"
 complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l prefix -d 'Begin the name with S, not with \'tmp.\'' -r
@@ -62,7 +62,7 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l json -d 'Print a JSON 
 complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -s 0 -l null -d 'End each path with NUL, not with a newline'
 complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l mkdir -d 'Make a directory in it (may be given several times)' -r -f
-complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l in -d 'Copy a file or directory into it, perhaps under another name' -r -F
+complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l in -d 'Copy a file or directory into it, perhaps under another name (may be given several times)' -r -F
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -s p -l dir -d 'Make it in DIR, not in the temp dir' -r -f -a "(__fish_complete_directories)"
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l prefix -d 'Begin the name with S, not with \'tmp.\'' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -s s -l suffix -d 'End the name with S' -r
@@ -76,7 +76,7 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -s 0 -l null -d 'En
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l export -d 'Print \'export TMPX_WORKSPACE=... TMPDIR=...\', for eval'
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l mkdir -d 'Make a directory in it (may be given several times)' -r -f
-complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l in -d 'Copy a file or directory into it, perhaps under another name' -r -F
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l in -d 'Copy a file or directory into it, perhaps under another name (may be given several times)' -r -F
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l out -d 'If the command succeeds, save what matches GLOB, here or to DEST' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l out-always -d 'However the command ends, save what matches GLOB, if anything does' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l keep -d 'Keep the workspace, and say where it is' -r -f -a "always\t'However the command ended'

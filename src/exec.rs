@@ -4,7 +4,7 @@
 //! signal state that tmpx was given. tmpx waits for it. A signal that a process sends to tmpx is
 //! passed on; one from the terminal reaches the command anyway.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::error::{Status, Tell as _};
@@ -50,10 +50,24 @@ impl Program {
         command
     }
 
-    /// What the user called it.
-    #[must_use]
-    pub fn name(&self) -> &OsStr {
-        &self.name
+    /// What is said when it cannot be started.
+    fn could_not_run(&self, err: io::Error) -> anyhow::Result<Child> {
+        let name = Path::new(&self.name).display();
+        let is_searched = !self.name.as_bytes().contains(&b'/');
+        let err = if is_searched && err.kind() == io::ErrorKind::NotFound {
+            Err(anyhow!("could not run {name}: command not found"))
+        } else {
+            Err(err).with_context(|| format!("could not run {name}"))
+        };
+        let for_a_shell = |byte: &u8| byte.is_ascii_whitespace() || b"|&;<>()$`".contains(byte);
+        if self.name.as_bytes().iter().any(for_a_shell) {
+            return err
+                .hint(format!("each word is an argument of its own; for a shell: sh -c '{name}'"));
+        }
+        if matches!(self.name.as_bytes(), b"always" | b"on-failure") {
+            return err.hint(format!("the value of --keep comes after =, as in --keep={name}"));
+        }
+        err
     }
 }
 
@@ -88,9 +102,7 @@ pub fn run(
             io::ErrorKind::NotFound => Status::NotFound,
             _ => Status::NotExecutable,
         };
-        Err(err)
-            .with_context(|| format!("could not run {}", Path::new(program.name()).display()))
-            .status(status)
+        program.could_not_run(err).status(status)
     })?;
     wait(&mut child, signals, limits).context("could not wait for the command")
 }

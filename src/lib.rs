@@ -25,6 +25,7 @@ pub mod quoting;
 pub mod raw;
 pub mod reaper;
 pub mod reclaim;
+pub mod refusal;
 pub mod remove;
 pub mod report;
 pub mod shell;

@@ -99,7 +99,7 @@ fn ttl_of(env: &Env) -> anyhow::Result<Option<Duration>> {
     let span: Result<Span, _> = text.to_string_lossy().parse();
     match span {
         Ok(Span(ttl)) => Ok(Some(ttl)),
-        Err(err) => Err(usage(format!("TMPX_TTL: {err}"))),
+        Err(err) => Err(usage(format!("TMPX_TTL={}: {err}", text.to_string_lossy()))),
     }
 }
 
@@ -134,15 +134,15 @@ fn named_owner(pid: u32) -> anyhow::Result<Process> {
 /// above. A daemon or a terminal multiplexer that was started by the script inherits the variable
 /// too, and outlives it.
 fn habitual_owner(pid: &OsString, note: &mut dyn FnMut(&str)) -> Option<Process> {
-    let above = pid
-        .to_str()
-        .and_then(|pid| pid.trim().parse().ok())
-        .and_then(|pid: u32| process::ancestors().find(|ancestor| ancestor.pid == pid));
+    let number: Option<u32> = pid.to_str().and_then(|pid| pid.trim().parse().ok());
+    let above = number.and_then(|pid| process::ancestors().find(|ancestor| ancestor.pid == pid));
     if above.is_none() {
-        note(&format!(
-            "TMPX_UNTIL_EXIT={} is no running script above this one; made without a lifetime",
-            pid.to_string_lossy()
-        ));
+        let what = match number {
+            Some(_) => "is no running script above this one",
+            None => "is not the number of a process",
+        };
+        let pid = pid.to_string_lossy();
+        note(&format!("TMPX_UNTIL_EXIT={pid} {what}; made without a lifetime"));
     }
     above
 }

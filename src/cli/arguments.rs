@@ -57,10 +57,10 @@ pub struct Place {
 /// What `file` and `dir` have in common.
 #[derive(Args, Clone, Debug)]
 pub struct Make {
-    /// A name in which the last run of X is replaced, as in report.XXXXXXXXXX.csv
+    /// A name in which the last run of three or more X is replaced, as in tmp.XXXXXXXXXX
     #[arg(conflicts_with = "prefix", value_parser = template_path())]
     pub template: Option<TemplatePath>,
-    /// Make exactly this name, or a numbered one if it is taken (report_1.csv)
+    /// Make exactly this name, or a numbered one if it is taken (x_1 for x, a_1.csv for a.csv)
     #[arg(long, conflicts_with_all = ["template", "prefix", "suffix"],
           value_parser = OsStringValueParser::new().try_map(ExactName::parse))]
     pub name: Option<ExactName>,
@@ -121,7 +121,7 @@ pub struct Layout {
     /// Make a directory in it (may be given several times)
     #[arg(long, value_name = "REL", value_hint = ValueHint::Other)]
     pub mkdir: Vec<PathBuf>,
-    /// Copy a file or directory into it, perhaps under another name
+    /// Copy a file or directory into it, perhaps under another name (may be given several times)
     #[arg(long = "in", value_name = "SRC[:DEST]", value_hint = ValueHint::AnyPath)]
     pub inputs: Vec<std::ffi::OsString>,
 }

@@ -43,9 +43,10 @@ pub struct Select {
 /// The exit status is 1 if something could not be removed, a PATH was kept, or
 /// leases could not be read.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment, after_long_help = EXAMPLES)]
+#[command(verbatim_doc_comment,    override_usage = "tmpx cleanup [OPTIONS] [PATH]...",
+ after_long_help = EXAMPLES)]
 pub struct Cleanup {
-    /// Only what is called so
+    /// Only these resources, by their paths
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Remove nothing, list what would be removed

@@ -21,7 +21,8 @@ use super::Make;
 /// If its path cannot be printed (stdout is full, or its reader is gone), the
 /// directory is removed again and the exit status is 1.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment, after_long_help = EXAMPLES)]
+#[command(verbatim_doc_comment,    override_usage = "tmpx dir [OPTIONS] [TEMPLATE]",
+ after_long_help = EXAMPLES)]
 pub struct Dir {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the struct has them")]

@@ -22,7 +22,8 @@ use super::Make;
 /// If its path cannot be printed (stdout is full, or its reader is gone), the
 /// file is removed again and the exit status is 1.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment, after_long_help = EXAMPLES)]
+#[command(verbatim_doc_comment,    override_usage = "tmpx file [OPTIONS] [TEMPLATE]",
+ after_long_help = EXAMPLES)]
 pub struct File {
     /// Fill it from a file, or from standard input if SRC is '-'
     #[arg(long, value_name = "SRC", value_hint = ValueHint::FilePath)]

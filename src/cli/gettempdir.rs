@@ -12,7 +12,8 @@ use clap::Args;
 ///
 /// The exit status is 1 if none can be used.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment, after_long_help = EXAMPLES)]
+#[command(verbatim_doc_comment,    override_usage = "tmpx gettempdir [OPTIONS]",
+ after_long_help = EXAMPLES)]
 pub struct Gettempdir {
     /// Show every candidate, and why it was passed over
     #[arg(long)]

@@ -21,6 +21,7 @@ use super::cleanup::Select;
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,
+    override_usage = "tmpx list [OPTIONS]",
     after_long_help = EXAMPLES,
     mut_arg("all", |all| all.help("Everything, as without a selection")),
 )]

@@ -20,7 +20,8 @@ use clap::{ArgAction, Args};
 ///
 /// The exit status is 0 or 1.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment, after_long_help = DETAILS, disable_help_flag = true)]
+#[command(verbatim_doc_comment,    override_usage = "tmpx mktemp [OPTIONS] [TEMPLATE]",
+ after_long_help = DETAILS, disable_help_flag = true)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of GNU mktemp")]
 pub struct Mktemp {
     /// The name to make, its last run of three or more X replaced [default: tmp.XXXXXXXXXX, in

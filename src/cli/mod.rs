@@ -160,7 +160,14 @@ pub enum Command {
 /// clap's: bad input, and requests for help.
 pub fn parse(args: &[OsString]) -> clap::error::Result<Cli> {
     let mut command = Cli::command();
-    let mut matches = command.try_get_matches_from_mut(args)?;
+    let mut matches = match args {
+        // `tmpx help file` as well as `tmpx file --help`.
+        [program, help, rest @ ..] if help == "help" => {
+            let words = rest.iter().take(1).cloned().chain(["--help".into()]);
+            command.try_get_matches_from_mut(std::iter::once(program.clone()).chain(words))?
+        }
+        args => command.try_get_matches_from_mut(args)?,
+    };
     let parsed = Cli::from_arg_matches_mut(&mut matches);
     // Taking apart what clap has built costs a tenth of all that `tmpx file` does.
     std::mem::forget((command, matches));

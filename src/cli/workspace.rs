@@ -23,9 +23,10 @@ use crate::template::TemplatePath;
 /// see 'tmpx --help'. For a workspace that lives as long as one command, see
 /// 'tmpx exec'.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment, after_long_help = EXAMPLES)]
+#[command(verbatim_doc_comment,    override_usage = "tmpx workspace [OPTIONS] [TEMPLATE]",
+ after_long_help = EXAMPLES)]
 pub struct Workspace {
-    /// A name with X to be replaced, as in build.XXXXXXXXXX
+    /// A name in which the last run of three or more X is replaced, as in tmp.XXXXXXXXXX
     #[arg(conflicts_with = "prefix", value_parser = template_path())]
     pub template: Option<TemplatePath>,
     #[command(flatten)]

@@ -135,7 +135,7 @@ impl<'a> Tally<'a> {
             Fate::Kept(kept) => {
                 *self.kept.entry(kept.word()).or_default() += 1;
                 let is_news = match kept {
-                    Kept::Manual | Kept::Live => !self.args.paths.is_empty(),
+                    Kept::Manual | Kept::Live(_) | Kept::NotDue(_) => !self.args.paths.is_empty(),
                     Kept::InUse(_) | Kept::OtherJob(_) => !self.args.quiet,
                     Kept::Replaced | Kept::Unseen | Kept::Unknown(_) => true,
                 };
@@ -173,11 +173,15 @@ impl<'a> Tally<'a> {
         if !args.quiet {
             note(self.summary());
             let kept = |word| self.kept.contains_key(word);
-            if kept("manual") && args.paths.is_empty() {
-                output::hint("manual ones go with --all, --older-than, --session or a PATH");
+            if (kept("manual") || kept("not due")) && args.paths.is_empty() {
+                output::hint(
+                    "--all, --older-than, --session or a PATH take what is manual or not due",
+                );
             }
             if kept("in use") || kept("of another job") || kept("live") {
-                output::hint("--force takes what lives and is in use too");
+                output::hint(
+                    "--force with one of --all, --older-than, --session or a PATH takes what is in use",
+                );
             }
         }
         if self.failed { Status::Failed } else { Status::Done }

@@ -39,7 +39,9 @@ fn print(args: &List, entries: &[Entry]) -> std::io::Result<()> {
     let mut output = Output::new(args.output.format());
     let for_people =
         !args.output.json && !args.output.null && rustix::termios::isatty(rustix::stdio::stdout());
-    if for_people {
+    if for_people && entries.is_empty() {
+        note("there is nothing");
+    } else if for_people {
         output.text(table(entries).as_bytes())?;
     } else {
         for entry in entries {
@@ -49,32 +51,46 @@ fn print(args: &List, entries: &[Entry]) -> std::io::Result<()> {
     output.flush()
 }
 
+/// A line per entry, each column as wide as what is in it.
 fn table(entries: &[Entry]) -> String {
-    let mut table = String::new();
-    if entries.is_empty() {
-        return table;
-    }
+    const RIGHT: [bool; 7] = [false, true, true, true, true, false, false];
+    let head = ["STATE", "AGE", "LEFT", "OWNER", "SIZE", "SESSION", "PATH"].map(str::to_owned);
     let time = |time: Option<Duration>| time.map_or("-".into(), |time| Span(time).to_string());
-    let owner = |entry: &Entry| entry.owner().map_or("-".into(), |owner| owner.pid.to_string());
-    let _ = writeln!(
-        table,
-        "{:<8} {:>8} {:>8} {:>8} {:>9} {:<12} PATH",
-        "STATE", "AGE", "LEFT", "OWNER", "SIZE", "SESSION"
-    );
-    for entry in entries {
-        let _ = writeln!(
-            table,
-            "{:<8} {:>8} {:>8} {:>8} {:>9} {:<12} {}",
-            entry.state,
+    let mut rows = vec![head];
+    rows.extend(entries.iter().map(|entry| {
+        [
+            entry.state.to_owned(),
             time(entry.age),
-            time(entry.left),
-            owner(entry),
+            time(entry.left.map(rounded_up)),
+            entry.owner().map_or("-".into(), |owner| owner.pid.to_string()),
             ByteSize(entry.size.bytes).to_string(),
             printable(entry.header.session.as_deref().unwrap_or("-")),
             printable(&entry.path.display().to_string()),
-        );
+        ]
+    }));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: [usize; 7] = std::array::from_fn(|column| width(column).unwrap_or(0));
+    let mut table = String::new();
+    for row in &rows {
+        let cells = row.iter().zip(widths).zip(RIGHT).map(|((cell, width), right)| {
+            if right { format!("{cell:>width$}") } else { format!("{cell:width$}") }
+        });
+        let line = cells.collect::<Vec<_>>().join("  ");
+        // Writing to a String cannot fail.
+        let _ = writeln!(table, "{}", line.trim_end());
     }
     table
+}
+
+/// Up to the smaller unit that is shown, so that two hours are not an hour and 59 minutes at once.
+fn rounded_up(left: Duration) -> Duration {
+    let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+    let unit = match seconds {
+        0..3600 => 1,
+        3600..86_400 => 60,
+        _ => 3600,
+    };
+    Duration::from_secs(seconds.div_ceil(unit) * unit)
 }
 
 fn listed(entry: &Entry) -> Listed<'_> {

@@ -11,7 +11,7 @@ mod workspace;
 
 use std::ffi::OsString;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 
 use crate::cli::{Command, Make, Place};
 use crate::env::Env;
@@ -20,6 +20,7 @@ use crate::lease::create::{Fill, Naming, Wanted};
 use crate::lease::record::Kind;
 use crate::making::Making;
 use crate::output::{Format, Output, hint, note, raw_note};
+use crate::refusal::Refusal;
 use crate::report::Made;
 use crate::sys::InheritedSignals;
 use crate::template::Template;
@@ -52,10 +53,10 @@ pub(crate) fn dispatch(command: Command, context: &Context) -> anyhow::Result<St
 
 /// Prints what clap has to say: help and version as they are, an error as one line and a hint.
 pub(crate) fn told_by_clap(err: &clap::Error, args: &[OsString]) -> Status {
-    let text = err.render().to_string();
     match err.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let mut out = Output::new(Format::Lines);
+            let text = err.render().to_string();
             match out.text(text.as_bytes()).and_then(|()| out.flush()) {
                 Ok(()) => Status::Done,
                 Err(err) => {
@@ -65,57 +66,15 @@ pub(crate) fn told_by_clap(err: &clap::Error, args: &[OsString]) -> Status {
             }
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            raw_note(&text);
+            raw_note(err.render().to_string());
             Status::Usage
         }
         _ => {
-            let (message, mut hints) = condensed(&text);
-            if err.kind() == ErrorKind::UnknownArgument
-                && let Some(habit) = mktemp_habit(err, args)
-            {
-                hints = vec![habit.to_owned()];
-            }
+            let Refusal { message, hints } = Refusal::new(err, args);
             note(message);
             hints.iter().for_each(hint);
             Status::Usage
         }
-    }
-}
-
-/// clap's error text is a paragraph, perhaps with tips, then the usage. The paragraph becomes one
-/// line, the tips become hints.
-fn condensed(text: &str) -> (String, Vec<String>) {
-    let mut message = Vec::new();
-    let mut hints = Vec::new();
-    for line in text.lines() {
-        let line = line.trim();
-        if let Some(tip) = line.strip_prefix("tip: ") {
-            hints.push(tip.to_owned());
-        } else if line.starts_with("Usage: ") {
-            break;
-        } else if !line.is_empty() && !line.starts_with("For more information") {
-            message.push(line);
-        }
-    }
-    let message = message.join(" ");
-    (message.strip_prefix("error: ").unwrap_or(&message).to_owned(), hints)
-}
-
-/// mktemp's flags that scripts carry over and that mean nothing here: each gets its own answer.
-fn mktemp_habit(err: &clap::Error, args: &[OsString]) -> Option<&'static str> {
-    let subcommand = args.get(1).and_then(|word| word.to_str())?;
-    if !matches!(subcommand, "file" | "dir" | "workspace") {
-        return None;
-    }
-    let Some(ContextValue::String(argument)) = err.get(ContextKind::InvalidArg) else {
-        return None;
-    };
-    match argument.as_str() {
-        "-d" | "--directory" => Some("did you mean tmpx dir?"),
-        "-u" | "--dry-run" => Some("a name that is not made can be taken by others: make the file"),
-        "-t" => Some("a template without a slash lies in the temp dir already"),
-        "-q" | "--quiet" => Some("2>/dev/null hides messages; the exit status tells the rest"),
-        _ => None,
     }
 }
 

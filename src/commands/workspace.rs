@@ -10,7 +10,7 @@ use crate::error::Status;
 use crate::lease::create::{Naming, Wanted};
 use crate::lease::record::Kind;
 use crate::making::Making;
-use crate::output::{Output, note};
+use crate::output::{Format, Output, note};
 use crate::report::Made;
 use crate::template::Template;
 use crate::workspace::Workspace;
@@ -18,6 +18,18 @@ use crate::workspace::layout::Layout;
 use crate::{shell, terms};
 
 pub(super) fn run(args: cli::Workspace, context: &Context) -> anyhow::Result<Status> {
+    let export = args.export;
+    make(args, context).inspect_err(|_| {
+        if export {
+            // `eval` of nothing succeeds, and the script would go on where it stands, or in the
+            // workspace of the one that called it.
+            let mut output = Output::new(Format::Lines);
+            let _ = output.text(b"unset TMPX_WORKSPACE; false\n").and_then(|()| output.flush());
+        }
+    })
+}
+
+fn make(args: cli::Workspace, context: &Context) -> anyhow::Result<Status> {
     let layout = Layout::plan(&args.layout.mkdir, &args.layout.inputs)?;
     let terms =
         terms::settle(args.lifetime.into(), &context.env, &context.args, &mut |text| note(text))?;

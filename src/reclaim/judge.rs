@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::Moment;
+use crate::duration::Span;
 use crate::lease::record::{Lifetime, Record, Resource};
 use crate::process::{Habitat, Liveness, Process};
 
@@ -112,8 +113,10 @@ impl Selection {
 pub enum Kept {
     /// Its lifetime is manual, and nobody asked for those.
     Manual,
-    /// Its owner lives, or its time is not up.
-    Live,
+    /// Its owner lives: the process, if it is to be seen.
+    Live(u32),
+    /// Its time is not up, and nobody's exit is waited for.
+    NotDue(Option<Duration>),
     /// A process has its lock, or stands in it.
     InUse(Option<u32>),
     /// The script that made it still runs, and is not the one that cleans up.
@@ -132,7 +135,8 @@ impl Kept {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Manual => "manual",
-            Self::Live => "live",
+            Self::Live(_) => "live",
+            Self::NotDue(_) => "not due",
             Self::InUse(_) => "in use",
             Self::OtherJob(_) => "of another job",
             Self::Replaced => "replaced",
@@ -144,6 +148,8 @@ impl Kept {
 impl fmt::Display for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Live(pid) => write!(f, "until {} exits", described(*pid)),
+            Self::NotDue(Some(left)) => write!(f, "for another {}", Span(*left)),
             Self::InUse(Some(pid)) => write!(f, "in use by {}", described(*pid)),
             Self::OtherJob(pid) => write!(f, "made by {}, which still runs", described(*pid)),
             Self::Replaced => f.write_str("something else is in its place"),
@@ -244,11 +250,14 @@ pub fn judge(record: &Record, locked: bool, selection: &Selection, present: &Pre
             if !selection.paths.is_empty() && present.descends_from(owner) {
                 Verdict::Take
             } else {
-                Verdict::Keep(Kept::Live)
+                Verdict::Keep(Kept::Live(owner.pid))
             }
         }
         // Nobody's exit is waited for: whoever asks for such ones gets them.
-        (State::Live, None) if !selection.takes_manual() => Verdict::Keep(Kept::Live),
+        (State::Live, None) if !selection.takes_manual() => {
+            let age = present.age(record).unwrap_or_default();
+            Verdict::Keep(Kept::NotDue(record.lifetime.ttl().map(|ttl| ttl.saturating_sub(age))))
+        }
         (State::Manual, _) if !selection.takes_manual() => Verdict::Keep(Kept::Manual),
         (State::Live | State::Manual, _) => match another_job(record, present) {
             Some(kept) if selection.is_broad() => Verdict::Keep(kept),
@@ -396,9 +405,10 @@ mod tests {
         let bare = Selection::default();
         assert_eq!(verdict(&record, &bare), Verdict::Keep(Kept::Manual));
         let timed = bound(None, Some(2 * HOUR));
-        assert_eq!(verdict(&timed, &bare), Verdict::Keep(Kept::Live));
+        let hour = Some(Duration::from_secs(3600));
+        assert_eq!(verdict(&timed, &bare), Verdict::Keep(Kept::NotDue(hour)));
         assert_eq!(verdict(&timed, &all), Verdict::Take, "nobody's exit is waited for");
         let owned = bound(Some(this()), Some(2 * HOUR));
-        assert_eq!(verdict(&owned, &all), Verdict::Keep(Kept::Live));
+        assert_eq!(verdict(&owned, &all), Verdict::Keep(Kept::Live(this().pid)));
     }
 }

@@ -107,6 +107,7 @@ impl<'a> Sweep<'a> {
         }
         match judge(&record, seen.locked, self.selection, self.present) {
             Verdict::Keep(_) if !seen.locked && all_gone(&record, self.present) => {
+                self.tell_of_superseded(id, &record, report)?;
                 return Ok(Some(self.discard_leftover(id)));
             }
             Verdict::Keep(_) if seen.locked && self.is_being_seen_to(&record) && !last => {
@@ -175,6 +176,24 @@ impl<'a> Sweep<'a> {
             return Ok(());
         }
         discard_leftover(self.store, id, self.present)
+    }
+
+    /// Tells of what has the name of something of ours by now, before the lease is forgotten.
+    fn tell_of_superseded(
+        &self,
+        id: &str,
+        record: &Record,
+        report: Report<'_>,
+    ) -> anyhow::Result<()> {
+        let mut place = None;
+        for resource in record.resources.iter().filter(|one| self.selection.names(one)) {
+            let there = &record.header.habitat;
+            let presence = examine(resource, there, &self.present.habitat, &mut place);
+            if matches!(presence, Presence::Superseded) {
+                report(id, resource, Fate::Kept(Kept::Replaced))?;
+            }
+        }
+        Ok(())
     }
 
     fn keep(

@@ -177,3 +177,33 @@ fn no_file_descriptors_left_is_told() {
     assert_eq!(ran.status, Some(1), "{ran:?}");
     assert!(ran.stderr.contains("Too many open files"), "{ran:?}");
 }
+
+#[test]
+fn what_newcomers_try_gets_an_answer_of_its_own() {
+    let refused = |args: &str, hint: &str| {
+        let sandbox = Sandbox::new();
+        let ran = sandbox.tmpx(words(args)).run();
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""), "{args}");
+        assert!(ran.stderr.ends_with(&format!("\nhint: {hint}\n")), "{args}: {ran:?}");
+        assert_eq!(ran.stderr.lines().count(), 2, "{args}: {ran:?}");
+    };
+    refused("version", "did you mean tmpx --version?");
+    refused("rm x", "did you mean tmpx cleanup?");
+    refused("frobnicate", "tmpx --help lists what there is");
+    refused("cleanup -f", "did you mean --force?");
+    refused("list --frobnicate", "tmpx list -h lists the options");
+    refused("file --until-exit 123", "its value comes after =, as in --until-exit=123");
+    refused(
+        "exec --ttl 5s -- true",
+        "a workspace of exec goes when its command ends; --timeout ends the command",
+    );
+}
+
+#[test]
+fn help_is_a_subcommand_too() {
+    let sandbox = Sandbox::new();
+    for (asked, same) in [("help", "--help"), ("help file", "file --help")] {
+        let expected = sandbox.tmpx(words(same)).succeeds().stdout;
+        assert_eq!(sandbox.tmpx(words(asked)).succeeds().stdout, expected, "{asked}");
+    }
+}

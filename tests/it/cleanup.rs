@@ -6,7 +6,8 @@ use std::path::Path;
 
 use crate::sandbox::{NOBODY, Sandbox, has, is_root, skip_unless, words};
 
-const HINT: &str = "hint: manual ones go with --all, --older-than, --session or a PATH\n";
+const HINT: &str =
+    "hint: --all, --older-than, --session or a PATH take what is manual or not due\n";
 
 #[test]
 fn manual_resources_are_kept_until_they_are_asked_for() {
@@ -290,4 +291,15 @@ fn quiet_says_nothing() {
     sandbox.file();
     sandbox.tmpx(words("cleanup -q")).gives(0, "", "");
     sandbox.tmpx(words("cleanup --all -q")).gives(0, "", "");
+}
+
+#[test]
+fn what_has_time_left_is_kept_with_the_time_and_goes_when_it_is_asked_for() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.tmpx(words("file --ttl 1h")).path();
+    let ran = sandbox.tmpx(["cleanup"]).run();
+    assert!(ran.stderr.starts_with("tmpx: removed 0, kept 1 not due\n"), "{ran:?}");
+    assert!(!ran.stderr.contains("--force"), "{ran:?}");
+    sandbox.tmpx(words("cleanup --all -q")).succeeds();
+    assert!(!path.exists());
 }

@@ -72,7 +72,7 @@ fn a_command_that_dies_of_a_signal_takes_tmpx_with_it() {
 fn a_command_that_is_missing_or_no_program_has_the_shells_status() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("plain"), "").unwrap();
-    let missing = "tmpx: could not run nosuch: No such file or directory\n";
+    let missing = "tmpx: could not run nosuch: command not found\n";
     sandbox.tmpx(words("exec nosuch")).gives(127, "", missing);
     let plain = "tmpx: could not run ./plain: Permission denied\n";
     sandbox.tmpx(words("exec ./plain")).gives(126, "", plain);
@@ -417,8 +417,8 @@ fn a_command_that_takes_too_long_is_asked_to_end_and_then_made_to() {
 #[test]
 fn an_option_that_is_mistyped_is_no_command() {
     let sandbox = Sandbox::new();
-    let message = "tmpx: unexpected argument '--bogus' found\nhint: to pass '--bogus' as a value, \
-                   use '-- --bogus'\n";
+    let message =
+        "tmpx: unexpected argument '--bogus' found\nhint: tmpx exec -h lists the options\n";
     sandbox.tmpx(words("exec --bogus true")).gives(2, "", message);
     sandbox.tmpx(words("exec echo --bogus -x -- y")).gives(0, "--bogus -x -- y\n", "");
 }
@@ -433,4 +433,21 @@ fn sparse_files_stay_sparse() {
     let copy = fs::metadata(sandbox.cwd().join("copy")).unwrap();
     assert_eq!(copy.size(), 100 * 1024 * 1024 + 1);
     assert!(copy.blocks() * 512 < 1024 * 1024, "{} blocks", copy.blocks());
+}
+
+#[test]
+fn a_command_line_in_one_word_is_explained() {
+    let sandbox = Sandbox::new();
+    sandbox.tmpx(["exec", "ls -la"]).gives(
+        127,
+        "",
+        "tmpx: could not run ls -la: command not found\n\
+         hint: each word is an argument of its own; for a shell: sh -c 'ls -la'\n",
+    );
+    sandbox.tmpx(words("exec --keep on-failure -- true")).gives(
+        127,
+        "",
+        "tmpx: could not run on-failure: command not found\n\
+         hint: the value of --keep comes after =, as in --keep=on-failure\n",
+    );
 }

@@ -65,14 +65,14 @@ fn a_process_that_is_dead_or_not_ours_cannot_be_an_owner() {
 #[test]
 fn a_variable_that_names_no_script_above_falls_back_to_manual_with_a_note() {
     let sandbox = Sandbox::new();
-    for stale in ["4194304", "nonsense"] {
+    for (stale, what) in [
+        ("4194304", "is no running script above this one"),
+        ("nonsense", "is not the number of a process"),
+    ] {
         let ran = sandbox.tmpx(words("file --json")).env("TMPX_UNTIL_EXIT", stale).run();
         assert_eq!(ran.status, Some(0));
         assert_eq!(ran.json()[0]["lifetime"], "manual");
-        let note = format!(
-            "tmpx: TMPX_UNTIL_EXIT={stale} is no running script above this one; made without a \
-             lifetime\n"
-        );
+        let note = format!("tmpx: TMPX_UNTIL_EXIT={stale} {what}; made without a lifetime\n");
         assert_eq!(ran.stderr, note);
     }
     sandbox.clean_up();
@@ -105,7 +105,7 @@ fn what_lives_is_taken_by_its_own_script_when_named_and_by_no_other() {
     sandbox.sh(own).gives(0, "", "");
     let other = "f=$(tmpx file --until-exit=$$); setsid -f sh -c \"tmpx cleanup $f\" 2>&1 | cat";
     let ran = sandbox.sh(other).run();
-    assert!(ran.stdout.contains("kept $ROOT/tmp/tmp.RANDOM: live"), "{ran:?}");
+    assert!(ran.stdout.contains("kept $ROOT/tmp/tmp.RANDOM: until sh ("), "{ran:?}");
     sandbox.tmpx(words("cleanup -q")).succeeds();
 }
 
@@ -115,6 +115,6 @@ fn a_bad_habit_is_a_usage_error_that_names_the_variable() {
     sandbox.tmpx(["file"]).env("TMPX_TTL", "soon").gives(
         2,
         "",
-        "tmpx: TMPX_TTL: not a duration such as 90 (seconds), 300ms, 15m, 1h30m or 2d\n",
+        "tmpx: TMPX_TTL=soon: not a duration such as 90 (seconds), 300ms, 15m, 1h30m or 2d\n",
     );
 }

@@ -53,3 +53,12 @@ fn json_and_templates_are_those_of_dir() {
     assert_eq!(made[0]["kind"], "dir");
     sandbox.clean_up();
 }
+
+#[test]
+fn an_export_that_fails_makes_eval_fail() {
+    let sandbox = Sandbox::new();
+    let script = "set -e; TMPX_WORKSPACE=outer; eval \"$(tmpx workspace --in nope --export)\" || \
+                  { echo \"failed, [${TMPX_WORKSPACE-unset}]\"; exit 3; }; echo went on";
+    let message = "tmpx: --in nope: No such file or directory\n";
+    sandbox.sh(script).gives(3, "failed, [unset]\n", message);
+}

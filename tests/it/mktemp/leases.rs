@@ -139,7 +139,7 @@ fn a_lifetime_that_makes_no_sense_is_refused_and_nothing_is_made() {
     command.env("TMPX_TTL", "soon");
     let ran = run(command);
     assert_eq!(ran.status, Some(1));
-    assert!(ran.stderr.starts_with("mktemp: TMPX_TTL: "), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("mktemp: TMPX_TTL=soon: "), "{}", ran.stderr);
     world.assert_nothing_made();
 }
 

@@ -153,7 +153,7 @@ fn make_each(
 
 /// Removes what has been made under names that only we know. True where it is all gone; what is not
 /// stays in the lease.
-fn take_back(place: &Place, names: &[OsString]) -> bool {
+pub(super) fn take_back(place: &Place, names: &[OsString]) -> bool {
     names.iter().all(|name| match Root::open(place, name) {
         Ok(root) => root.remove(Act::Remove).is_complete(),
         Err(err) => matches!(err.raw_os_error(), Some(libc::ENOENT | libc::ENAMETOOLONG)),

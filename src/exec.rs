@@ -5,11 +5,11 @@
 //! passed on; one from the terminal reaches the command anyway.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, PipeReader};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
@@ -86,6 +86,36 @@ pub fn run(
         (Some(code), _) => Status::Command(u8::try_from(code).unwrap_or(u8::MAX)),
         (None, Some(signal)) => Status::Signal(signal),
         (None, None) => Status::Broken,
+    })
+}
+
+/// Runs a command to its end, and has `take` read what it writes to stdout. When both have ended,
+/// gives the command's status and what `take` returned. Where `take` gives up before the end, the
+/// command finds its reader gone.
+///
+/// # Errors
+/// As [`run`], and where there is no pipe or thread to be had.
+pub fn run_into<T: Send>(
+    program: &Program,
+    command: &mut Command,
+    signals: SignalQueue,
+    take: impl FnOnce(PipeReader) -> T + Send,
+) -> anyhow::Result<(Status, T)> {
+    let (reader, writer) = io::pipe().context("could not make a pipe")?;
+    std::thread::scope(|scope| {
+        let taking = std::thread::Builder::new()
+            .spawn_scoped(scope, || take(reader))
+            .context("could not start a thread")?;
+        command.stdout(writer);
+        let ended = run(program, command, &signals);
+        // The copy of the pipe's end that is in there would keep it open.
+        command.stdout(Stdio::null());
+        // What the command left running may write on; from here on a signal ends the wait for it.
+        signals.close();
+        match taking.join() {
+            Ok(taken) => Ok((ended?, taken)),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     })
 }
 

@@ -62,6 +62,14 @@ impl std::fmt::Debug for InheritedSignals {
     }
 }
 
+impl InheritedSignals {
+    /// Whether a reader that is gone is to be an error, and not the end.
+    #[must_use]
+    pub fn ignore_broken_pipes(&self) -> bool {
+        self.pipe == libc::SIG_IGN
+    }
+}
+
 /// Runs the program. Called by [`entry_point!`](crate::entry_point) and by nothing else.
 ///
 /// # Safety
@@ -154,6 +162,14 @@ impl SignalQueue {
         // SAFETY: `set` is initialised; blocking signals touches no memory.
         unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) };
         Self { inherited }
+    }
+
+    /// Lets signals do again what they did before.
+    pub fn close(self) {
+        // SAFETY: the mask is one that sigprocmask itself returned; nothing is written back.
+        unsafe {
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const self.inherited.mask, ptr::null_mut());
+        }
     }
 
     /// Waits for the next signal.

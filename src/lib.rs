@@ -3,6 +3,7 @@
 //! The library is the program; the binary only calls [`run`]. ARCHITECTURE.md describes the floors
 //! that the modules stand on.
 
+pub mod attributes;
 pub mod cli;
 pub mod clock;
 mod commands;
@@ -20,6 +21,7 @@ pub mod making;
 pub mod mode;
 pub mod mount;
 pub mod output;
+pub mod passing;
 pub mod place;
 pub mod process;
 pub mod quoting;
@@ -27,6 +29,7 @@ pub mod raw;
 pub mod reaper;
 pub mod reclaim;
 pub mod remove;
+pub mod replace;
 pub mod report;
 pub mod shell;
 pub mod size;

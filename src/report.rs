@@ -104,3 +104,16 @@ pub struct Listed<'a> {
     pub(crate) entries: u64,
     pub(crate) bytes: u64,
 }
+
+/// What `replace --report` tells.
+#[derive(Debug, Serialize)]
+pub struct NewContent<'a> {
+    #[serde(flatten)]
+    pub(crate) path: PathKey<'a>,
+    /// How much was new.
+    pub(crate) bytes: u64,
+    pub(crate) replaced: bool,
+    /// The command's, as a shell sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<u8>,
+}

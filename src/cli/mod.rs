@@ -12,6 +12,7 @@ mod file;
 mod gettempdir;
 mod list;
 mod mktemp;
+mod replace;
 mod workspace;
 
 pub use arguments::{Layout, Lifetime, Make, OutputFormat, Place};
@@ -22,6 +23,7 @@ pub use file::File;
 pub use gettempdir::Gettempdir;
 pub use list::List;
 pub use mktemp::Mktemp;
+pub use replace::Replace;
 pub use workspace::Workspace;
 
 use std::ffi::OsString;
@@ -40,6 +42,8 @@ Make:
   workspace   Make a directory with a layout and a private TMPDIR, and print its path
 Run:
   exec        Run a command in a workspace that is gone when it ends
+Stream:
+  replace     Put standard input in the place of a file, whole or not at all
 Look:
   list        List what is there and in what state it is
   cleanup     Remove what is no longer wanted
@@ -74,6 +78,8 @@ pub enum Command {
     Workspace(Workspace),
     /// Run a command in a workspace that is gone when it ends
     Exec(Exec),
+    /// Put standard input in the place of a file, whole or not at all
+    Replace(Replace),
     /// List what is there and in what state it is
     List(List),
     /// Remove what is no longer wanted
@@ -112,7 +118,11 @@ impl Command {
     /// Whether it passes on the status of a command, so that its own failures have another one.
     #[must_use]
     pub fn runs_a_command(&self) -> bool {
-        matches!(self, Self::Exec(_))
+        match self {
+            Self::Exec(_) => true,
+            Self::Replace(replace) => !replace.command.is_empty(),
+            _ => false,
+        }
     }
 }
 

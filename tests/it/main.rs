@@ -14,6 +14,7 @@ mod mktemp;
 mod namespaces;
 mod readme;
 mod reaper;
+mod replace;
 mod sandbox;
 mod stdout;
 mod store;

@@ -34,6 +34,7 @@ pub mod report;
 pub mod shell;
 pub mod size;
 pub mod source;
+pub mod spool;
 pub mod stream;
 pub mod sys;
 pub mod tempdir;

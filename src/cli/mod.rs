@@ -13,6 +13,7 @@ mod gettempdir;
 mod list;
 mod mktemp;
 mod replace;
+mod spool;
 mod workspace;
 
 pub use arguments::{Layout, Lifetime, Make, OutputFormat, Place};
@@ -24,6 +25,7 @@ pub use gettempdir::Gettempdir;
 pub use list::List;
 pub use mktemp::Mktemp;
 pub use replace::Replace;
+pub use spool::Spool;
 pub use workspace::Workspace;
 
 use std::ffi::OsString;
@@ -43,6 +45,7 @@ Make:
 Run:
   exec        Run a command in a workspace that is gone when it ends
 Stream:
+  spool       Hold standard input until its end, in memory or a file that nobody sees
   replace     Put standard input in the place of a file, whole or not at all
 Look:
   list        List what is there and in what state it is
@@ -78,6 +81,8 @@ pub enum Command {
     Workspace(Workspace),
     /// Run a command in a workspace that is gone when it ends
     Exec(Exec),
+    /// Hold standard input until its end, in memory or a file that nobody sees
+    Spool(Spool),
     /// Put standard input in the place of a file, whole or not at all
     Replace(Replace),
     /// List what is there and in what state it is
@@ -120,6 +125,7 @@ impl Command {
     pub fn runs_a_command(&self) -> bool {
         match self {
             Self::Exec(_) => true,
+            Self::Spool(spool) => !spool.command.is_empty(),
             Self::Replace(replace) => !replace.command.is_empty(),
             _ => false,
         }

@@ -8,6 +8,7 @@ mod gettempdir;
 mod list;
 pub(crate) mod mktemp;
 mod replace;
+mod spool;
 mod workspace;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -29,6 +30,7 @@ pub(crate) fn dispatch(command: Command, context: &Context) -> anyhow::Result<St
         Command::Dir(args) => dir::run(args, context),
         Command::Workspace(args) => workspace::run(args, context),
         Command::Exec(args) => exec::run(args, context),
+        Command::Spool(args) => spool::run(args, context),
         Command::Replace(args) => replace::run(args, context),
         Command::List(args) => list::run(&args, context),
         Command::Cleanup(args) => cleanup::run(&args, context),

@@ -16,6 +16,7 @@ mod readme;
 mod reaper;
 mod replace;
 mod sandbox;
+mod spool;
 mod stdout;
 mod store;
 mod stress;

@@ -7,7 +7,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -19,6 +19,9 @@ use tempfile::TempDir;
 
 /// The argument with which the harness is a peer itself.
 const BARE_LOOP: &str = "bare-loop";
+/// A gibibyte through a program, by the fastest to write it and to read it.
+const GIBIBYTE: &str = r#"dd if=/dev/zero bs=256K count=4096 status=none | "$@" |
+    dd of=/dev/null bs=1M status=none"#;
 const TRAP: &str = r#"d=$(mktemp -d); trap "rm -rf $d" EXIT; cd "$d"; true"#;
 
 /// Times tmpx and its peers side by side
@@ -131,6 +134,11 @@ fn rows() -> Vec<Row> {
         row("exec true", "sh -c TRAP", &[0.6]),
         row("mktemp", "mktemp", &[0.75, 0.4]),
         row("mktemp", "mktemp", &[1.0, 0.8]).in_c(),
+        row("spool", "sponge", &[1.0]).reading(b"0123456789", ", 10 bytes"),
+        row("spool", "sponge", &[0.33]).amid(GIBIBYTE, ", 1 GiB"),
+        row("spool", "cat", &[2.0]).amid(GIBIBYTE, ", 1 GiB"),
+        row("spool", "sponge", &[0.33]).amid(GIBIBYTE, ", 1 GiB").on_disk(),
+        row("spool", "cat", &[2.0]).amid(GIBIBYTE, ", 1 GiB").on_disk(),
         files(row("cleanup --all -q", "rm -rf TREE", &[])),
         tree(row("cleanup --all -q", "rm -rf TREE", &[])),
         tree(row("cleanup --all -q", "find TREE -delete", &[])),
@@ -150,6 +158,10 @@ struct Row {
     locale: (&'static str, &'static str),
     on_disk: bool,
     ground: Ground,
+    /// What is in the pipe that standard input is; where there is nothing, it is /dev/null.
+    input: &'static [u8],
+    /// A script for sh that runs the program as `"$@"`.
+    script: Option<&'static str>,
     pairs: usize,
 }
 
@@ -176,6 +188,8 @@ fn row(tmpx: &'static str, peer: &'static str, targets: &'static [f64]) -> Row {
         locale: ("LANG", "C.UTF-8"),
         on_disk: false,
         ground: Ground::Empty,
+        input: b"",
+        script: None,
         pairs: 501,
     }
 }
@@ -184,6 +198,19 @@ impl Row {
     fn on(mut self, ground: Ground, conditions: &str) -> Self {
         self.name += conditions;
         self.ground = ground;
+        self.pairs = 11;
+        self
+    }
+
+    fn reading(mut self, input: &'static [u8], conditions: &str) -> Self {
+        self.name += conditions;
+        self.input = input;
+        self
+    }
+
+    fn amid(mut self, script: &'static str, conditions: &str) -> Self {
+        self.name += conditions;
+        self.script = Some(script);
         self.pairs = 11;
         self
     }
@@ -210,7 +237,12 @@ impl Row {
         let pairs = |count: usize, under: &[OsString], cost: fn(Command) -> anyhow::Result<f64>| {
             let run = |line: &[OsString], leased| {
                 scratch.prepare(self.ground, leased)?;
-                cost(scratch.command(&[under, line].concat(), self.locale))
+                let line = [under, &self.shell(), line].concat();
+                let mut command = scratch.command(&line, self.locale);
+                if !self.input.is_empty() {
+                    command.stdin(full_pipe(self.input)?);
+                }
+                cost(command)
             };
             let pair = |_| Ok((run(&ours, true)?, run(&theirs, false)?));
             (0..count).map(pair).collect::<anyhow::Result<Vec<Pair>>>()
@@ -228,6 +260,12 @@ impl Row {
         Ok(())
     }
 
+    /// The words that run the script, before those of the program.
+    fn shell(&self) -> Vec<OsString> {
+        let words = self.script.map(|script| ["/bin/sh", "-c", script, "sh"]);
+        words.into_iter().flatten().map(OsString::from).collect()
+    }
+
     fn print(&self, of: &str, pairs: &[Pair], target: Option<&f64>, (scale, unit): (f64, &str)) {
         let [_, ours, _] = quartiles(pairs.iter().map(|pair| pair.0));
         let [_, theirs, _] = quartiles(pairs.iter().map(|pair| pair.1));
@@ -239,6 +277,13 @@ impl Row {
         let figures = [&ours, &theirs, &ratio, &half, &target.unwrap_or_default()];
         print_line([&format!("{}{of}", self.name), self.peer], figures.map(String::as_str));
     }
+}
+
+/// The end of a pipe that holds this, and no more comes.
+fn full_pipe(input: &[u8]) -> anyhow::Result<std::io::PipeReader> {
+    let (reader, mut writer) = std::io::pipe().context("could not make a pipe")?;
+    writer.write_all(input)?;
+    Ok(reader)
 }
 
 fn seconds(mut command: Command) -> anyhow::Result<f64> {

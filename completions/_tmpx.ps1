@@ -29,6 +29,8 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
             [CompletionResult]::new('dir', 'dir', [CompletionResultType]::ParameterValue, 'Make a directory and print its path')
             [CompletionResult]::new('workspace', 'workspace', [CompletionResultType]::ParameterValue, 'Make a directory with a layout and a private TMPDIR, and print its path')
             [CompletionResult]::new('exec', 'exec', [CompletionResultType]::ParameterValue, 'Run a command in a workspace that is gone when it ends')
+            [CompletionResult]::new('spool', 'spool', [CompletionResultType]::ParameterValue, 'Hold standard input until its end, in memory or a file that nobody sees')
+            [CompletionResult]::new('replace', 'replace', [CompletionResultType]::ParameterValue, 'Put standard input in the place of a file, whole or not at all')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List what is there and in what state it is')
             [CompletionResult]::new('cleanup', 'cleanup', [CompletionResultType]::ParameterValue, 'Remove what is no longer wanted')
             [CompletionResult]::new('gettempdir', 'gettempdir', [CompletionResultType]::ParameterValue, 'Print the directory that temporary files go to')
@@ -117,6 +119,26 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
             [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'Give it exactly this mode, not 600 or 700 less the umask')
             [CompletionResult]::new('--mode', '--mode', [CompletionResultType]::ParameterName, 'Give it exactly this mode, not 600 or 700 less the umask')
             [CompletionResult]::new('--here', '--here', [CompletionResultType]::ParameterName, 'Run in the current directory, not in the workspace')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'tmpx;spool' {
+            [CompletionResult]::new('--max-size', '--max-size', [CompletionResultType]::ParameterName, 'Keep up to this much in memory (64K, 10M, 2G), and more in a file without a name')
+            [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Make that file in DIR, not in the temp dir')
+            [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Make that file in DIR, not in the temp dir')
+            [CompletionResult]::new('-I', '-I ', [CompletionResultType]::ParameterName, 'Let STR stand for the path, not {}')
+            [CompletionResult]::new('--report', '--report', [CompletionResultType]::ParameterName, 'Write a JSON object to FILE, whole: bytes, held_in, rolled_over, path, status')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'tmpx;replace' {
+            [CompletionResult]::new('--report', '--report', [CompletionResultType]::ParameterName, 'Write a JSON object to a file, whole: path, bytes, replaced, status')
+            [CompletionResult]::new('-a', '-a', [CompletionResultType]::ParameterName, 'Keep what FILE holds, and put the new content after it')
+            [CompletionResult]::new('--append', '--append', [CompletionResultType]::ParameterName, 'Keep what FILE holds, and put the new content after it')
+            [CompletionResult]::new('--no-empty', '--no-empty', [CompletionResultType]::ParameterName, 'Leave FILE alone if the new content is empty')
+            [CompletionResult]::new('--sync', '--sync', [CompletionResultType]::ParameterName, 'Return when the new content is on the disk, and outlasts a power cut')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break

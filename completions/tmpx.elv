@@ -26,6 +26,8 @@ set edit:completion:arg-completer[tmpx] = {|@words|
             cand dir 'Make a directory and print its path'
             cand workspace 'Make a directory with a layout and a private TMPDIR, and print its path'
             cand exec 'Run a command in a workspace that is gone when it ends'
+            cand spool 'Hold standard input until its end, in memory or a file that nobody sees'
+            cand replace 'Put standard input in the place of a file, whole or not at all'
             cand list 'List what is there and in what state it is'
             cand cleanup 'Remove what is no longer wanted'
             cand gettempdir 'Print the directory that temporary files go to'
@@ -110,6 +112,24 @@ set edit:completion:arg-completer[tmpx] = {|@words|
             cand -m 'Give it exactly this mode, not 600 or 700 less the umask'
             cand --mode 'Give it exactly this mode, not 600 or 700 less the umask'
             cand --here 'Run in the current directory, not in the workspace'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'tmpx;spool'= {
+            cand --max-size 'Keep up to this much in memory (64K, 10M, 2G), and more in a file without a name'
+            cand -p 'Make that file in DIR, not in the temp dir'
+            cand --dir 'Make that file in DIR, not in the temp dir'
+            cand -I 'Let STR stand for the path, not {}'
+            cand --report 'Write a JSON object to FILE, whole: bytes, held_in, rolled_over, path, status'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'tmpx;replace'= {
+            cand --report 'Write a JSON object to a file, whole: path, bytes, replaced, status'
+            cand -a 'Keep what FILE holds, and put the new content after it'
+            cand --append 'Keep what FILE holds, and put the new content after it'
+            cand --no-empty 'Leave FILE alone if the new content is empty'
+            cand --sync 'Return when the new content is on the disk, and outlasts a power cut'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }

@@ -30,6 +30,8 @@ complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "file" -d 'Make a file and
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "dir" -d 'Make a directory and print its path'
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "workspace" -d 'Make a directory with a layout and a private TMPDIR, and print its path'
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "exec" -d 'Run a command in a workspace that is gone when it ends'
+complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "spool" -d 'Hold standard input until its end, in memory or a file that nobody sees'
+complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "replace" -d 'Put standard input in the place of a file, whole or not at all'
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "list" -d 'List what is there and in what state it is'
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "cleanup" -d 'Remove what is no longer wanted'
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "gettempdir" -d 'Print the directory that temporary files go to'
@@ -90,6 +92,16 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s s -l suffix -d 'End t
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s m -l mode -d 'Give it exactly this mode, not 600 or 700 less the umask' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l here -d 'Run in the current directory, not in the workspace'
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -l max-size -d 'Keep up to this much in memory (64K, 10M, 2G), and more in a file without a name' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -s p -l dir -d 'Make that file in DIR, not in the temp dir' -r -f -a "(__fish_complete_directories)"
+complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -s I -d 'Let STR stand for the path, not {}' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -l report -d 'Write a JSON object to FILE, whole: bytes, held_in, rolled_over, path, status' -r -F
+complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -l report -d 'Write a JSON object to a file, whole: path, bytes, replaced, status' -r -F
+complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -s a -l append -d 'Keep what FILE holds, and put the new content after it'
+complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -l no-empty -d 'Leave FILE alone if the new content is empty'
+complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -l sync -d 'Return when the new content is on the disk, and outlasts a power cut'
+complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tmpx -n "__fish_tmpx_using_subcommand list" -l older-than -d 'Only what is at least this old (90, 15m, 2d)' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand list" -l session -d 'Only what belongs to this session' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand list" -l json -d 'Print a JSON object per line'

@@ -48,6 +48,12 @@ impl Status {
             Self::Signal(number) => 128u8.wrapping_add(u8::try_from(number).unwrap_or(0)),
         }
     }
+
+    /// The exit code where it is that of a command that was run.
+    #[must_use]
+    pub fn of_command(self) -> Option<u8> {
+        matches!(self, Self::Command(_) | Self::Signal(_)).then(|| self.code())
+    }
 }
 
 /// An error together with its remedy and the status it ends with.

@@ -5,11 +5,11 @@
 //! passed on; one from the terminal reaches the command anyway.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, PipeReader};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
@@ -86,6 +86,11 @@ pub struct Limits {
     pub kill_after: Duration,
 }
 
+impl Limits {
+    /// As long as it likes.
+    pub const NONE: Self = Self { timeout: None, kill_after: Duration::ZERO };
+}
+
 /// Runs a command to its end.
 ///
 /// # Errors
@@ -105,6 +110,36 @@ pub fn run(
         program.could_not_run(err).status(status)
     })?;
     wait(&mut child, signals, limits).context("could not wait for the command")
+}
+
+/// Runs a command to its end, and has `take` read what it writes to stdout. When both have ended,
+/// gives the command's status and what `take` returned. Where `take` gives up before the end, the
+/// command finds its reader gone.
+///
+/// # Errors
+/// As [`run`], and where there is no pipe or thread to be had.
+pub fn run_into<T: Send>(
+    program: &Program,
+    command: &mut Command,
+    signals: SignalQueue,
+    take: impl FnOnce(PipeReader) -> T + Send,
+) -> anyhow::Result<(Status, T)> {
+    let (reader, writer) = io::pipe().context("could not make a pipe")?;
+    std::thread::scope(|scope| {
+        let taking = std::thread::Builder::new()
+            .spawn_scoped(scope, || take(reader))
+            .context("could not start a thread")?;
+        command.stdout(writer);
+        let ended = run(program, command, &signals, Limits::NONE);
+        // The copy of the pipe's end that is in there would keep it open.
+        command.stdout(Stdio::null());
+        // What the command left running may write on; from here on a signal ends the wait for it.
+        signals.close();
+        match taking.join() {
+            Ok(taken) => Ok((ended?, taken)),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
 }
 
 fn wait(child: &mut Child, signals: &SignalQueue, limits: Limits) -> io::Result<Status> {

@@ -3,6 +3,7 @@
 //! The library is the program; the binary only calls [`run`]. ARCHITECTURE.md describes the floors
 //! that the modules stand on.
 
+pub mod attributes;
 pub mod cli;
 pub mod clock;
 mod commands;
@@ -18,7 +19,9 @@ pub mod inventory;
 pub mod lease;
 pub mod making;
 pub mod mode;
+pub mod mount;
 pub mod output;
+pub mod passing;
 pub mod place;
 pub mod process;
 pub mod quoting;
@@ -27,10 +30,13 @@ pub mod reaper;
 pub mod reclaim;
 pub mod refusal;
 pub mod remove;
+pub mod replace;
 pub mod report;
 pub mod shell;
 pub mod size;
 pub mod source;
+pub mod spool;
+pub mod stream;
 pub mod sys;
 pub mod tempdir;
 pub mod template;

@@ -12,8 +12,9 @@ use crate::entropy::Entropy;
 use crate::env::Env;
 use crate::error::Tell as _;
 use crate::lease::create::{BATCH, CouldNotCreate, Fill, Made, Wanted, make};
-use crate::lease::record::Lifetime;
+use crate::lease::record::{Kind, Lifetime};
 use crate::lease::store::Stores;
+use crate::lease::unnamed::Unnamed;
 use crate::lease::{Lease, Terms};
 use crate::place::Place;
 use crate::reaper;
@@ -77,12 +78,32 @@ impl Making {
         count: u64,
         fill: Fill<'_>,
     ) -> anyhow::Result<(Place, Vec<Made>)> {
+        self.somewhere(dir, &mut |making, dir| making.first_in(dir, wanted, count, fill))
+    }
+
+    /// Makes a file without a name, in `dir` or the first temp dir that lets it.
+    ///
+    /// # Errors
+    /// As [`Making::first`].
+    pub fn unnamed(&mut self, dir: Option<&Path>) -> anyhow::Result<Unnamed> {
+        self.somewhere(dir, &mut |making, dir| {
+            let place = Place::open(dir).with_context(|| CouldNotCreate::new(Kind::File, dir))?;
+            Unnamed::make(&mut making.lease, &mut making.entropy, place, 0o600)
+        })
+    }
+
+    /// Does something in `dir`, or else in the first temp dir that lets it.
+    fn somewhere<T>(
+        &mut self,
+        dir: Option<&Path>,
+        act: &mut dyn FnMut(&mut Self, &Path) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
         if let Some(dir) = dir {
-            return self.first_in(dir, wanted, count, fill);
+            return act(self, dir);
         }
         let mut failure = None;
         for candidate in std::mem::take(&mut self.candidates) {
-            let err = match self.first_in(&candidate.path, wanted, count, fill) {
+            let err = match act(self, &candidate.path) {
                 Ok(made) => return Ok(made),
                 Err(err) if !is_unusable(&err) => return Err(err),
                 Err(err) => err,

@@ -5,9 +5,11 @@
 
 use std::fmt::Display;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use serde::Serialize;
 
@@ -139,23 +141,30 @@ pub fn raw_note(text: impl AsRef<[u8]>) {
     let _ = write_all(rustix::stdio::stderr(), text.as_ref());
 }
 
-fn write_all(fd: rustix::fd::BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
+/// Writes all of it, and waits where the descriptor does not block.
+///
+/// # Errors
+/// As write(2).
+pub fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match rustix::io::write(fd, bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(count) => bytes = &bytes[count..],
             Err(Errno::INTR) => {}
             // The caller may have made stdout non-blocking; wait until there is room.
-            Err(Errno::AGAIN) => wait_for_room(fd)?,
+            Err(Errno::AGAIN) => wait_for(fd, PollFlags::OUT)?,
             Err(err) => return Err(err.into()),
         }
     }
     Ok(())
 }
 
-fn wait_for_room(fd: rustix::fd::BorrowedFd<'_>) -> io::Result<()> {
-    use rustix::event::{PollFd, PollFlags, poll};
-    match poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::OUT)], None) {
+/// Waits until a descriptor that does not block can be read from or written to.
+///
+/// # Errors
+/// As poll(2).
+pub fn wait_for(fd: BorrowedFd<'_>, what: PollFlags) -> io::Result<()> {
+    match poll(&mut [PollFd::from_borrowed_fd(fd, what)], None) {
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(err) => Err(err.into()),
     }

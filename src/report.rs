@@ -104,3 +104,32 @@ pub struct Listed<'a> {
     pub(crate) entries: u64,
     pub(crate) bytes: u64,
 }
+
+/// What `spool --report` tells.
+#[derive(Debug, Serialize)]
+pub struct Spooled<'a> {
+    pub(crate) bytes: u64,
+    /// `stdin` (it was a file, and stayed there), `memory` or `file`.
+    pub(crate) held_in: &'a str,
+    /// Whether there was too much of it for memory.
+    pub(crate) rolled_over: bool,
+    /// The directory of the file.
+    #[serde(flatten)]
+    pub(crate) dir: Option<PathKey<'a>>,
+    /// The command's, as a shell sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<u8>,
+}
+
+/// What `replace --report` tells.
+#[derive(Debug, Serialize)]
+pub struct NewContent<'a> {
+    #[serde(flatten)]
+    pub(crate) path: PathKey<'a>,
+    /// How much was new.
+    pub(crate) bytes: u64,
+    pub(crate) replaced: bool,
+    /// The command's, as a shell sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<u8>,
+}

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::copy;
+use crate::stream::{self, Stuck};
 
 /// A file or standard input, for one new file or several.
 #[derive(Debug)]
@@ -53,10 +54,9 @@ impl Source {
             self.from.rewind().with_context(could_not)?;
             return copy::fill(&self.from, to, &|| Ok(())).with_context(could_not);
         }
-        let mut copy = File::from(to.try_clone().with_context(could_not)?);
-        io::copy(&mut self.from, &mut copy).with_context(could_not)?;
+        stream::drain(&self.from, to).map_err(Stuck::cause).with_context(could_not)?;
         // What came from a pipe is there no more; the next file is filled from this one.
-        self.from = copy;
+        self.from = to.try_clone().with_context(could_not)?.into();
         self.rereadable = true;
         Ok(())
     }

@@ -63,6 +63,14 @@ impl std::fmt::Debug for InheritedSignals {
     }
 }
 
+impl InheritedSignals {
+    /// Whether a reader that is gone is to be an error, and not the end.
+    #[must_use]
+    pub fn ignore_broken_pipes(&self) -> bool {
+        self.pipe == libc::SIG_IGN
+    }
+}
+
 /// Runs the program. Called by [`entry_point!`](crate::entry_point) and by nothing else.
 ///
 /// # Safety

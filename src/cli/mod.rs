@@ -12,6 +12,8 @@ mod file;
 mod gettempdir;
 mod list;
 mod mktemp;
+mod replace;
+mod spool;
 mod workspace;
 
 pub use arguments::{Layout, Lifetime, Make, OutputFormat, Place};
@@ -22,6 +24,8 @@ pub use file::File;
 pub use gettempdir::Gettempdir;
 pub use list::List;
 pub use mktemp::Mktemp;
+pub use replace::Replace;
+pub use spool::Spool;
 pub use workspace::Workspace;
 
 use std::ffi::OsString;
@@ -40,6 +44,9 @@ Make:
   workspace   Make a directory with a layout and a private TMPDIR, and print its path
 Run:
   exec        Run a command in a workspace that is gone when it ends
+Stream:
+  spool       Hold standard input until its end, in memory or a file that nobody sees
+  replace     Put standard input in the place of a file, whole or not at all
 Look:
   list        List what is there and in what state it is
   cleanup     Remove what is no longer wanted
@@ -144,6 +151,10 @@ pub enum Command {
     Workspace(Workspace),
     /// Run a command in a workspace that is gone when it ends
     Exec(Exec),
+    /// Hold standard input until its end, in memory or a file that nobody sees
+    Spool(Spool),
+    /// Put standard input in the place of a file, whole or not at all
+    Replace(Replace),
     /// List what is there and in what state it is
     List(List),
     /// Remove what is no longer wanted
@@ -189,7 +200,12 @@ impl Command {
     /// Whether it passes on the status of a command, so that its own failures have another one.
     #[must_use]
     pub fn runs_a_command(&self) -> bool {
-        matches!(self, Self::Exec(_))
+        match self {
+            Self::Exec(_) => true,
+            Self::Spool(spool) => !spool.command.is_empty(),
+            Self::Replace(replace) => !replace.command.is_empty(),
+            _ => false,
+        }
     }
 }
 

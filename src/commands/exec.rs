@@ -7,14 +7,14 @@ use anyhow::{Context as _, anyhow};
 use super::Context;
 use crate::cli::{Exec, Keep};
 use crate::duration::Span;
-use crate::error::{Status, Tell as _, hint_of, message};
+use crate::error::{Status, Tell as _};
 use crate::exec::{self, Limits, Program};
 use crate::lease::Terms;
 use crate::lease::create::{Naming, Wanted};
 use crate::lease::record::{Kind, Lifetime};
 use crate::making::Making;
-use crate::output::{hint, note};
-use crate::reclaim;
+use crate::output::note;
+use crate::passing::{clear_away, tell};
 use crate::sys::SignalQueue;
 use crate::template::Template;
 use crate::terms::{self, Wish};
@@ -152,18 +152,4 @@ fn keep_it(workspace: &Workspace, making: &mut Making) -> anyhow::Result<()> {
         .with_context(|| format!("could not keep {}", path.display()))?;
     note(format_args!("kept {}", path.display()));
     Ok(())
-}
-
-fn clear_away(making: &Making) -> anyhow::Result<()> {
-    for (path, why) in reclaim::release(&making.lease)? {
-        note(format_args!("could not remove {}: {why}", path.display()));
-    }
-    Ok(())
-}
-
-fn tell(err: &anyhow::Error) {
-    note(message(err));
-    if let Some(remedy) = hint_of(err) {
-        hint(remedy);
-    }
 }

@@ -7,6 +7,8 @@ mod file;
 mod gettempdir;
 mod list;
 pub(crate) mod mktemp;
+mod replace;
+mod spool;
 mod workspace;
 
 use std::ffi::OsString;
@@ -43,6 +45,8 @@ pub(crate) fn dispatch(command: Command, context: &Context) -> anyhow::Result<St
         Command::Dir(args) => dir::run(args, context),
         Command::Workspace(args) => workspace::run(args, context),
         Command::Exec(args) => exec::run(args, context),
+        Command::Spool(args) => spool::run(args, context),
+        Command::Replace(args) => replace::run(args, context),
         Command::List(args) => list::run(&args, context),
         Command::Cleanup(args) => cleanup::run(&args, context),
         Command::Gettempdir(args) => gettempdir::run(&args, context),

@@ -192,7 +192,7 @@ impl Maker<'_, '_> {
 /// Removes what has been made under names that only we know: files and empty directories, nothing
 /// that is in a directory, since where others may rename entries it may be another one by now. True
 /// where it is all gone; what is not stays in the lease.
-fn take_back(place: &Place, kind: Kind, names: &[OsString]) -> bool {
+pub(super) fn take_back(place: &Place, kind: Kind, names: &[OsString]) -> bool {
     names.iter().all(|name| match remove::entry(place, name, kind == Kind::Dir) {
         Ok(()) => true,
         Err(err) => matches!(err.raw_os_error(), Some(libc::ENOENT | libc::ENAMETOOLONG)),

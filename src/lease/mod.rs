@@ -12,6 +12,7 @@ pub mod create;
 pub mod read;
 pub mod record;
 pub mod store;
+pub mod unnamed;
 pub mod unrecorded;
 
 use std::io;

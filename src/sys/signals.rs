@@ -41,6 +41,14 @@ impl SignalQueue {
         Self { inherited }
     }
 
+    /// Lets signals do again what they did before.
+    pub fn close(self) {
+        // SAFETY: the mask is one that sigprocmask itself returned; nothing is written back.
+        unsafe {
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const self.inherited.mask, ptr::null_mut());
+        }
+    }
+
     /// Waits for the next signal, at most so long. `None` where none came, or the wait was cut
     /// short (by a stop and a continuation of this process).
     #[must_use]

@@ -16,10 +16,15 @@ struct Case {
     before: &'static str,
     args: &'static str,
     makes: bool,
+    input: &'static str,
 }
 
 const fn case(before: &'static str, args: &'static str, makes: bool) -> Case {
-    Case { program: TMPX, before, args, makes }
+    Case { program: TMPX, before, args, makes, input: "" }
+}
+
+const fn stream(args: &'static str) -> Case {
+    Case { program: TMPX, before: "echo old > target", args, makes: false, input: "new\n" }
 }
 
 impl Case {
@@ -46,6 +51,12 @@ const CLEANUP: Case = case(
 /// The reaper, which is what tmpx is when it is called so, with work to do at once.
 const REAPER: Case = Case { program: "tmpx-reaper", args: "STATE", ..CLEANUP };
 
+const SPOOL: Case = stream("spool --max-size 2 -- test -s {}");
+const HELD: Case = stream("spool --report told -- test -s {}");
+const REPLACE: Case = stream("replace --sync target");
+const APPEND: Case = stream("replace --append target --report told");
+const PRODUCE: Case = stream("replace target -- cat");
+
 const BOUND: Case = case("", "dir --ttl 1h", true);
 
 /// A sandbox with things in it that must not be touched.
@@ -65,7 +76,7 @@ fn prepare(case: &Case) -> Sandbox {
 fn run(sandbox: &Sandbox, case: &Case, inject: &str) -> Ran {
     let mut command = Command::new("strace");
     command.args(["-qq", "-o", "/dev/null", "-e", inject, case.program]).args(case.words(sandbox));
-    sandbox.command(command).run()
+    sandbox.command(command).input(case.input).run()
 }
 
 /// The system calls that the case makes when nothing fails, in order.
@@ -74,7 +85,7 @@ fn calls(case: &Case) -> Vec<String> {
     let trace = sandbox.root().join("trace");
     let mut command = Command::new("strace");
     command.args(["-qq", "-o"]).arg(&trace).arg(case.program).args(case.words(&sandbox));
-    let ran = sandbox.command(command).run();
+    let ran = sandbox.command(command).input(case.input).run();
     assert_eq!(ran.status, Some(0), "{ran:?}");
     let text = fs::read_to_string(trace).unwrap();
     let calls =
@@ -93,6 +104,15 @@ fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
     assert_eq!(fs::read(sandbox.cwd().join("source")).unwrap(), b"source", "{what}");
     if case.before.contains("taken") {
         assert_eq!(fs::read(sandbox.tmp().join("taken")).unwrap(), b"mine\n", "{what}");
+    }
+    if let Ok(text) = fs::read_to_string(sandbox.cwd().join("target")) {
+        let new = if case.args.contains("--append") { "old\nnew\n" } else { "new\n" };
+        let replaces = case.args.contains("replace");
+        assert!(text == "old\n" || replaces && text == new, "{what}: {text:?}");
+        assert!(!replaces || ran.status != Some(0) || text == new, "{what}: {ran:?}");
+    }
+    if let Ok(text) = fs::read_to_string(sandbox.cwd().join("told")) {
+        assert!(text.starts_with('{') && text.ends_with("}\n"), "{what}: {text:?}");
     }
     // A path that was printed, or that a note says was kept.
     let kept = ran.stderr.lines().filter_map(|line| line.strip_prefix("tmpx: kept $ROOT/tmp/"));
@@ -140,26 +160,34 @@ fn killed_at_every_call(case: &Case) {
 
 /// The calls on files that can fail on a real system. close(2) is none of them: it lets go of the
 /// descriptor whatever it returns, which an injected error would not.
-const FALLIBLE: [&str; 30] = [
+const FALLIBLE: [&str; 38] = [
     "access",
+    "faccessat",
     "copy_file_range",
     "fchmod",
+    "fchown",
     "fcntl",
     "fstat",
     "fstatfs",
+    "fsync",
+    "ftruncate",
     "getcwd",
     "getdents64",
     "ioctl",
     "linkat",
+    "listxattr",
     "lseek",
+    "memfd_create",
     "mkdir",
     "mkdirat",
     "name_to_handle_at",
     "newfstatat",
     "openat",
     "openat2",
+    "poll",
     "pread64",
     "pwrite64",
+    "pipe2",
     "read",
     "readlink",
     "readlinkat",
@@ -220,6 +248,11 @@ cases! {
     workspace_killed_at_every_call workspace_with_every_call_failing WORKSPACE
     exec_killed_at_every_call exec_with_every_call_failing EXEC
     cleanup_killed_at_every_call cleanup_with_every_call_failing CLEANUP
+    spool_killed_at_every_call spool_with_every_call_failing SPOOL
+    held_killed_at_every_call held_with_every_call_failing HELD
+    replace_killed_at_every_call replace_with_every_call_failing REPLACE
+    append_killed_at_every_call append_with_every_call_failing APPEND
+    produce_killed_at_every_call produce_with_every_call_failing PRODUCE
     bound_killed_at_every_call bound_with_every_call_failing BOUND
     reaper_killed_at_every_call reaper_with_every_call_failing REAPER
 }

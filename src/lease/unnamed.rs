@@ -1,0 +1,136 @@
+//! Files without a name, which need no lease until they get one.
+//!
+//! A file that has no name yet (`O_TMPFILE`) is gone with the process that has it open, however that
+//! ends: nothing can leak, so nothing is recorded. [`Unnamed::link`] gives it a hidden name, under
+//! a lease as everything. Filesystems that know no such files get one with a hidden name at once.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+
+use anyhow::Context as _;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, renameat};
+use rustix::io::Errno;
+
+use super::Lease;
+use super::create::{CouldNotCreate, Naming, Wanted, make, take_back};
+use super::record::{Event, Kind};
+use crate::entropy::Entropy;
+use crate::identity::Identity;
+use crate::mode::FileMode;
+use crate::place::Place;
+use crate::raw::Raw;
+use crate::template::Template;
+
+/// A file in some directory, open for reading and writing, that has no name there.
+#[derive(Debug)]
+pub struct Unnamed {
+    file: OwnedFd,
+    place: Place,
+    /// The hidden name that it has after all.
+    name: Option<OsString>,
+}
+
+impl Unnamed {
+    /// Makes one, with a mode less the umask.
+    ///
+    /// # Errors
+    /// As open(2).
+    pub fn make(
+        lease: &mut Lease,
+        entropy: &mut Entropy,
+        place: Place,
+        mode: u32,
+    ) -> anyhow::Result<Self> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        match openat(&place, c".", flags, Mode::from_raw_mode(mode)) {
+            Ok(file) => Ok(Self { file, place, name: None }),
+            // The filesystem knows no such files, or the kernel takes the flag for another one.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT | Errno::NOSYS) => {
+                Self::make_hidden(lease, entropy, place, mode)
+            }
+            Err(err) => Err(io::Error::from(err))
+                .with_context(|| CouldNotCreate::new(Kind::File, place.path())),
+        }
+    }
+
+    fn make_hidden(
+        lease: &mut Lease,
+        entropy: &mut Entropy,
+        place: Place,
+        mode: u32,
+    ) -> anyhow::Result<Self> {
+        let mask = rustix::process::umask(Mode::RWXU);
+        rustix::process::umask(mask);
+        let wanted = Wanted {
+            kind: Kind::File,
+            name: Naming::Random(Template::hidden()),
+            mode: Some(FileMode(mode & !mask.as_raw_mode())),
+        };
+        let mut opened = None;
+        let named = make(lease, entropy, &place, &wanted, 1, &mut |file| {
+            opened = Some(file.try_clone()?);
+            Ok(())
+        })?;
+        let file = opened.context("could not open what was made")?;
+        Ok(Self { file, place, name: named.into_iter().next().map(|made| made.name) })
+    }
+
+    /// The directory it is in.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Gives it a hidden name.
+    ///
+    /// # Errors
+    /// As linkat(2).
+    pub fn link(&mut self, lease: &mut Lease, entropy: &mut Entropy) -> anyhow::Result<()> {
+        if self.name.is_some() {
+            return Ok(());
+        }
+        let place = &self.place;
+        let name = Template::hidden().name(entropy)?;
+        let event = Event::Intent {
+            kind: Kind::File,
+            dir: Raw::from(place.real()),
+            names: vec![Raw(name.clone())],
+            guessable: false,
+        };
+        lease.append(&event, entropy)?;
+        let linked = linkat(CWD, proc_path(&self.file), place, &name, AtFlags::SYMLINK_FOLLOW);
+        let made = linked
+            .map_err(io::Error::from)
+            .and_then(|()| Identity::of(&self.file, c"", place.fsid()))
+            .with_context(|| CouldNotCreate::new(Kind::File, place.path()))
+            .and_then(|identity| lease.append(&Event::Made(vec![identity]), entropy));
+        if made.is_err() {
+            take_back(place, Kind::File, std::slice::from_ref(&name));
+        }
+        made.map(|()| self.name = Some(name))
+    }
+
+    /// Puts it in the place of another entry of its directory, or where none is. It must have been
+    /// linked.
+    ///
+    /// # Errors
+    /// As rename(2).
+    pub fn rename(&self, to: &OsStr) -> io::Result<()> {
+        let name = self.name.as_deref().ok_or(io::ErrorKind::NotFound)?;
+        Ok(renameat(&self.place, name, &self.place, to)?)
+    }
+}
+
+impl AsFd for Unnamed {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// Another way to an open file, by which it can be linked and opened anew, whether it has a name or
+/// not.
+#[must_use]
+pub fn proc_path(file: impl AsFd) -> String {
+    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
+}

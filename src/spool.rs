@@ -1,0 +1,281 @@
+//! A stream held until its end: in memory up to a limit, then in a file without a name.
+//!
+//! Memory is a block on the heap, then a memfd, so that what is held can be handed to a command as a
+//! file wherever it is. What goes to a command is open for reading only, and a memfd is sealed:
+//! nobody can change it. A regular file is not copied at all: it is there already, and can be read
+//! from any place in it.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use rustix::fs::{
+    AtFlags, CWD, FileType, MemfdFlags, Mode, OFlags, SealFlags, SeekFrom, fchmod, fcntl_add_seals,
+    fcntl_getfl, fstat, linkat, memfd_create, open, seek,
+};
+
+use crate::lease::unnamed::{Unnamed, proc_path};
+use crate::mount::blamed;
+use crate::output::write_all;
+use crate::place::Place;
+use crate::stream::{self, BLOCK, Stuck};
+
+/// The name of what is held, where it needs one.
+const NAME: &str = "stdin";
+
+/// What a stream brought.
+#[derive(Debug)]
+pub struct Spool<'a> {
+    from: BorrowedFd<'a>,
+    bytes: u64,
+    held: Held,
+}
+
+/// Where it is.
+#[derive(Debug)]
+enum Held {
+    /// In the file that it comes from, from this offset on.
+    There(u64),
+    /// On the heap.
+    Block(Vec<u8>),
+    /// In a memfd.
+    Memory(OwnedFd),
+    /// In a file without a name.
+    Disk(Unnamed),
+}
+
+/// Makes a file without a name when memory does not do.
+pub type Roll<'a> = &'a mut dyn FnMut() -> anyhow::Result<Unnamed>;
+
+impl<'a> Spool<'a> {
+    /// Reads standard input, or what stands for it, to its end. `seekable` says that it must be a
+    /// file in the end, whose first byte is the first one that was read.
+    ///
+    /// # Errors
+    /// As read(2) and write(2), and that of `roll`.
+    pub fn read(
+        from: BorrowedFd<'a>,
+        limit: u64,
+        seekable: bool,
+        roll: Roll<'_>,
+    ) -> anyhow::Result<Self> {
+        if let Some((offset, bytes)) = regular(from)
+            && (offset == 0 || !seekable)
+        {
+            return Ok(Self { from, bytes, held: Held::There(offset) });
+        }
+        stream::widen(from);
+        let mut block = Vec::with_capacity(BLOCK);
+        let mut ended = false;
+        while !ended && block.len() < block.capacity() {
+            ended = read(from, &mut block)? == 0;
+        }
+        if ended && !seekable && block.len() as u64 <= limit {
+            return Ok(Self { from, bytes: block.len() as u64, held: Held::Block(block) });
+        }
+        let mut growing = Growing { limit, bytes: 0, held: None, roll };
+        growing.take(&block)?;
+        while !ended {
+            if let Some(Held::Disk(file)) = &growing.held {
+                let rest = stream::drain(from, file);
+                growing.bytes += rest.map_err(|stuck| told(stuck, file.place().path()))?;
+                break;
+            }
+            block.clear();
+            ended = read(from, &mut block)? == 0;
+            growing.take(&block)?;
+        }
+        let Growing { bytes, held, .. } = growing;
+        Ok(Self { from, bytes, held: held.unwrap_or(Held::Block(block)) })
+    }
+
+    /// How much there is.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Where it is held, in one word.
+    #[must_use]
+    pub fn held_in(&self) -> &'static str {
+        match &self.held {
+            Held::There(_) => "stdin",
+            Held::Block(_) | Held::Memory(_) => "memory",
+            Held::Disk(_) => "file",
+        }
+    }
+
+    /// The directory of the file without a name that it is in.
+    #[must_use]
+    pub fn place(&self) -> Option<&Place> {
+        match &self.held {
+            Held::Disk(file) => Some(file.place()),
+            _ => None,
+        }
+    }
+
+    /// Writes all of it.
+    ///
+    /// # Errors
+    /// As write(2), and read(2) where it stayed in the file that it came from.
+    pub fn write_to(&self, to: impl AsFd) -> Result<(), Stuck> {
+        let written = match &self.held {
+            Held::Block(block) => write_all(to.as_fd(), block).map_err(Stuck::Writing),
+            Held::Memory(file) => stream::pour(file, 0, self.bytes, to).map(drop),
+            Held::Disk(file) => stream::pour(file, 0, self.bytes, to).map(drop),
+            Held::There(offset) => stream::pour(self.from, *offset, self.bytes, to).map(drop),
+        };
+        if let Held::There(offset) = self.held {
+            // Whoever reads on finds nothing more, as if it had been read.
+            let _ = seek(self.from, SeekFrom::Start(offset + self.bytes));
+        }
+        written
+    }
+
+    /// It as a file for a command: at its beginning, for reading only. `None` where what the command
+    /// inherits is that already.
+    ///
+    /// # Errors
+    /// As open(2).
+    pub fn to_read(&self) -> anyhow::Result<Option<OwnedFd>> {
+        let reopened = match &self.held {
+            Held::There(_) if is_read_only(self.from) => return Ok(None),
+            Held::There(_) => reopen(self.from),
+            Held::Block(block) => memory()
+                .and_then(|file| write_all(file.as_fd(), block).map(|()| file))
+                .and_then(|file| seal(&file).and_then(|()| reopen(&file))),
+            Held::Memory(file) => seal(file).and_then(|()| reopen(file)),
+            Held::Disk(file) => only_readable(file).and_then(|()| reopen(file)),
+        };
+        reopened.map(Some).context("could not open again what was read")
+    }
+
+    /// The path that it has already, where it was read from a file as a whole.
+    #[must_use]
+    pub fn own_path(&self) -> Option<PathBuf> {
+        let Held::There(0) = self.held else {
+            return None;
+        };
+        let path = std::fs::read_link(proc_path(self.from)).ok()?;
+        let there = std::fs::metadata(&path).ok()?;
+        let stat = fstat(self.from).ok()?;
+        let same = there.dev() == stat.st_dev && there.ino() == stat.st_ino;
+        (same && path.is_absolute()).then_some(path)
+    }
+
+    /// Gives it a name in a directory, as a file for reading only, and returns its path. A file
+    /// without a name that lies on the same filesystem is linked there, else it is copied.
+    ///
+    /// # Errors
+    /// As linkat(2), open(2) and write(2).
+    pub fn name_in(&self, dir: &Path) -> anyhow::Result<PathBuf> {
+        let path = dir.join(NAME);
+        if let Held::Disk(file) = &self.held
+            && linkat(CWD, proc_path(file), CWD, &path, AtFlags::SYMLINK_FOLLOW).is_ok()
+        {
+            return Ok(path);
+        }
+        let copied = File::create_new(&path).map_err(Stuck::Writing).and_then(|copy| {
+            self.write_to(&copy)?;
+            only_readable(&copy).map_err(Stuck::Writing)
+        });
+        copied.map(|()| path).map_err(|stuck| told(stuck, dir))
+    }
+}
+
+/// What is being read.
+struct Growing<'a> {
+    limit: u64,
+    bytes: u64,
+    held: Option<Held>,
+    roll: Roll<'a>,
+}
+
+impl Growing<'_> {
+    /// Takes another piece of what is not on disk yet. Memory that cannot be had, or no more of it, is
+    /// no reason to fail.
+    fn take(&mut self, piece: &[u8]) -> anyhow::Result<()> {
+        let bytes = self.bytes + piece.len() as u64;
+        if bytes > self.limit || !self.remember(piece) {
+            let file = self.roll_over()?;
+            write_all(file.as_fd(), piece)
+                .map_err(|err| told(Stuck::Writing(err), file.place().path()))?;
+            self.held = Some(Held::Disk(file));
+        }
+        self.bytes = bytes;
+        Ok(())
+    }
+
+    fn remember(&mut self, piece: &[u8]) -> bool {
+        if self.held.is_none() {
+            self.held = memory().ok().map(Held::Memory);
+        }
+        let Some(Held::Memory(file)) = &self.held else {
+            return false;
+        };
+        write_all(file.as_fd(), piece).is_ok()
+    }
+
+    fn roll_over(&mut self) -> anyhow::Result<Unnamed> {
+        let file = (self.roll)()?;
+        if let Some(Held::Memory(memory)) = &self.held {
+            stream::pour(memory, 0, self.bytes, &file)
+                .map_err(|stuck| told(stuck, file.place().path()))?;
+        }
+        Ok(file)
+    }
+}
+
+fn read(from: BorrowedFd<'_>, block: &mut Vec<u8>) -> anyhow::Result<usize> {
+    stream::read(from, block).context("could not read standard input")
+}
+
+/// An error on the way to a file in this directory.
+fn told(stuck: Stuck, dir: &Path) -> anyhow::Error {
+    match stuck {
+        Stuck::Reading(err) => anyhow::Error::new(err).context("could not read standard input"),
+        Stuck::Writing(err) => {
+            let act = format!("could not write to a file in {}", dir.display());
+            let act = blamed(act, dir, &err);
+            anyhow::Error::new(err).context(act)
+        }
+    }
+}
+
+/// Where a regular file stands, and how much of it is left. `None` for everything else, and for
+/// what the kernel makes up as it is read (/proc): those files have no size.
+fn regular(from: BorrowedFd<'_>) -> Option<(u64, u64)> {
+    let stat = fstat(from).ok()?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return None;
+    }
+    let flags = fcntl_getfl(from).ok()?;
+    let offset = seek(from, SeekFrom::Current(0)).ok()?;
+    let size = u64::try_from(stat.st_size).ok()?;
+    (offset < size && !flags.contains(OFlags::WRONLY)).then(|| (offset, size - offset))
+}
+
+fn is_read_only(file: BorrowedFd<'_>) -> bool {
+    fcntl_getfl(file).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDONLY)
+}
+
+/// Opens a file anew: with an offset of its own, and for reading only.
+fn reopen(file: impl AsFd) -> io::Result<OwnedFd> {
+    Ok(open(proc_path(file), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+fn memory() -> io::Result<OwnedFd> {
+    Ok(memfd_create(c"tmpx", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?)
+}
+
+fn seal(memory: &OwnedFd) -> io::Result<()> {
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    Ok(fcntl_add_seals(memory, seals)?)
+}
+
+fn only_readable(file: impl AsFd) -> io::Result<()> {
+    Ok(fchmod(file, Mode::RUSR)?)
+}

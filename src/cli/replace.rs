@@ -61,10 +61,10 @@ Exit status:
 
 Examples:
   Sort a file into itself:
-      sort names.txt | tmpx replace names.txt
+      sort data.csv | tmpx replace data.csv
 
   The same, but not if sort fails:
-      tmpx replace names.txt -- sort names.txt
+      tmpx replace data.csv -- sort data.csv
 
   A configuration file that is never seen half written:
-      tmpx replace --sync app.conf -- ./make-config.sh";
+      tmpx replace --sync app.conf -- echo port=8080";

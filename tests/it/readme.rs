@@ -53,7 +53,8 @@ fn the_recipes_print_what_they_are_for() {
     assert_eq!(outputs[1], "4\n");
     assert_eq!(outputs[2], "one\nthree\ntwo\n");
     assert!(outputs[3].contains("$ROOT/tmp/report.csv\n"), "{}", outputs[3]);
-    assert_eq!(outputs[5].lines().filter(|line| line.starts_with("3 ")).count(), 4);
+    assert_eq!(outputs[6], "two\n");
+    assert_eq!(outputs[7].lines().filter(|line| line.starts_with("3 ")).count(), 4);
 }
 
 #[test]

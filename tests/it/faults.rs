@@ -38,7 +38,7 @@ impl Case {
 
 const FILE: Case = case("", "file", true);
 const DIR: Case = case("", "dir", true);
-const COUNT: Case = case("", "file --count 5", true);
+const COUNT: Case = case("", "file --count 50", true);
 const NAME: Case = case("echo mine > $TMPDIR/taken", "file --name taken --from source", true);
 const WORKSPACE: Case = case("", "workspace --mkdir a/b --in source --in tree", true);
 const EXEC: Case = case("", "exec --in source --out made:saved -- sh -c date>made;mkdir~x", false);

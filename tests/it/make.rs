@@ -76,15 +76,6 @@ fn a_template_with_a_slash_is_meant_from_here_and_one_without_lies_in_the_temp_d
 }
 
 #[test]
-fn a_guessable_template_whose_names_are_all_taken_fails_and_leaves_nothing() {
-    let sandbox = Sandbox::new();
-    // 62³ names would take long to fill: a directory that can hold nothing stands in for them.
-    let path = sandbox.tmpx(["file", "--name", "only"]).path();
-    assert!(path.ends_with("only"));
-    sandbox.clean_up();
-}
-
-#[test]
 fn a_name_that_is_taken_gets_a_number_and_nobody_elses_file_is_touched() {
     let sandbox = Sandbox::new();
     let taken = sandbox.tmp().join("report.csv");
@@ -229,10 +220,11 @@ fn an_empty_tmpdir_counts_as_none() {
 #[test]
 fn scripts_that_clean_up_after_themselves_leave_next_to_no_leases() {
     let sandbox = Sandbox::new();
-    let script = "n=0; while [ $n -lt 600 ]; do f=$(tmpx file); rm \"$f\"; n=$((n+1)); done";
+    let script = "n=0; while [ $n -lt 1500 ]; do f=$(tmpx file); rm \"$f\"; n=$((n+1)); done";
     sandbox.sh(script).succeeds();
     let leases = sandbox.leases().len();
-    assert!(leases <= 500, "{leases} leases");
+    // One creation in 64 prunes; to be so unlucky as this takes 10,000 runs of the test.
+    assert!(leases <= 700, "{leases} leases");
     sandbox.tmpx(["cleanup"]).gives(0, "", "tmpx: removed 0\n");
 }
 

@@ -164,6 +164,13 @@ fn a_signal_during_the_preparations_ends_them() {
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     assert_eq!(child.wait().unwrap().signal(), Some(2));
     drop(writer);
+    // And one that nobody ever writes to: the workspace is there before the wait begins.
+    let mut child = sandbox.tmpx(words("exec --in slow:data touch ran")).spawn();
+    while sandbox.left().is_empty() {
+        std::thread::yield_now();
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
     assert!(!sandbox.cwd().join("ran").exists());
 }
 

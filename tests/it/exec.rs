@@ -404,7 +404,7 @@ fn a_command_that_takes_too_long_is_asked_to_end_and_then_made_to() {
     };
     let asked = "trap 'echo asked; exit 3' TERM; while :; do read x < fifo; done 2>/dev/null";
     let asked = format!("mkfifo fifo; {asked}");
-    run("--timeout 100ms", &asked).gives(124, "asked\n", "");
+    run("--timeout 1s", &asked).gives(124, "asked\n", "");
     let deaf = "trap '' TERM; mkfifo fifo; read x < fifo";
     run("--timeout 50ms --kill-after 50ms", deaf).gives(124, "", "");
     run("--timeout 50ms", "kill -STOP $$").gives(124, "", "");

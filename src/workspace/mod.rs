@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
-use rustix::fs::{Mode, OFlags, fstat, openat};
+use rustix::fs::{AtFlags, Mode, OFlags, chmodat, fstat, mkdirat, openat};
 
 use crate::copy::{self, GoOn, Manner};
 use crate::lease::create::Made;
@@ -28,6 +28,8 @@ pub const TEMP_DIR: &str = ".tmp";
 #[derive(Debug)]
 pub struct Workspace {
     path: PathBuf,
+    /// A path that goes by the descriptor, by the name where there is no /proc.
+    base: PathBuf,
     dir: OwnedFd,
 }
 
@@ -46,7 +48,9 @@ impl Workspace {
             return Err(anyhow::Error::msg("somebody replaced it as it was made"))
                 .with_context(could_not);
         }
-        Ok(Self { path, dir })
+        let by_descriptor = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd()));
+        let base = if by_descriptor.exists() { by_descriptor } else { path.clone() };
+        Ok(Self { path, base, dir })
     }
 
     /// Lays it out, and gives it its mode: 0700 whatever the umask, or the one that is asked for.
@@ -61,9 +65,11 @@ impl Workspace {
     ) -> anyhow::Result<()> {
         let stat = fstat(&self.dir)?;
         let manner = Manner { go_on, except: (stat.st_dev, stat.st_ino) };
-        self.set_mode(0o700)?;
-        self.make(Path::new(TEMP_DIR))?;
-        sys::chmod_path_fd(self.open_below(Path::new(TEMP_DIR))?.as_fd(), 0o700)?;
+        if stat.st_mode & 0o777 != 0o700 {
+            self.set_mode(0o700)?;
+        }
+        self.make_temp_dir()
+            .with_context(|| format!("could not create directory {}", self.temp_dir().display()))?;
         layout.dirs.iter().try_for_each(|dir| self.make(dir))?;
         for input in &layout.inputs {
             self.make(input.dest.parent().unwrap_or(Path::new("")))?;
@@ -94,16 +100,15 @@ impl Workspace {
         Ok(())
     }
 
-    fn open_below(&self, below: &Path) -> io::Result<OwnedFd> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(openat(&self.dir, below, flags, Mode::empty())?)
+    /// Nobody else can have put anything there: the workspace is private and has just been made.
+    fn make_temp_dir(&self) -> io::Result<()> {
+        mkdirat(&self.dir, TEMP_DIR, Mode::RWXU)?;
+        Ok(chmodat(&self.dir, TEMP_DIR, Mode::RWXU, AtFlags::empty())?)
     }
 
-    /// A path to something in it that goes by its descriptor; by its name where there is no /proc.
+    /// A path to something in it.
     fn reach(&self, below: &Path) -> PathBuf {
-        let by_descriptor = PathBuf::from(format!("/proc/self/fd/{}", self.dir.as_raw_fd()));
-        let base = if by_descriptor.exists() { by_descriptor } else { self.path.clone() };
-        base.join(below)
+        self.base.join(below)
     }
 
     /// Where it is.

@@ -1,5 +1,6 @@
 //! When a lease ends. Nothing runs in the background here: `tmpx cleanup` does the work.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
 use crate::sandbox::{Sandbox, words};
@@ -103,9 +104,14 @@ fn what_lives_is_taken_by_its_own_script_when_named_and_by_no_other() {
     let sandbox = Sandbox::new();
     let own = "f=$(tmpx file --until-exit=$$); tmpx cleanup -q $f; ls $TMPDIR";
     sandbox.sh(own).gives(0, "", "");
-    let other = "f=$(tmpx file --until-exit=$$); setsid -f sh -c \"tmpx cleanup $f\" 2>&1 | cat";
-    let ran = sandbox.sh(other).run();
-    assert!(ran.stdout.contains("kept $ROOT/tmp/tmp.RANDOM: until sh ("), "{ran:?}");
+    let other = "f=$(tmpx file --until-exit=$$); echo $f; read wait; :";
+    let mut script = sandbox.sh(other).spawn();
+    let mut path = String::new();
+    BufReader::new(script.stdout.as_mut().unwrap()).read_line(&mut path).unwrap();
+    let ran = sandbox.tmpx(["cleanup", path.trim_end()]).run();
+    assert!(ran.stderr.contains("kept $ROOT/tmp/tmp.RANDOM: until sh ("), "{ran:?}");
+    drop(script.stdin.take());
+    script.wait().unwrap();
     sandbox.tmpx(words("cleanup -q")).succeeds();
 }
 

@@ -1,7 +1,9 @@
 //! The environment as a parameter: the core asks [`Env`], never the process.
 
 use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 /// Where variables come from.
@@ -24,6 +26,38 @@ impl Env {
     #[must_use]
     pub fn is_set(&self, name: &str) -> bool {
         self.look_up(name).is_some()
+    }
+
+    /// The value of a variable, be it empty.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<OsString> {
+        self.look_up(name)
+    }
+
+    /// All variables, these changed or added, as a new process is given them: `NAME=value`.
+    ///
+    /// # Errors
+    /// Where a value has a NUL in it.
+    pub fn with(&self, changed: &[(&'static str, OsString)]) -> io::Result<Vec<CString>> {
+        let is_changed = |name: &OsString| changed.iter().any(|(other, _)| name == other);
+        let kept: Vec<_> = match self {
+            Self::Process => std::env::vars_os().filter(|(name, _)| !is_changed(name)).collect(),
+            Self::Fixed(variables) => variables
+                .iter()
+                .filter(|(name, _)| !is_changed(name))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        };
+        let new = changed.iter().map(|(name, value)| (OsString::from(name), value.clone()));
+        kept.into_iter()
+            .chain(new)
+            .map(|(name, value)| {
+                let mut variable = name.into_vec();
+                variable.push(b'=');
+                variable.extend_from_slice(value.as_bytes());
+                Ok(CString::new(variable)?)
+            })
+            .collect()
     }
 
     fn look_up(&self, name: &str) -> Option<OsString> {

@@ -4,61 +4,135 @@
 //! signal state that tmpx was given. tmpx waits for it. A signal that a process sends to tmpx is
 //! passed on; one from the terminal reaches the command anyway.
 
-use std::ffi::OsString;
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io::{self, PipeReader};
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
+use rustix::fs::{Access, AtFlags, CWD, FileType, accessat, stat};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::env::Env;
 use crate::error::{Status, Tell as _};
-use crate::sys::{InheritedSignals, SignalQueue};
+use crate::sys::{self, Ended, InheritedSignals, Launch, SignalQueue};
 
-/// A command line, and where it was said.
-#[derive(Clone, Debug)]
-pub struct Program {
+/// Where programs are looked for when PATH is not set, as execvp(3) does.
+const USUAL_PATH: &str = "/bin:/usr/bin";
+
+/// What runs a file that is executable and of no format that the system knows, as execvp(3) has it.
+const SHELL: &CStr = c"/bin/sh";
+
+/// A command line, and what it is to be run with.
+#[derive(Debug)]
+pub struct Command<'a> {
     name: OsString,
     args: Vec<OsString>,
+    env: &'a Env,
+    said_in: &'a Path,
+    changed: Vec<(&'static str, OsString)>,
+    dir: Option<BorrowedFd<'a>>,
+    descriptors: Vec<(OwnedFd, i32)>,
 }
 
-impl Program {
-    /// The words of a command line; the user's shell where there are none.
+impl<'a> Command<'a> {
+    /// The words of a command line, the user's shell where there are none, said in the directory
+    /// `said_in`.
     #[must_use]
-    pub fn new(words: Vec<OsString>, shell: Option<OsString>) -> Self {
+    pub fn new(words: Vec<OsString>, env: &'a Env, said_in: &'a Path) -> Self {
         let mut words = words.into_iter();
-        let name = words.next().or(shell).unwrap_or_else(|| "/bin/sh".into());
-        Self { name, args: words.collect() }
+        let shell = || env.get("SHELL").unwrap_or_else(|| "/bin/sh".into());
+        Self {
+            name: words.next().unwrap_or_else(shell),
+            args: words.collect(),
+            env,
+            said_in,
+            changed: Vec::new(),
+            dir: None,
+            descriptors: Vec::new(),
+        }
     }
 
-    /// The command, to be run wherever. A name with a slash in it is meant from `cwd`, where the
-    /// user said it.
-    #[must_use]
-    pub fn command(&self, cwd: &Path) -> Command {
-        let from_here = self.name.as_bytes().contains(&b'/');
-        let mut command = if from_here {
-            let mut command = Command::new(cwd.join(&self.name));
-            command.arg0(&self.name);
-            command
-        } else {
-            Command::new(&self.name)
+    /// Has it find a variable with this value in its environment.
+    pub fn set(&mut self, name: &'static str, value: impl Into<OsString>) {
+        self.changed.push((name, value.into()));
+    }
+
+    /// Has it run in this directory.
+    pub fn enter(&mut self, dir: BorrowedFd<'a>) {
+        self.dir = Some(dir);
+    }
+
+    /// Gives it a descriptor, under this number.
+    pub fn give(&mut self, descriptor: OwnedFd, number: i32) {
+        self.descriptors.push((descriptor, number));
+    }
+
+    /// Starts it, and lets go of what it was given.
+    fn start(self, signals: &SignalQueue) -> anyhow::Result<Pid> {
+        self.try_to_start(signals).or_else(|err| {
+            let status = match err.kind() {
+                io::ErrorKind::NotFound => Status::NotFound,
+                _ => Status::NotExecutable,
+            };
+            self.could_not_start(err).status(status)
+        })
+    }
+
+    fn try_to_start(&self, signals: &SignalQueue) -> io::Result<Pid> {
+        let path = CString::new(self.program()?.into_os_string().into_vec())?;
+        let words = [&self.name].into_iter().chain(&self.args);
+        let args = words.map(|word| c_string(word)).collect::<io::Result<Vec<_>>>()?;
+        let env = self.env.with(&self.changed)?;
+        let descriptors: Vec<_> =
+            self.descriptors.iter().map(|(fd, number)| (fd.as_fd(), *number)).collect();
+        let launch = Launch {
+            path: &path,
+            args: &args,
+            env: &env,
+            dir: self.dir,
+            descriptors: &descriptors,
         };
-        command.args(&self.args);
-        command
+        match launch.start(signals) {
+            Err(err) if err.raw_os_error() == Some(libc::ENOEXEC) => {
+                let args = [&[SHELL.to_owned(), path.clone()], &args[1..]].concat();
+                Launch { path: SHELL, args: &args, ..launch }.start(signals)
+            }
+            started => started,
+        }
+    }
+
+    /// Where its program is. A name with a slash in it, and relative directories of PATH, are meant
+    /// from where the user said it.
+    fn program(&self) -> io::Result<PathBuf> {
+        if self.name.is_empty() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        if self.name.as_bytes().contains(&b'/') {
+            return Ok(self.said_in.join(&self.name));
+        }
+        let path = self.env.value("PATH").unwrap_or_else(|| USUAL_PATH.into());
+        find(&self.name, &path, self.said_in)
     }
 
     /// What is said when it cannot be started.
-    fn could_not_run(&self, err: io::Error) -> anyhow::Result<Child> {
+    fn could_not_start(&self, err: io::Error) -> anyhow::Result<Pid> {
         let name = Path::new(&self.name).display();
         let is_searched = !self.name.as_bytes().contains(&b'/');
-        let err = if is_searched && err.kind() == io::ErrorKind::NotFound {
+        let not_found = err.kind() == io::ErrorKind::NotFound;
+        let is_there = self.program().is_ok_and(|path| is_file(&path));
+        let err = if not_found && is_searched && !is_there {
             Err(anyhow!("could not run {name}: command not found"))
         } else {
             Err(err).with_context(|| format!("could not run {name}"))
         };
+        if not_found && is_there {
+            return err.hint("what its first line (#!) names, or its loader, is not there");
+        }
         let for_a_shell = |byte: &u8| byte.is_ascii_whitespace() || b"|&;<>()$`".contains(byte);
         if self.name.as_bytes().iter().any(for_a_shell) {
             return err
@@ -69,6 +143,31 @@ impl Program {
         }
         err
     }
+}
+
+fn c_string(word: &OsStr) -> io::Result<CString> {
+    Ok(CString::new(word.as_bytes())?)
+}
+
+/// Looks for a program as execvp(3) does: one that may not be executed is passed over, and the
+/// error if no other is found.
+fn find(name: &OsStr, path: &OsStr, here: &Path) -> io::Result<PathBuf> {
+    let mut failure = io::ErrorKind::NotFound.into();
+    for dir in path.as_bytes().split(|byte| *byte == b':') {
+        let candidate = here.join(OsStr::from_bytes(dir)).join(name);
+        match accessat(CWD, &candidate, Access::EXEC_OK, AtFlags::EACCESS) {
+            Ok(()) if is_file(&candidate) => return Ok(candidate),
+            Ok(()) | Err(rustix::io::Errno::ACCESS) => {
+                failure = io::ErrorKind::PermissionDenied.into();
+            }
+            Err(_) => {}
+        }
+    }
+    Err(failure)
+}
+
+fn is_file(path: &Path) -> bool {
+    stat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
 }
 
 /// Signals are queued from here on: one that arrives before the command is started reaches it.
@@ -96,20 +195,9 @@ impl Limits {
 /// # Errors
 /// Where it cannot be started: status 127 where there is no such command, 126 where it cannot be
 /// executed.
-pub fn run(
-    program: &Program,
-    command: &mut Command,
-    signals: &SignalQueue,
-    limits: Limits,
-) -> anyhow::Result<Status> {
-    let mut child = signals.spawn(command).or_else(|err| {
-        let status = match err.kind() {
-            io::ErrorKind::NotFound => Status::NotFound,
-            _ => Status::NotExecutable,
-        };
-        program.could_not_run(err).status(status)
-    })?;
-    wait(&mut child, signals, limits).context("could not wait for the command")
+pub fn run(command: Command, signals: &SignalQueue, limits: Limits) -> anyhow::Result<Status> {
+    let child = command.start(signals)?;
+    wait(child, signals, limits).context("could not wait for the command")
 }
 
 /// Runs a command to its end, and has `take` read what it writes to stdout. When both have ended,
@@ -119,8 +207,7 @@ pub fn run(
 /// # Errors
 /// As [`run`], and where there is no pipe or thread to be had.
 pub fn run_into<T: Send>(
-    program: &Program,
-    command: &mut Command,
+    mut command: Command,
     signals: SignalQueue,
     take: impl FnOnce(PipeReader) -> T + Send,
 ) -> anyhow::Result<(Status, T)> {
@@ -129,10 +216,8 @@ pub fn run_into<T: Send>(
         let taking = std::thread::Builder::new()
             .spawn_scoped(scope, || take(reader))
             .context("could not start a thread")?;
-        command.stdout(writer);
-        let ended = run(program, command, &signals, Limits::NONE);
-        // The copy of the pipe's end that is in there would keep it open.
-        command.stdout(Stdio::null());
+        command.give(writer.into(), 1);
+        let ended = run(command, &signals, Limits::NONE);
         // What the command left running may write on; from here on a signal ends the wait for it.
         signals.close();
         match taking.join() {
@@ -142,13 +227,12 @@ pub fn run_into<T: Send>(
     })
 }
 
-fn wait(child: &mut Child, signals: &SignalQueue, limits: Limits) -> io::Result<Status> {
-    let pid = Pid::from_child(child);
+fn wait(pid: Pid, signals: &SignalQueue, limits: Limits) -> io::Result<Status> {
     let mut timed_out = false;
     let mut next = limits.timeout.map(|timeout| (Instant::now() + timeout, Signal::TERM));
     loop {
         // Until it has been waited for, its number is its own.
-        if let Some(ended) = child.try_wait()? {
+        if let Some(Ended { status: ended, .. }) = sys::ended(pid)? {
             return Ok(if timed_out { Status::TimedOut } else { status(ended) });
         }
         let left = next.map(|(at, _)| at.saturating_duration_since(Instant::now()));

@@ -10,6 +10,7 @@
 
 #![allow(unsafe_code, reason = "the one module that may; every block says why it is sound")]
 
+mod launch;
 mod signals;
 
 use std::ffi::{CStr, OsString, c_char, c_int, c_void};
@@ -20,6 +21,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::ptr;
 
 use crate::error::Status;
+pub use launch::{Ended, Launch, ended};
 pub use signals::{Arrived, SignalQueue};
 
 /// Defines the process's `main` and gives it over to a `fn(Start) -> Status`.

@@ -8,7 +8,7 @@ use super::Context;
 use crate::cli::{Exec, Keep};
 use crate::duration::Span;
 use crate::error::{Status, Tell as _};
-use crate::exec::{self, Limits, Program};
+use crate::exec::{self, Command, Limits};
 use crate::lease::Terms;
 use crate::lease::create::{Naming, Wanted};
 use crate::lease::record::{Kind, Lifetime};
@@ -27,7 +27,6 @@ pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
     let wish = Wish { session: args.run.session, keep: true, ..Wish::default() };
     let terms = terms::settle(wish, &context.env, &context.args, &mut |text| note(text))?;
     let terms = Terms { lifetime: Lifetime::Command, ..terms };
-    let program = Program::new(args.command, context.env.get("SHELL"));
     let template = Template::new(args.place.prefix.as_ref(), args.place.suffix.as_ref());
     let wanted = Wanted { kind: Kind::Dir, name: Naming::Random(template), mode: None };
 
@@ -41,10 +40,13 @@ pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
         let before = job.look_before(&workspace)?;
         making.lease.give()?;
         making.take_notes().iter().for_each(note);
-        let mut command = program.command(&job.cwd);
-        workspace.set_environment(&mut command, &job.cwd, args.run.here);
+        let mut command = Command::new(args.command, &context.env, &job.cwd);
+        workspace.announce(&mut command);
+        if !args.run.here {
+            workspace.take_in(&mut command, &job.cwd);
+        }
         go_on(&signals)?;
-        let status = exec::run(&program, &mut command, &signals, job.limits)?;
+        let status = exec::run(command, &signals, job.limits)?;
         Ok(job.finish(status, &workspace, &before, making))
     })?;
     making.conclude(&context.env);

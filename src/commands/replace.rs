@@ -8,7 +8,7 @@ use rustix::stdio::stdin;
 use super::Context;
 use crate::cli::Replace;
 use crate::error::Status;
-use crate::exec::{self, Program};
+use crate::exec::{self, Command};
 use crate::making::Making;
 use crate::output::note;
 use crate::passing::Passing;
@@ -46,11 +46,10 @@ fn produce(
     words: Vec<OsString>,
     context: &Context,
 ) -> anyhow::Result<(Status, u64)> {
-    let program = Program::new(words, None);
     let cwd = std::env::current_dir().context("could not find the working directory")?;
-    let mut command = program.command(&cwd);
+    let command = Command::new(words, &context.env, &cwd);
     let signals = exec::queue(context.signals);
     let take = |output| new.fill(output, "the command's output");
-    let (status, taken) = exec::run_into(&program, &mut command, signals, take)?;
+    let (status, taken) = exec::run_into(command, signals, take)?;
     Ok((status, taken?))
 }

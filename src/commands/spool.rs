@@ -9,7 +9,7 @@ use rustix::stdio::{stdin, stdout};
 use super::Context;
 use crate::cli;
 use crate::error::Status;
-use crate::exec::{self, Limits, Program};
+use crate::exec::{self, Command, Limits};
 use crate::passing::Passing;
 use crate::raw::PathKey;
 use crate::report::Spooled;
@@ -72,11 +72,10 @@ fn feed(
         let places = words.iter_mut().skip(1).filter(|word| *word == stands_for_path);
         places.for_each(|word| path.as_os_str().clone_into(word));
     }
-    let program = Program::new(words, None);
     let cwd = std::env::current_dir().context("could not find the working directory")?;
-    let mut command = program.command(&cwd);
+    let mut command = Command::new(words, &context.env, &cwd);
     if let Some(input) = input {
-        command.stdin(input);
+        command.give(input, 0);
     }
-    exec::run(&program, &mut command, &signals, Limits::NONE)
+    exec::run(command, &signals, Limits::NONE)
 }

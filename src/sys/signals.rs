@@ -1,20 +1,17 @@
 //! Signals of a process that waits for a command.
 
 use std::ffi::c_int;
-use std::io;
 use std::mem::MaybeUninit;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command};
 use std::ptr;
 use std::time::Duration;
 
-use super::{InheritedSignals, set_disposition};
+use super::InheritedSignals;
 
 /// The signals of a process that waits for a command: each is taken from a queue, none is handled
 /// by a function that could run at any moment.
 #[derive(Debug)]
 pub struct SignalQueue {
-    inherited: InheritedSignals,
+    pub(super) inherited: InheritedSignals,
 }
 
 /// A signal that arrived.
@@ -80,24 +77,6 @@ impl SignalQueue {
             }
         }
         None
-    }
-
-    /// Starts a command with the signal mask and the dispositions that tmpx itself was given.
-    ///
-    /// # Errors
-    /// As [`Command::spawn`].
-    pub fn spawn(&self, command: &mut Command) -> io::Result<Child> {
-        let inherited = self.inherited;
-        // SAFETY: the closure only makes async-signal-safe calls and touches no shared memory.
-        unsafe {
-            command.pre_exec(move || {
-                set_disposition(libc::SIGPIPE, inherited.pipe);
-                set_disposition(libc::SIGCHLD, inherited.child);
-                libc::sigprocmask(libc::SIG_SETMASK, &raw const inherited.mask, ptr::null_mut());
-                Ok(())
-            });
-        }
-        command.spawn()
     }
 }
 

@@ -9,12 +9,12 @@ pub mod outputs;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Context as _;
 use rustix::fs::{AtFlags, Mode, OFlags, chmodat, fstat, mkdirat, openat};
 
 use crate::copy::{self, GoOn, Manner};
+use crate::exec::Command;
 use crate::lease::create::Made;
 use crate::mode::FileMode;
 use crate::place::Place;
@@ -117,13 +117,17 @@ impl Workspace {
         &self.path
     }
 
-    /// Has a command run in it, or in `cwd` where `here` says so, and know of it.
-    pub fn set_environment(&self, command: &mut Command, cwd: &Path, here: bool) {
-        command.env("TMPX_WORKSPACE", &self.path).env("TMPDIR", self.temp_dir());
-        if !here {
-            let dir = self.reach(Path::new(""));
-            command.current_dir(dir).env("PWD", &self.path).env("OLDPWD", cwd);
-        }
+    /// Tells a command of it.
+    pub fn announce<'a>(&'a self, command: &mut Command<'a>) {
+        command.set("TMPX_WORKSPACE", &self.path);
+        command.set("TMPDIR", self.temp_dir());
+    }
+
+    /// Has a command that is said in `cwd` run in it.
+    pub fn take_in<'a>(&'a self, command: &mut Command<'a>, cwd: &Path) {
+        command.enter(self.dir.as_fd());
+        command.set("PWD", &self.path);
+        command.set("OLDPWD", cwd);
     }
 
     /// Its private temp dir.

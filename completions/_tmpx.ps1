@@ -110,6 +110,8 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
             [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'Keep the workspace, and say where it is')
             [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Ask the command to end (SIGTERM) when it takes longer than this; the status is 124 then')
             [CompletionResult]::new('--kill-after', '--kill-after', [CompletionResultType]::ParameterName, 'Kill it (SIGKILL) if it goes on this much longer')
+            [CompletionResult]::new('--anon-fd', '--anon-fd', [CompletionResultType]::ParameterName, 'Give the command an unnamed file, open for reading and writing, as descriptor N')
+            [CompletionResult]::new('--report', '--report', [CompletionResultType]::ParameterName, 'Write what came of the command to FILE, as JSON')
             [CompletionResult]::new('--session', '--session', [CompletionResultType]::ParameterName, 'Make the workspace part of a session: a name by which cleanup and list find it')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Make it in DIR, not in the temp dir')
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Make it in DIR, not in the temp dir')
@@ -119,6 +121,7 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
             [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'Give it exactly this mode, not 600 or 700 less the umask')
             [CompletionResult]::new('--mode', '--mode', [CompletionResultType]::ParameterName, 'Give it exactly this mode, not 600 or 700 less the umask')
             [CompletionResult]::new('--here', '--here', [CompletionResultType]::ParameterName, 'Run in the current directory, not in the workspace')
+            [CompletionResult]::new('--private-tmp', '--private-tmp', [CompletionResultType]::ParameterName, 'Give the command a /tmp and a /var/tmp of its own, which go with the workspace')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break

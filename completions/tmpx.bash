@@ -157,7 +157,7 @@ _tmpx() {
             return 0
             ;;
         tmpx__subcmd__exec)
-            opts="-p -s -m -h --mkdir --in --out --out-always --keep --timeout --kill-after --here --session --dir --prefix --suffix --mode --help"
+            opts="-p -s -m -h --mkdir --in --out --out-always --keep --timeout --kill-after --here --anon-fd --private-tmp --report --session --dir --prefix --suffix --mode --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -192,6 +192,25 @@ _tmpx() {
                     ;;
                 --kill-after)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --anon-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --report)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --session)

@@ -103,6 +103,8 @@ set edit:completion:arg-completer[tmpx] = {|@words|
             cand --keep 'Keep the workspace, and say where it is'
             cand --timeout 'Ask the command to end (SIGTERM) when it takes longer than this; the status is 124 then'
             cand --kill-after 'Kill it (SIGKILL) if it goes on this much longer'
+            cand --anon-fd 'Give the command an unnamed file, open for reading and writing, as descriptor N'
+            cand --report 'Write what came of the command to FILE, as JSON'
             cand --session 'Make the workspace part of a session: a name by which cleanup and list find it'
             cand -p 'Make it in DIR, not in the temp dir'
             cand --dir 'Make it in DIR, not in the temp dir'
@@ -112,6 +114,7 @@ set edit:completion:arg-completer[tmpx] = {|@words|
             cand -m 'Give it exactly this mode, not 600 or 700 less the umask'
             cand --mode 'Give it exactly this mode, not 600 or 700 less the umask'
             cand --here 'Run in the current directory, not in the workspace'
+            cand --private-tmp 'Give the command a /tmp and a /var/tmp of its own, which go with the workspace'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }

@@ -85,12 +85,15 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l keep -d 'Keep the wor
 on-failure\t'When the command failed'"
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l timeout -d 'Ask the command to end (SIGTERM) when it takes longer than this; the status is 124 then' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l kill-after -d 'Kill it (SIGKILL) if it goes on this much longer' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l anon-fd -d 'Give the command an unnamed file, open for reading and writing, as descriptor N' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l report -d 'Write what came of the command to FILE, as JSON' -r -F
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l session -d 'Make the workspace part of a session: a name by which cleanup and list find it' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s p -l dir -d 'Make it in DIR, not in the temp dir' -r -f -a "(__fish_complete_directories)"
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l prefix -d 'Begin the name with S, not with \'tmp.\'' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s s -l suffix -d 'End the name with S' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s m -l mode -d 'Give it exactly this mode, not 600 or 700 less the umask' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l here -d 'Run in the current directory, not in the workspace'
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l private-tmp -d 'Give the command a /tmp and a /var/tmp of its own, which go with the workspace'
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -l max-size -d 'Keep up to this much in memory (64K, 10M, 2G), and more in a file without a name' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -s p -l dir -d 'Make that file in DIR, not in the temp dir' -r -f -a "(__fish_complete_directories)"

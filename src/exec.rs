@@ -6,7 +6,7 @@
 
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io::{self, PipeReader};
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,16 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
-use rustix::fs::{Access, AtFlags, CWD, FileType, accessat, stat};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, accessat, open, stat};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::process::{Pid, Signal, kill_process, set_child_subreaper};
 
 use crate::env::Env;
-use crate::error::{Status, Tell as _};
-use crate::sys::{self, Ended, InheritedSignals, Launch, SignalQueue};
+use crate::error::{Status, Tell as _, usage};
+use crate::process;
+use crate::sys::{
+    self, CouldNotPrepare, Ended, InheritedSignals, Launch, PrivateMounts, SignalQueue,
+};
 
 /// Where programs are looked for when PATH is not set, as execvp(3) does.
 const USUAL_PATH: &str = "/bin:/usr/bin";
@@ -37,23 +41,23 @@ pub struct Command<'a> {
     changed: Vec<(&'static str, OsString)>,
     dir: Option<BorrowedFd<'a>>,
     descriptors: Vec<(OwnedFd, i32)>,
+    private: Option<PrivateMounts>,
 }
 
 impl<'a> Command<'a> {
-    /// The words of a command line, the user's shell where there are none, said in the directory
-    /// `said_in`.
+    /// The words of a command line that was said in the directory `said_in`.
     #[must_use]
     pub fn new(words: Vec<OsString>, env: &'a Env, said_in: &'a Path) -> Self {
         let mut words = words.into_iter();
-        let shell = || env.get("SHELL").unwrap_or_else(|| "/bin/sh".into());
         Self {
-            name: words.next().unwrap_or_else(shell),
+            name: words.next().unwrap_or_default(),
             args: words.collect(),
             env,
             said_in,
             changed: Vec::new(),
             dir: None,
             descriptors: Vec::new(),
+            private: None,
         }
     }
 
@@ -72,9 +76,18 @@ impl<'a> Command<'a> {
         self.descriptors.push((descriptor, number));
     }
 
+    /// Mounts these for it alone. Their directories are relative to the one that it runs in.
+    pub fn mount(&mut self, private: PrivateMounts) {
+        self.private = Some(private);
+    }
+
     /// Starts it, and lets go of what it was given.
     fn start(self, signals: &SignalQueue) -> anyhow::Result<Pid> {
         self.try_to_start(signals).or_else(|err| {
+            let err = match could_not_prepare(err) {
+                Ok(err) => return Err(err),
+                Err(err) => err,
+            };
             let status = match err.kind() {
                 io::ErrorKind::NotFound => Status::NotFound,
                 _ => Status::NotExecutable,
@@ -96,6 +109,7 @@ impl<'a> Command<'a> {
             env: &env,
             dir: self.dir,
             descriptors: &descriptors,
+            private: self.private.as_ref(),
         };
         match launch.start(signals) {
             Err(err) if err.raw_os_error() == Some(libc::ENOEXEC) => {
@@ -145,6 +159,15 @@ impl<'a> Command<'a> {
     }
 }
 
+/// What is said when the command's own mounts cannot be made; any other error comes back.
+fn could_not_prepare(err: io::Error) -> Result<anyhow::Error, io::Error> {
+    let CouldNotPrepare(cause) = err.downcast::<CouldNotPrepare>()?;
+    let told: anyhow::Result<()> = Err(cause)
+        .context("could not give the command a /tmp of its own")
+        .hint("that takes root or user namespaces, which this system or a container may forbid");
+    Ok(told.err().unwrap_or_else(|| anyhow!("could not give the command a /tmp of its own")))
+}
+
 fn c_string(word: &OsStr) -> io::Result<CString> {
     Ok(CString::new(word.as_bytes())?)
 }
@@ -157,7 +180,7 @@ fn find(name: &OsStr, path: &OsStr, here: &Path) -> io::Result<PathBuf> {
         let candidate = here.join(OsStr::from_bytes(dir)).join(name);
         match accessat(CWD, &candidate, Access::EXEC_OK, AtFlags::EACCESS) {
             Ok(()) if is_file(&candidate) => return Ok(candidate),
-            Ok(()) | Err(rustix::io::Errno::ACCESS) => {
+            Ok(()) | Err(Errno::ACCESS) => {
                 failure = io::ErrorKind::PermissionDenied.into();
             }
             Err(_) => {}
@@ -168,6 +191,47 @@ fn find(name: &OsStr, path: &OsStr, here: &Path) -> io::Result<PathBuf> {
 
 fn is_file(path: &Path) -> bool {
     stat(path).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+}
+
+/// Occupies these descriptors, so that nothing of tmpx's own comes to lie where a command is to
+/// find something else. One that is open already is left as it is.
+///
+/// # Errors
+/// Where a number is beyond what the process may have.
+pub fn reserve(numbers: &[i32]) -> anyhow::Result<Vec<OwnedFd>> {
+    let mut reserved = Vec::new();
+    for &number in numbers {
+        let anything = open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        if anything.as_raw_fd() == number {
+            reserved.push(anything);
+            continue;
+        }
+        match fcntl_dupfd_cloexec(&anything, number) {
+            Ok(copy) if copy.as_raw_fd() == number => reserved.push(copy),
+            Ok(_) | Err(Errno::MFILE) => {}
+            Err(_) => {
+                return Err(usage(format!("{number} is beyond the limit on open files")))
+                    .hint("'ulimit -n' shows it");
+            }
+        }
+    }
+    Ok(reserved)
+}
+
+/// Has this process adopt what the command leaves running, so that it can be told of.
+pub fn adopt_orphans() {
+    // Where that fails, nothing is told.
+    let _ = set_child_subreaper(Some(rustix::process::getpid()));
+}
+
+/// What runs still although the command has ended: numbers and names.
+#[must_use]
+pub fn stragglers() -> Vec<(u32, OsString)> {
+    if !sys::has_children() {
+        return Vec::new();
+    }
+    let named = |pid| (pid, process::name_of(pid).unwrap_or_else(|| "?".into()));
+    process::children().into_iter().map(named).collect()
 }
 
 /// Signals are queued from here on: one that arrives before the command is started reaches it.
@@ -190,14 +254,29 @@ impl Limits {
     pub const NONE: Self = Self { timeout: None, kill_after: Duration::ZERO };
 }
 
+/// How a command ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ran {
+    /// What tmpx is to end with.
+    pub status: Status,
+    /// What the command itself ended with, and what it took.
+    pub ended: Ended,
+    /// From its start to its end.
+    pub wall: Duration,
+}
+
 /// Runs a command to its end.
 ///
 /// # Errors
 /// Where it cannot be started: status 127 where there is no such command, 126 where it cannot be
 /// executed.
-pub fn run(command: Command, signals: &SignalQueue, limits: Limits) -> anyhow::Result<Status> {
+pub fn run(command: Command, signals: &SignalQueue, limits: Limits) -> anyhow::Result<Ran> {
+    let began = Instant::now();
     let child = command.start(signals)?;
-    wait(child, signals, limits).context("could not wait for the command")
+    let (ended, timed_out) =
+        wait(child, signals, limits).context("could not wait for the command")?;
+    let status = if timed_out { Status::TimedOut } else { status(ended.status) };
+    Ok(Ran { status, ended, wall: began.elapsed() })
 }
 
 /// Runs a command to its end, and has `take` read what it writes to stdout. When both have ended,
@@ -221,19 +300,20 @@ pub fn run_into<T: Send>(
         // What the command left running may write on; from here on a signal ends the wait for it.
         signals.close();
         match taking.join() {
-            Ok(taken) => Ok((ended?, taken)),
+            Ok(taken) => Ok((ended?.status, taken)),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })
 }
 
-fn wait(pid: Pid, signals: &SignalQueue, limits: Limits) -> io::Result<Status> {
+/// Waits for a command, and tells how it ended and whether that was for its having taken too long.
+fn wait(pid: Pid, signals: &SignalQueue, limits: Limits) -> io::Result<(Ended, bool)> {
     let mut timed_out = false;
     let mut next = limits.timeout.map(|timeout| (Instant::now() + timeout, Signal::TERM));
     loop {
         // Until it has been waited for, its number is its own.
-        if let Some(Ended { status: ended, .. }) = sys::ended(pid)? {
-            return Ok(if timed_out { Status::TimedOut } else { status(ended) });
+        if let Some(ended) = sys::ended(pid)? {
+            return Ok((ended, timed_out));
         }
         let left = next.map(|(at, _)| at.saturating_duration_since(Instant::now()));
         if let (Some(Duration::ZERO), Some((_, signal))) = (left, next) {

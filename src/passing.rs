@@ -111,28 +111,36 @@ impl<'a> Passing<'a> {
         let Some(file) = file else {
             return status;
         };
-        match (self.write(file, report), status) {
-            (Ok(()), _) => status,
-            (Err(err), Status::Done) => {
-                tell(&err);
-                Status::Failed
-            }
-            (Err(err), Status::Command(0)) => {
-                tell(&err);
-                Status::Broken
-            }
-            (Err(err), _) => {
-                tell(&err);
-                status
-            }
+        match self.making().and_then(|making| write_report(file, report, making)) {
+            Ok(()) => status,
+            Err(err) => unreported(&err, status),
         }
     }
+}
 
-    fn write(&mut self, file: &Path, report: &impl Serialize) -> anyhow::Result<()> {
-        let mut line = serde_json::to_vec(report)?;
-        line.push(b'\n');
-        let Making { lease, entropy, .. } = self.making()?;
-        replace::write_whole(file, &line, lease, entropy)
+/// Writes a report, whole: a JSON object on a line.
+///
+/// # Errors
+/// As [`replace::write_whole`].
+pub fn write_report(
+    file: &Path,
+    report: &impl Serialize,
+    making: &mut Making,
+) -> anyhow::Result<()> {
+    let mut line = serde_json::to_vec(report)?;
+    line.push(b'\n');
+    let Making { lease, entropy, .. } = making;
+    replace::write_whole(file, &line, lease, entropy)
+}
+
+/// What a run ends with whose report could not be written; tells of that.
+#[must_use]
+pub fn unreported(err: &anyhow::Error, status: Status) -> Status {
+    tell(err);
+    match status {
+        Status::Done => Status::Failed,
+        Status::Command(0) => Status::Broken,
+        other => other,
     }
 }
 

@@ -255,6 +255,18 @@ pub fn standing_in(dir: &Path) -> Option<u32> {
     })
 }
 
+/// The children of this process, by number.
+#[must_use]
+pub fn children() -> Vec<u32> {
+    let us = std::process::id();
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let mut children: Vec<u32> =
+        pids.filter(|&pid| stat(pid).is_some_and(|stat| stat.parent == us)).collect();
+    children.sort_unstable();
+    children
+}
+
 /// Whether a process runs under our user id.
 #[must_use]
 pub fn belongs_to_us(pid: u32) -> bool {

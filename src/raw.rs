@@ -1,7 +1,8 @@
 //! Bytes that need not be UTF-8, in JSON that must be.
 //!
 //! A path that is UTF-8 appears as itself. One that is not appears in base64 (RFC 4648, padded):
-//! in output under another key, `path_b64` in place of `path`; in a lease as `{"b64": …}`.
+//! in output under another key, `path_b64` in place of `path`; in a lease, and where words stand in a
+//! list, as `{"b64": …}`.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -33,7 +34,28 @@ impl<'a> PathKey<'a> {
     }
 }
 
-/// A name or path in a lease.
+/// A workspace in the output, likewise: `workspace` or `workspace_b64`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkspaceKey<'a> {
+    /// The path itself.
+    Workspace(&'a str),
+    /// The path in base64.
+    WorkspaceB64(String),
+}
+
+impl<'a> WorkspaceKey<'a> {
+    /// The key for the workspace with this path.
+    #[must_use]
+    pub fn of(path: &'a Path) -> Self {
+        match PathKey::of(path) {
+            PathKey::Path(text) => Self::Workspace(text),
+            PathKey::PathB64(text) => Self::WorkspaceB64(text),
+        }
+    }
+}
+
+/// A name or path in a lease, or a word of a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Raw(pub OsString);
 

@@ -10,7 +10,7 @@ use crate::lease::create;
 use crate::lease::record::Kind;
 use crate::output::Output;
 use crate::place::Place;
-use crate::raw::PathKey;
+use crate::raw::{PathKey, Raw, WorkspaceKey};
 
 /// A resource that was made: `file`, `dir` and `workspace`.
 #[derive(Debug, Serialize)]
@@ -132,4 +132,29 @@ pub struct NewContent<'a> {
     /// The command's, as a shell sees it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<u8>,
+}
+
+/// What `exec --report` tells.
+#[derive(Debug, Serialize)]
+pub struct Executed<'a> {
+    /// The words of the command line.
+    pub(crate) command: &'a [Raw],
+    #[serde(flatten)]
+    pub(crate) workspace: WorkspaceKey<'a>,
+    /// What the command exited with; `null` where a signal ended it.
+    pub(crate) status: Option<i32>,
+    /// The signal that ended it.
+    pub(crate) signal: Option<i32>,
+    pub(crate) timed_out: bool,
+    /// From its start to its end.
+    pub(crate) wall_ms: u64,
+    /// Processor time of it and of the children that it waited for.
+    pub(crate) user_ms: u64,
+    pub(crate) system_ms: u64,
+    /// The most memory that one of these processes had at once.
+    pub(crate) peak_memory_bytes: u64,
+    /// Files that were saved from the workspace.
+    pub(crate) outputs: Vec<PathKey<'a>>,
+    /// Whether the workspace stays.
+    pub(crate) kept: bool,
 }

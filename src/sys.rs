@@ -11,6 +11,7 @@
 #![allow(unsafe_code, reason = "the one module that may; every block says why it is sound")]
 
 mod launch;
+mod private;
 mod signals;
 
 use std::ffi::{CStr, OsString, c_char, c_int, c_void};
@@ -21,7 +22,8 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::ptr;
 
 use crate::error::Status;
-pub use launch::{Ended, Launch, ended};
+pub use launch::{CouldNotPrepare, Ended, Launch, ended, has_children};
+pub use private::PrivateMounts;
 pub use signals::{Arrived, SignalQueue};
 
 /// Defines the process's `main` and gives it over to a `fn(Start) -> Status`.

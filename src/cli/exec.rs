@@ -1,6 +1,7 @@
 //! `tmpx exec`
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
 
@@ -34,6 +35,9 @@ pub enum Keep {
 /// a directory of this name if GLOB has a wildcard or DEST ends in '/', under
 /// this name otherwise. A file that is there is replaced at once, by the whole
 /// new one. If what matches cannot be saved, the workspace is kept.
+///
+/// If the command leaves something running, that is told: its workspace goes all
+/// the same.
 ///
 /// Without COMMAND your $SHELL runs: a scratch shell. A COMMAND with a slash in
 /// it is looked for from the directory that you are in.
@@ -82,6 +86,23 @@ pub struct Run {
     /// Run in the current directory, not in the workspace
     #[arg(long)]
     pub here: bool,
+    /// Give the command an unnamed file, open for reading and writing, as descriptor N
+    #[arg(long = "anon-fd", value_name = "N", value_parser = clap::value_parser!(i32).range(0..),
+          hide_short_help = true)]
+    pub anon_fds: Vec<i32>,
+    /// Give the command a /tmp and a /var/tmp of its own, which go with the workspace
+    ///
+    /// For programs that write there whatever TMPDIR says. TMPDIR is /tmp then.
+    /// Takes root, or user namespaces, in which no setuid program such as sudo works.
+    #[arg(long)]
+    pub private_tmp: bool,
+    /// Write what came of the command to FILE, as JSON
+    ///
+    /// One object, written whole when the command has ended: command, workspace,
+    /// status (or signal), timed_out, wall_ms, user_ms, system_ms,
+    /// peak_memory_bytes, outputs, kept.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub report: Option<PathBuf>,
     /// Make the workspace part of a session: a name by which cleanup and list find it
     #[arg(long, value_name = "NAME", value_parser = session(),
           hide_short_help = true)]

@@ -1,82 +1,138 @@
 //! `tmpx exec`: run a command in a workspace that is gone when it ends.
 
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 
 use super::Context;
 use crate::cli::{Exec, Keep};
 use crate::duration::Span;
-use crate::error::{Status, Tell as _};
-use crate::exec::{self, Command, Limits};
+use crate::env::Env;
+use crate::error::{Status, Tell as _, usage};
+use crate::exec::{self, Command, Limits, Ran};
 use crate::lease::Terms;
 use crate::lease::create::{Naming, Wanted};
 use crate::lease::record::{Kind, Lifetime};
+use crate::lease::unnamed::Unnamed;
 use crate::making::Making;
 use crate::output::note;
-use crate::passing::{clear_away, tell};
+use crate::passing::{clear_away, tell, unreported, write_report};
+use crate::place::Place;
+use crate::raw::{PathKey, Raw, WorkspaceKey};
+use crate::replace::Target;
+use crate::report::Executed;
 use crate::sys::SignalQueue;
 use crate::template::Template;
 use crate::terms::{self, Wish};
-use crate::workspace::Workspace;
 use crate::workspace::layout::Layout;
 use crate::workspace::outputs::{self, Before, Pattern, Unsaved};
+use crate::workspace::{Workspace, private, saving};
 
 pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
-    let job = Job::plan(&args)?;
-    let wish = Wish { session: args.run.session, keep: true, ..Wish::default() };
+    // Before anything else is opened.
+    let reserved = exec::reserve(&args.run.anon_fds)?;
+    let job = Job::plan(args, &context.env)?;
+    let wish = Wish { session: job.args.run.session.clone(), keep: true, ..Wish::default() };
     let terms = terms::settle(wish, &context.env, &context.args, &mut |text| note(text))?;
     let terms = Terms { lifetime: Lifetime::Command, ..terms };
-    let template = Template::new(args.place.prefix.as_ref(), args.place.suffix.as_ref());
-    let wanted = Wanted { kind: Kind::Dir, name: Naming::Random(template), mode: None };
-
     let mut making = Making::new(terms, &context.env)?;
     let signals = exec::queue(context.signals);
     let status = making.attempt(|making| {
-        let (place, made) = making.first(args.place.dir.as_deref(), &wanted, 1, &mut |_| Ok(()))?;
-        making.lease.bequeath_lock().context("could not keep the lock")?;
-        let workspace = Workspace::of(&place, &made)?;
-        workspace.lay_out(&job.layout, args.place.mode, &|| go_on(&signals))?;
+        let (place, workspace) = job.make_workspace(making, &signals)?;
         let before = job.look_before(&workspace)?;
         making.lease.give()?;
         making.take_notes().iter().for_each(note);
-        let mut command = Command::new(args.command, &context.env, &job.cwd);
-        workspace.announce(&mut command);
-        if !args.run.here {
-            workspace.take_in(&mut command, &job.cwd);
-        }
+        let command = job.command(context, &workspace, &place, making)?;
         go_on(&signals)?;
-        let status = exec::run(command, &signals, job.limits)?;
-        Ok(job.finish(status, &workspace, &before, making))
+        exec::adopt_orphans();
+        let ran = exec::run(command, &signals, job.limits)?;
+        Ok(job.finish(ran, &workspace, &before, making))
     })?;
+    for (pid, name) in exec::stragglers() {
+        note(format_args!("still running: {} (process {pid})", Path::new(&name).display()));
+    }
+    drop(reserved);
     making.conclude(&context.env);
     Ok(status)
 }
 
 /// What is to be done around the command.
 struct Job {
+    args: Exec,
     cwd: PathBuf,
     layout: Layout,
     patterns: Vec<Pattern>,
-    keep: Option<Keep>,
     limits: Limits,
 }
 
 impl Job {
     /// Checks everything that can be checked before anything is made.
-    fn plan(args: &Exec) -> anyhow::Result<Self> {
+    fn plan(mut args: Exec, env: &Env) -> anyhow::Result<Self> {
+        if args.command.is_empty() {
+            args.command.push(env.get("SHELL").unwrap_or_else(|| "/bin/sh".into()));
+        }
         let outputs = args.run.outputs.iter().map(|spec| Pattern::parse(spec, true));
         let always = args.run.outputs_always.iter().map(|spec| Pattern::parse(spec, false));
+        let cwd = std::env::current_dir().context("could not find the working directory")?;
+        if args.run.private_tmp {
+            refuse_hidden(&args, &cwd)?;
+        }
+        if let Some(report) = &args.run.report {
+            Target::find(report)?;
+        }
         Ok(Self {
-            cwd: std::env::current_dir().context("could not find the working directory")?,
             layout: Layout::plan(&args.layout.mkdir, &args.layout.inputs)?,
             patterns: outputs.chain(always).collect::<anyhow::Result<_>>()?,
-            keep: args.run.keep,
             limits: Limits {
                 timeout: args.run.timeout.map(|Span(timeout)| timeout),
                 kill_after: args.run.kill_after.0,
             },
+            cwd,
+            args,
         })
+    }
+
+    /// Makes the workspace and lays it out.
+    fn make_workspace(
+        &self,
+        making: &mut Making,
+        signals: &SignalQueue,
+    ) -> anyhow::Result<(Place, Workspace)> {
+        let Exec { place: wish, .. } = &self.args;
+        let template = Template::new(wish.prefix.as_ref(), wish.suffix.as_ref());
+        let wanted = Wanted { kind: Kind::Dir, name: Naming::Random(template), mode: None };
+        let (place, made) = making.first(wish.dir.as_deref(), &wanted, 1, &mut |_| Ok(()))?;
+        making.lease.bequeath_lock().context("could not keep the lock")?;
+        let workspace = Workspace::of(&place, &made)?;
+        workspace.lay_out(&self.layout, wish.mode, &|| go_on(signals))?;
+        Ok((place, workspace))
+    }
+
+    /// The command, with all that it is to find.
+    fn command<'a>(
+        &'a self,
+        context: &'a Context,
+        workspace: &'a Workspace,
+        place: &Place,
+        making: &mut Making,
+    ) -> anyhow::Result<Command<'a>> {
+        let run = &self.args.run;
+        let mut command = Command::new(self.args.command.clone(), &context.env, &self.cwd);
+        if run.here {
+            workspace.announce(&mut command);
+        } else {
+            workspace.take_in(&mut command, &self.cwd);
+        }
+        if run.private_tmp {
+            workspace.hide_tmp(&mut command, run.here.then_some(self.cwd.as_path()))?;
+        }
+        for &number in &run.anon_fds {
+            command.give(unnamed(place, making)?, number);
+        }
+        Ok(command)
     }
 
     fn look_before(&self, workspace: &Workspace) -> anyhow::Result<Before> {
@@ -87,28 +143,31 @@ impl Job {
         }
     }
 
-    /// Saves the outputs, then keeps the workspace or clears it away. Whatever fails here is told
-    /// and masks no status that the command ended with.
+    /// Saves the outputs and reports, then keeps the workspace or clears it away. Whatever fails here
+    /// is told and masks no status that the command ended with.
     fn finish(
         &self,
-        ended: Status,
+        ran: Ran,
         workspace: &Workspace,
         before: &Before,
         making: &mut Making,
     ) -> Status {
-        let mut status = ended;
-        let mut keep = match self.keep {
+        let mut status = ran.status;
+        let wish = self.args.run.keep;
+        let mut keep = match wish {
             Some(Keep::Always) => true,
-            Some(Keep::OnFailure) => ended != Status::Command(0),
+            Some(Keep::OnFailure) => status != Status::Command(0),
             None => false,
         };
-        if let Err(unsaved) = self.save(ended, workspace, before, making) {
+        let saved = self.save(status, workspace, before, making).unwrap_or_else(|unsaved| {
             tell(&unsaved.cause);
-            keep |= unsaved.would_be_lost || self.keep.is_some();
-            if ended == Status::Command(0) {
+            keep |= unsaved.would_be_lost || wish.is_some();
+            if status == Status::Command(0) {
                 status = Status::Broken;
             }
-        }
+            Vec::new()
+        });
+        let status = self.report(status, ran, workspace, &saved, keep, making);
         let done = if keep { keep_it(workspace, making) } else { clear_away(making) };
         if let Err(err) = done {
             tell(&err);
@@ -116,23 +175,83 @@ impl Job {
         status
     }
 
+    /// Saves outputs, and tells what is there now.
     fn save(
         &self,
         ended: Status,
         workspace: &Workspace,
         before: &Before,
         making: &mut Making,
-    ) -> Result<(), Unsaved> {
+    ) -> Result<Vec<PathBuf>, Unsaved> {
         let succeeded = ended == Status::Command(0);
         let patterns: Vec<&Pattern> =
             self.patterns.iter().filter(|pattern| succeeded || !pattern.required).collect();
         if patterns.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let plan = outputs::plan(&patterns, workspace.path(), before, &self.cwd)?;
-        outputs::save(plan, &mut making.lease, &mut making.entropy)?;
-        Ok(())
+        Ok(saving::save(plan, &mut making.lease, &mut making.entropy)?)
     }
+
+    /// Writes the report, if one is wanted.
+    fn report(
+        &self,
+        status: Status,
+        ran: Ran,
+        workspace: &Workspace,
+        saved: &[PathBuf],
+        kept: bool,
+        making: &mut Making,
+    ) -> Status {
+        let Some(file) = &self.args.run.report else {
+            return status;
+        };
+        let words: Vec<Raw> = self.args.command.iter().cloned().map(Raw).collect();
+        let report = Executed {
+            command: &words,
+            workspace: WorkspaceKey::of(workspace.path()),
+            status: ran.ended.status.code(),
+            signal: ran.ended.status.signal(),
+            timed_out: ran.status == Status::TimedOut,
+            wall_ms: milliseconds(ran.wall),
+            user_ms: milliseconds(ran.ended.user),
+            system_ms: milliseconds(ran.ended.system),
+            peak_memory_bytes: ran.ended.peak_memory,
+            outputs: saved.iter().map(|path| PathKey::of(path)).collect(),
+            kept,
+        };
+        match write_report(file, &report, making) {
+            Ok(()) => status,
+            Err(err) => unreported(&err, status),
+        }
+    }
+}
+
+/// Refuses what a command with a /tmp of its own could not see.
+fn refuse_hidden(args: &Exec, cwd: &Path) -> anyhow::Result<()> {
+    if args.run.here && private::hides(cwd) {
+        return Err(usage("--here: with --private-tmp this directory is not seen"));
+    }
+    let program = args.command.first().map(Path::new).filter(|name| name.components().count() > 1);
+    match program {
+        Some(program) if private::hides(cwd.join(program).parent().unwrap_or(cwd)) => {
+            let program = program.display();
+            Err(usage(format!("{program}: with --private-tmp its directory is not seen")))
+                .hint(format!("a shell in the workspace finds a copy: --in {program} -- sh -c …"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A file that is gone when nobody has it open any more.
+fn unnamed(place: &Place, making: &mut Making) -> anyhow::Result<OwnedFd> {
+    let place = Place::reopen(place.real())?;
+    let file = Unnamed::make(&mut making.lease, &mut making.entropy, place, 0o600)?;
+    Ok(file.as_fd().try_clone_to_owned()?)
 }
 
 /// A signal that comes before the command runs ends the preparations. The terminal's must not be

@@ -77,5 +77,5 @@ fn feed(
     if let Some(input) = input {
         command.give(input, 0);
     }
-    exec::run(command, &signals, Limits::NONE)
+    exec::run(command, &signals, Limits::NONE).map(|ran| ran.status)
 }

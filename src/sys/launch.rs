@@ -1,7 +1,8 @@
 //! Starting a command, and waiting for it.
 
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_short};
-use std::io;
+use std::fmt;
+use std::io::{self, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use rustix::process::Pid;
 
-use super::{InheritedSignals, SignalQueue, set_disposition};
+use super::{InheritedSignals, PrivateMounts, SignalQueue, set_disposition};
 
 /// A command, and what it is started with.
 #[derive(Debug)]
@@ -28,19 +29,34 @@ pub struct Launch<'a> {
     /// Descriptors that it finds under these numbers, given in this order: one that is still to be
     /// given must not be overwritten before.
     pub descriptors: &'a [(BorrowedFd<'a>, c_int)],
+    /// Mounts that it alone sees.
+    pub private: Option<&'a PrivateMounts>,
 }
+
+/// What was to be done in the new process before it becomes the command, and failed.
+#[derive(Debug)]
+pub struct CouldNotPrepare(pub io::Error);
+
+impl fmt::Display for CouldNotPrepare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for CouldNotPrepare {}
 
 impl Launch<'_> {
     /// Starts it, with the signal mask and the dispositions that tmpx itself was given.
     ///
     /// By `posix_spawn(3)`, which does not copy the page tables as fork(2) does. Only fork(2) can
-    /// have SIGCHLD ignored in the command and not here.
+    /// have SIGCHLD ignored in the command and not here, or mount anything in between.
     ///
     /// # Errors
-    /// As fchdir(2), dup2(2) and execve(2) in the new process, and as clone(2).
+    /// As fchdir(2), dup2(2) and execve(2) in the new process, and as clone(2); [`CouldNotPrepare`]
+    /// where the private mounts could not be made.
     pub fn start(&self, signals: &SignalQueue) -> io::Result<Pid> {
-        if signals.inherited.child == libc::SIG_IGN {
-            return self.start_by_fork(signals, || Ok(()));
+        if signals.inherited.child == libc::SIG_IGN || self.private.is_some() {
+            return self.start_by_fork(signals);
         }
         let mut actions = Actions::new()?;
         if let Some(dir) = self.dir {
@@ -67,15 +83,7 @@ impl Launch<'_> {
         Pid::from_raw(pid).ok_or_else(|| io::Error::other("the system gave it no number"))
     }
 
-    /// Starts it after something has been done in the new process.
-    ///
-    /// # Errors
-    /// As [`Launch::start`], and that of `prepare`.
-    fn start_by_fork(
-        &self,
-        signals: &SignalQueue,
-        mut prepare: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
-    ) -> io::Result<Pid> {
+    fn start_by_fork(&self, signals: &SignalQueue) -> io::Result<Pid> {
         let word = |word: &CString| OsStr::from_bytes(word.to_bytes()).to_owned();
         let mut command = Command::new(OsStr::from_bytes(self.path.to_bytes()));
         let mut args = self.args.iter().map(word);
@@ -86,6 +94,8 @@ impl Launch<'_> {
             command.env(half(), half());
         }
         let inherited = signals.inherited;
+        let private = self.private.cloned();
+        let (reader, failed) = io::pipe()?;
         let dir = self.dir.map(|dir| dir.as_raw_fd());
         let copies: Vec<_> =
             self.descriptors.iter().map(|(fd, number)| (fd.as_raw_fd(), *number)).collect();
@@ -103,14 +113,25 @@ impl Launch<'_> {
                         return Err(io::Error::last_os_error());
                     }
                 }
-                prepare()?;
+                if let Some(private) = &private {
+                    private.make().inspect_err(|_| drop((&failed).write(b"!")))?;
+                }
                 set_disposition(libc::SIGPIPE, inherited.pipe);
                 set_disposition(libc::SIGCHLD, inherited.child);
                 libc::sigprocmask(libc::SIG_SETMASK, &raw const inherited.mask, ptr::null_mut());
                 Ok(())
             });
         }
-        Ok(Pid::from_child(&command.spawn()?))
+        let started = command.spawn();
+        // The closure has the end of the pipe that is written to.
+        drop(command);
+        match started {
+            Ok(child) => Ok(Pid::from_child(&child)),
+            Err(err) if (&reader).read(&mut [0])? > 0 => {
+                Err(io::Error::new(err.kind(), CouldNotPrepare(err)))
+            }
+            Err(err) => Err(err),
+        }
     }
 }
 
@@ -244,4 +265,18 @@ fn duration(time: libc::timeval) -> Duration {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let micros = u64::try_from(time.tv_usec).unwrap_or(0);
     Duration::from_secs(seconds) + Duration::from_micros(micros)
+}
+
+/// Whether this process has children that live, those that it has adopted included. The ones that
+/// have ended are seen off.
+#[must_use]
+pub fn has_children() -> bool {
+    loop {
+        // SAFETY: a null pointer says that the status is not wanted.
+        match unsafe { libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG) } {
+            0 => return true,
+            -1 => return false,
+            _ => {}
+        }
+    }
 }

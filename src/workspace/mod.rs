@@ -5,6 +5,8 @@
 
 pub mod layout;
 pub mod outputs;
+pub mod private;
+pub mod saving;
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
@@ -117,17 +119,35 @@ impl Workspace {
         &self.path
     }
 
-    /// Tells a command of it.
-    pub fn announce<'a>(&'a self, command: &mut Command<'a>) {
+    /// Has a command that is said in `cwd` know of it and run in it.
+    pub fn take_in<'a>(&'a self, command: &mut Command<'a>, cwd: &Path) {
+        self.announce(command);
+        command.enter(self.dir.as_fd());
+        command.set("PWD", &self.path);
+        command.set("OLDPWD", cwd);
+    }
+
+    /// Has a command know of it.
+    pub fn announce(&self, command: &mut Command<'_>) {
         command.set("TMPX_WORKSPACE", &self.path);
         command.set("TMPDIR", self.temp_dir());
     }
 
-    /// Has a command that is said in `cwd` run in it.
-    pub fn take_in<'a>(&'a self, command: &mut Command<'a>, cwd: &Path) {
+    /// Has a command see directories of the workspace in the place of /tmp and /var/tmp, and run in
+    /// `stands_in` or in the workspace.
+    ///
+    /// # Errors
+    /// As [`Workspace::private_tmp`].
+    pub fn hide_tmp<'a>(
+        &'a self,
+        command: &mut Command<'a>,
+        stands_in: Option<&Path>,
+    ) -> anyhow::Result<()> {
+        // The mounts are told relative to it.
         command.enter(self.dir.as_fd());
-        command.set("PWD", &self.path);
-        command.set("OLDPWD", cwd);
+        command.mount(self.private_tmp(stands_in)?);
+        command.set("TMPDIR", "/tmp");
+        Ok(())
     }
 
     /// Its private temp dir.

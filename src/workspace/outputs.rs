@@ -1,8 +1,4 @@
-//! What is saved from a workspace before it goes.
-//!
-//! Matching, copying and publishing are three steps. All copies are whole, each beside its target
-//! under a leased name, before the first one is renamed into place: where one cannot be made,
-//! no file has changed.
+//! Which files are to be saved from a workspace before it goes, and where to.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
@@ -14,19 +10,12 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use globset::{GlobBuilder, GlobMatcher};
-use rustix::fs::OFlags;
 
 use super::TEMP_DIR;
 use super::layout::split;
-use crate::copy;
-use crate::entropy::Entropy;
+use super::private::VAR_TEMP_DIR;
 use crate::error::{Tell as _, reason, usage};
-use crate::lease::Lease;
-use crate::lease::create::{Naming, Wanted, make, make_link};
-use crate::lease::record::Kind;
-use crate::place::{Place, open_beneath};
-use crate::remove;
-use crate::template::Template;
+use crate::place::Place;
 
 /// One `--out GLOB[:DEST]`.
 #[derive(Clone, Debug)]
@@ -110,7 +99,7 @@ impl Contents {
                 Err(err) if err.kind() == io::ErrorKind::NotFound => continue,
                 metadata => metadata?,
             };
-            if path == Path::new(TEMP_DIR) {
+            if [TEMP_DIR, VAR_TEMP_DIR].iter().any(|own| path == Path::new(own)) {
                 continue;
             }
             if metadata.is_dir() {
@@ -223,10 +212,12 @@ fn hides(path: &Path, literal: &Path, glob: &Path) -> bool {
 /// What is to be saved, and where to.
 #[derive(Debug)]
 pub struct Plan {
-    root: Place,
-    entries: BTreeMap<PathBuf, Metadata>,
+    /// The workspace.
+    pub(super) root: Place,
+    /// What is in it.
+    pub(super) entries: BTreeMap<PathBuf, Metadata>,
     /// What each target is made from.
-    targets: BTreeMap<PathBuf, PathBuf>,
+    pub(super) targets: BTreeMap<PathBuf, PathBuf>,
 }
 
 /// Outputs that were not saved.
@@ -295,106 +286,6 @@ pub fn plan(
                 would_be_lost: !targets.is_empty(),
                 cause: cause.err().unwrap_or_else(|| anyhow!("nothing matches")),
             })
-        }
-    }
-}
-
-/// Saves what was planned.
-///
-/// # Errors
-/// Where something cannot be copied; the copies that were made already are gone then.
-pub fn save(plan: Plan, lease: &mut Lease, entropy: &mut Entropy) -> anyhow::Result<()> {
-    let mut staged = Vec::new();
-    for (to, from) in plan.targets {
-        let metadata = &plan.entries[&from];
-        match stage(&plan.root, &from, metadata, to, lease, entropy) {
-            Ok(one) => staged.extend(one),
-            Err(err) => {
-                staged.into_iter().for_each(Staged::discard);
-                return Err(err);
-            }
-        }
-    }
-    let mut staged = staged.into_iter();
-    while let Some(one) = staged.next() {
-        if let Err(err) = one.publish() {
-            staged.for_each(Staged::discard);
-            return Err(err);
-        }
-    }
-    Ok(())
-}
-
-fn could_not_save(to: &Path) -> String {
-    format!("could not save {}", to.display())
-}
-
-/// Copies one thing beside its target; a directory is only made.
-fn stage(
-    root: &Place,
-    from: &Path,
-    metadata: &Metadata,
-    to: PathBuf,
-    lease: &mut Lease,
-    entropy: &mut Entropy,
-) -> anyhow::Result<Option<Staged>> {
-    let dir = if metadata.is_dir() { to.as_path() } else { to.parent().unwrap_or(Path::new("/")) };
-    std::fs::create_dir_all(dir).with_context(|| could_not_save(&to))?;
-    if metadata.is_dir() {
-        return Ok(None);
-    }
-    if to.is_dir() {
-        return Err(anyhow!("{}: it is a directory", could_not_save(&to)))
-            .hint(format!("write {}/ to save into it", to.display()));
-    }
-    let place = Place::open(dir).with_context(|| could_not_save(&to))?;
-    let hidden = if metadata.is_symlink() {
-        let target = std::fs::read_link(root.real().join(from))?;
-        make_link(lease, entropy, &place, &target)?
-    } else if metadata.is_file() {
-        let wanted =
-            Wanted { kind: Kind::File, name: Naming::Random(Template::hidden()), mode: None };
-        let copied = make(lease, entropy, &place, &wanted, 1, &mut |copy| {
-            let source = open_regular_beneath(root, from)?;
-            copy::fill(&source, copy, &|| Ok(()))?;
-            copy::imitate(metadata, copy)?;
-            Ok(())
-        });
-        copied.with_context(|| could_not_save(&to))?.remove(0).name
-    } else {
-        return Ok(None);
-    };
-    Ok(Some(Staged { hidden, to }))
-}
-
-/// Opens what was a regular file a moment ago; what a straggler has put there since is not waited
-/// for.
-fn open_regular_beneath(root: &Place, from: &Path) -> anyhow::Result<std::fs::File> {
-    let file = open_beneath(root, from, OFlags::RDONLY | OFlags::NONBLOCK)?;
-    let file = std::fs::File::from(file);
-    if file.metadata()?.is_file() { Ok(file) } else { Err(anyhow!("it is a file no more")) }
-}
-
-/// Something copied beside its target, under a hidden name.
-struct Staged {
-    hidden: OsString,
-    to: PathBuf,
-}
-
-impl Staged {
-    /// Gives the copy its name, in place of what has it.
-    fn publish(self) -> anyhow::Result<()> {
-        std::fs::rename(self.to.with_file_name(&self.hidden), &self.to).map_err(|err| {
-            let context = could_not_save(&self.to);
-            self.discard();
-            anyhow::Error::new(err).context(context)
-        })
-    }
-
-    /// Takes the copy back. What cannot be removed stays in the lease.
-    fn discard(self) {
-        if let Ok(place) = Place::open(self.to.parent().unwrap_or(Path::new("/"))) {
-            let _ = remove::entry(&place, &self.hidden, false);
         }
     }
 }

@@ -350,7 +350,7 @@ fn the_command_of_a_killed_tmpx_keeps_its_workspace_until_it_ends() {
 }
 
 /// Sets of signals, but for the two that the C library keeps for itself, which are ignored in whatever
-/// posix_spawn(3) starts.
+/// `posix_spawn(3)` starts.
 fn signal_sets(status: &str) -> Vec<u64> {
     const INTERNAL: u64 = 0b11 << 31;
     let sets = status.lines().map(|line| line.split_once('\t').unwrap().1);

@@ -42,6 +42,8 @@ const COUNT: Case = case("", "file --count 50", true);
 const NAME: Case = case("echo mine > $TMPDIR/taken", "file --name taken --from source", true);
 const WORKSPACE: Case = case("", "workspace --mkdir a/b --in source --in tree", true);
 const EXEC: Case = case("", "exec --in source --out made:saved -- sh -c date>made;mkdir~x", false);
+const REPORT: Case =
+    case("", "exec --out made:new/saved --report told --anon-fd 9 -- sh -c date>made", false);
 const CLEANUP: Case = case(
     "tmpx file --ttl 0; d=$(tmpx dir --ttl 0); mkdir $d/a; touch $d/a/b $d/c; rm $(tmpx file)",
     "cleanup -q",
@@ -247,6 +249,7 @@ cases! {
     name_killed_at_every_call name_with_every_call_failing NAME
     workspace_killed_at_every_call workspace_with_every_call_failing WORKSPACE
     exec_killed_at_every_call exec_with_every_call_failing EXEC
+    report_killed_at_every_call report_with_every_call_failing REPORT
     cleanup_killed_at_every_call cleanup_with_every_call_failing CLEANUP
     spool_killed_at_every_call spool_with_every_call_failing SPOOL
     held_killed_at_every_call held_with_every_call_failing HELD

@@ -5,6 +5,7 @@ mod bad_input;
 mod cleanup;
 mod deleting;
 mod exec;
+mod exec_options;
 mod faults;
 mod generated;
 mod gettempdir;

@@ -63,6 +63,7 @@ impl<'a> Command<'a> {
 
     /// Has it find a variable with this value in its environment.
     pub fn set(&mut self, name: &'static str, value: impl Into<OsString>) {
+        self.changed.retain(|(other, _)| *other != name);
         self.changed.push((name, value.into()));
     }
 

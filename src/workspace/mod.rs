@@ -145,8 +145,15 @@ impl Workspace {
     ) -> anyhow::Result<()> {
         // The mounts are told relative to it.
         command.enter(self.dir.as_fd());
-        command.mount(self.private_tmp(stands_in)?);
+        // A symlink on the way to it may be hidden.
+        let real = std::fs::canonicalize(&self.path)
+            .with_context(|| format!("could not find {}", self.path.display()))?;
+        command.mount(self.private_tmp(&real, stands_in.unwrap_or(&real))?);
         command.set("TMPDIR", "/tmp");
+        if stands_in.is_none() {
+            command.set("PWD", &real);
+        }
+        command.set("TMPX_WORKSPACE", real);
         Ok(())
     }
 

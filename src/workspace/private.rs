@@ -45,11 +45,15 @@ pub fn hides(dir: &Path) -> bool {
 
 impl Workspace {
     /// Makes what is to lie over /tmp and /var/tmp, and plans the mounts. The workspace is seen under
-    /// its path all the same. The command is to stand in `stands_in`, or in the workspace.
+    /// its `real` path all the same. The command is to stand in `stands_in`.
     ///
     /// # Errors
     /// As mkdir(2).
-    pub fn private_tmp(&self, stands_in: Option<&Path>) -> anyhow::Result<PrivateMounts> {
+    pub(super) fn private_tmp(
+        &self,
+        real: &Path,
+        stands_in: &Path,
+    ) -> anyhow::Result<PrivateMounts> {
         let could_not = || format!("could not lay out {}", self.path.display());
         let mut over = Vec::new();
         let mut again = None;
@@ -60,14 +64,14 @@ impl Workspace {
             chmodat(&self.dir, dir, Mode::from_raw_mode(OPEN_TO_ALL), AtFlags::empty())
                 .map_err(io::Error::from)
                 .with_context(could_not)?;
-            if let Ok(below) = self.path.strip_prefix(&path) {
+            if let Ok(below) = real.strip_prefix(&path) {
                 self.make(&Path::new(dir).join(below))?;
-                again = Some((c".".to_owned(), c_path(&self.path)?));
+                again = Some((c".".to_owned(), c_path(real)?));
             }
             over.push((c_path(Path::new(dir))?, c_path(&path)?));
         }
         over.extend(again);
-        Ok(PrivateMounts::new(over, c_path(stands_in.unwrap_or(&self.path))?))
+        Ok(PrivateMounts::new(over, c_path(stands_in)?))
     }
 }
 

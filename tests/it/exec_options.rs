@@ -162,6 +162,27 @@ fn a_private_tmp_is_empty_open_to_all_and_gone_afterwards() {
 }
 
 #[test]
+fn a_workspace_is_seen_beside_a_private_tmp_wherever_it_is() {
+    let sandbox = Sandbox::new();
+    if !can_mount(&sandbox) {
+        return;
+    }
+    std::os::unix::fs::symlink(sandbox.tmp(), sandbox.root().join("link")).unwrap();
+    let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
+    let script = "pwd -P; ls -A; touch \"$TMPX_WORKSPACE/seen\"; ls";
+    for dir in [&sandbox.root().join("link"), elsewhere.path()] {
+        let run =
+            sandbox.tmpx(["exec", "--private-tmp", "--", "sh", "-c", script]).env("TMPDIR", dir);
+        let ran = run.succeeds();
+        let lines: Vec<&str> = ran.raw.lines().collect();
+        let real = fs::canonicalize(dir).unwrap();
+        assert_eq!(Path::new(lines[0]).parent().unwrap(), real, "{ran:?}");
+        assert_eq!(&lines[1..], [".tmp", ".tmp-var", "seen"], "{ran:?}");
+    }
+    assert_eq!(names(elsewhere.path()), Vec::<String>::new());
+}
+
+#[test]
 fn whoever_is_not_root_gets_a_private_tmp_too_where_that_is_allowed() {
     let sandbox = Sandbox::for_nobody();
     let mut probe = Command::new("unshare");

@@ -137,7 +137,7 @@ impl Workspace {
     /// `stands_in` or in the workspace.
     ///
     /// # Errors
-    /// As [`Workspace::private_tmp`].
+    /// As mkdir(2) and realpath(3).
     pub fn hide_tmp<'a>(
         &'a self,
         command: &mut Command<'a>,

@@ -19,6 +19,7 @@ mod mktemp;
 mod namespaces;
 mod readme;
 mod reaper;
+mod reflink;
 mod replace;
 mod sandbox;
 mod spool;

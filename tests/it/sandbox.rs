@@ -69,7 +69,8 @@ impl Sandbox {
         self.root().join("home/state")
     }
 
-    fn bin(&self) -> PathBuf {
+    /// Where `tmpx` is in PATH.
+    pub(crate) fn bin(&self) -> PathBuf {
         self.root().join("bin")
     }
 
@@ -255,6 +256,11 @@ impl Run<'_> {
         let lines: Vec<&str> = ran.raw.trim_end_matches('\n').split('\n').collect();
         assert_eq!(lines.len(), 1, "{ran:?}");
         PathBuf::from(lines[0])
+    }
+
+    /// The command, to be run in some other way.
+    pub(crate) fn prepared(self) -> Command {
+        self.command
     }
 
     pub(crate) fn spawn(mut self) -> std::process::Child {

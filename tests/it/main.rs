@@ -28,4 +28,5 @@ mod stdout;
 mod store;
 mod stress;
 mod terminal;
+mod transparent;
 mod workspace;

@@ -256,3 +256,16 @@ fn with_few_descriptors_a_command_runs_too() {
     let sandbox = Sandbox::new();
     prints_the_same(&sandbox, "ulimit -n 64; RUN echo text");
 }
+
+#[test]
+fn any_signal_that_is_sent_to_tmpx_alone_is_for_the_command() {
+    let sandbox = Sandbox::new();
+    // Grid Engine announces a limit by SIGXCPU, a power failure comes as SIGPWR.
+    for name in "USR1 USR2 ALRM XCPU XFSZ VTALRM PROF IO PWR WINCH RTMIN RTMAX".split(' ') {
+        let script =
+            format!("trap 'kill -KILL $!; exit 9' {name}; sleep 1000 & echo ready; wait; wait");
+        let mut child = ready(&sandbox, &[], &["bash", "-c", &script]);
+        sandbox.sh(&format!("bash -c 'kill -{name} {}'", child.id())).succeeds();
+        assert_eq!(child.wait().unwrap().code(), Some(9), "{name}");
+    }
+}

@@ -98,11 +98,12 @@ tty | tr -d 0-9
 stty -a
 "#;
 
-const COMMANDS: [(&str, &str); 6] = [
+const COMMANDS: [(&str, &str); 7] = [
     ("tells", TELLS),
     ("draws", DRAWS),
     ("shows", SHOWS),
     ("dies", "#!/bin/sh\necho ready\nexec sleep 1000\n"),
+    ("stops", "#!/bin/sh\nkill -STOP $$\necho goes on\nexit 4\n"),
     ("shell", "#!/bin/sh\nexec bash --norc --noprofile --noediting -i\n"),
     ("zshell", "#!/bin/sh\nexec zsh -f +Z -o nopromptsp -i\n"),
 ];
@@ -405,4 +406,27 @@ fn a_scratch_shell_can_be_suspended() {
         Type("echo \"<$?>\"\n"),
         See("<3>"),
     ]);
+}
+
+#[test]
+fn a_command_that_stops_by_itself_stops_the_job() {
+    goes_the_same_way(&[
+        Type("run stops\n"),
+        See("run stops"),
+        Type("jobs; fg\n"),
+        See("goes on"),
+        Type("echo \"<$?>\"\n"),
+        See("<4>"),
+    ]);
+}
+
+#[test]
+fn where_it_leads_the_session_a_lost_terminal_is_told_to_the_command() {
+    // As under `ssh -t`, or as the only program of a terminal window.
+    for run in [PLAIN, UNDER_TMPX] {
+        let sandbox = stage(run);
+        let mut terminal = sit_down(&sandbox, "run tells deaf");
+        terminal.see("ready");
+        assert_eq!(terminal.hang_up().code(), Some(6), "{run}");
+    }
 }

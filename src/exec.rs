@@ -16,13 +16,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow};
 use rustix::fs::{Access, AtFlags, CWD, FileType, Mode, OFlags, accessat, open, stat};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
-use rustix::process::{Pid, Signal, kill_process, set_child_subreaper};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, getpid, getsid, kill_process, set_child_subreaper, waitid,
+};
 
 use crate::env::Env;
 use crate::error::{Status, Tell as _, usage};
 use crate::process;
 use crate::sys::{
-    self, CouldNotPrepare, Ended, InheritedSignals, Launch, PrivateMounts, SignalQueue,
+    self, Arrived, CouldNotPrepare, Ended, InheritedSignals, Launch, PrivateMounts, SignalQueue,
 };
 
 /// Where programs are looked for when PATH is not set, as execvp(3) does.
@@ -326,13 +328,42 @@ fn wait(pid: Pid, signals: &SignalQueue, limits: Limits) -> io::Result<(Ended, b
             next = (!last).then(|| (Instant::now() + limits.kill_after, Signal::KILL));
             continue;
         }
-        if let Some(arrived) = signals.wait(left)
-            && arrived.from_process
-            && arrived.signal != libc::SIGCHLD
-            && let Some(signal) = Signal::from_named_raw(arrived.signal)
-        {
-            let _ = kill_process(pid, signal);
+        match signals.wait(left) {
+            Some(arrived) if arrived.signal == libc::SIGCHLD && limits.timeout.is_none() => {
+                stop_with(pid);
+            }
+            Some(arrived) if is_for_the_command(arrived) => {
+                let _ = sys::send(arrived.signal, pid);
+            }
+            _ => {}
         }
+    }
+}
+
+/// Whether a signal that came is to be passed on: the terminal's reach the command without help, but
+/// for the loss of the terminal, of which the kernel tells the leader of its session alone.
+fn is_for_the_command(arrived: Arrived) -> bool {
+    let leads = || getsid(None).is_ok_and(|leader| leader == getpid());
+    let lost = !arrived.from_process && arrived.signal == libc::SIGHUP && leads();
+    arrived.signal != libc::SIGCHLD && (arrived.from_process || lost)
+}
+
+/// Where a command has stopped, stops too, so that whoever waits for this process learns of it; and
+/// when it has been continued alone, continues the command. Where both were stopped together, as
+/// by the terminal, they have both been continued when this is reached.
+fn stop_with(command: Pid) {
+    let stopped = |more| {
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | more;
+        waitid(WaitId::Pid(command), options).ok().flatten()
+    };
+    let Some(signal) = stopped(WaitIdOptions::NOWAIT).and_then(|seen| seen.stopping_signal())
+    else {
+        return;
+    };
+    let stop = if sys::is_ignored(signal) { libc::SIGSTOP } else { signal };
+    let _ = sys::send(stop, getpid());
+    if stopped(WaitIdOptions::empty()).is_some() {
+        let _ = kill_process(command, Signal::CONT);
     }
 }
 

@@ -24,7 +24,7 @@ use std::ptr;
 use crate::error::Status;
 pub use launch::{CouldNotPrepare, Ended, Launch, ended, has_children};
 pub use private::PrivateMounts;
-pub use signals::{Arrived, SignalQueue};
+pub use signals::{Arrived, SignalQueue, is_ignored, send};
 
 /// Defines the process's `main` and gives it over to a `fn(Start) -> Status`.
 ///
@@ -146,12 +146,15 @@ fn die_of(signal: c_int) {
     // SAFETY: plain calls on values of our own; nothing else runs in this process any more.
     unsafe {
         libc::setrlimit(libc::RLIMIT_CORE, &raw const none);
+        // A program that is piped cores heeds no limit.
+        libc::prctl(libc::PR_SET_DUMPABLE, 0);
         libc::signal(signal, libc::SIG_DFL);
         let mut set = MaybeUninit::uninit();
         libc::sigemptyset(set.as_mut_ptr());
         libc::sigaddset(set.as_mut_ptr(), signal);
         libc::sigprocmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut());
-        libc::raise(signal);
+        // Not raise(3), which refuses the signals that the C library uses itself.
+        libc::kill(libc::getpid(), signal);
     }
 }
 

@@ -1,9 +1,12 @@
 //! Signals of a process that waits for a command.
 
 use std::ffi::c_int;
+use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 use std::time::Duration;
+
+use rustix::process::Pid;
 
 use super::InheritedSignals;
 
@@ -24,9 +27,29 @@ pub struct Arrived {
     pub from_process: bool,
 }
 
-/// What is passed on to a command that tmpx runs.
-const FORWARDED: [c_int; 6] =
-    [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGUSR1, libc::SIGUSR2];
+/// What is passed on to a command that tmpx runs, besides the real-time signals: all that a process
+/// may be sent for a purpose. Not among them are faults, what stops and continues (job control is
+/// for tmpx too), and SIGPIPE, which tmpx has ignored from the start.
+const FORWARDED: [c_int; 15] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGALRM,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    libc::SIGXCPU,
+    libc::SIGXFSZ,
+    libc::SIGIO,
+    libc::SIGPWR,
+    libc::SIGURG,
+    libc::SIGWINCH,
+];
+
+/// What does nothing unless it is handled.
+const HARMLESS: [c_int; 3] = [libc::SIGCHLD, libc::SIGURG, libc::SIGWINCH];
 
 impl SignalQueue {
     /// Queues SIGCHLD and the signals that are to be passed on, from now until the process ends.
@@ -67,13 +90,13 @@ impl SignalQueue {
         Some(Arrived { signal, from_process: info.si_code <= 0 })
     }
 
-    /// The next signal that asks this process to end, if one has come already.
+    /// The next signal that would have ended this process if it were not queued, if one has come
+    /// already.
     #[must_use]
     pub fn wish_to_end(&self) -> Option<i32> {
-        while let Some(arrived) = self.wait(Some(Duration::ZERO)) {
-            if matches!(arrived.signal, libc::SIGHUP | libc::SIGINT | libc::SIGQUIT | libc::SIGTERM)
-            {
-                return Some(arrived.signal);
+        while let Some(Arrived { signal, .. }) = self.wait(Some(Duration::ZERO)) {
+            if !HARMLESS.contains(&signal) && !is_ignored(signal) {
+                return Some(signal);
             }
         }
         None
@@ -86,9 +109,34 @@ fn queued_set() -> libc::sigset_t {
     unsafe {
         libc::sigemptyset(set.as_mut_ptr());
         libc::sigaddset(set.as_mut_ptr(), libc::SIGCHLD);
-        for signal in FORWARDED {
+        for signal in FORWARDED.into_iter().chain(libc::SIGRTMIN()..=libc::SIGRTMAX()) {
             libc::sigaddset(set.as_mut_ptr(), signal);
         }
         set.assume_init()
+    }
+}
+
+/// Whether this process ignores a signal. One that is blocked is queued all the same.
+#[must_use]
+pub fn is_ignored(signal: i32) -> bool {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: a null pointer changes nothing; all zeroes is a valid sigaction, and what the call
+    // writes is one.
+    let action = unsafe {
+        libc::sigaction(signal, ptr::null(), action.as_mut_ptr());
+        action.assume_init()
+    };
+    action.sa_sigaction == libc::SIG_IGN
+}
+
+/// Sends any signal, the real-time ones included, for which `rustix` has no names.
+///
+/// # Errors
+/// As kill(2).
+pub fn send(signal: i32, to: Pid) -> io::Result<()> {
+    // SAFETY: takes two numbers.
+    match unsafe { libc::kill(to.as_raw_nonzero().get(), signal) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }

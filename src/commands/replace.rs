@@ -13,8 +13,9 @@ use crate::making::Making;
 use crate::output::note;
 use crate::passing::Passing;
 use crate::raw::PathKey;
-use crate::replace::{Replacement, Target};
+use crate::replace::Replacement;
 use crate::report::NewContent;
+use crate::target::Target;
 
 pub(super) fn run(args: Replace, context: &Context) -> anyhow::Result<Status> {
     let target = Target::find(&args.file)?;

@@ -25,5 +25,6 @@ mod sandbox;
 mod spool;
 mod stdout;
 mod store;
+mod streams;
 mod stress;
 mod workspace;

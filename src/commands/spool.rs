@@ -10,6 +10,7 @@ use super::Context;
 use crate::cli;
 use crate::error::Status;
 use crate::exec::{self, Command, Limits};
+use crate::mount::blamed_by_file;
 use crate::passing::Passing;
 use crate::raw::PathKey;
 use crate::report::Spooled;
@@ -47,7 +48,10 @@ fn pass_on(spool: &Spool<'_>, context: &Context) -> anyhow::Result<Status> {
         {
             Ok(Status::Signal(libc::SIGPIPE))
         }
-        Err(Stuck::Writing(err)) => Err(err).context("could not write to stdout"),
+        Err(Stuck::Writing(err)) => {
+            let act = blamed_by_file("could not write to stdout".to_owned(), stdout(), &err);
+            Err(err).context(act)
+        }
         Err(Stuck::Reading(err)) => Err(err).context("could not read standard input"),
     }
 }

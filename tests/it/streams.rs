@@ -241,6 +241,42 @@ fn a_directory_that_is_moved_meanwhile_takes_the_file_along() {
 }
 
 #[test]
+fn a_full_disk_is_named_wherever_it_is() {
+    if !skip_unless(is_root(), "root") || !has("unshare") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let small =
+        "mkdir ../small; mount -t tmpfs -o size=1m,nr_inodes=NR small ../small; cd ../small";
+    let run = |inodes: &str, script: &str| {
+        let script = format!("{}; {script}", small.replace("NR", inodes));
+        let ran = with_mounts(&sandbox, &script);
+        fs::remove_dir(sandbox.root().join("small")).unwrap();
+        (ran.stdout, ran.stderr)
+    };
+    let told = |act: &str| format!("tmpx: {act}: No space left on device\n");
+    let zeros = "head -c 3000000 /dev/zero";
+    let script = format!("{zeros} | tmpx spool > out; echo $?; {zeros} | tmpx spool >> out");
+    let act = told("could not write to stdout, on the filesystem $ROOT/small");
+    assert_eq!(run("100", &script), ("1\n".to_owned(), act.repeat(2)));
+    let script = format!("exec 5> gone; rm gone; {zeros} | tmpx spool >&5; echo $?");
+    assert_eq!(run("100", &script), ("1\n".to_owned(), act.clone()));
+    let script = format!("{zeros} > ../in; tmpx spool < ../in > out; echo $?; rm ../in");
+    assert_eq!(run("100", &script), ("1\n".to_owned(), act));
+    let script = format!("{zeros} | tmpx file -p . --from -; echo $?; ls");
+    let act = "could not create file in $ROOT/small, on the filesystem $ROOT/small";
+    let copying = told(&format!("{act}: could not copy standard input"));
+    assert_eq!(run("100", &script), ("1\n".to_owned(), copying));
+    // Room for content, and for no more files.
+    let fill = "i=0; while touch $i; do i=$((i+1)); done 2>/dev/null";
+    let script = format!("{fill}; echo | tmpx spool --max-size 0 -p .; echo $?");
+    assert_eq!(run("8", &script), ("1\n".to_owned(), told(act)));
+    let script = format!("{fill}; echo | tmpx replace 0; echo $?; wc -c < 0");
+    let replacing = told(&format!("could not replace 0: {act}"));
+    assert_eq!(run("8", &script), ("1\n0\n".to_owned(), replacing));
+}
+
+#[test]
 fn what_vouches_for_the_old_content_does_not_vouch_for_the_new() {
     if !skip_unless(is_root(), "root") || !has("setfattr") {
         return;

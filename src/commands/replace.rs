@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use anyhow::Context as _;
 use rustix::stdio::stdin;
 
-use super::Context;
+use super::{Context, go_on};
 use crate::cli::Replace;
 use crate::error::Status;
 use crate::exec::{self, Command};
@@ -50,6 +50,7 @@ fn produce(
     let cwd = std::env::current_dir().context("could not find the working directory")?;
     let command = Command::new(words, &context.env, &cwd);
     let signals = exec::queue(context.signals);
+    go_on(&signals)?;
     let take = |output| new.fill(output, "the command's output");
     let (status, taken) = exec::run_into(command, signals, take)?;
     Ok((status, taken?))

@@ -6,7 +6,7 @@ use std::io;
 use anyhow::Context as _;
 use rustix::stdio::{stdin, stdout};
 
-use super::Context;
+use super::{Context, go_on};
 use crate::cli;
 use crate::error::Status;
 use crate::exec::{self, Command, Limits};
@@ -69,9 +69,11 @@ fn feed(
     // From here on there may be something to remove, so a signal goes to the command, not to us.
     let signals = exec::queue(context.signals);
     if words.iter().skip(1).any(|word| word == stands_for_path) {
-        let path = match spool.own_path() {
-            Some(path) => path,
-            None => spool.name_in(&passing.dir(spool.place(), dir)?)?,
+        let path = if let Some(path) = spool.own_path() {
+            path
+        } else {
+            let dir = passing.dir(spool.place(), dir)?;
+            spool.name_in(&dir, &|| go_on(&signals))?
         };
         let places = words.iter_mut().skip(1).filter(|word| *word == stands_for_path);
         places.for_each(|word| path.as_os_str().clone_into(word));
@@ -81,5 +83,6 @@ fn feed(
     if let Some(input) = input {
         command.give(input, 0);
     }
+    go_on(&signals)?;
     exec::run(command, &signals, Limits::NONE).map(|ran| ran.status)
 }

@@ -241,6 +241,47 @@ fn a_directory_that_is_moved_meanwhile_takes_the_file_along() {
 }
 
 #[test]
+fn a_file_without_a_way_to_open_it_again_is_copied() {
+    if !skip_unless(is_root(), "root") {
+        return;
+    }
+    let sandbox = Sandbox::for_nobody();
+    let secret = sandbox.root().join("secret");
+    fs::write(&secret, "text").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    for how in ["< ../secret", "<> ../secret"] {
+        for script in ["tmpx spool -- cat {}", "tmpx spool -- cat", "tmpx spool"] {
+            let mut command = Command::new("sh");
+            let script = format!("exec {how}; setpriv --reuid=65534 --clear-groups {script}");
+            command.args(["-c", &script]);
+            sandbox.command(command).gives(0, "text", "");
+        }
+    }
+}
+
+#[test]
+fn an_interrupt_while_the_path_is_made_is_not_lost() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("in"), "x".repeat(1000)).unwrap();
+    // strace sends it as the terminal would: from the kernel, and to tmpx alone.
+    let strace = "strace -qq -o /dev/null -e inject=sendfile:signal=SIGINT:when=1";
+    for (before, args) in [
+        ("exec < in; rm in", "spool -- touch ran {}"),
+        ("cat in > ../in; exec < ../in; rm ../in", "spool -- touch ran {}"),
+    ] {
+        let script = format!("cp in ../keep; {before}; exec {strace} tmpx {args}");
+        let ran = sandbox.sh(&script).run();
+        assert_eq!((ran.signal, ran.stderr.as_str()), (Some(2), "tmpx: interrupted\n"), "{ran:?}");
+        fs::rename(sandbox.root().join("keep"), sandbox.cwd().join("in")).unwrap();
+        assert_eq!(names(&sandbox.cwd()), ["in"]);
+        assert_eq!(sandbox.left(), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn a_full_disk_is_named_wherever_it_is() {
     if !skip_unless(is_root(), "root") || !has("unshare") {
         return;

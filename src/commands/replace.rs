@@ -7,7 +7,7 @@ use rustix::stdio::stdin;
 
 use super::{Context, go_on};
 use crate::cli::Replace;
-use crate::error::Status;
+use crate::error::{Status, usage};
 use crate::exec::{self, Command};
 use crate::making::Making;
 use crate::output::note;
@@ -20,6 +20,11 @@ use crate::target::Target;
 pub(super) fn run(args: Replace, context: &Context) -> anyhow::Result<Status> {
     let target = Target::find(&args.file)?;
     let path = target.path();
+    if let Some(report) = &args.report
+        && Target::find(report)?.path() == path
+    {
+        return Err(usage("the report would take the place of the new content"));
+    }
     Passing::with(&context.env, &context.args, |passing| {
         let Making { lease, entropy, .. } = passing.making()?;
         let new = Replacement::begin(target, args.append, lease, entropy)?;

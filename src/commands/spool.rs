@@ -16,8 +16,12 @@ use crate::raw::PathKey;
 use crate::report::Spooled;
 use crate::spool::Spool;
 use crate::stream::Stuck;
+use crate::target::Target;
 
 pub(super) fn run(args: cli::Spool, context: &Context) -> anyhow::Result<Status> {
+    if let Some(report) = &args.report {
+        Target::find(report)?;
+    }
     Passing::with(&context.env, &context.args, |passing| {
         let runs = !args.command.is_empty();
         let dir = args.dir.as_deref();

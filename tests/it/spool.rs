@@ -278,9 +278,14 @@ fn the_report_tells_how_much_and_where() {
     let run = "{\"bytes\":6,\"held_in\":\"memory\",\"rolled_over\":false,\"status\":7}\n";
     assert_eq!(report("-- sh -c 'exit 7'"), run);
     let message = "tmpx: could not replace /nodir/r: No such file or directory\n";
-    sandbox.sh("echo a | tmpx spool --report /nodir/r").gives(1, "a\n", message);
-    sandbox.sh("echo a | tmpx spool --report /nodir/r -- cat").gives(125, "a\n", message);
-    sandbox.sh("echo a | tmpx spool --report /nodir/r -- false").gives(1, "", message);
+    sandbox.sh("tmpx spool --report /nodir/r < /dev/zero").gives(1, "", message);
+    sandbox.sh("tmpx spool --report /nodir/r -- touch ran").gives(125, "", message);
+    // One that fails later masks no status but success.
+    let message = "tmpx: could not replace d/r: No such file or directory\n";
+    for (end, status) in [("true", 125), ("false", 1)] {
+        let script = format!("mkdir d; tmpx spool --report d/r -- sh -c 'rmdir d; {end}'");
+        sandbox.sh(&script).gives(status, "", message);
+    }
 }
 
 /// The most memory that a process had, in KiB: its own, and what it holds in files in memory. The

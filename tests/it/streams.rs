@@ -318,6 +318,37 @@ fn a_full_disk_is_named_wherever_it_is() {
 }
 
 #[test]
+fn a_quota_that_is_used_up_is_a_full_disk() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("f"), "old\n").unwrap();
+    let strace = "strace -qq -o /dev/null -e inject=CALL:error=EDQUOT:when=1";
+    for (call, command) in [
+        ("splice", "tmpx replace f"),
+        ("linkat", "tmpx replace f"),
+        ("write", "tmpx spool --max-size 0"),
+        ("write", "tmpx spool > g"),
+    ] {
+        let strace = strace.replace("CALL", call);
+        let ran = sandbox.sh(&format!("echo new | {strace} {command}; rm -f g")).run();
+        let (told, why) = ran.stderr.rsplit_once(": ").unwrap();
+        assert!(told.contains(", on the filesystem /"), "{call}, {command}: {ran:?}");
+        assert_eq!(why, "Disk quota exceeded\n");
+        assert_eq!((read(&sandbox, "f").as_str(), names(&sandbox.cwd()).len()), ("old\n", 1));
+    }
+}
+
+#[test]
+fn what_tmpx_has_made_can_be_replaced_and_is_still_cleaned_up() {
+    let sandbox = Sandbox::new();
+    let script = "f=$(tmpx file) w=$(tmpx workspace) && echo new | tmpx replace $f && \
+        tmpx replace $w/inner -- cat $f && cat $w/inner && tmpx cleanup --all -q";
+    sandbox.sh(script).gives(0, "new\n", "");
+}
+
+#[test]
 fn what_vouches_for_the_old_content_does_not_vouch_for_the_new() {
     if !skip_unless(is_root(), "root") || !has("setfattr") {
         return;

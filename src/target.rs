@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use rustix::fs::{
-    Access, AtFlags, CWD, FileType, Mode, OFlags, PROC_SUPER_MAGIC, Stat, StatxAttributes,
-    StatxFlags, accessat, fstat, fstatfs, open, openat, readlinkat, statx,
+    Access, AtFlags, FileType, Mode, OFlags, PROC_SUPER_MAGIC, Stat, StatxAttributes, StatxFlags,
+    accessat, fstat, fstatfs, open, openat, readlinkat, statx,
 };
 use rustix::io::Errno;
 use rustix::process::geteuid;
@@ -251,7 +251,7 @@ fn may_be_followed(link: &OwnedFd, about: &About, dir: &Path) -> anyhow::Result<
             .hint("'tmpx spool' writes to stdout");
     }
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir = openat(CWD, dir, flags, Mode::empty()).map_err(io::Error::from)?;
+    let dir = open(dir, flags, Mode::empty()).map_err(io::Error::from)?;
     if About::of(dir)?.may_be_planted(about.owner) {
         return refuse(Errno::ACCESS, "anybody may put a symlink there, and this one is not yours");
     }

@@ -228,6 +228,7 @@ fn what_fails_is_told_with_its_place() {
     sandbox.sh("echo | tmpx spool --max-size 0 -p /nodir -- true").gives(125, "", message);
     let message = "tmpx: could not read standard input: Bad file descriptor\n";
     sandbox.sh("tmpx spool <&-").gives(1, "", message);
+    sandbox.sh("tmpx spool 0>> ../only-written").gives(1, "", message);
     let message = "tmpx: could not read standard input: Is a directory\n";
     sandbox.sh("tmpx spool < .").gives(1, "", message);
     let message = "tmpx: could not write to stdout: No space left on device\n";

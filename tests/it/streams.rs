@@ -341,6 +341,27 @@ fn a_quota_that_is_used_up_is_a_full_disk() {
 }
 
 #[test]
+fn a_limit_on_the_size_of_files_ends_it_as_any_filter_and_leaves_the_target() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("f"), "old\n").unwrap();
+    let zeros = "head -c 1000000 /dev/zero";
+    let spooled = "could not write to a file in $ROOT/tmp";
+    for (command, act) in [
+        ("tmpx replace f".to_owned(), "could not replace f"),
+        (format!("tmpx replace f -- {zeros}"), "could not replace f"),
+        ("tmpx spool --max-size 0".to_owned(), spooled),
+        ("tmpx spool -- cat {}".to_owned(), spooled),
+    ] {
+        let script = format!("ulimit -f 4; {zeros} | {{ exec {command}; }}");
+        let ran = sandbox.sh(&script).run();
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(128 + 25), ""), "{command}: {ran:?}");
+        let ran = sandbox.sh(&format!("trap '' XFSZ; {script}")).run();
+        assert_eq!(ran.stderr, format!("tmpx: {act}: File too large\n"), "{command}");
+        assert_eq!((read(&sandbox, "f").as_str(), names(&sandbox.cwd()).len()), ("old\n", 1));
+    }
+}
+
+#[test]
 fn what_tmpx_has_made_can_be_replaced_and_is_still_cleaned_up() {
     let sandbox = Sandbox::new();
     let script = "f=$(tmpx file) w=$(tmpx workspace) && echo new | tmpx replace $f && \

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use rustix::fs::{
-    Access, AtFlags, CWD, FileType, MemfdFlags, Mode, OFlags, SealFlags, SeekFrom, accessat,
-    fchmod, fcntl_add_seals, fcntl_getfl, fstat, linkat, memfd_create, open, seek,
+    Access, AtFlags, CWD, FileType, FsWord, MemfdFlags, Mode, OFlags, SealFlags, SeekFrom,
+    accessat, fchmod, fcntl_add_seals, fcntl_getfl, fstat, fstatfs, linkat, memfd_create, open,
+    seek,
 };
 
 use crate::copy::GoOn;
@@ -26,6 +27,9 @@ use crate::stream::{self, BLOCK, Stuck};
 
 /// The name of what is held, where it needs one.
 const NAME: &str = "stdin";
+
+/// The filesystem of /sys (`SYSFS_MAGIC`, statfs(2)).
+const SYSFS: FsWord = 0x6265_6572;
 
 /// How much is copied before [`GoOn`] is asked again, in bytes.
 const PORTION: u64 = 64 * 1024 * 1024;
@@ -262,7 +266,7 @@ fn told(stuck: Stuck, dir: &Path) -> anyhow::Error {
 }
 
 /// Where a regular file stands, and how much of it is left. `None` for everything else, and for
-/// what the kernel makes up as it is read (/proc): those files have no size.
+/// what the kernel makes up as it is read: files in /proc have no size, and those in /sys a wrong one.
 fn regular(from: BorrowedFd<'_>) -> Option<(u64, u64)> {
     let stat = fstat(from).ok()?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
@@ -271,7 +275,9 @@ fn regular(from: BorrowedFd<'_>) -> Option<(u64, u64)> {
     let flags = fcntl_getfl(from).ok()?;
     let offset = seek(from, SeekFrom::Current(0)).ok()?;
     let size = u64::try_from(stat.st_size).ok()?;
-    (offset < size && !flags.contains(OFlags::WRONLY)).then(|| (offset, size - offset))
+    let is_true = || fstatfs(from).is_ok_and(|fs| fs.f_type != SYSFS);
+    let readable = !flags.contains(OFlags::WRONLY);
+    (offset < size && readable && is_true()).then(|| (offset, size - offset))
 }
 
 /// Whether a command can have it for reading only. Who was given a descriptor for reading and

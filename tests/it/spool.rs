@@ -102,6 +102,14 @@ fn a_regular_file_is_passed_on_and_not_copied() {
     // What the kernel makes up has no size, and is a stream.
     let version = fs::read_to_string("/proc/version").unwrap();
     sandbox.sh("tmpx spool < /proc/version").gives(0, &version, "");
+    if skip_unless(fs::metadata("/sys/kernel/uevent_seqnum").is_ok(), "/sys") {
+        // There, every file is said to be of one page.
+        let script =
+            "tmpx spool -- sh -c 'stat -Lc %s /dev/stdin; wc -c' < /sys/kernel/uevent_seqnum";
+        let ran = sandbox.sh(script).succeeds();
+        let sizes: Vec<&str> = ran.stdout.lines().collect();
+        assert_eq!(sizes[0], sizes[1]);
+    }
 }
 
 #[test]

@@ -19,6 +19,9 @@ use rustix::io::Errno;
 /// The access ACL, which a new file may have inherited from its directory.
 const ACL: &CStr = c"system.posix_acl_access";
 
+/// Attributes that vouch for the old content: its hash, and a signature (xattr(7), evmctl(1)).
+const VOUCHERS: [&[u8]; 2] = [b"security.ima", b"security.evm"];
+
 /// The most that the names, or one value, can take (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
 const MOST: usize = 64 * 1024;
 
@@ -42,7 +45,7 @@ pub fn keep(old: impl AsFd, new: impl AsFd) -> io::Result<Vec<String>> {
     }
     let mode = if lost.is_empty() { wanted.st_mode } else { wanted.st_mode & !SET_ID };
     fchmod(&new, Mode::from_raw_mode(mode & 0o7777))?;
-    for name in names {
+    for name in names.into_iter().filter(|name| !VOUCHERS.contains(&name.as_slice())) {
         if !keep_attribute(&old, &new, &name)? {
             lost.push(format!("attribute {}", String::from_utf8_lossy(&name)));
         }

@@ -38,6 +38,7 @@ pub mod source;
 pub mod spool;
 pub mod stream;
 pub mod sys;
+pub mod target;
 pub mod tempdir;
 pub mod template;
 pub mod terms;

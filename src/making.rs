@@ -87,7 +87,8 @@ impl Making {
     /// As [`Making::first`].
     pub fn unnamed(&mut self, dir: Option<&Path>) -> anyhow::Result<Unnamed> {
         self.somewhere(dir, &mut |making, dir| {
-            let place = Place::open(dir).with_context(|| CouldNotCreate::new(Kind::File, dir))?;
+            let place =
+                Place::open(dir).map_err(|err| CouldNotCreate::because(err, Kind::File, dir))?;
             Unnamed::make(&mut making.lease, &mut making.entropy, place, 0o600)
         })
     }
@@ -129,7 +130,8 @@ impl Making {
         count: u64,
         fill: Fill<'_>,
     ) -> anyhow::Result<(Place, Vec<Made>)> {
-        let place = Place::open(dir).with_context(|| CouldNotCreate::new(wanted.kind, dir))?;
+        let place =
+            Place::open(dir).map_err(|err| CouldNotCreate::because(err, wanted.kind, dir))?;
         let made = self.more(&place, wanted, count, fill)?;
         Ok((place, made))
     }

@@ -1,8 +1,11 @@
 //! Which filesystem it was: a message that a disk is full says which one.
 
 use std::io;
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::FileType;
 
 /// Where the filesystem is mounted that holds a path: the highest directory above it on the same
 /// device.
@@ -20,12 +23,42 @@ pub fn point(path: &Path) -> PathBuf {
 /// What could not be done in a directory, and on which filesystem where that is full.
 #[must_use]
 pub fn blamed(act: String, dir: &Path, err: &io::Error) -> String {
-    match err.raw_os_error() {
-        Some(libc::ENOSPC | libc::EDQUOT) => {
-            format!("{act}, on the filesystem {}", point(dir).display())
-        }
-        _ => act,
+    if is_full(err) { on(&act, &point(dir)) } else { act }
+}
+
+/// The same of an open file. The name that it has now, or had last, tells where it lies; what is no
+/// file lies nowhere.
+#[must_use]
+pub fn blamed_by_file(act: String, file: impl AsFd, err: &io::Error) -> String {
+    if !is_full(err) || !is_file(&file) {
+        return act;
     }
+    let link = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
+    match std::fs::read_link(link) {
+        Ok(path) => on(&act, &point(path.parent().unwrap_or(&path))),
+        Err(_) => act,
+    }
+}
+
+/// The filesystem that is full, if that is why something could not be done in a directory.
+#[must_use]
+pub fn full(dir: &Path, err: &io::Error) -> Option<PathBuf> {
+    is_full(err).then(|| point(dir))
+}
+
+/// What could not be done, and on which filesystem.
+#[must_use]
+pub fn on(act: &str, filesystem: &Path) -> String {
+    format!("{act}, on the filesystem {}", filesystem.display())
+}
+
+fn is_full(err: &io::Error) -> bool {
+    matches!(err.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT))
+}
+
+fn is_file(file: impl AsFd) -> bool {
+    rustix::fs::fstat(file)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
 }
 
 #[cfg(test)]

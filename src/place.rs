@@ -53,6 +53,15 @@ impl Place {
         Self::from_fd(open_without_symlinks(real)?, real.to_owned(), real.to_owned())
     }
 
+    /// Another descriptor of the same directory, whatever has its path by now.
+    ///
+    /// # Errors
+    /// As dup(2).
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let (path, real) = (self.path.clone(), self.real.clone());
+        Ok(Self { fd: self.fd.try_clone()?, path, real, ..*self })
+    }
+
     fn from_fd(fd: OwnedFd, path: PathBuf, real: PathBuf) -> io::Result<Self> {
         let stat = fstat(&fd)?;
         let safe = is_safe(stat.st_uid, stat.st_mode, rustix::process::geteuid().as_raw());

@@ -8,15 +8,17 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use rustix::fs::{
-    AtFlags, CWD, FileType, MemfdFlags, Mode, OFlags, SealFlags, SeekFrom, fchmod, fcntl_add_seals,
-    fcntl_getfl, fstat, linkat, memfd_create, open, seek,
+    Access, AtFlags, CWD, FileType, FsWord, MemfdFlags, Mode, OFlags, SealFlags, SeekFrom,
+    accessat, fchmod, fcntl_add_seals, fcntl_getfl, fstat, fstatfs, linkat, memfd_create, open,
+    seek,
 };
 
+use crate::copy::GoOn;
 use crate::lease::unnamed::{Unnamed, proc_path};
 use crate::mount::blamed;
 use crate::output::write_all;
@@ -25,6 +27,12 @@ use crate::stream::{self, BLOCK, Stuck};
 
 /// The name of what is held, where it needs one.
 const NAME: &str = "stdin";
+
+/// The filesystem of /sys (`SYSFS_MAGIC`, statfs(2)).
+const SYSFS: FsWord = 0x6265_6572;
+
+/// How much is copied before [`GoOn`] is asked again, in bytes.
+const PORTION: u64 = 64 * 1024 * 1024;
 
 /// What a stream brought.
 #[derive(Debug)]
@@ -63,7 +71,7 @@ impl<'a> Spool<'a> {
         roll: Roll<'_>,
     ) -> anyhow::Result<Self> {
         if let Some((offset, bytes)) = regular(from)
-            && (offset == 0 || !seekable)
+            && (!seekable || offset == 0 && can_be_read_anew(from))
         {
             return Ok(Self { from, bytes, held: Held::There(offset) });
         }
@@ -122,17 +130,22 @@ impl<'a> Spool<'a> {
     /// # Errors
     /// As write(2), and read(2) where it stayed in the file that it came from.
     pub fn write_to(&self, to: impl AsFd) -> Result<(), Stuck> {
-        let written = match &self.held {
-            Held::Block(block) => write_all(to.as_fd(), block).map_err(Stuck::Writing),
-            Held::Memory(file) => stream::pour(file, 0, self.bytes, to).map(drop),
-            Held::Disk(file) => stream::pour(file, 0, self.bytes, to).map(drop),
-            Held::There(offset) => stream::pour(self.from, *offset, self.bytes, to).map(drop),
-        };
+        let written = self.write_part(0, self.bytes, to);
         if let Held::There(offset) = self.held {
             // Whoever reads on finds nothing more, as if it had been read.
             let _ = seek(self.from, SeekFrom::Start(offset + self.bytes));
         }
         written
+    }
+
+    fn write_part(&self, start: u64, length: u64, to: impl AsFd) -> Result<(), Stuck> {
+        let poured = match &self.held {
+            Held::Block(block) => return write_all(to.as_fd(), block).map_err(Stuck::Writing),
+            Held::Memory(file) => stream::pour(file, start, length, to),
+            Held::Disk(file) => stream::pour(file, start, length, to),
+            Held::There(offset) => stream::pour(self.from, offset + start, length, to),
+        };
+        poured.map(drop)
     }
 
     /// It as a file for a command: at its beginning, for reading only. `None` where what the command
@@ -153,7 +166,8 @@ impl<'a> Spool<'a> {
         reopened.map(Some).context("could not open again what was read")
     }
 
-    /// The path that it has already, where it was read from a file as a whole.
+    /// The path that it has already, where it was read from a file as a whole, and can be opened by
+    /// us: a descriptor may give what its path does not.
     #[must_use]
     pub fn own_path(&self) -> Option<PathBuf> {
         let Held::There(0) = self.held else {
@@ -163,26 +177,32 @@ impl<'a> Spool<'a> {
         let there = std::fs::metadata(&path).ok()?;
         let stat = fstat(self.from).ok()?;
         let same = there.dev() == stat.st_dev && there.ino() == stat.st_ino;
-        (same && path.is_absolute()).then_some(path)
+        let opens = accessat(CWD, &path, Access::READ_OK, AtFlags::EACCESS).is_ok();
+        (same && opens && path.is_absolute()).then_some(path)
     }
 
     /// Gives it a name in a directory, as a file for reading only, and returns its path. A file
     /// without a name that lies on the same filesystem is linked there, else it is copied.
     ///
     /// # Errors
-    /// As linkat(2), open(2) and write(2).
-    pub fn name_in(&self, dir: &Path) -> anyhow::Result<PathBuf> {
+    /// As linkat(2), open(2) and write(2), and that of `go_on`.
+    pub fn name_in(&self, dir: &Path, go_on: GoOn<'_>) -> anyhow::Result<PathBuf> {
         let path = dir.join(NAME);
         if let Held::Disk(file) = &self.held
             && linkat(CWD, proc_path(file), CWD, &path, AtFlags::SYMLINK_FOLLOW).is_ok()
         {
             return Ok(path);
         }
-        let copied = File::create_new(&path).map_err(Stuck::Writing).and_then(|copy| {
-            self.write_to(&copy)?;
-            only_readable(&copy).map_err(Stuck::Writing)
-        });
-        copied.map(|()| path).map_err(|stuck| told(stuck, dir))
+        let copy = File::options().write(true).create_new(true).mode(0o400).open(&path);
+        let copy = copy.map_err(|err| told(Stuck::Writing(err), dir))?;
+        let mut copied = 0;
+        while copied < self.bytes {
+            go_on()?;
+            let length = PORTION.min(self.bytes - copied);
+            self.write_part(copied, length, &copy).map_err(|stuck| told(stuck, dir))?;
+            copied += length;
+        }
+        Ok(path)
     }
 }
 
@@ -246,7 +266,7 @@ fn told(stuck: Stuck, dir: &Path) -> anyhow::Error {
 }
 
 /// Where a regular file stands, and how much of it is left. `None` for everything else, and for
-/// what the kernel makes up as it is read (/proc): those files have no size.
+/// what the kernel makes up as it is read: files in /proc have no size, and those in /sys a wrong one.
 fn regular(from: BorrowedFd<'_>) -> Option<(u64, u64)> {
     let stat = fstat(from).ok()?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
@@ -255,7 +275,15 @@ fn regular(from: BorrowedFd<'_>) -> Option<(u64, u64)> {
     let flags = fcntl_getfl(from).ok()?;
     let offset = seek(from, SeekFrom::Current(0)).ok()?;
     let size = u64::try_from(stat.st_size).ok()?;
-    (offset < size && !flags.contains(OFlags::WRONLY)).then(|| (offset, size - offset))
+    let is_true = || fstatfs(from).is_ok_and(|fs| fs.f_type != SYSFS);
+    let readable = !flags.contains(OFlags::WRONLY);
+    (offset < size && readable && is_true()).then(|| (offset, size - offset))
+}
+
+/// Whether a command can have it for reading only. Who was given a descriptor for reading and
+/// writing may not be allowed to open the file once more.
+fn can_be_read_anew(file: BorrowedFd<'_>) -> bool {
+    is_read_only(file) || reopen(file).is_ok()
 }
 
 fn is_read_only(file: BorrowedFd<'_>) -> bool {

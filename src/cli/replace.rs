@@ -19,6 +19,10 @@ use clap::{Args, ValueHint};
 /// kept is told. A symlink stays, and what it points to is replaced. Another
 /// hard link keeps the old content, which is told too. A file that is new has
 /// the mode that the shell would give it.
+///
+/// What a redirection may not write to is not replaced. Where anybody may write,
+/// as in /tmp, no symlink is followed and no file replaced that belongs to
+/// somebody else.
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,

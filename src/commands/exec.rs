@@ -5,9 +5,9 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 
-use super::Context;
+use super::{Context, go_on};
 use crate::cli::{Exec, Keep};
 use crate::duration::Span;
 use crate::env::Env;
@@ -22,9 +22,9 @@ use crate::output::note;
 use crate::passing::{clear_away, tell, unreported, write_report};
 use crate::place::Place;
 use crate::raw::{PathKey, Raw, WorkspaceKey};
-use crate::replace::Target;
 use crate::report::Executed;
 use crate::sys::SignalQueue;
+use crate::target::Target;
 use crate::template::Template;
 use crate::terms::{self, Wish};
 use crate::workspace::layout::Layout;
@@ -252,15 +252,6 @@ fn unnamed(place: &Place, making: &mut Making) -> anyhow::Result<OwnedFd> {
     let place = Place::reopen(place.real())?;
     let file = Unnamed::make(&mut making.lease, &mut making.entropy, place, 0o600)?;
     Ok(file.as_fd().try_clone_to_owned()?)
-}
-
-/// A signal that comes before the command runs ends the preparations. The terminal's must not be
-/// missed either: there is no command yet that it would reach.
-fn go_on(signals: &SignalQueue) -> anyhow::Result<()> {
-    match signals.wish_to_end() {
-        Some(signal) => Err(anyhow!("interrupted")).status(Status::Signal(signal)),
-        None => Ok(()),
-    }
 }
 
 /// Gives the workspace over to the user.

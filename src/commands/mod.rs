@@ -13,18 +13,19 @@ mod workspace;
 
 use std::ffi::OsString;
 
+use anyhow::anyhow;
 use clap::error::ErrorKind;
 
 use crate::cli::{Command, Make, Place};
 use crate::env::Env;
-use crate::error::{Status, reason};
+use crate::error::{Status, Tell as _, reason};
 use crate::lease::create::{Fill, Naming, Wanted};
 use crate::lease::record::Kind;
 use crate::making::Making;
 use crate::output::{Format, Output, hint, note, raw_note};
 use crate::refusal::Refusal;
 use crate::report::Made;
-use crate::sys::InheritedSignals;
+use crate::sys::{InheritedSignals, SignalQueue};
 use crate::template::Template;
 use crate::terms;
 
@@ -52,6 +53,15 @@ pub(crate) fn dispatch(command: Command, context: &Context) -> anyhow::Result<St
         Command::Gettempdir(args) => gettempdir::run(&args, context),
         // Recognised before clap; what clap has made of the arguments is not used.
         Command::Mktemp(_) => Ok(mktemp::run(context.args.get(2..).unwrap_or(&[]), context)),
+    }
+}
+
+/// A signal that comes before a command runs ends the preparations. The terminal's must not be
+/// missed either: there is no command yet that it would reach.
+fn go_on(signals: &SignalQueue) -> anyhow::Result<()> {
+    match signals.wish_to_end() {
+        Some(signal) => Err(anyhow!("interrupted")).status(Status::Signal(signal)),
+        None => Ok(()),
     }
 }
 

@@ -5,20 +5,26 @@ use std::ffi::OsString;
 use anyhow::Context as _;
 use rustix::stdio::stdin;
 
-use super::Context;
+use super::{Context, go_on};
 use crate::cli::Replace;
-use crate::error::Status;
+use crate::error::{Status, usage};
 use crate::exec::{self, Command};
 use crate::making::Making;
 use crate::output::note;
 use crate::passing::Passing;
 use crate::raw::PathKey;
-use crate::replace::{Replacement, Target};
+use crate::replace::Replacement;
 use crate::report::NewContent;
+use crate::target::Target;
 
 pub(super) fn run(args: Replace, context: &Context) -> anyhow::Result<Status> {
     let target = Target::find(&args.file)?;
     let path = target.path();
+    if let Some(report) = &args.report
+        && Target::find(report)?.path() == path
+    {
+        return Err(usage("the report would take the place of the new content"));
+    }
     Passing::with(&context.env, &context.args, |passing| {
         let Making { lease, entropy, .. } = passing.making()?;
         let new = Replacement::begin(target, args.append, lease, entropy)?;
@@ -49,6 +55,7 @@ fn produce(
     let cwd = std::env::current_dir().context("could not find the working directory")?;
     let command = Command::new(words, &context.env, &cwd);
     let signals = exec::queue(context.signals);
+    go_on(&signals)?;
     let take = |output| new.fill(output, "the command's output");
     let (status, taken) = exec::run_into(command, signals, take)?;
     Ok((status, taken?))

@@ -6,17 +6,22 @@ use std::io;
 use anyhow::Context as _;
 use rustix::stdio::{stdin, stdout};
 
-use super::Context;
+use super::{Context, go_on};
 use crate::cli;
 use crate::error::Status;
 use crate::exec::{self, Command, Limits};
+use crate::mount::blamed_by_file;
 use crate::passing::Passing;
 use crate::raw::PathKey;
 use crate::report::Spooled;
 use crate::spool::Spool;
 use crate::stream::Stuck;
+use crate::target::Target;
 
 pub(super) fn run(args: cli::Spool, context: &Context) -> anyhow::Result<Status> {
+    if let Some(report) = &args.report {
+        Target::find(report)?;
+    }
     Passing::with(&context.env, &context.args, |passing| {
         let runs = !args.command.is_empty();
         let dir = args.dir.as_deref();
@@ -47,7 +52,10 @@ fn pass_on(spool: &Spool<'_>, context: &Context) -> anyhow::Result<Status> {
         {
             Ok(Status::Signal(libc::SIGPIPE))
         }
-        Err(Stuck::Writing(err)) => Err(err).context("could not write to stdout"),
+        Err(Stuck::Writing(err)) => {
+            let act = blamed_by_file("could not write to stdout".to_owned(), stdout(), &err);
+            Err(err).context(act)
+        }
         Err(Stuck::Reading(err)) => Err(err).context("could not read standard input"),
     }
 }
@@ -65,9 +73,11 @@ fn feed(
     // From here on there may be something to remove, so a signal goes to the command, not to us.
     let signals = exec::queue(context.signals);
     if words.iter().skip(1).any(|word| word == stands_for_path) {
-        let path = match spool.own_path() {
-            Some(path) => path,
-            None => spool.name_in(&passing.dir(spool.place(), dir)?)?,
+        let path = if let Some(path) = spool.own_path() {
+            path
+        } else {
+            let dir = passing.dir(spool.place(), dir)?;
+            spool.name_in(&dir, &|| go_on(&signals))?
         };
         let places = words.iter_mut().skip(1).filter(|word| *word == stands_for_path);
         places.for_each(|word| path.as_os_str().clone_into(word));
@@ -77,5 +87,6 @@ fn feed(
     if let Some(input) = input {
         command.give(input, 0);
     }
+    go_on(&signals)?;
     exec::run(command, &signals, Limits::NONE).map(|ran| ran.status)
 }

@@ -11,7 +11,6 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use rustix::fs::{
     AtFlags, Mode, OFlags, RenameFlags, StatxFlags, fchmod, linkat, mkdirat, openat, renameat_with,
     statx, symlinkat, unlinkat,
@@ -25,6 +24,7 @@ use crate::entropy::Entropy;
 use crate::error::message;
 use crate::identity::Identity;
 use crate::mode::FileMode;
+use crate::mount;
 use crate::place::{Place, c_name};
 use crate::raw::Raw;
 use crate::remove;
@@ -146,7 +146,7 @@ impl Maker<'_, '_> {
             match make_one(self.place, name, self.wanted, self.fill) {
                 Ok(identity) => identities.push(identity),
                 Err(err) if is_taken(&err) => break,
-                Err(err) => return Err(err).with_context(|| self.could_not_create()),
+                Err(err) => return Err(self.could_not_create(err)),
             }
         }
         let event = Event::Made(identities);
@@ -175,17 +175,14 @@ impl Maker<'_, '_> {
             match publish(self.place, self.wanted.kind, &hidden.name, &name) {
                 Ok(()) => return Ok(Made { name, identity: hidden.identity }),
                 Err(Errno::EXIST) => {}
-                Err(err) => {
-                    let err = Err(io::Error::from(err));
-                    return err.with_context(|| self.could_not_create());
-                }
+                Err(err) => return Err(self.could_not_create(io::Error::from(err))),
             }
         }
-        Err(io::Error::from(Errno::EXIST)).with_context(|| self.could_not_create())
+        Err(self.could_not_create(io::Error::from(Errno::EXIST)))
     }
 
-    fn could_not_create(&self) -> CouldNotCreate {
-        CouldNotCreate::new(self.wanted.kind, self.place.path())
+    fn could_not_create(&self, why: impl Into<anyhow::Error>) -> anyhow::Error {
+        CouldNotCreate::because(why, self.wanted.kind, self.place.path())
     }
 }
 
@@ -220,7 +217,7 @@ pub fn make_link(
     let linked = symlinkat(target, place, &name).map_err(io::Error::from);
     let made = linked
         .and_then(|()| Identity::of(place, &c_name(&name)?, place.fsid()))
-        .with_context(|| CouldNotCreate::new(Kind::Link, place.path()))
+        .map_err(|err| CouldNotCreate::because(err, Kind::Link, place.path()))
         .and_then(|identity| lease.append(&Event::Made(vec![identity]), entropy));
     if made.is_err() {
         take_back(place, Kind::Link, std::slice::from_ref(&name));
@@ -238,19 +235,24 @@ fn is_taken(err: &anyhow::Error) -> bool {
 pub struct CouldNotCreate {
     kind: Kind,
     dir: PathBuf,
+    /// The filesystem that is full.
+    full: Option<PathBuf>,
 }
 
 impl CouldNotCreate {
-    /// In this directory.
+    /// In this directory, for this reason.
     #[must_use]
-    pub fn new(kind: Kind, dir: &Path) -> Self {
-        Self { kind, dir: dir.to_owned() }
+    pub fn because(why: impl Into<anyhow::Error>, kind: Kind, dir: &Path) -> anyhow::Error {
+        let why = why.into();
+        let full = why.root_cause().downcast_ref().and_then(|err| mount::full(dir, err));
+        why.context(Self { kind, dir: dir.to_owned(), full })
     }
 }
 
 impl fmt::Display for CouldNotCreate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "could not create {} in {}", self.kind.word(), self.dir.display())
+        let act = format!("could not create {} in {}", self.kind.word(), self.dir.display());
+        f.write_str(&self.full.iter().fold(act, |act, full| mount::on(&act, full)))
     }
 }
 

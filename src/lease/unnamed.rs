@@ -49,8 +49,9 @@ impl Unnamed {
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT | Errno::NOSYS) => {
                 Self::make_hidden(lease, entropy, place, mode)
             }
-            Err(err) => Err(io::Error::from(err))
-                .with_context(|| CouldNotCreate::new(Kind::File, place.path())),
+            Err(err) => {
+                Err(CouldNotCreate::because(io::Error::from(err), Kind::File, place.path()))
+            }
         }
     }
 
@@ -103,7 +104,7 @@ impl Unnamed {
         let made = linked
             .map_err(io::Error::from)
             .and_then(|()| Identity::of(&self.file, c"", place.fsid()))
-            .with_context(|| CouldNotCreate::new(Kind::File, place.path()))
+            .map_err(|err| CouldNotCreate::because(err, Kind::File, place.path()))
             .and_then(|identity| lease.append(&Event::Made(vec![identity]), entropy));
         if made.is_err() {
             take_back(place, Kind::File, std::slice::from_ref(&name));

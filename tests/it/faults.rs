@@ -34,6 +34,15 @@ impl Case {
         let words = self.args.split(' ').map(|word| word.replace('~', " "));
         words.map(|word| word.replace("STATE", state.to_str().unwrap())).collect()
     }
+
+    /// What `target` holds when all went well.
+    fn new_content(&self) -> String {
+        match self.args {
+            append if append.contains("--append") => "old\nnew\n".into(),
+            printf if printf.contains("printf") => " ".repeat(2_999_997) + "new",
+            _ => "new\n".into(),
+        }
+    }
 }
 
 const FILE: Case = case("", "file", true);
@@ -59,6 +68,10 @@ const REPLACE: Case = stream("replace --sync target");
 const APPEND: Case = stream("replace --append target --report told");
 const PRODUCE: Case = stream("replace target -- cat");
 
+/// With so much output that the thread which takes it reads and writes more often than the rest of
+/// tmpx does.
+const SPOUT: Case = stream("replace target -- printf %3000000s new");
+
 const BOUND: Case = case("", "dir --ttl 1h", true);
 
 /// A sandbox with things in it that must not be touched.
@@ -76,8 +89,12 @@ fn prepare(case: &Case) -> Sandbox {
 
 /// Runs the case under strace with an injection, and nothing else traced.
 fn run(sandbox: &Sandbox, case: &Case, inject: &str) -> Ran {
+    run_with(sandbox, case, &["-o", "/dev/null", "-e", inject])
+}
+
+fn run_with(sandbox: &Sandbox, case: &Case, options: &[&str]) -> Ran {
     let mut command = Command::new("strace");
-    command.args(["-qq", "-o", "/dev/null", "-e", inject, case.program]).args(case.words(sandbox));
+    command.arg("-qq").args(options).arg(case.program).args(case.words(sandbox));
     sandbox.command(command).input(case.input).run()
 }
 
@@ -85,9 +102,7 @@ fn run(sandbox: &Sandbox, case: &Case, inject: &str) -> Ran {
 fn calls(case: &Case) -> Vec<String> {
     let sandbox = prepare(case);
     let trace = sandbox.root().join("trace");
-    let mut command = Command::new("strace");
-    command.args(["-qq", "-o"]).arg(&trace).arg(case.program).args(case.words(&sandbox));
-    let ran = sandbox.command(command).input(case.input).run();
+    let ran = run_with(&sandbox, case, &["-o", trace.to_str().unwrap()]);
     assert_eq!(ran.status, Some(0), "{ran:?}");
     let text = fs::read_to_string(trace).unwrap();
     let calls =
@@ -107,10 +122,12 @@ fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
     if case.before.contains("taken") {
         assert_eq!(fs::read(sandbox.tmp().join("taken")).unwrap(), b"mine\n", "{what}");
     }
-    if let Ok(text) = fs::read_to_string(sandbox.cwd().join("target")) {
-        let new = if case.args.contains("--append") { "old\nnew\n" } else { "new\n" };
+    if case.before.contains("target") {
+        let text = fs::read_to_string(sandbox.cwd().join("target")).unwrap();
+        let new = case.new_content();
         let replaces = case.args.contains("replace");
-        assert!(text == "old\n" || replaces && text == new, "{what}: {text:?}");
+        let shown = text.trim_start();
+        assert!(text == "old\n" || replaces && text == new, "{what}: {shown:?}");
         assert!(!replaces || ran.status != Some(0) || text == new, "{what}: {ran:?}");
     }
     if let Ok(text) = fs::read_to_string(sandbox.cwd().join("told")) {
@@ -149,14 +166,19 @@ fn clear(sandbox: &Sandbox) {
 }
 
 fn killed_at_every_call(case: &Case) {
+    signalled_at_every_call(case, "SIGKILL");
+}
+
+/// Sends a signal as the terminal does, but to tmpx alone.
+fn signalled_at_every_call(case: &Case, signal: &str) {
     if !has("strace") {
         return;
     }
     // Some more than were counted: a run may make a few calls more than another.
     for n in 1..calls(case).len() + 5 {
         let sandbox = prepare(case);
-        let ran = run(&sandbox, case, &format!("inject=all:signal=SIGKILL:when={n}"));
-        check(&sandbox, case, &ran, &format!("{} killed at call {n}", case.args));
+        let ran = run(&sandbox, case, &format!("inject=all:signal={signal}:when={n}"));
+        check(&sandbox, case, &ran, &format!("{} with {signal} at call {n}", case.args));
     }
 }
 
@@ -228,6 +250,76 @@ fn every_call_failing(case: &Case) {
     }
 }
 
+/// For tmpx with all its threads, without the commands that it runs.
+const THREADS: [&str; 3] = ["-f", "-b", "execve"];
+
+/// The calls of the thread that takes a producer's output: its own, when `inject` has happened, by
+/// name. strace counts for each thread on its own; so with each name comes the number of the first
+/// call that no other thread gets to, and that of the last.
+fn calls_of_the_taker(case: &Case, inject: &[&str]) -> Vec<(String, usize, usize)> {
+    let sandbox = prepare(case);
+    let trace = sandbox.root().join("trace");
+    let options = [&THREADS, inject, &["-o", trace.to_str().unwrap()]].concat();
+    let ran = run_with(&sandbox, case, &options);
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    clear(&sandbox);
+    let text = fs::read_to_string(trace).unwrap();
+    let calls: Vec<(&str, &str)> = text
+        .lines()
+        .filter_map(|line| line.split_once('(')?.0.split_once(char::is_whitespace))
+        .map(|(thread, name)| (thread, name.trim()))
+        // Not the second half of a call that another thread's stands in the middle of.
+        .filter(|(_, name)| !name.starts_with('<'))
+        .collect();
+    let taker = calls.iter().find(|(_, name)| *name == "splice").unwrap().0;
+    let of =
+        |thread: &str, name: &str| calls.iter().filter(|call| **call == (thread, name)).count();
+    let mut names: Vec<&str> =
+        calls.iter().filter(|(thread, _)| *thread == taker).map(|(_, name)| *name).collect();
+    names.sort_unstable();
+    names.dedup();
+    let others = |name| {
+        let others = calls.iter().map(|(thread, _)| *thread).filter(|thread| *thread != taker);
+        others.map(|thread| of(thread, name)).max().unwrap_or(0)
+    };
+    let alone = names.into_iter().map(|name| (name.to_owned(), others(name) + 1, of(taker, name)));
+    // Whether one thread waits for another is chance.
+    let alone = alone.filter(|(name, first, last)| name != "futex" && first <= last);
+    let alone: Vec<_> = alone.collect();
+    assert!(!alone.is_empty(), "{text}");
+    alone
+}
+
+/// Kills tmpx at the calls of that thread, and has them fail: those that move the output within the
+/// kernel, and those that read and write it where the kernel has no way.
+#[test]
+fn the_thread_that_takes_a_producers_output_is_no_weak_spot() {
+    if !has("strace") {
+        return;
+    }
+    let without_splice: &[&str] = &["-e", "inject=splice:error=EINVAL"];
+    for inject in [&[], without_splice] {
+        for (name, first, last) in calls_of_the_taker(&SPOUT, inject) {
+            let mut faults = vec!["signal=SIGKILL", "signal=SIGTERM"];
+            if FALLIBLE.contains(&name.as_str()) {
+                faults.extend(["error=EIO", "error=ENOSPC", "error=EINTR", "error=ENOSYS"]);
+            }
+            // How often it is called varies; the last calls are like those before.
+            for n in (first..=last).take(2) {
+                for fault in &faults {
+                    let sandbox = prepare(&SPOUT);
+                    let injected = format!("inject={name}:{fault}:when={n}");
+                    let options = [&THREADS, inject, &["-o", "/dev/null", "-e", &injected]];
+                    let ran = run_with(&sandbox, &SPOUT, &options.concat());
+                    check(&sandbox, &SPOUT, &ran, &format!("{} with {injected}", SPOUT.args));
+                    let killed = *fault == "signal=SIGKILL";
+                    assert!(!killed || ran.signal == Some(9), "{injected} was not met: {ran:?}");
+                }
+            }
+        }
+    }
+}
+
 macro_rules! cases {
     ($($killed:ident $failing:ident $case:ident)*) => {$(
         #[test]
@@ -258,4 +350,21 @@ cases! {
     produce_killed_at_every_call produce_with_every_call_failing PRODUCE
     bound_killed_at_every_call bound_with_every_call_failing BOUND
     reaper_killed_at_every_call reaper_with_every_call_failing REAPER
+}
+
+macro_rules! interrupted {
+    ($($interrupted:ident $case:ident)*) => {$(
+        #[test]
+        fn $interrupted() {
+            signalled_at_every_call(&$case, "SIGINT");
+        }
+    )*};
+}
+
+interrupted! {
+    spool_interrupted_at_every_call SPOOL
+    held_interrupted_at_every_call HELD
+    replace_interrupted_at_every_call REPLACE
+    append_interrupted_at_every_call APPEND
+    produce_interrupted_at_every_call PRODUCE
 }

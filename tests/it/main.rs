@@ -27,6 +27,7 @@ mod sandbox;
 mod spool;
 mod stdout;
 mod store;
+mod streams;
 mod stress;
 mod terminal;
 mod transparent;

@@ -339,4 +339,10 @@ fn the_report_tells_what_became_of_it() {
     assert_eq!(report("-- false"), failed);
     let empty = format!("{path},\"bytes\":0,\"replaced\":false}}\n");
     assert_eq!(report("--no-empty < /dev/null"), empty);
+    // Where it cannot be written, that is told before anything is read.
+    let message = "tmpx: could not replace /nodir/r: No such file or directory\n";
+    sandbox.sh("tmpx replace f --report /nodir/r -- touch ran").gives(125, "", message);
+    let message = "tmpx: the report would take the place of the new content\n";
+    sandbox.sh("tmpx replace f --report ../cwd/f -- touch ran").gives(2, "", message);
+    assert_eq!(names(&sandbox.cwd()), ["f"]);
 }

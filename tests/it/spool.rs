@@ -102,6 +102,14 @@ fn a_regular_file_is_passed_on_and_not_copied() {
     // What the kernel makes up has no size, and is a stream.
     let version = fs::read_to_string("/proc/version").unwrap();
     sandbox.sh("tmpx spool < /proc/version").gives(0, &version, "");
+    if skip_unless(fs::metadata("/sys/kernel/uevent_seqnum").is_ok(), "/sys") {
+        // There, every file is said to be of one page.
+        let script =
+            "tmpx spool -- sh -c 'stat -Lc %s /dev/stdin; wc -c' < /sys/kernel/uevent_seqnum";
+        let ran = sandbox.sh(script).succeeds();
+        let sizes: Vec<&str> = ran.stdout.lines().collect();
+        assert_eq!(sizes[0], sizes[1]);
+    }
 }
 
 #[test]
@@ -228,6 +236,7 @@ fn what_fails_is_told_with_its_place() {
     sandbox.sh("echo | tmpx spool --max-size 0 -p /nodir -- true").gives(125, "", message);
     let message = "tmpx: could not read standard input: Bad file descriptor\n";
     sandbox.sh("tmpx spool <&-").gives(1, "", message);
+    sandbox.sh("tmpx spool 0>> ../only-written").gives(1, "", message);
     let message = "tmpx: could not read standard input: Is a directory\n";
     sandbox.sh("tmpx spool < .").gives(1, "", message);
     let message = "tmpx: could not write to stdout: No space left on device\n";
@@ -278,9 +287,14 @@ fn the_report_tells_how_much_and_where() {
     let run = "{\"bytes\":6,\"held_in\":\"memory\",\"rolled_over\":false,\"status\":7}\n";
     assert_eq!(report("-- sh -c 'exit 7'"), run);
     let message = "tmpx: could not replace /nodir/r: No such file or directory\n";
-    sandbox.sh("echo a | tmpx spool --report /nodir/r").gives(1, "a\n", message);
-    sandbox.sh("echo a | tmpx spool --report /nodir/r -- cat").gives(125, "a\n", message);
-    sandbox.sh("echo a | tmpx spool --report /nodir/r -- false").gives(1, "", message);
+    sandbox.sh("tmpx spool --report /nodir/r < /dev/zero").gives(1, "", message);
+    sandbox.sh("tmpx spool --report /nodir/r -- touch ran").gives(125, "", message);
+    // One that fails later masks no status but success.
+    let message = "tmpx: could not replace d/r: No such file or directory\n";
+    for (end, status) in [("true", 125), ("false", 1)] {
+        let script = format!("mkdir d; tmpx spool --report d/r -- sh -c 'rmdir d; {end}'");
+        sandbox.sh(&script).gives(status, "", message);
+    }
 }
 
 /// The most memory that a process had, in KiB: its own, and what it holds in files in memory. The

@@ -194,8 +194,8 @@ fn a_full_disk_leaves_nothing_and_is_told() {
     assert!(ran.stdout.starts_with("status 1\n"), "{ran:?}");
     assert_eq!(
         ran.stderr,
-        "tmpx: could not create file in $ROOT/cwd/small/t: could not copy standard input: No space \
-         left on device\n"
+        "tmpx: could not create file in $ROOT/cwd/small/t, on the filesystem $ROOT/cwd/small: could \
+         not copy standard input: No space left on device\n"
     );
     let ran = in_namespace(
         "mkdir small/t; head -c 4096 /dev/zero > small/full; TMPX_STATE_DIR=$PWD/small/s tmpx file",

@@ -354,7 +354,9 @@ fn a_limit_on_the_size_of_files_ends_it_as_any_filter_and_leaves_the_target() {
     ] {
         let script = format!("ulimit -f 4; {zeros} | {{ exec {command}; }}");
         let ran = sandbox.sh(&script).run();
-        assert_eq!((ran.status, ran.stdout.as_str()), (Some(128 + 25), ""), "{command}: {ran:?}");
+        // Signals are taken from a queue while a command runs: the error that comes with it tells.
+        let status = if command.ends_with(zeros) { 125 } else { 128 + 25 };
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(status), ""), "{command}: {ran:?}");
         let ran = sandbox.sh(&format!("trap '' XFSZ; {script}")).run();
         assert_eq!(ran.stderr, format!("tmpx: {act}: File too large\n"), "{command}");
         assert_eq!((read(&sandbox, "f").as_str(), names(&sandbox.cwd()).len()), ("old\n", 1));

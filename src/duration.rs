@@ -23,11 +23,16 @@ impl std::error::Error for BadDuration {}
 impl FromStr for Span {
     type Err = BadDuration;
 
-    /// Reads whole or decimal seconds (`90`, `0.5`), or numbers with units as humantime has them.
+    /// Reads whole or decimal seconds (`90`, `0.5`), or numbers with units as humantime has them, up
+    /// to weeks.
     fn from_str(text: &str) -> Result<Self, BadDuration> {
         if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
             let seconds: f64 = text.parse().map_err(|_| BadDuration)?;
             return Duration::try_from_secs_f64(seconds).map(Self).map_err(|_| BadDuration);
+        }
+        // humantime's M is a month, and its y a year; here M is mega, and neither lasts so long.
+        if text.contains(['M', 'y', 'Y']) || text.contains("month") {
+            return Err(BadDuration);
         }
         humantime::parse_duration(text).map(Self).map_err(|_| BadDuration)
     }

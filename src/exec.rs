@@ -23,6 +23,7 @@ use rustix::process::{
 use crate::env::Env;
 use crate::error::{Status, Tell as _, usage};
 use crate::process;
+use crate::refusal;
 use crate::sys::{
     self, Arrived, CouldNotPrepare, Ended, InheritedSignals, Launch, PrivateMounts, SignalQueue,
 };
@@ -142,23 +143,20 @@ impl<'a> Command<'a> {
         let is_searched = !self.name.as_bytes().contains(&b'/');
         let not_found = err.kind() == io::ErrorKind::NotFound;
         let is_there = self.program().is_ok_and(|path| is_file(&path));
+        let hint = if not_found && is_there {
+            Some("what its first line (#!) names, or its loader, is not there".to_owned())
+        } else {
+            refusal::of_program(&self.name, &err, self.said_in)
+        };
         let err = if not_found && is_searched && !is_there {
             Err(anyhow!("could not run {name}: command not found"))
         } else {
             Err(err).with_context(|| format!("could not run {name}"))
         };
-        if not_found && is_there {
-            return err.hint("what its first line (#!) names, or its loader, is not there");
+        match hint {
+            Some(hint) => err.hint(hint),
+            None => err,
         }
-        let for_a_shell = |byte: &u8| byte.is_ascii_whitespace() || b"|&;<>()$`".contains(byte);
-        if self.name.as_bytes().iter().any(for_a_shell) {
-            return err
-                .hint(format!("each word is an argument of its own; for a shell: sh -c '{name}'"));
-        }
-        if matches!(self.name.as_bytes(), b"always" | b"on-failure") {
-            return err.hint(format!("the value of --keep comes after =, as in --keep={name}"));
-        }
-        err
     }
 }
 
@@ -178,13 +176,13 @@ fn c_string(word: &OsStr) -> io::Result<CString> {
 /// Looks for a program as execvp(3) does: one that may not be executed is passed over, and the
 /// error if no other is found.
 fn find(name: &OsStr, path: &OsStr, here: &Path) -> io::Result<PathBuf> {
-    let mut failure = io::ErrorKind::NotFound.into();
+    let mut failure = Errno::NOENT.into();
     for dir in path.as_bytes().split(|byte| *byte == b':') {
         let candidate = here.join(OsStr::from_bytes(dir)).join(name);
         match accessat(CWD, &candidate, Access::EXEC_OK, AtFlags::EACCESS) {
             Ok(()) if is_file(&candidate) => return Ok(candidate),
             Ok(()) | Err(Errno::ACCESS) => {
-                failure = io::ErrorKind::PermissionDenied.into();
+                failure = Errno::ACCESS.into();
             }
             Err(_) => {}
         }
@@ -321,9 +319,7 @@ fn wait(pid: Pid, signals: &SignalQueue, limits: Limits) -> io::Result<(Ended, b
         let left = next.map(|(at, _)| at.saturating_duration_since(Instant::now()));
         if let (Some(Duration::ZERO), Some((_, signal))) = (left, next) {
             timed_out = true;
-            let _ = kill_process(pid, signal);
-            // One that is stopped would not notice.
-            let _ = kill_process(pid, Signal::CONT);
+            end(pid, signal);
             let last = signal == Signal::KILL;
             next = (!last).then(|| (Instant::now() + limits.kill_after, Signal::KILL));
             continue;
@@ -337,6 +333,20 @@ fn wait(pid: Pid, signals: &SignalQueue, limits: Limits) -> io::Result<(Ended, b
             }
             _ => {}
         }
+    }
+}
+
+/// Asks a command to end, or makes it, and all that it has started: a shell that is told to end does
+/// not tell those that it waits for.
+fn end(command: Pid, signal: Signal) {
+    let others = process::descendants();
+    let itself = command.as_raw_nonzero().get().cast_unsigned();
+    let _ = kill_process(command, signal);
+    // One that is stopped would not notice.
+    let _ = kill_process(command, Signal::CONT);
+    for process in others.into_iter().filter(|process| process.pid != itself) {
+        process.signal(signal);
+        process.signal(Signal::CONT);
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat_raw};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
 /// A process, told apart from a later one of the same number by its start time.
@@ -98,6 +98,16 @@ impl Habitat {
 }
 
 impl Process {
+    /// Sends it a signal, and to no later process of the same number.
+    pub fn signal(self, signal: Signal) {
+        let pid = Pid::from_raw(self.pid.cast_signed());
+        if let Some(fd) = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
+            && Self::find(self.pid) == Some(self)
+        {
+            let _ = pidfd_send_signal(fd, signal);
+        }
+    }
+
     /// The process with this number, if there is one now.
     #[must_use]
     pub fn find(pid: u32) -> Option<Self> {
@@ -265,6 +275,27 @@ pub fn children() -> Vec<u32> {
         pids.filter(|&pid| stat(pid).is_some_and(|stat| stat.parent == us)).collect();
     children.sort_unstable();
     children
+}
+
+/// What has been started by this process, or by what it has started, and is in its session: what
+/// put itself apart has its own life.
+#[must_use]
+pub fn descendants() -> Vec<Process> {
+    let Some(us) = stat(std::process::id()) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let all: Vec<(u32, Stat)> = pids.filter_map(|pid| Some((pid, stat(pid)?))).collect();
+    let mut found = vec![std::process::id()];
+    let mut next = 0;
+    while let Some(&parent) = found.get(next) {
+        next += 1;
+        found.extend(all.iter().filter(|(_, stat)| stat.parent == parent).map(|(pid, _)| *pid));
+    }
+    let ours = |pid: &u32| found.iter().skip(1).any(|other| other == pid);
+    all.iter()
+        .filter(|(pid, stat)| ours(pid) && stat.session == us.session)
+        .map(|&(pid, Stat { start, .. })| Process { pid, start })
+        .collect()
 }
 
 /// Whether a process runs under our user id.

@@ -3,7 +3,10 @@
 //! clap says what is wrong. What it proposes is meant for programs that take anything as a value, and
 //! here it would run a command named `--ttl`; so the hints are ours, but for names that are alike.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -33,6 +36,43 @@ impl Refusal {
         }
         Self { message, hints }
     }
+}
+
+/// Commands that are a part of the shell, and nowhere else.
+const OF_THE_SHELL: [&str; 20] = [
+    ".", "alias", "break", "case", "cd", "eval", "exec", "export", "for", "function", "if", "read",
+    "set", "shift", "source", "trap", "ulimit", "unset", "until", "while",
+];
+
+/// What may have been meant by the name of a program that could not be run, said in the directory
+/// `here`.
+#[must_use]
+pub fn of_program(name: &OsStr, err: &io::Error, here: &Path) -> Option<String> {
+    let shown = Path::new(name).display();
+    let bytes = name.as_bytes();
+    let for_a_shell = |byte: &u8| byte.is_ascii_whitespace() || b"|&;<>()$`".contains(byte);
+    let path = here.join(name);
+    if bytes.iter().any(for_a_shell) {
+        return Some(format!("each word is an argument of its own; for a shell: sh -c '{shown}'"));
+    }
+    if matches!(bytes, b"always" | b"on-failure") {
+        return Some(format!("the value of --keep comes after =, as in --keep={shown}"));
+    }
+    if err.kind() == io::ErrorKind::PermissionDenied && path.is_file() {
+        return Some(format!(
+            "it is not executable: chmod +x {shown}, or give it to its interpreter"
+        ));
+    }
+    if bytes.contains(&b'/') || err.kind() != io::ErrorKind::NotFound {
+        return None;
+    }
+    if path.is_file() {
+        return Some(format!("for the one in this directory: ./{shown}"));
+    }
+    if OF_THE_SHELL.iter().any(|word| word.as_bytes() == bytes) {
+        return Some(format!("that is the shell's own: sh -c '{shown} …'"));
+    }
+    bytes.contains(&b'=').then(|| format!("for a variable: env {shown} …"))
 }
 
 fn takes_none_of_it(kind: ErrorKind) -> bool {
@@ -82,6 +122,12 @@ fn known_mistake(err: &clap::Error, subcommand: &str, words: &[&str]) -> Option<
             ("file" | "dir", "--export") => "did you mean tmpx workspace --export?",
             ("exec", "--ttl" | "--until-exit") => {
                 "a workspace of exec goes when its command ends; --timeout ends the command"
+            }
+            ("spool", word) if !word.starts_with('-') => {
+                "a command comes after --: tmpx spool -- …"
+            }
+            ("replace", word) if !word.starts_with('-') => {
+                "a command comes after --: tmpx replace FILE -- …"
             }
             ("exec", "--cwd" | "--chdir") => "--here runs the command in the current directory",
             ("cleanup", "-f") => "did you mean --force?",

@@ -141,11 +141,13 @@ pub struct Executed<'a> {
     pub(crate) command: &'a [Raw],
     #[serde(flatten)]
     pub(crate) workspace: WorkspaceKey<'a>,
-    /// What the command exited with; `null` where a signal ended it.
+    /// What the command exited with; `null` where a signal ended it, or it could not be started.
     pub(crate) status: Option<i32>,
     /// The signal that ended it.
     pub(crate) signal: Option<i32>,
     pub(crate) timed_out: bool,
+    /// What tmpx exits with.
+    pub(crate) exit: u8,
     /// From its start to its end.
     pub(crate) wall_ms: u64,
     /// Processor time of it and of the children that it waited for.

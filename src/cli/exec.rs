@@ -27,14 +27,19 @@ pub enum Keep {
 /// process of the command uses it any more.
 ///
 /// SRC alone is copied under its own name, 'SRC:DEST' under the name DEST,
-/// 'SRC:DEST/' into the directory DEST, and 'SRC/.' is what is in SRC.
+/// 'SRC:DEST/' into the directory DEST, and 'SRC/.' is what is in SRC, as '.' is
+/// what is in the directory that you are in. A SRC with a colon that exists is
+/// taken whole.
 ///
 /// --out saves what the command made, if it succeeded: GLOB is a name or a
 /// pattern inside the workspace, as the shell has them, and ** stands for
 /// directories of any depth. What matches is saved where you are, or as DEST: in
 /// a directory of this name if GLOB has a wildcard or DEST ends in '/', under
-/// this name otherwise. A file that is there is replaced at once, by the whole
-/// new one. If what matches cannot be saved, the workspace is kept.
+/// this name otherwise. What stands in GLOB before the first wildcard is dropped
+/// from the names, what lies below is kept. Quote a GLOB, or your shell takes it
+/// for one of its own. A file that is there is replaced at once, by the whole
+/// new one. A wildcard passes over inputs that have not changed. If nothing
+/// matches, tmpx fails; if what matches cannot be saved, the workspace is kept.
 ///
 /// If the command leaves something running, that is told: its workspace goes all
 /// the same.
@@ -71,23 +76,30 @@ pub struct Run {
     #[arg(long = "out", value_name = "GLOB[:DEST]")]
     pub outputs: Vec<OsString>,
     /// However the command ends, save what matches GLOB, if anything does
-    #[arg(long = "out-always", value_name = "GLOB[:DEST]", hide_short_help = true)]
+    #[arg(long = "out-always", value_name = "GLOB[:DEST]")]
     pub outputs_always: Vec<OsString>,
     /// Keep the workspace, and say where it is
+    ///
+    /// It stays until 'tmpx cleanup' is given its path, --all or its --session.
     #[arg(long, value_name = "WHEN", value_enum, num_args = 0..=1, require_equals = true,
           default_missing_value = "always")]
     pub keep: Option<Keep>,
     /// Ask the command to end (SIGTERM) when it takes longer than this; the status is 124 then
+    ///
+    /// What it has started is asked too, unless it has a session of its own. 0
+    /// is no limit.
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<Span>,
     /// Kill it (SIGKILL) if it goes on this much longer
     #[arg(long, value_name = "DURATION", default_value = "5s", hide_short_help = true)]
     pub kill_after: Span,
     /// Run in the current directory, not in the workspace
+    ///
+    /// --in and --out are about the workspace still: $TMPX_WORKSPACE.
     #[arg(long)]
     pub here: bool,
     /// Give the command an unnamed file, open for reading and writing, as descriptor N
-    #[arg(long = "anon-fd", value_name = "N", value_parser = clap::value_parser!(i32).range(0..),
+    #[arg(long = "anon-fd", value_name = "N", value_parser = descriptor,
           hide_short_help = true)]
     pub anon_fds: Vec<i32>,
     /// Give the command a /tmp and a /var/tmp of its own, which go with the workspace
@@ -98,15 +110,21 @@ pub struct Run {
     pub private_tmp: bool,
     /// Write what came of the command to FILE, as JSON
     ///
-    /// One object, written whole when the command has ended: command, workspace,
-    /// status (or signal), timed_out, wall_ms, user_ms, system_ms,
-    /// peak_memory_bytes, outputs, kept.
+    /// One object, written whole when the command has ended or could not be
+    /// started: command, workspace, status (or signal), timed_out, exit (tmpx's
+    /// own status), wall_ms, user_ms, system_ms, peak_memory_bytes, outputs (a
+    /// list of objects with a path), kept.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub report: Option<PathBuf>,
     /// Make the workspace part of a session: a name by which cleanup and list find it
     #[arg(long, value_name = "NAME", value_parser = session(),
           hide_short_help = true)]
     pub session: Option<String>,
+}
+
+fn descriptor(text: &str) -> Result<i32, String> {
+    let number = text.parse().ok().filter(|&number| number >= 0);
+    number.ok_or_else(|| "not the number of a descriptor, such as 3".into())
 }
 
 const DETAILS: &str = "\
@@ -129,6 +147,9 @@ Exit status:
 Examples:
   Work on a copy, and take home one file:
       tmpx exec --in data.csv --out sorted.csv -- sort -o sorted.csv data.csv
+
+  Build a copy of what is here, and take home what was made:
+      tmpx exec --in . --out 'out/*:dist' -- sh -c 'mkdir out; date > out/a'
 
   The shell's own syntax takes a shell:
       tmpx exec --in data.csv -- sh -c 'sort data.csv > s; uniq s'

@@ -178,7 +178,9 @@ impl<'a> Tally<'a> {
                     "--all, --older-than, --session or a PATH take what is manual or not due",
                 );
             }
-            if kept("in use") || kept("of another job") || kept("live") {
+            let asked = selection.takes_manual();
+            let refused = kept("in use") || kept("of another job") || kept("live");
+            if refused && asked {
                 output::hint(
                     "--force with one of --all, --older-than, --session or a PATH takes what is in use",
                 );

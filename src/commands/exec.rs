@@ -10,15 +10,14 @@ use anyhow::Context as _;
 use super::{Context, go_on};
 use crate::cli::{Exec, Keep};
 use crate::duration::Span;
-use crate::env::Env;
-use crate::error::{Status, Tell as _, usage};
+use crate::error::{Status, Tell as _, status_of, usage};
 use crate::exec::{self, Command, Limits, Ran};
 use crate::lease::Terms;
 use crate::lease::create::{Naming, Wanted};
 use crate::lease::record::{Kind, Lifetime};
 use crate::lease::unnamed::Unnamed;
 use crate::making::Making;
-use crate::output::note;
+use crate::output::{hint, note};
 use crate::passing::{clear_away, tell, unreported, write_report};
 use crate::place::Place;
 use crate::raw::{PathKey, Raw, WorkspaceKey};
@@ -34,7 +33,7 @@ use crate::workspace::{Workspace, private, saving};
 pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
     // Before anything else is opened.
     let reserved = exec::reserve(&args.run.anon_fds)?;
-    let job = Job::plan(args, &context.env)?;
+    let job = Job::plan(args, context)?;
     let wish = Wish { session: job.args.run.session.clone(), keep: true, ..Wish::default() };
     let terms = terms::settle(wish, &context.env, &context.args, &mut |text| note(text))?;
     let terms = Terms { lifetime: Lifetime::Command, ..terms };
@@ -48,8 +47,14 @@ pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
         let command = job.command(context, &workspace, &place, making)?;
         go_on(&signals)?;
         exec::adopt_orphans();
-        let ran = exec::run(command, &signals, job.limits)?;
-        Ok(job.finish(ran, &workspace, &before, making))
+        match exec::run(command, &signals, job.limits) {
+            Ok(ran) => Ok(job.finish(ran, &workspace, &before, making)),
+            Err(err) => {
+                let status = status_of(&err).unwrap_or(Status::Broken);
+                let _ = job.report(status, None, &workspace, &[], false, making);
+                job.advise(err, &workspace)
+            }
+        }
     })?;
     for (pid, name) in exec::stragglers() {
         note(format_args!("still running: {} (process {pid})", Path::new(&name).display()));
@@ -70,9 +75,12 @@ struct Job {
 
 impl Job {
     /// Checks everything that can be checked before anything is made.
-    fn plan(mut args: Exec, env: &Env) -> anyhow::Result<Self> {
+    fn plan(mut args: Exec, context: &Context) -> anyhow::Result<Self> {
         if args.command.is_empty() {
-            args.command.push(env.get("SHELL").unwrap_or_else(|| "/bin/sh".into()));
+            if context.args.last().is_some_and(|word| word == "--") {
+                return Err(usage("there is no command after --"));
+            }
+            args.command.push(context.env.get("SHELL").unwrap_or_else(|| "/bin/sh".into()));
         }
         let outputs = args.run.outputs.iter().map(|spec| Pattern::parse(spec, true));
         let always = args.run.outputs_always.iter().map(|spec| Pattern::parse(spec, false));
@@ -81,13 +89,17 @@ impl Job {
             refuse_hidden(&args, &cwd)?;
         }
         if let Some(report) = &args.run.report {
+            if report == Path::new("-") {
+                return Err(usage("--report: stdout is the command's own; name a file"));
+            }
             Target::find(report)?;
         }
         Ok(Self {
             layout: Layout::plan(&args.layout.mkdir, &args.layout.inputs)?,
             patterns: outputs.chain(always).collect::<anyhow::Result<_>>()?,
             limits: Limits {
-                timeout: args.run.timeout.map(|Span(timeout)| timeout),
+                // As for timeout(1).
+                timeout: args.run.timeout.map(|Span(time)| time).filter(|time| !time.is_zero()),
                 kill_after: args.run.kill_after.0,
             },
             cwd,
@@ -153,6 +165,11 @@ impl Job {
         making: &mut Making,
     ) -> Status {
         let mut status = ran.status;
+        if let (Status::TimedOut, Some(timeout)) = (status, self.limits.timeout) {
+            let killed = ran.ended.status.signal() == Some(libc::SIGKILL);
+            let how = if killed { " and was killed" } else { "" };
+            note(format_args!("timed out after {}{how}", humantime::format_duration(timeout)));
+        }
         let wish = self.args.run.keep;
         let mut keep = match wish {
             Some(Keep::Always) => true,
@@ -167,7 +184,7 @@ impl Job {
             }
             Vec::new()
         });
-        let status = self.report(status, ran, workspace, &saved, keep, making);
+        let status = self.report(status, Some(ran), workspace, &saved, keep, making);
         let done = if keep { keep_it(workspace, making) } else { clear_away(making) };
         if let Err(err) = done {
             tell(&err);
@@ -193,11 +210,28 @@ impl Job {
         Ok(saving::save(plan, &mut making.lease, &mut making.entropy)?)
     }
 
-    /// Writes the report, if one is wanted.
+    /// Says what may have been meant where the command could not be started.
+    fn advise(&self, err: anyhow::Error, workspace: &Workspace) -> anyhow::Result<Status> {
+        let Some(name) = self.args.command.first().map(Path::new) else { return Err(err) };
+        let there = self.cwd.join(name).is_file();
+        if there && !self.args.layout.inputs.is_empty() && self.args.command.len() > 1 {
+            let hint = "--in takes one file, and is given again for each: --in A --in B";
+            return Err(err).hint(hint);
+        }
+        if !there && name.components().count() > 1 && workspace.path().join(name).is_file() {
+            let name = name.display();
+            return Err(err).hint(format!(
+                "it is looked for where you are; for the one in the workspace: sh -c {name}"
+            ));
+        }
+        Err(err)
+    }
+
+    /// Writes the report, if one is wanted. `status` is what tmpx ends with.
     fn report(
         &self,
         status: Status,
-        ran: Ran,
+        ran: Option<Ran>,
         workspace: &Workspace,
         saved: &[PathBuf],
         kept: bool,
@@ -206,17 +240,19 @@ impl Job {
         let Some(file) = &self.args.run.report else {
             return status;
         };
+        let ended = ran.map(|ran| ran.ended);
         let words: Vec<Raw> = self.args.command.iter().cloned().map(Raw).collect();
         let report = Executed {
             command: &words,
             workspace: WorkspaceKey::of(workspace.path()),
-            status: ran.ended.status.code(),
-            signal: ran.ended.status.signal(),
-            timed_out: ran.status == Status::TimedOut,
-            wall_ms: milliseconds(ran.wall),
-            user_ms: milliseconds(ran.ended.user),
-            system_ms: milliseconds(ran.ended.system),
-            peak_memory_bytes: ran.ended.peak_memory,
+            status: ended.and_then(|ended| ended.status.code()),
+            signal: ended.and_then(|ended| ended.status.signal()),
+            timed_out: ran.is_some_and(|ran| ran.status == Status::TimedOut),
+            exit: status.code(),
+            wall_ms: milliseconds(ran.map(|ran| ran.wall)),
+            user_ms: milliseconds(ended.map(|ended| ended.user)),
+            system_ms: milliseconds(ended.map(|ended| ended.system)),
+            peak_memory_bytes: ended.map_or(0, |ended| ended.peak_memory),
             outputs: saved.iter().map(|path| PathKey::of(path)).collect(),
             kept,
         };
@@ -243,8 +279,8 @@ fn refuse_hidden(args: &Exec, cwd: &Path) -> anyhow::Result<()> {
     }
 }
 
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+fn milliseconds(time: Option<Duration>) -> u64 {
+    u64::try_from(time.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A file that is gone when nobody has it open any more.
@@ -262,6 +298,9 @@ fn keep_it(workspace: &Workspace, making: &mut Making) -> anyhow::Result<()> {
         .change_lifetime(Lifetime::Manual, &mut making.entropy)
         .hint("it goes with the next 'tmpx cleanup'")
         .with_context(|| format!("could not keep {}", path.display()))?;
-    note(format_args!("kept {}", path.display()));
+    if path.exists() {
+        note(format_args!("kept {}", path.display()));
+        hint("'tmpx cleanup' takes it with --all or by its path");
+    }
     Ok(())
 }

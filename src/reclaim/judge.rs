@@ -20,21 +20,24 @@ pub struct Present {
     pub now: Moment,
     /// Where this process belongs to.
     pub habitat: Habitat,
-    /// Its parent, the parent's parent, and so on.
-    pub ancestors: Vec<Process>,
+    /// This process, which may have been a script before it called exec(2), its parent, the parent's
+    /// parent, and so on.
+    pub line: Vec<Process>,
 }
 
 impl Present {
     /// Now, for a process of this habitat, without a look at who its ancestors are.
     #[must_use]
     pub fn of(habitat: Habitat) -> Self {
-        Self { now: Moment::now(), habitat, ancestors: Vec::new() }
+        Self { now: Moment::now(), habitat, line: Vec::new() }
     }
 
     /// Now, as this process sees it.
     #[must_use]
     pub fn look() -> Self {
-        Self { ancestors: crate::process::ancestors().collect(), ..Self::of(Habitat::here()) }
+        let this = Process::find(std::process::id());
+        let line = this.into_iter().chain(crate::process::ancestors()).collect();
+        Self { line, ..Self::of(Habitat::here()) }
     }
 
     /// How old a lease is.
@@ -48,10 +51,10 @@ impl Present {
         self.habitat.liveness(process, &record.header.habitat)
     }
 
-    /// Whether it is above this process.
+    /// Whether it is this process, or above it.
     #[must_use]
     pub fn descends_from(&self, process: Process) -> bool {
-        self.ancestors.contains(&process)
+        self.line.contains(&process)
     }
 }
 
@@ -98,7 +101,8 @@ impl Selection {
         self.force && !self.paths.is_empty()
     }
 
-    fn takes_manual(&self) -> bool {
+    #[must_use]
+    pub fn takes_manual(&self) -> bool {
         self.all || self.older_than.is_some() || self.session.is_some() || !self.paths.is_empty()
     }
 
@@ -293,7 +297,7 @@ mod tests {
         Present {
             now: Moment { wall_ms: 100 * HOUR, boot_ms: 10 * HOUR },
             habitat: Habitat::here(),
-            ancestors: crate::process::ancestors().collect(),
+            line: crate::process::ancestors().collect(),
         }
     }
 
@@ -398,7 +402,7 @@ mod tests {
         assert_eq!(verdict(&record, &old), other);
         assert_eq!(verdict(&record, &session), Verdict::Take);
         assert_eq!(verdict(&record, &force), Verdict::Take);
-        record.header.caller = Some(present().ancestors[0]);
+        record.header.caller = Some(present().line[0]);
         assert_eq!(verdict(&record, &all), Verdict::Take, "our own parent is no other job");
         record.header.caller = Some(gone());
         assert_eq!(verdict(&record, &all), Verdict::Take);

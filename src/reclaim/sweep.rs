@@ -203,8 +203,17 @@ impl<'a> Sweep<'a> {
         kept: &Kept,
         report: Report<'_>,
     ) -> anyhow::Result<()> {
+        let there = &record.header.habitat;
         for resource in record.resources.iter().filter(|one| self.selection.names(one)) {
-            report(id, resource, Fate::Kept(kept.clone()))?;
+            // One that is alone is there, or the lease would have ended.
+            let is_gone = record.resources.len() > 1
+                && matches!(
+                    examine(resource, there, &self.present.habitat, &mut None),
+                    Presence::Gone
+                );
+            if !is_gone {
+                report(id, resource, Fate::Kept(kept.clone()))?;
+            }
         }
         Ok(())
     }

@@ -54,9 +54,13 @@ impl Layout {
 
     fn input(&self, spec: &OsStr) -> anyhow::Result<Input> {
         let (source, dest) = split(spec, |whole| whole.symlink_metadata().is_ok());
-        let metadata = std::fs::metadata(&source)?;
-        // `dir/.` means what is in it, as for cp and docker cp.
-        let contents = metadata.is_dir() && source.as_os_str().as_bytes().ends_with(b"/.");
+        let metadata = std::fs::metadata(&source).or_else(|err| {
+            let wild = source.as_os_str().as_bytes().iter().any(|byte| b"*?[".contains(byte));
+            if wild { Err(err).hint("--in takes a name, no pattern") } else { Err(err.into()) }
+        })?;
+        // `dir/.` means what is in it, as for cp and docker cp, and so does a bare `.`.
+        let dotted = source.file_name().is_none() || source.as_os_str().as_bytes().ends_with(b"/.");
+        let contents = metadata.is_dir() && dotted;
         let into = |dir: PathBuf| -> anyhow::Result<PathBuf> {
             if contents { Ok(dir) } else { Ok(dir.join(base_name(&source)?)) }
         };

@@ -133,8 +133,11 @@ impl Pattern {
     fn matcher(&self, glob: &Path) -> anyhow::Result<GlobMatcher> {
         let outside = |part| !matches!(part, Component::Normal(_) | Component::CurDir);
         let named = || format!("--out {}", Path::new(&self.spec).display());
+        if glob.as_os_str().is_empty() {
+            return Err(usage("the pattern is empty")).with_context(named);
+        }
         if glob.components().any(outside) {
-            return Err(usage("must be a pattern inside the workspace, without .."))
+            return Err(usage("must be a pattern inside the workspace: relative, and without .."))
                 .with_context(named);
         }
         let text = glob.to_str().ok_or_else(|| usage("a pattern must be UTF-8"))?;

@@ -303,3 +303,14 @@ fn what_has_time_left_is_kept_with_the_time_and_goes_when_it_is_asked_for() {
     sandbox.tmpx(words("cleanup --all -q")).succeeds();
     assert!(!path.exists());
 }
+
+#[test]
+fn hidden_names_that_were_renamed_away_are_not_counted() {
+    let sandbox = Sandbox::new();
+    let args = ["exec", "--keep", "--out", "?:saved/", "--", "sh", "-c", "touch a b c"];
+    assert_eq!(sandbox.tmpx(args).run().status, Some(0));
+    let message = "tmpx: removed 0, kept 1 manual\n\
+                   hint: --all, --older-than, --session or a PATH take what is manual or not due\n";
+    sandbox.tmpx(["cleanup"]).gives(0, "", message);
+    sandbox.clean_up();
+}

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::sandbox::{Sandbox, mode, names, words};
+use crate::sandbox::{KEPT, Sandbox, mode, names, words};
 
 #[test]
 fn the_main_job_copies_in_runs_prints_and_leaves_nothing() {
@@ -74,7 +74,8 @@ fn a_command_that_is_missing_or_no_program_has_the_shells_status() {
     fs::write(sandbox.cwd().join("plain"), "").unwrap();
     let missing = "tmpx: could not run nosuch: command not found\n";
     sandbox.tmpx(words("exec nosuch")).gives(127, "", missing);
-    let plain = "tmpx: could not run ./plain: Permission denied\n";
+    let plain = "tmpx: could not run ./plain: Permission denied\n\
+                 hint: it is not executable: chmod +x ./plain, or give it to its interpreter\n";
     sandbox.tmpx(words("exec ./plain")).gives(126, "", plain);
 }
 
@@ -104,7 +105,7 @@ fn tmpx_failing_itself_is_125_and_bad_usage_2() {
     sandbox.tmpx(words("exec -p /nodir true")).gives(125, "", message);
     let message = "tmpx: --mkdir ../x: must be a path inside the workspace, without ..\n";
     sandbox.tmpx(words("exec --mkdir ../x true")).gives(2, "", message);
-    let message = "tmpx: --out /etc/passwd: must be a pattern inside the workspace, without ..\n";
+    let message = "tmpx: --out /etc/passwd: must be a pattern inside the workspace: relative, and without ..\n";
     sandbox.tmpx(words("exec --out /etc/passwd true")).gives(2, "", message);
 }
 
@@ -251,7 +252,8 @@ fn when_one_output_cannot_be_saved_none_is_and_the_only_copy_stays() {
         ran.stderr,
         "tmpx: could not save $ROOT/cwd/b: it is a directory\n\
          hint: write $ROOT/cwd/b/ to save into it\n\
-         tmpx: kept $ROOT/tmp/tmp.RANDOM\n"
+         tmpx: kept $ROOT/tmp/tmp.RANDOM\n\
+         hint: 'tmpx cleanup' takes it with --all or by its path\n"
     );
     assert_eq!(names(&sandbox.cwd()), ["b"], "nothing half done, nothing left over");
     assert_eq!(sandbox.left().len(), 1);
@@ -262,7 +264,7 @@ fn when_one_output_cannot_be_saved_none_is_and_the_only_copy_stays() {
 fn keep_turns_the_workspace_into_a_manual_one_and_says_where_it_is() {
     let sandbox = Sandbox::new();
     let ran = sandbox.tmpx(words("exec --keep -- touch made")).run();
-    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), "tmpx: kept $ROOT/tmp/tmp.RANDOM\n"));
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), KEPT));
     let kept = sandbox.tmp().join(&sandbox.left()[0]);
     assert_eq!(names(&kept), [".tmp", "made"]);
     sandbox.tmpx(["cleanup", "-q"]).succeeds();
@@ -412,14 +414,19 @@ fn a_command_that_takes_too_long_is_asked_to_end_and_then_made_to() {
     };
     let asked = "trap 'echo asked; exit 3' TERM; while :; do read x < fifo; done 2>/dev/null";
     let asked = format!("mkfifo fifo; {asked}");
-    run("--timeout 1s", &asked).gives(124, "asked\n", "");
+    run("--timeout 1s", &asked).gives(124, "asked\n", "tmpx: timed out after 1s\n");
     let deaf = "trap '' TERM; mkfifo fifo; read x < fifo";
-    run("--timeout 50ms --kill-after 50ms", deaf).gives(124, "", "");
-    run("--timeout 50ms", "kill -STOP $$").gives(124, "", "");
+    let killed = "tmpx: timed out after 50ms and was killed\n";
+    run("--timeout 50ms --kill-after 50ms", deaf).gives(124, "", killed);
+    let ended = "tmpx: timed out after 50ms\n";
+    run("--timeout 50ms", "kill -STOP $$").gives(124, "", ended);
+    run("--timeout 0", "exit 3").gives(3, "", "");
     run("--timeout 1h", "exit 3").gives(3, "", "");
     let saved = "echo partial > log; mkfifo fifo; read x < fifo";
-    run("--timeout 50ms --out-always log", saved).gives(124, "", "");
+    run("--timeout 50ms --out-always log", saved).gives(124, "", ended);
     assert_eq!(fs::read_to_string(sandbox.cwd().join("log")).unwrap(), "partial\n");
+    // What the shell waits for would hold the pipe open, and be waited for by whoever reads it.
+    run("--timeout 50ms", "sleep 1000; echo late").gives(124, "", ended);
 }
 
 #[test]

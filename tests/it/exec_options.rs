@@ -9,7 +9,7 @@ use std::process::Command;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::sandbox::{Sandbox, has, is_root, names, skip_unless, words};
+use crate::sandbox::{KEPT, Sandbox, has, is_root, names, skip_unless, words};
 
 fn report(sandbox: &Sandbox) -> Value {
     serde_json::from_slice(&fs::read(sandbox.cwd().join("report")).unwrap()).unwrap()
@@ -26,6 +26,7 @@ fn a_report_tells_all_of_a_run() {
     let keys: Vec<&String> = report.as_object().unwrap().keys().collect();
     let expected = [
         "command",
+        "exit",
         "kept",
         "outputs",
         "peak_memory_bytes",
@@ -63,7 +64,7 @@ fn a_report_tells_how_the_command_failed_and_where_the_workspace_stays() {
                 .chain(["exit 7".into()]),
         )
         .run();
-    assert_eq!((ran.status, ran.stderr.as_str()), (Some(7), "tmpx: kept $ROOT/tmp/tmp.RANDOM\n"));
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(7), KEPT));
     let told = report(&sandbox);
     assert_eq!((&told["status"], &told["kept"]), (&7.into(), &true.into()));
     assert!(Path::new(told["workspace"].as_str().unwrap()).is_dir());
@@ -73,9 +74,20 @@ fn a_report_tells_how_the_command_failed_and_where_the_workspace_stays() {
     let told = report(&sandbox);
     assert_eq!((&told["status"], &told["signal"]), (&Value::Null, &9.into()));
 
-    sandbox.tmpx(words("exec --report report --timeout 10ms -- sleep 100")).gives(124, "", "");
+    sandbox.tmpx(words("exec --report report --timeout 10ms -- sleep 100")).gives(
+        124,
+        "",
+        "tmpx: timed out after 10ms\n",
+    );
     let told = report(&sandbox);
     assert_eq!((&told["timed_out"], &told["signal"]), (&true.into(), &15.into()));
+
+    sandbox.tmpx(words("exec --report report nosuch")).run();
+    let told = report(&sandbox);
+    assert_eq!(
+        (&told["status"], &told["signal"], &told["exit"]),
+        (&Value::Null, &Value::Null, &127.into())
+    );
 }
 
 #[test]
@@ -300,4 +312,45 @@ fn a_save_that_fails_takes_back_the_directories_that_it_made() {
     assert_eq!(ran.status, Some(125), "{ran:?}");
     assert_eq!(names(&sandbox.cwd()), ["taken"]);
     sandbox.clean_up();
+}
+
+#[test]
+fn a_program_that_cannot_be_run_gets_a_hint_at_what_was_meant() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("test.sh"), "").unwrap();
+    fs::write(sandbox.cwd().join("b.c"), "").unwrap();
+    let cases = [
+        ("test.sh", 127, "for the one in this directory: ./test.sh"),
+        ("cd", 127, "that is the shell's own: sh -c 'cd …'"),
+        ("A=b", 127, "for a variable: env A=b …"),
+        (
+            "--in test.sh b.c x",
+            127,
+            "--in takes one file, and is given again for each: --in A --in B",
+        ),
+        (
+            "--in test.sh:bin/ bin/test.sh",
+            127,
+            "it is looked for where you are; for the one in the workspace: sh -c bin/test.sh",
+        ),
+    ];
+    for (args, status, hint) in cases {
+        let ran = sandbox.tmpx(words(&format!("exec {args}"))).run();
+        assert_eq!(
+            (ran.status, ran.stderr.lines().nth(1)),
+            (Some(status), Some(&*format!("hint: {hint}")))
+        );
+    }
+    let message = "tmpx: there is no command after --\n";
+    sandbox.tmpx(words("exec --")).gives(2, "", message);
+    let message = "tmpx: --report: stdout is the command's own; name a file\n";
+    sandbox.tmpx(words("exec --report - true")).gives(2, "", message);
+    let message =
+        "tmpx: --in *.c: No such file or directory\nhint: --in takes a name, no pattern\n";
+    sandbox.tmpx(words("exec --in *.c true")).gives(125, "", message);
+    sandbox.tmpx(["exec", "--out", "", "touch", "/x"]).gives(
+        2,
+        "",
+        "tmpx: --out : the pattern is empty\n",
+    );
 }

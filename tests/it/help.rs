@@ -58,7 +58,7 @@ fn examples(command: &Command) -> Vec<String> {
 fn every_example_runs_and_says_nothing_on_stderr_but_what_a_cleanup_did() {
     for command in commands() {
         let examples = examples(&command);
-        assert!((2..=3).contains(&examples.len()), "{}: {examples:?}", command.get_name());
+        assert!((2..=4).contains(&examples.len()), "{}: {examples:?}", command.get_name());
         for example in examples {
             let sandbox = Sandbox::new();
             fs::write(sandbox.cwd().join("data.csv"), "b\na\nb\n").unwrap();

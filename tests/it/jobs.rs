@@ -120,3 +120,11 @@ fn a_script_that_runs_itself_and_a_sourced_file_are_callers_too() {
         sandbox.clean_up();
     }
 }
+
+#[test]
+fn a_script_that_becomes_the_cleanup_is_no_other_job() {
+    let sandbox = Sandbox::new();
+    // bash calls exec(2) for its last command.
+    let ran = sandbox.shell("bash", "tmpx dir; exec tmpx cleanup --all -q").succeeds();
+    assert_eq!(ran.stdout, "$ROOT/tmp/tmp.RANDOM\n");
+}

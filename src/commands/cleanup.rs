@@ -18,13 +18,15 @@ use crate::reaper;
 use crate::reclaim::Fate;
 use crate::reclaim::judge::{Kept, Present, Selection};
 use crate::reclaim::sweep::Sweep;
-use crate::remove::{Act, Freed};
+use crate::remove::{Act, Freed, Removal};
 use crate::report::Cleaned;
 use crate::size::ByteSize;
 
 pub(super) fn run(args: &Cleanup, context: &Context) -> anyhow::Result<Status> {
     let selection = selection(args)?;
     let act = if args.dry_run { Act::Measure } else { Act::Remove };
+    let weigh = args.output.json || !args.quiet;
+    let removal = Removal { act, weigh, progress: None };
     let (stores, problems) = Stores::new(&context.env)?.existing();
     let present = Present::look();
     let mut tally = Tally::new(args, act);
@@ -35,7 +37,7 @@ pub(super) fn run(args: &Cleanup, context: &Context) -> anyhow::Result<Status> {
     }
     for store in &stores {
         let mut problems = Vec::new();
-        Sweep::new(store, &selection, &present, act)
+        Sweep::new(store, &selection, &present, removal)
             .all(&mut |problem| problems.push(problem.to_owned()), &mut |id, resource, fate| {
                 tally.add(id, resource, &fate)
             })?;

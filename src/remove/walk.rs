@@ -35,8 +35,11 @@ const MOST_REWINDS: u32 = 64;
 /// A buffer for directory entries, in bytes.
 const ENTRIES: usize = 32 * 1024;
 
+/// So few entries, be their names as long as they may, leave room for more in that buffer.
+const FEW: usize = 115;
+
 /// How many entries one thread removes before it is worth the while of others to come.
-const SMALL: u64 = 512;
+const SMALL: u64 = 256;
 
 /// How many files are lent at once: some milliseconds of work.
 const BATCH: usize = 1024;
@@ -65,6 +68,8 @@ struct Level {
     debt: Option<Arc<Debt>>,
     /// Whether it has not been read to its end.
     unread: bool,
+    /// Whether it is taken for read all the same, since the kernel had room for more and gave none.
+    assumed_read: bool,
     /// Whether something in it could not be removed.
     failed: bool,
     /// How often it has been begun again since anything in it was removed.
@@ -82,10 +87,17 @@ impl Level {
             noted: Vec::new(),
             debt: None,
             unread,
+            assumed_read: false,
             failed: false,
             rewinds: 0,
             removed: 0,
         }
+    }
+
+    /// Whether reading goes on before it can be left. What failed would keep it from being removed,
+    /// which is how a wrong assumption shows.
+    fn wants_reading(&self) -> bool {
+        self.unread && self.fd.is_some() && (self.failed || !self.assumed_read)
     }
 }
 
@@ -132,7 +144,7 @@ impl Walk {
             let Some(level) = self.levels.last_mut() else { break };
             if let Some(name) = level.noted.pop() {
                 self.descend(crew, &name);
-            } else if level.unread && level.fd.is_some() {
+            } else if level.wants_reading() {
                 self.with_last(|walk, fd| walk.read_entries(crew, fd, alone));
             } else if let Some(debt) = level.debt.clone() {
                 match debt.lay_aside(self) {
@@ -249,6 +261,7 @@ impl Walk {
     /// Reads on in the deepest level: unlinks what is no directory, notes what is one.
     fn read_entries(&mut self, crew: &Crew<'_>, fd: BorrowedFd<'_>, alone: bool) {
         self.set_unread(false);
+        let mut seen = 0;
         let mut buffer: Vec<u8> = Vec::with_capacity(ENTRIES);
         let mut entries = RawDir::new(fd, buffer.spare_capacity_mut());
         let mut noted = 0;
@@ -262,6 +275,7 @@ impl Walk {
                 }
             };
             let name = entry.file_name();
+            seen += 1;
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
@@ -283,12 +297,18 @@ impl Walk {
             if batch.len() == BATCH {
                 self.share_files(crew, fd, std::mem::take(&mut batch));
             }
+            if !entries.is_buffer_empty() {
+                continue;
+            }
+            if crew.is_hungry() {
+                self.lend_directories(crew);
+            }
+            if seen <= FEW && crew.changes() && self.assume_read() {
+                break;
+            }
             // Only at the end of the buffer: the kernel's position is behind all that is in it. What
             // is only measured does not get fewer, so all of it is noted.
-            if entries.is_buffer_empty()
-                && crew.changes()
-                && (noted >= NOTED || alone && self.outcome.freed.entries >= SMALL)
-            {
+            if crew.changes() && (noted >= NOTED || alone && self.outcome.freed.entries >= SMALL) {
                 self.set_unread(true);
                 break;
             }
@@ -304,6 +324,16 @@ impl Walk {
         for file in files {
             self.unlink_from(crew, fd, &file);
         }
+    }
+
+    /// Takes the deepest level for read to its end: most directories are small, and to be told so
+    /// costs a call for each. Not again where that has turned out wrong.
+    fn assume_read(&mut self) -> bool {
+        let level = self.levels.last_mut().filter(|level| !level.failed && level.rewinds == 0);
+        let Some(level) = level else { return false };
+        level.unread = true;
+        level.assumed_read = true;
+        true
     }
 
     fn set_unread(&mut self, unread: bool) {
@@ -374,7 +404,9 @@ impl Walk {
     fn begin_again(&mut self, mut level: Level) {
         level.rewinds += 1;
         level.unread = true;
-        let rewound = level.fd.as_ref().map(|fd| seek(fd, SeekFrom::Start(0)));
+        let goes_on = std::mem::take(&mut level.assumed_read);
+        let fd = level.fd.as_ref().filter(|_| !goes_on);
+        let rewound = fd.map(|fd| seek(fd, SeekFrom::Start(0)));
         self.levels.push(level);
         if let Some(Err(err)) = rewound {
             self.fail_level(err.into());
@@ -388,7 +420,7 @@ impl Walk {
         };
         // The position in it is lost. Where it was not read to its end it is begun again, which a
         // bound has to end if what is found again cannot be removed.
-        if level.unread {
+        if level.unread && !level.assumed_read {
             let removed = self.outcome.freed.entries;
             level.rewinds = if removed > level.removed { 0 } else { level.rewinds + 1 };
             level.removed = removed;

@@ -24,4 +24,5 @@ mod spool;
 mod stdout;
 mod store;
 mod stress;
+mod swaps;
 mod workspace;

@@ -13,6 +13,7 @@ use crate::error::{Status, usage};
 use crate::lease::record::Resource;
 use crate::lease::store::Stores;
 use crate::output::{self, Output, note};
+use crate::progress;
 use crate::raw::PathKey;
 use crate::reaper;
 use crate::reclaim::Fate;
@@ -26,7 +27,6 @@ pub(super) fn run(args: &Cleanup, context: &Context) -> anyhow::Result<Status> {
     let selection = selection(args)?;
     let act = if args.dry_run { Act::Measure } else { Act::Remove };
     let weigh = args.output.json || !args.quiet;
-    let removal = Removal { act, weigh, progress: None };
     let (stores, problems) = Stores::new(&context.env)?.existing();
     let present = Present::look();
     let mut tally = Tally::new(args, act);
@@ -37,10 +37,14 @@ pub(super) fn run(args: &Cleanup, context: &Context) -> anyhow::Result<Status> {
     }
     for store in &stores {
         let mut problems = Vec::new();
-        Sweep::new(store, &selection, &present, removal)
-            .all(&mut |problem| problems.push(problem.to_owned()), &mut |id, resource, fate| {
-                tally.add(id, resource, &fate)
-            })?;
+        progress::shown(!args.quiet, |shown| {
+            let removal = Removal { act, weigh, progress: Some(&shown.progress) };
+            let sweep = Sweep::new(store, &selection, &present, removal);
+            let problem = &mut |problem: &str| problems.push(problem.to_owned());
+            sweep.all(problem, &mut |id, resource, fate| {
+                shown.aside(|| tally.add(id, resource, &fate))
+            })
+        })?;
         for problem in &problems {
             tally.problem(problem);
         }

@@ -351,10 +351,11 @@ pub(super) fn take_own(
     record: &Record,
     store: &Store,
     id: &str,
+    removal: Removal<'_>,
     report: Report<'_>,
 ) -> anyhow::Result<bool> {
     let selection = Selection { force: true, ..Selection::default() };
     let present = Present::of(record.header.habitat.clone());
-    let sweep = Sweep::new(store, &selection, &present, Removal::PLAIN);
+    let sweep = Sweep::new(store, &selection, &present, removal);
     Sweep { own: true, ..sweep }.take(id, record, report)
 }

@@ -338,3 +338,45 @@ fn with_room_for_few_descriptors_one_thread_does_it_all() {
     }
     sandbox.sh("ulimit -n 64; tmpx cleanup --all -q").succeeds();
 }
+
+/// Runs what follows with a terminal for its standard error, and prints what that was told.
+const ON_A_TERMINAL: &str = r"
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[1], sys.argv[1:])
+told = b''
+while True:
+    try:
+        piece = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not piece:
+        break
+    told += piece
+sys.stdout.write(told.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+";
+
+#[test]
+fn a_terminal_is_told_of_the_progress_of_a_long_removal_only() {
+    let sandbox = Sandbox::new();
+    if !has("python3") || !has("strace") {
+        return;
+    }
+    // Each rmdir(2) takes its time.
+    let slow = "strace -f -o /dev/null -e inject=unlinkat:delay_enter=200ms";
+    let told = |under: &str, options: &str, on_terminal: bool| {
+        let python = if on_terminal { "python3 -c \"$ON_A_TERMINAL\"" } else { "" };
+        let script = format!(
+            "d=$(tmpx dir); mkdir -p $d/a/b/c/d/e; {python} {under} tmpx cleanup --all {options} 2>&1"
+        );
+        sandbox.sh(&script).env("ON_A_TERMINAL", ON_A_TERMINAL).env("TERM", "xterm").run().stdout
+    };
+    let shown = told(slow, "", true);
+    assert!(shown.contains(" entries"), "{shown:?}");
+    assert!(shown.ends_with("tmpx: removed 1 (0 B)\r\n"), "{shown:?}");
+    for quick_or_quiet in [told("", "", true), told(slow, "-q", true), told(slow, "", false)] {
+        assert!(!quick_or_quiet.contains(" entries"), "{quick_or_quiet:?}");
+    }
+}

@@ -30,54 +30,53 @@ pub(super) struct Crew<'a> {
     pub(super) removal: Removal<'a>,
     /// The directory that the root of it all is in.
     pub(super) parent: BorrowedFd<'a>,
-    /// How many there are, once they have come.
-    threads: usize,
-    most_walks: usize,
     state: Mutex<State>,
     news: Condvar,
     /// How many walks would find somebody to begin them at once.
     wanted: AtomicUsize,
 }
 
+#[derive(Default)]
 struct State {
     waiting: Vec<Walk>,
     /// Threads without a walk.
     idle: usize,
     /// All walks that are not at their end.
     walks: usize,
+    /// How many there may be.
+    most_walks: usize,
     /// How it went, when all is done.
     outcome: Option<Outcome>,
 }
 
 impl<'a> Crew<'a> {
-    /// As many as there is room for: each walk holds a bounded number of descriptors, and `newest`
-    /// is about how many the process has already.
-    pub(super) fn new(removal: Removal<'a>, parent: BorrowedFd<'a>, newest: RawFd) -> Self {
-        let state = State { waiting: Vec::new(), idle: 0, walks: 1, outcome: None };
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-        let most_walks = room_for_walks(newest).min(threads * WALKS);
+    /// For a removal in this directory.
+    pub(super) fn new(removal: Removal<'a>, parent: BorrowedFd<'a>) -> Self {
         Self {
             removal,
             parent,
-            threads: threads.min(most_walks),
-            most_walks,
-            state: Mutex::new(state),
+            state: Mutex::default(),
             news: Condvar::new(),
             wanted: AtomicUsize::new(0),
         }
     }
 
-    /// Takes a walk to its end, alone as long as it is small.
-    pub(super) fn take(&self, mut walk: Walk) -> Outcome {
-        if self.threads > 1 {
-            match walk.run(self, true) {
-                End::Large(large) => walk = large,
-                End::Done(done) => return done.outcome,
-                End::Aside => return Outcome::default(),
-            }
+    /// Takes a walk to its end, alone as long as it is small: to ask how many threads there may be
+    /// takes longer than a small tree. `newest` is about how many descriptors the process has.
+    pub(super) fn take(&self, walk: Walk, newest: RawFd) -> Outcome {
+        match walk.run(self, true) {
+            End::Large(large) => self.share(large, newest),
+            End::Done(done) => done.outcome,
+            End::Aside => Outcome::default(),
         }
+    }
+
+    fn share(&self, walk: Walk, newest: RawFd) -> Outcome {
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+        let most_walks = room_for_walks(newest).min(threads * WALKS);
+        *self.state() = State { walks: 1, most_walks, ..State::default() };
         thread::scope(|scope| {
-            for _ in 1..self.threads {
+            for _ in 1..threads.min(most_walks) {
                 let thread = thread::Builder::new().stack_size(STACK);
                 // Where no thread is to be had, it takes longer.
                 let _ = thread.spawn_scoped(scope, || self.work(None));
@@ -159,7 +158,7 @@ impl<'a> Crew<'a> {
     }
 
     fn look_at(&self, state: &State) {
-        let free = self.most_walks.saturating_sub(state.walks);
+        let free = state.most_walks.saturating_sub(state.walks);
         let wanted = state.idle.saturating_sub(state.waiting.len()).min(free);
         self.wanted.store(wanted, Ordering::Relaxed);
     }

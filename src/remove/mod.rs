@@ -8,6 +8,7 @@
 //! Nothing here follows a symlink or enters a mount point.
 
 mod crew;
+mod level;
 mod open;
 mod walk;
 
@@ -71,9 +72,9 @@ impl Progress {
         Freed { entries, bytes }
     }
 
-    fn add(&self, entries: u64, bytes: u64) {
-        self.entries.fetch_add(entries, Relaxed);
-        self.bytes.fetch_add(bytes, Relaxed);
+    fn add(&self, freed: Freed) {
+        self.entries.fetch_add(freed.entries, Relaxed);
+        self.bytes.fetch_add(freed.bytes, Relaxed);
     }
 }
 
@@ -217,8 +218,9 @@ impl<'a> Root<'a> {
         let removed = match (&self.dir, removal.act) {
             (Some(dir), act) => match open::readable(dir, act == Act::Remove) {
                 Ok(fd) => {
-                    let crew = Crew::new(removal, self.parent.as_fd(), fd.as_raw_fd());
-                    return crew.take(Walk::new(self.name, self.path, fd));
+                    let crew = Crew::new(removal, self.parent.as_fd());
+                    let newest = fd.as_raw_fd();
+                    return crew.take(Walk::new(self.name, self.path, fd), newest);
                 }
                 Err(_) if act == Act::Measure => Ok(()),
                 Err(err) => Err(err),
@@ -232,7 +234,7 @@ impl<'a> Root<'a> {
             Ok(()) => {
                 outcome.freed = Freed { entries: 1, bytes: bytes(&self.stat) };
                 if let Some(progress) = removal.progress {
-                    progress.add(1, outcome.freed.bytes);
+                    progress.add(outcome.freed);
                 }
             }
             Err(err) if err.raw_os_error() == Some(libc::ENOENT) => {}

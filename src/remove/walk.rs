@@ -15,11 +15,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, FileType, RawDir, SeekFrom, Statx, seek, unlinkat};
+use rustix::fs::{AtFlags, FileType, RawDir, SeekFrom, seek, unlinkat};
 use rustix::io::Errno;
 
 use super::crew::{Crew, Debt};
-use super::{Act, Outcome, is_dir, open, stat_entry, stat_fd};
+use super::level::{Level, key};
+use super::{Act, Freed, Outcome, is_dir, open, stat_entry, stat_fd};
 
 /// How many levels keep their descriptor.
 pub(super) const OPEN_LEVELS: usize = 24;
@@ -39,10 +40,13 @@ const ENTRIES: usize = 32 * 1024;
 const FEW: usize = 115;
 
 /// How many entries one thread removes before it is worth the while of others to come.
-const SMALL: u64 = 256;
+const SMALL: u64 = 128;
 
 /// How many files are lent at once: some milliseconds of work.
 const BATCH: usize = 1024;
+
+/// How many entries at a time are added to the progress.
+const TOLD: u64 = 16;
 
 /// Where a run of a walk ended.
 pub(super) enum End {
@@ -52,53 +56,6 @@ pub(super) enum End {
     Aside,
     /// It is large, and could be shared.
     Large(Walk),
-}
-
-/// One directory on the way from the root to where the walk is.
-struct Level {
-    /// Its name in the level above.
-    name: CString,
-    /// Open, or given back to stay below the bound.
-    fd: Option<Arc<OwnedFd>>,
-    /// Which directory it is, if it was given back: device and inode.
-    key: Option<(u32, u32, u64)>,
-    /// Subdirectories still to be removed.
-    noted: Vec<CString>,
-    /// What others do of it.
-    debt: Option<Arc<Debt>>,
-    /// Whether it has not been read to its end.
-    unread: bool,
-    /// Whether it is taken for read all the same, since the kernel had room for more and gave none.
-    assumed_read: bool,
-    /// Whether something in it could not be removed.
-    failed: bool,
-    /// How often it has been begun again since anything in it was removed.
-    rewinds: u32,
-    /// How much had been removed when it was begun again last.
-    removed: u64,
-}
-
-impl Level {
-    fn new(name: CString, fd: Arc<OwnedFd>, unread: bool) -> Self {
-        Self {
-            name,
-            fd: Some(fd),
-            key: None,
-            noted: Vec::new(),
-            debt: None,
-            unread,
-            assumed_read: false,
-            failed: false,
-            rewinds: 0,
-            removed: 0,
-        }
-    }
-
-    /// Whether reading goes on before it can be left. What failed would keep it from being removed,
-    /// which is how a wrong assumption shows.
-    fn wants_reading(&self) -> bool {
-        self.unread && self.fd.is_some() && (self.failed || !self.assumed_read)
-    }
 }
 
 /// A way through a tree, or through what was lent of one directory of it.
@@ -113,6 +70,8 @@ pub(super) struct Walk {
     /// Whether something in the root could not be removed.
     pub(super) failed: bool,
     pub(super) outcome: Outcome,
+    /// What those who look at the progress do not know of yet.
+    untold: Freed,
 }
 
 impl Walk {
@@ -125,6 +84,7 @@ impl Walk {
             debt: None,
             failed: false,
             outcome: Outcome::default(),
+            untold: Freed::default(),
         }
     }
 
@@ -208,6 +168,7 @@ impl Walk {
             debt: Some(Arc::clone(debt)),
             failed: false,
             outcome: Outcome::default(),
+            untold: Freed::default(),
         });
     }
 
@@ -358,10 +319,15 @@ impl Walk {
     }
 
     fn count(&mut self, crew: &Crew<'_>, bytes: u64) {
-        self.outcome.freed.entries += 1;
-        self.outcome.freed.bytes += bytes;
-        if let Some(progress) = crew.removal.progress {
-            progress.add(1, bytes);
+        let one = Freed { entries: 1, bytes };
+        self.outcome.freed += one;
+        self.untold += one;
+        // Not each one: threads would wait for each other to count.
+        if self.untold.entries == TOLD {
+            let told = std::mem::take(&mut self.untold);
+            if let Some(progress) = crew.removal.progress {
+                progress.add(told);
+            }
         }
     }
 
@@ -493,8 +459,4 @@ impl Walk {
         }
         path
     }
-}
-
-fn key(stat: &Statx) -> (u32, u32, u64) {
-    (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino)
 }

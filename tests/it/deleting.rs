@@ -47,7 +47,7 @@ fn make_deep(top: &Path, levels: usize, name: &str) {
 
 #[test]
 fn depth_costs_neither_stack_nor_descriptors() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::in_memory();
     make_deep(&sandbox.dir(), 30_000, "d");
     make_deep(&sandbox.dir(), 300, &"long".repeat(63));
     let ran = sandbox.sh("ulimit -n 64; ulimit -s 256; tmpx cleanup --all --json -q").succeeds();
@@ -71,7 +71,7 @@ fn every_kind_of_entry_goes() {
 
 #[test]
 fn many_entries_in_one_directory_all_go() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::in_memory();
     let dir = sandbox.dir();
     for n in 0..9000 {
         fs::create_dir(dir.join(n.to_string())).unwrap();
@@ -312,7 +312,7 @@ fn where_the_kernel_cannot_tell_a_mount_point_nothing_is_entered() {
 
 #[test]
 fn a_million_entries_in_one_directory_cost_no_memory() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::in_memory();
     let count = if std::env::var_os("TMPX_STRESS").is_some() { 1_000_000 } else { 20_000 };
     let make = |make: &dyn Fn(&std::os::fd::OwnedFd, &str)| {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
@@ -332,7 +332,7 @@ fn a_million_entries_in_one_directory_cost_no_memory() {
 
 #[test]
 fn with_room_for_few_descriptors_one_thread_does_it_all() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::in_memory();
     let top = sandbox.dir();
     for n in 0..300 {
         fs::create_dir_all(top.join(format!("{n}/{}", "d/".repeat(40)))).unwrap();
@@ -366,7 +366,7 @@ fn a_terminal_is_told_of_the_progress_of_a_long_removal_only() {
         return;
     }
     // Each rmdir(2) takes its time.
-    let slow = "strace -f -o /dev/null -e inject=unlinkat:delay_enter=200ms";
+    let slow = "strace -f -o /dev/null -e inject=unlinkat:delay_enter=150ms";
     let told = |under: &str, options: &str, on_terminal: bool| {
         let python = if on_terminal { "python3 -c \"$ON_A_TERMINAL\"" } else { "" };
         let script = format!(
@@ -388,7 +388,7 @@ fn a_terminal_is_told_of_the_progress_of_a_long_removal_only() {
 
 #[test]
 fn mount_points_in_a_large_tree_are_told_in_order_whoever_comes_to_them() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::in_memory();
     let precious = sandbox.cwd().join("precious");
     fs::create_dir(&precious).unwrap();
     fs::write(precious.join("canary"), "").unwrap();
@@ -410,7 +410,7 @@ fn mount_points_in_a_large_tree_are_told_in_order_whoever_comes_to_them() {
 
 #[test]
 fn threads_come_only_where_there_is_work_for_them() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::in_memory();
     if !has("strace") {
         return;
     }

@@ -83,8 +83,8 @@ impl Progress {
 pub struct Freed {
     /// Directory entries.
     pub entries: u64,
-    /// Bytes of storage, as du(1) counts them; a file with another hard link frees none. None where
-    /// they were not asked for.
+    /// Bytes of storage, as du(1) counts them; a file with another hard link frees none, and of two
+    /// that go at the same moment neither may be seen to be the last. None where they were not asked for.
     pub bytes: u64,
 }
 

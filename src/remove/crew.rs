@@ -1,10 +1,11 @@
 //! Several threads at one removal.
 //!
 //! One thread begins alone. When there turns out to be work for more, others come, and a walk lends
-//! part of what it still has to do to whoever has nothing: subdirectories of the highest level that
-//! has any, or a batch of files of the directory that it is reading. A walk that has done all of a
-//! level but what it lent is laid aside; who brings back the last of that goes on with it. So nobody
-//! waits for anybody in particular, and nothing is removed before what is in it.
+//! part of what it still has to do to whoever has nothing, or is the next to have nothing:
+//! subdirectories of the highest level that has any, or a batch of files of the directory that it is
+//! reading. A walk that has done all of a level but what it lent is laid aside; who brings back the
+//! last of that goes on with it. So nobody waits for anybody in particular, and nothing is removed
+//! before what is in it.
 
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,7 +33,7 @@ pub(super) struct Crew<'a> {
     pub(super) parent: BorrowedFd<'a>,
     state: Mutex<State>,
     news: Condvar,
-    /// How many walks would find somebody to begin them at once.
+    /// How many more walks should be lent.
     wanted: AtomicUsize,
 }
 
@@ -73,10 +74,11 @@ impl<'a> Crew<'a> {
 
     fn share(&self, walk: Walk, newest: RawFd) -> Outcome {
         let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-        let most_walks = room_for_walks(newest).min(threads * WALKS);
+        let threads = threads.min(room_for_walks(newest));
+        let most_walks = if threads > 1 { room_for_walks(newest).min(threads * WALKS) } else { 1 };
         *self.state() = State { walks: 1, most_walks, ..State::default() };
         thread::scope(|scope| {
-            for _ in 1..threads.min(most_walks) {
+            for _ in 1..threads {
                 let thread = thread::Builder::new().stack_size(STACK);
                 // Where no thread is to be had, it takes longer.
                 let _ = thread.spawn_scoped(scope, || self.work(None));
@@ -91,7 +93,7 @@ impl<'a> Crew<'a> {
         self.removal.act == Act::Remove
     }
 
-    /// Whether somebody would begin at once with what is lent to them.
+    /// Whether somebody has nothing to do, or would not find anything.
     pub(super) fn is_hungry(&self) -> bool {
         self.wanted.load(Ordering::Relaxed) > 0
     }
@@ -158,8 +160,9 @@ impl<'a> Crew<'a> {
     }
 
     fn look_at(&self, state: &State) {
+        // One is to wait for the next who is ready: to sleep and be woken takes as long as a few files.
         let free = state.most_walks.saturating_sub(state.walks);
-        let wanted = state.idle.saturating_sub(state.waiting.len()).min(free);
+        let wanted = (state.idle + 1).saturating_sub(state.waiting.len()).min(free);
         self.wanted.store(wanted, Ordering::Relaxed);
     }
 

@@ -24,6 +24,8 @@ pub(super) struct Level {
     pub(super) unread: bool,
     /// Whether it is taken for read all the same, since the kernel had room for more and gave none.
     pub(super) assumed_read: bool,
+    /// Whether the position in it was lost: reading goes over what was lent again.
+    pub(super) lost: bool,
     /// Whether something in it could not be removed.
     pub(super) failed: bool,
     /// How often it has been begun again since anything in it was removed.
@@ -42,6 +44,7 @@ impl Level {
             debt: None,
             unread,
             assumed_read: false,
+            lost: false,
             failed: false,
             rewinds: 0,
             removed: 0,
@@ -51,7 +54,9 @@ impl Level {
     /// Whether reading goes on before it can be left. What failed would keep it from being removed,
     /// which is how a wrong assumption shows.
     pub(super) fn wants_reading(&self) -> bool {
-        self.unread && self.fd.is_some() && (self.failed || !self.assumed_read)
+        let would_meet_others = self.lost && self.debt.is_some();
+        let is_due = self.failed || !self.assumed_read;
+        self.unread && self.fd.is_some() && is_due && !would_meet_others
     }
 }
 

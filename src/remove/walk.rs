@@ -230,6 +230,8 @@ impl Walk {
         while let Some(entry) = entries.next() {
             let entry = match entry {
                 Ok(entry) => entry,
+                // Somebody else has removed it.
+                Err(Errno::NOENT) => break,
                 Err(err) => {
                     self.fail_level(err.into());
                     break;
@@ -403,6 +405,7 @@ impl Walk {
         let fd = fd.map_or_else(|| self.walk_down_again(crew), Ok)?;
         if let Some(level) = self.levels.last_mut() {
             level.fd = Some(Arc::new(fd));
+            level.lost = true;
         }
         Ok(())
     }

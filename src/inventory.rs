@@ -11,7 +11,7 @@ use crate::lease::store::Store;
 use crate::process::Process;
 use crate::reclaim::judge::{Present, Selection, state};
 use crate::reclaim::resource::{Presence, examine};
-use crate::remove::{Act, Freed};
+use crate::remove::{Freed, Removal};
 
 /// A resource that is there.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ fn resources(record: &Record, locked: bool, present: &Present) -> Vec<Entry> {
             Presence::Other | Presence::Superseded => ("replaced", Freed::default()),
             Presence::There { root, replaced } => {
                 let state = if replaced { "replaced" } else { state.word() };
-                (state, root.remove(Act::Measure).freed)
+                (state, root.remove(Removal::DRY).freed)
             }
         };
         entries.push(Entry {

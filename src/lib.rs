@@ -24,6 +24,7 @@ pub mod output;
 pub mod passing;
 pub mod place;
 pub mod process;
+pub mod progress;
 pub mod quoting;
 pub mod raw;
 pub mod reaper;

@@ -60,7 +60,7 @@ impl Making {
         &mut self,
         act: impl FnOnce(&mut Self) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        act(self).or_else(|err| match reclaim::release(&self.lease) {
+        act(self).or_else(|err| match reclaim::release(&self.lease, None) {
             Ok(left) if left.is_empty() => Err(err),
             _ => Err(err).hint("what was made is still there in part; 'tmpx cleanup' removes it"),
         })

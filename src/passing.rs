@@ -15,6 +15,7 @@ use crate::lease::unnamed::Unnamed;
 use crate::making::Making;
 use crate::output::{hint, note};
 use crate::place::Place;
+use crate::progress::shown;
 use crate::template::Template;
 use crate::terms::{self, Wish};
 use crate::{reclaim, replace};
@@ -149,7 +150,8 @@ pub fn unreported(err: &anyhow::Error, status: Status) -> Status {
 /// # Errors
 /// Where the lease cannot be read or removed.
 pub fn clear_away(making: &Making) -> anyhow::Result<()> {
-    for (path, why) in reclaim::release(&making.lease)? {
+    let failures = shown(true, |shown| reclaim::release(&making.lease, Some(&shown.progress)))?;
+    for (path, why) in failures {
         note(format_args!("could not remove {}: {why}", path.display()));
     }
     Ok(())

@@ -37,7 +37,7 @@ use crate::process::{Habitat, Process};
 use crate::reclaim::Fate;
 use crate::reclaim::judge::{Kept, Present, Selection, State, state};
 use crate::reclaim::sweep::Sweep;
-use crate::remove::Act;
+use crate::remove::Removal;
 use crate::sys;
 
 /// What tmpx is called when it is the reaper: its name in ps(1).
@@ -217,7 +217,7 @@ impl<'a> Watch<'a> {
     fn consider(&mut self, ids: impl IntoIterator<Item = String>) {
         let present = Present::of(self.habitat.clone());
         let selection = Selection::default();
-        let sweep = Sweep::new(self.store, &selection, &present, Act::Remove);
+        let sweep = Sweep::new(self.store, &selection, &present, Removal::PLAIN);
         for id in ids {
             let Ok(Some(seen)) = read::look(self.store, &id) else { continue };
             let Content::Record(record) = seen.content else { continue };

@@ -13,18 +13,20 @@ use crate::error::{Status, usage};
 use crate::lease::record::Resource;
 use crate::lease::store::Stores;
 use crate::output::{self, Output, note};
+use crate::progress;
 use crate::raw::PathKey;
 use crate::reaper;
 use crate::reclaim::Fate;
 use crate::reclaim::judge::{Kept, Present, Selection};
 use crate::reclaim::sweep::Sweep;
-use crate::remove::{Act, Freed};
+use crate::remove::{Act, Freed, Removal};
 use crate::report::Cleaned;
 use crate::size::ByteSize;
 
 pub(super) fn run(args: &Cleanup, context: &Context) -> anyhow::Result<Status> {
     let selection = selection(args)?;
     let act = if args.dry_run { Act::Measure } else { Act::Remove };
+    let weigh = args.output.json || !args.quiet;
     let (stores, problems) = Stores::new(&context.env)?.existing();
     let present = Present::look();
     let mut tally = Tally::new(args, act);
@@ -35,10 +37,14 @@ pub(super) fn run(args: &Cleanup, context: &Context) -> anyhow::Result<Status> {
     }
     for store in &stores {
         let mut problems = Vec::new();
-        Sweep::new(store, &selection, &present, act)
-            .all(&mut |problem| problems.push(problem.to_owned()), &mut |id, resource, fate| {
-                tally.add(id, resource, &fate)
-            })?;
+        progress::shown(!args.quiet, |shown| {
+            let removal = Removal { act, weigh, progress: Some(&shown.progress) };
+            let sweep = Sweep::new(store, &selection, &present, removal);
+            let problem = &mut |problem: &str| problems.push(problem.to_owned());
+            sweep.all(problem, &mut |id, resource, fate| {
+                shown.aside(|| tally.add(id, resource, &fate))
+            })
+        })?;
         for problem in &problems {
             tally.problem(problem);
         }

@@ -17,7 +17,7 @@ use crate::lease::Lease;
 use crate::lease::read::{self, Content};
 use crate::lease::store::Store;
 use crate::process::Habitat;
-use crate::remove::Freed;
+use crate::remove::{Freed, Progress, Removal};
 use judge::{Kept, Present};
 
 /// What became of one resource.
@@ -33,11 +33,14 @@ pub enum Fate {
 
 /// Removes everything that a lease of this very process covers, then the lease: when the command
 /// it was made for has ended, or when the caller could not be told. Who else has its lock does not
-/// matter. Returns what could not be removed.
+/// matter. `progress` is counted into. Returns what could not be removed.
 ///
 /// # Errors
 /// Where the lease cannot be read or removed.
-pub fn release(lease: &Lease) -> anyhow::Result<Vec<(PathBuf, String)>> {
+pub fn release(
+    lease: &Lease,
+    progress: Option<&Progress>,
+) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let Some((store, held)) = lease.held()? else { return Ok(Vec::new()) };
     let record = match held.content().context("could not read the lease")? {
         Content::Record(record) => record,
@@ -48,7 +51,8 @@ pub fn release(lease: &Lease) -> anyhow::Result<Vec<(PathBuf, String)>> {
         Content::Unreadable(why) => return Err(anyhow!("could not read the lease: {why}")),
     };
     let mut failures = Vec::new();
-    let gone = sweep::take_own(&record, store, lease.id(), &mut |_, resource, fate| {
+    let removal = Removal { progress, ..Removal::PLAIN };
+    let gone = sweep::take_own(&record, store, lease.id(), removal, &mut |_, resource, fate| {
         match fate {
             Fate::Removed(_) => {}
             Fate::Kept(kept) => failures.push((resource.path(), kept.to_string())),

@@ -15,7 +15,7 @@ use crate::lease::read::{self, Content, Held};
 use crate::lease::record::{Kind, Lifetime, Record, Resource};
 use crate::lease::store::Store;
 use crate::process::standing_in;
-use crate::remove::{Act, Outcome};
+use crate::remove::{Act, Outcome, Removal};
 
 /// What is told of each resource that a sweep comes across.
 pub type Report<'a> = &'a mut dyn FnMut(&str, &Resource, Fate) -> anyhow::Result<()>;
@@ -29,7 +29,7 @@ pub struct Sweep<'a> {
     store: &'a Store,
     selection: &'a Selection,
     present: &'a Present,
-    act: Act,
+    removal: Removal<'a>,
     /// Whether it is about a lease of this very process, which sees what it has made.
     own: bool,
     occupied: OnceCell<Vec<(String, PathBuf)>>,
@@ -38,8 +38,13 @@ pub struct Sweep<'a> {
 impl<'a> Sweep<'a> {
     /// Through this store, for what is selected, at this time.
     #[must_use]
-    pub fn new(store: &'a Store, selection: &'a Selection, present: &'a Present, act: Act) -> Self {
-        Self { store, selection, present, act, own: false, occupied: OnceCell::new() }
+    pub fn new(
+        store: &'a Store,
+        selection: &'a Selection,
+        present: &'a Present,
+        removal: Removal<'a>,
+    ) -> Self {
+        Self { store, selection, present, removal, own: false, occupied: OnceCell::new() }
     }
 
     /// Goes through all leases. `problem` is told of those that cannot be read.
@@ -121,7 +126,7 @@ impl<'a> Sweep<'a> {
                     self.keep(id, &record, &kept, report)?;
                 }
             }
-            Verdict::Take if self.act == Act::Measure => {
+            Verdict::Take if self.removal.act == Act::Measure => {
                 self.take(id, &record, report)?;
             }
             Verdict::Take if seen.locked => {
@@ -172,7 +177,7 @@ impl<'a> Sweep<'a> {
 
     /// Removes a lease that is about nothing, if it still is so when its lock is held.
     fn discard_leftover(&self, id: &str) -> PassedOver {
-        if self.act == Act::Measure {
+        if self.removal.act == Act::Measure {
             return Ok(());
         }
         discard_leftover(self.store, id, self.present)
@@ -240,7 +245,7 @@ impl<'a> Sweep<'a> {
                     if let Some(kept) = self.in_use(id, record, resource, root.path()) {
                         (Fate::Kept(kept), false)
                     } else {
-                        let outcome = root.remove(self.act);
+                        let outcome = root.remove(self.removal);
                         let complete = outcome.is_complete();
                         (fate_of(outcome), complete)
                     }
@@ -249,7 +254,7 @@ impl<'a> Sweep<'a> {
             all_gone &= gone;
             report(id, resource, fate)?;
         }
-        Ok(all_gone && self.act == Act::Remove)
+        Ok(all_gone && self.removal.act == Act::Remove)
     }
 
     /// Whether a lease may end although what it covers is not to be seen: where the user insists,
@@ -355,10 +360,11 @@ pub(super) fn take_own(
     record: &Record,
     store: &Store,
     id: &str,
+    removal: Removal<'_>,
     report: Report<'_>,
 ) -> anyhow::Result<bool> {
     let selection = Selection { force: true, ..Selection::default() };
     let present = Present::of(record.header.habitat.clone());
-    let sweep = Sweep::new(store, &selection, &present, Act::Remove);
+    let sweep = Sweep::new(store, &selection, &present, removal);
     Sweep { own: true, ..sweep }.take(id, record, report)
 }

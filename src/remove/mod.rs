@@ -7,18 +7,24 @@
 //!
 //! Nothing here follows a symlink or enters a mount point.
 
+mod crew;
+mod level;
 mod open;
-mod tree;
+mod walk;
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 
 use rustix::fs::{AtFlags, CWD, FileType, Statx, StatxFlags, fstat, lstat, statx, unlinkat};
 
 use crate::identity::Identity;
 use crate::place::{Place, c_name};
+use crew::Crew;
+use walk::Walk;
 
 /// Whether the tree is removed, or only looked at as a removal would.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,22 +35,57 @@ pub enum Act {
     Measure,
 }
 
+/// What is asked of a removal.
+#[derive(Clone, Copy, Debug)]
+pub struct Removal<'a> {
+    /// Whether anything is removed.
+    pub act: Act,
+    /// Whether the bytes that are freed matter: they cost a statx(2) for each file.
+    pub weigh: bool,
+    /// Where others see how far it is.
+    pub progress: Option<&'a Progress>,
+}
+
+impl Removal<'_> {
+    /// One whose bytes and progress nobody wants to know.
+    pub const PLAIN: Self = Self { act: Act::Remove, weigh: false, progress: None };
+    /// One that only counts what it would remove.
+    pub const DRY: Self = Self { act: Act::Measure, weigh: true, progress: None };
+
+    fn weighs(&self) -> bool {
+        self.weigh || self.act == Act::Measure
+    }
+}
+
+/// How far a removal is, for other threads to look at.
+#[derive(Debug, Default)]
+pub struct Progress {
+    entries: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Progress {
+    /// What has been removed so far.
+    #[must_use]
+    pub fn freed(&self) -> Freed {
+        let [entries, bytes] = [&self.entries, &self.bytes].map(|count| count.load(Relaxed));
+        Freed { entries, bytes }
+    }
+
+    fn add(&self, freed: Freed) {
+        self.entries.fetch_add(freed.entries, Relaxed);
+        self.bytes.fetch_add(freed.bytes, Relaxed);
+    }
+}
+
 /// What was removed, or would be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Freed {
     /// Directory entries.
     pub entries: u64,
-    /// Bytes of storage, as du(1) counts them; a file with another hard link frees none.
+    /// Bytes of storage, as du(1) counts them; a file with another hard link frees none, and of two
+    /// that go at the same moment neither may be seen to be the last. None where they were not asked for.
     pub bytes: u64,
-}
-
-impl Freed {
-    fn count(&mut self, stat: &Statx) {
-        self.entries += 1;
-        if stat.stx_nlink == 1 && !is_dir(stat) {
-            self.bytes += stat.stx_blocks * 512;
-        }
-    }
 }
 
 impl std::ops::AddAssign for Freed {
@@ -68,7 +109,7 @@ pub struct Failure {
 pub struct Outcome {
     /// What is gone.
     pub freed: Freed,
-    /// What is not, the first [`Outcome::MOST_FAILURES`] of it.
+    /// What is not, the first [`Outcome::MOST_FAILURES`] of it in the order of their paths.
     pub failures: Vec<Failure>,
     /// How many more failures there were.
     pub more_failures: u64,
@@ -85,13 +126,22 @@ impl Outcome {
     }
 
     fn fail(&mut self, path: PathBuf, cause: io::Error) {
-        if self.failures.iter().any(|failure| failure.path == path) {
-            return;
-        }
-        if self.failures.len() < Self::MOST_FAILURES {
-            self.failures.push(Failure { path, cause });
-        } else {
+        let at = self.failures.binary_search_by(|failure| failure.path.cmp(&path));
+        // What is there already has been told.
+        let Err(at) = at else { return };
+        self.failures.insert(at, Failure { path, cause });
+        if self.failures.len() > Self::MOST_FAILURES {
+            self.failures.pop();
             self.more_failures += 1;
+        }
+    }
+
+    /// Adds how another part of the same removal went.
+    fn add(&mut self, other: Self) {
+        self.freed += other.freed;
+        self.more_failures += other.more_failures;
+        for Failure { path, cause } in other.failures {
+            self.fail(path, cause);
         }
     }
 }
@@ -163,21 +213,32 @@ impl<'a> Root<'a> {
 
     /// Removes it, a directory with all that is in it, or measures what that would free.
     #[must_use]
-    pub fn remove(self, act: Act) -> Outcome {
+    pub fn remove(self, removal: Removal<'_>) -> Outcome {
         let mut outcome = Outcome::default();
-        if let Some(dir) = self.dir {
-            let parent = self.parent.as_fd();
-            tree::remove(parent, &self.name, &self.path, &dir, act, &mut outcome);
-            return outcome;
-        }
-        let unlinked = match act {
-            Act::Remove => unlinkat(self.parent, &self.name, AtFlags::empty()),
-            Act::Measure => Ok(()),
+        let removed = match (&self.dir, removal.act) {
+            (Some(dir), act) => match open::readable(dir, act == Act::Remove) {
+                Ok(fd) => {
+                    let crew = Crew::new(removal, self.parent.as_fd());
+                    let newest = fd.as_raw_fd();
+                    return crew.take(Walk::new(self.name, self.path, fd), newest);
+                }
+                Err(_) if act == Act::Measure => Ok(()),
+                Err(err) => Err(err),
+            },
+            (None, Act::Remove) => {
+                unlinkat(self.parent, &self.name, AtFlags::empty()).map_err(io::Error::from)
+            }
+            (None, Act::Measure) => Ok(()),
         };
-        match unlinked {
-            Ok(()) => outcome.freed.count(&self.stat),
-            Err(rustix::io::Errno::NOENT) => {}
-            Err(err) => outcome.fail(self.path, err.into()),
+        match removed {
+            Ok(()) => {
+                outcome.freed = Freed { entries: 1, bytes: bytes(&self.stat) };
+                if let Some(progress) = removal.progress {
+                    progress.add(outcome.freed);
+                }
+            }
+            Err(err) if err.raw_os_error() == Some(libc::ENOENT) => {}
+            Err(err) => outcome.fail(self.path, err),
         }
         outcome
     }
@@ -220,6 +281,11 @@ fn stat_entry(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<Statx> {
 
 fn stat_fd(fd: BorrowedFd<'_>) -> io::Result<Statx> {
     Ok(statx(fd, c"", AtFlags::EMPTY_PATH, WANTED)?)
+}
+
+/// What removing this name frees.
+fn bytes(stat: &Statx) -> u64 {
+    if stat.stx_nlink == 1 && !is_dir(stat) { stat.stx_blocks * 512 } else { 0 }
 }
 
 fn is_dir(stat: &Statx) -> bool {

@@ -5,7 +5,8 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags, openat, openat2, statx,
+    AtFlags, Mode, OFlags, ResolveFlags, StatxAttributes, StatxFlags, fchmod, openat, openat2,
+    statx,
 };
 use rustix::io::Errno;
 
@@ -21,15 +22,19 @@ pub(super) fn path_only(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<Owned
 }
 
 /// Opens a directory to read its entries and remove them. One of our own that does not let its
-/// owner do so is opened up.
+/// owner do so is opened up, and so is the one that it is in.
 pub(super) fn to_empty(parent: BorrowedFd<'_>, name: &CStr, open_up: bool) -> io::Result<OwnedFd> {
     match within_the_mount(parent, name, DIRECTORY) {
-        Err(err) if open_up && err.raw_os_error() == Some(libc::EACCES) => {
-            let point = path_only(parent, name)?;
-            readable(&point, open_up)
+        Err(err) if open_up && err.raw_os_error() == Some(libc::EACCES) => {}
+        opened => return opened,
+    }
+    let point = match path_only(parent, name) {
+        Err(err) if err.raw_os_error() == Some(libc::EACCES) && let_owner_in(parent)? => {
+            path_only(parent, name)
         }
         opened => opened,
-    }
+    }?;
+    readable(&point, open_up)
 }
 
 /// Makes a descriptor that can be read from one that is a mere point in the tree.
@@ -38,12 +43,41 @@ pub(super) fn readable(point: &OwnedFd, open_up: bool) -> io::Result<OwnedFd> {
         Err(Errno::ACCESS) if open_up => {}
         opened => return Ok(opened?),
     }
-    let stat = stat_fd(point.as_fd())?;
-    if stat.stx_uid != rustix::process::geteuid().as_raw() {
+    if !open_up_to_owner(point.as_fd(), sys::chmod_path_fd)? {
         return Err(Errno::ACCESS.into());
     }
-    sys::chmod_path_fd(point.as_fd(), u32::from(stat.stx_mode) & 0o7777 | 0o700)?;
     Ok(openat(point, c".", DIRECTORY, Mode::empty())?)
+}
+
+/// Does something in a directory. Where that is denied, and the directory is one of our own that its
+/// owner may not write to (Go's module cache is made so), it is opened up, and it is done again.
+pub(super) fn letting_in(
+    dir: BorrowedFd<'_>,
+    act: impl Fn() -> rustix::io::Result<()>,
+) -> rustix::io::Result<()> {
+    match act() {
+        Err(Errno::ACCESS) if let_owner_in(dir).unwrap_or(false) => act(),
+        done => done,
+    }
+}
+
+fn let_owner_in(dir: BorrowedFd<'_>) -> io::Result<bool> {
+    open_up_to_owner(dir, |fd, mode| Ok(fchmod(fd, Mode::from_raw_mode(mode))?))
+}
+
+/// Gives the owner of a directory, if that is us, all permissions on it. False where there was
+/// nothing to give.
+fn open_up_to_owner(
+    dir: BorrowedFd<'_>,
+    chmod: impl Fn(BorrowedFd<'_>, u32) -> io::Result<()>,
+) -> io::Result<bool> {
+    let stat = stat_fd(dir)?;
+    let mode = u32::from(stat.stx_mode) & 0o7777;
+    if stat.stx_uid != rustix::process::geteuid().as_raw() || mode & 0o700 == 0o700 {
+        return Ok(false);
+    }
+    chmod(dir, mode | 0o700)?;
+    Ok(true)
 }
 
 /// Goes from a directory to the one above it. The caller checks which one that is: the directory

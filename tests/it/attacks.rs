@@ -114,7 +114,7 @@ fn a_name_that_somebody_else_has_by_now_ends_the_lease() {
 
 #[test]
 fn a_tree_both_wide_and_deep_goes_at_once() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::in_memory();
     let top = sandbox.dir();
     for n in 0..6000 {
         let deep = if n % 40 == 0 { "/d".repeat(30) } else { String::new() };

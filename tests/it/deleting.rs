@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 
@@ -46,7 +47,7 @@ fn make_deep(top: &Path, levels: usize, name: &str) {
 
 #[test]
 fn depth_costs_neither_stack_nor_descriptors() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::in_memory();
     make_deep(&sandbox.dir(), 30_000, "d");
     make_deep(&sandbox.dir(), 300, &"long".repeat(63));
     let ran = sandbox.sh("ulimit -n 64; ulimit -s 256; tmpx cleanup --all --json -q").succeeds();
@@ -70,7 +71,7 @@ fn every_kind_of_entry_goes() {
 
 #[test]
 fn many_entries_in_one_directory_all_go() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::in_memory();
     let dir = sandbox.dir();
     for n in 0..9000 {
         fs::create_dir(dir.join(n.to_string())).unwrap();
@@ -178,6 +179,50 @@ fn a_live_writer_does_not_keep_the_cleaner_for_ever() {
 }
 
 #[test]
+fn what_is_never_found_empty_is_given_up_after_some_tries_and_told() {
+    let sandbox = Sandbox::new();
+    if !has("strace") {
+        return;
+    }
+    // A writer that is always faster: each rmdir(2) finds something.
+    let script = "d=$(tmpx dir); mkdir $d/sub; strace -f -o trace \
+                  -e inject=unlinkat:error=ENOTEMPTY tmpx cleanup --all; grep -c unlinkat trace";
+    let ran = sandbox.sh(script).run();
+    assert_eq!(
+        ran.stderr,
+        "tmpx: could not remove $ROOT/tmp/tmp.RANDOM/sub: somebody keeps putting things into it\n\
+         tmpx: removed 0\n"
+    );
+    assert_eq!(ran.stdout, "65\n", "tries");
+    assert_eq!(sandbox.leases().len(), 1, "the lease stays");
+    sandbox.clean_up();
+}
+
+#[test]
+fn what_failed_is_told_in_order_and_counted_beyond_some() {
+    let sandbox = Sandbox::new();
+    if !has("strace") {
+        return;
+    }
+    let dir = sandbox.dir();
+    for n in 0..30 {
+        fs::create_dir(dir.join(format!("{n:02}"))).unwrap();
+        fs::write(dir.join(format!("{n:02}/file")), "").unwrap();
+    }
+    let ran =
+        sandbox.sh("strace -f -o /dev/null -e inject=unlinkat:error=EIO tmpx cleanup --all").run();
+    let told = |n| {
+        let more = if n == 19 { " (and 10 more)" } else { "" };
+        format!(
+            "tmpx: could not remove $ROOT/tmp/tmp.RANDOM/{n:02}/file: Input/output error{more}\n"
+        )
+    };
+    let expected: String = (0..20).map(told).collect();
+    assert_eq!(ran.stderr, expected + "tmpx: removed 0\n");
+    sandbox.clean_up();
+}
+
+#[test]
 fn an_old_kernel_without_openat2_removes_and_still_spares_mount_points() {
     let sandbox = Sandbox::new();
     if !has("strace") {
@@ -211,4 +256,177 @@ fn without_file_handles_the_inode_and_its_birth_tell() {
     let inject = "strace -f -o /dev/null -e inject=name_to_handle_at:error=EOPNOTSUPP ";
     sandbox.sh(&format!("{inject}tmpx file --name known; {inject}tmpx dir")).succeeds();
     sandbox.sh(&format!("{inject}tmpx cleanup --all -q")).succeeds();
+}
+
+/// Runs what follows on a kernel that lacks the calls with these numbers.
+const WITHOUT: &str = r"
+import ctypes, os, struct, sys
+calls, command = sys.argv[1].split(','), sys.argv[2:]
+code = [(0x20, 0, 0, 0)]
+for call in calls:
+    code += [(0x15, 0, 1, int(call)), (6, 0, 0, 0x50026)]
+code += [(6, 0, 0, 0x7fff0000)]
+code = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *step) for step in code))
+steps = (len(code) - 1) // 8
+program = ctypes.create_string_buffer(struct.pack('@HP', steps, ctypes.addressof(code)))
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program) == 0
+os.execvp(command[0], command)
+";
+
+/// Their numbers are the same everywhere.
+const OPENAT2: i64 = 437;
+const FCHMODAT2: i64 = 452;
+
+#[test]
+fn an_old_kernel_without_fchmodat2_opens_trees_up_all_the_same() {
+    let sandbox = Sandbox::for_nobody();
+    if !has("python3") {
+        return;
+    }
+    for calls in [format!("{FCHMODAT2}"), format!("{FCHMODAT2},{OPENAT2}")] {
+        let script = format!(
+            "d=$(tmpx dir); mkdir -p $d/a/b; touch $d/a/b/c; chmod 000 $d/a/b; chmod 500 $d/a; \
+             python3 -c \"$WITHOUT\" {calls} tmpx cleanup --all -q"
+        );
+        sandbox.sh(&script).env("WITHOUT", WITHOUT).by_nobody().succeeds();
+    }
+}
+
+#[test]
+fn where_the_kernel_cannot_tell_a_mount_point_nothing_is_entered() {
+    let sandbox = Sandbox::new();
+    if !has("strace") {
+        return;
+    }
+    // Neither openat2(2) refuses one, nor does statx(2) say what is one.
+    let make = "d=$(tmpx dir); mkdir $d/a; touch $d/a/b; ";
+    let inject =
+        "strace -f -o /dev/null -e inject=openat2:error=ENOSYS -e inject=statx:error=ENOSYS ";
+    let ran = sandbox.sh(&format!("{make}{inject}tmpx cleanup --all; find $d -name b")).run();
+    assert!(ran.stdout.ends_with("/a/b\n"), "it is there: {ran:?}");
+    assert!(ran.stderr.contains("Function not implemented"), "{ran:?}");
+    assert_eq!(sandbox.leases().len(), 1, "the lease stays");
+    sandbox.clean_up();
+}
+
+#[test]
+fn a_million_entries_in_one_directory_cost_no_memory() {
+    let sandbox = Sandbox::in_memory();
+    let count = if std::env::var_os("TMPX_STRESS").is_some() { 1_000_000 } else { 20_000 };
+    let make = |make: &dyn Fn(&std::os::fd::OwnedFd, &str)| {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let dir = openat(CWD, sandbox.dir(), flags, Mode::empty()).unwrap();
+        (0..count).for_each(|n| make(&dir, &format!("{n:0100}")));
+    };
+    make(&|dir, name| mkdirat(dir, name, Mode::RWXU).unwrap());
+    make(&|dir, name| {
+        openat(dir, name, OFlags::CREATE | OFlags::WRONLY, Mode::RUSR).unwrap();
+    });
+    // Their names alone are more than this.
+    let ran = sandbox.sh("ulimit -d 2048; tmpx cleanup --all --json").run();
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    let entries: Vec<_> = ran.json().iter().map(|one| one["entries"].as_u64()).collect();
+    assert_eq!(entries, [Some(count + 1); 2]);
+}
+
+#[test]
+fn with_room_for_few_descriptors_one_thread_does_it_all() {
+    let sandbox = Sandbox::in_memory();
+    let top = sandbox.dir();
+    for n in 0..300 {
+        fs::create_dir_all(top.join(format!("{n}/{}", "d/".repeat(40)))).unwrap();
+    }
+    sandbox.sh("ulimit -n 64; tmpx cleanup --all -q").succeeds();
+}
+
+/// Runs what follows with a terminal for its standard error, and prints what that was told.
+const ON_A_TERMINAL: &str = r"
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[1], sys.argv[1:])
+told = b''
+while True:
+    try:
+        piece = os.read(terminal, 4096)
+    except OSError:
+        break
+    if not piece:
+        break
+    told += piece
+sys.stdout.write(told.decode())
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+";
+
+#[test]
+fn a_terminal_is_told_of_the_progress_of_a_long_removal_only() {
+    let sandbox = Sandbox::new();
+    if !has("python3") || !has("strace") {
+        return;
+    }
+    // Each rmdir(2) takes its time.
+    let slow = "strace -f -o /dev/null -e inject=unlinkat:delay_enter=150ms";
+    let told = |under: &str, options: &str, on_terminal: bool| {
+        let python = if on_terminal { "python3 -c \"$ON_A_TERMINAL\"" } else { "" };
+        let script = format!(
+            "d=$(tmpx dir); mkdir -p $d/a/b/c/d/e; {python} {under} tmpx cleanup --all {options} 2>&1"
+        );
+        sandbox.sh(&script).env("ON_A_TERMINAL", ON_A_TERMINAL).env("TERM", "xterm").run().stdout
+    };
+    let shown = told(slow, "", true);
+    assert!(shown.contains(" entries"), "{shown:?}");
+    assert!(shown.ends_with("tmpx: removed 1 (0 B)\r\n"), "{shown:?}");
+    for not_shown in [told(slow, "-q", true), told(slow, "", false)] {
+        assert!(!not_shown.contains(" entries"), "{not_shown:?}");
+    }
+    let start = Instant::now();
+    let shown = told("", "", true);
+    // Unless the machine was busy with other things for so long.
+    assert!(!shown.contains(" entries") || start.elapsed().as_millis() > 500, "{shown:?}");
+}
+
+#[test]
+fn mount_points_in_a_large_tree_are_told_in_order_whoever_comes_to_them() {
+    let sandbox = Sandbox::in_memory();
+    let precious = sandbox.cwd().join("precious");
+    fs::create_dir(&precious).unwrap();
+    fs::write(precious.join("canary"), "").unwrap();
+    let script = "d=$(tmpx dir); cd $d; seq -w 3000 | xargs mkdir; seq -w 3000 | sed s,$,/file, | xargs touch; \
+                  for n in 0001 1000 1001 2000 2999; do mkdir $n/mnt; mount --bind $OLDPWD/precious $n/mnt; done; \
+                  tmpx cleanup --all; ls; umount */mnt";
+    let Some(ran) = with_mounts(&sandbox, script) else {
+        return;
+    };
+    let kept = ["0001", "1000", "1001", "2000", "2999"];
+    assert_eq!(ran.stdout, kept.map(|name| format!("{name}\n")).concat(), "the rest is gone");
+    let told = |name| {
+        format!("tmpx: could not remove $ROOT/tmp/tmp.RANDOM/{name}/mnt: it is a mount point\n")
+    };
+    assert_eq!(ran.stderr, kept.map(told).concat() + "tmpx: removed 0\n");
+    assert_eq!(names(&precious), ["canary"]);
+    sandbox.clean_up();
+}
+
+#[test]
+fn threads_come_only_where_there_is_work_for_them() {
+    let sandbox = Sandbox::in_memory();
+    if !has("strace") {
+        return;
+    }
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let flat = "seq 3000 | xargs touch";
+    let broad = "seq 1000 | xargs mkdir";
+    let few = "seq 100 | xargs touch; seq 20 | sed s,^,d, | xargs mkdir";
+    // With room for one walk's descriptors only, more threads would be of no use.
+    for (make, limit, threads) in
+        [(flat, 256, cpus), (broad, 256, cpus), (few, 256, 1), (broad, 48, 1)]
+    {
+        let script = format!(
+            "cd $(tmpx dir); {make}; ulimit -n {limit}; \
+             strace -f -e trace=clone,clone3 -o $HOME/trace tmpx cleanup --all -q; grep -c CLONE_THREAD $HOME/trace"
+        );
+        let ran = sandbox.sh(&script).run();
+        assert_eq!(ran.stdout, format!("{}\n", threads.min(8) - 1), "{make}: {ran:?}");
+    }
 }

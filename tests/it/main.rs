@@ -29,6 +29,7 @@ mod stdout;
 mod store;
 mod streams;
 mod stress;
+mod swaps;
 mod terminal;
 mod transparent;
 mod workspace;

@@ -24,7 +24,17 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     pub(crate) fn new() -> Self {
-        let root = tempfile::Builder::new().prefix("tmpx-test.").tempdir().unwrap();
+        Self::at(tempfile::Builder::new().prefix("tmpx-test.").tempdir().unwrap())
+    }
+
+    /// One in memory, where there is such a place, for tests that make thousands of entries.
+    pub(crate) fn in_memory() -> Self {
+        let mut builder = tempfile::Builder::new();
+        let builder = builder.prefix("tmpx-test.");
+        Self::at(builder.tempdir_in("/dev/shm").or_else(|_| builder.tempdir()).unwrap())
+    }
+
+    fn at(root: tempfile::TempDir) -> Self {
         let sandbox = Self { root };
         for dir in [sandbox.tmp(), sandbox.home(), sandbox.cwd(), sandbox.bin()] {
             fs::create_dir(dir).unwrap();

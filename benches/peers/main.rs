@@ -5,6 +5,8 @@
 //! has the same made-up environment and finds a temp dir in a known state; what prepares that is
 //! outside the timed part, which is spawn to exit. No figure fails the run.
 
+mod trees;
+
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -61,6 +63,9 @@ fn main() -> anyhow::Result<()> {
         row.measure(scratch, options.runs.map(usize::from))?;
     }
     let names = &options.names;
+    let is_wanted =
+        |row: &str| names.is_empty() || names.iter().any(|name| row.starts_with(name.as_str()));
+    trees::measure(&places, &tmpx, options.runs.map(usize::from), &is_wanted)?;
     if names.is_empty() || names.iter().any(|name| UNTIL_EXIT.starts_with(name.as_str())) {
         tell_of_the_reaper(&memory, options.runs.map_or(101, usize::from))?;
     }
@@ -125,7 +130,6 @@ fn reaper_status(store: &Path) -> Option<String> {
 /// The rows, in the order of the table.
 fn rows() -> Vec<Row> {
     let files = |row: Row| row.on(Ground::Files(20_000), ", 20000 files");
-    let tree = |row: Row| row.on(Ground::Tree(1000, 100), ", 1000x100 tree");
     vec![
         row("file", "mktemp", &[0.85, 0.6]),
         row("file", "mktemp", &[1.0, 1.2]).in_c(),
@@ -140,9 +144,6 @@ fn rows() -> Vec<Row> {
         row("spool", "sponge", &[0.33]).amid(GIBIBYTE, ", 1 GiB").on_disk(),
         row("spool", "cat", &[2.0]).amid(GIBIBYTE, ", 1 GiB").on_disk(),
         files(row("cleanup --all -q", "rm -rf TREE", &[])),
-        tree(row("cleanup --all -q", "rm -rf TREE", &[])),
-        tree(row("cleanup --all -q", "find TREE -delete", &[])),
-        tree(row("cleanup --all -q", "rmz TREE", &[])),
     ]
 }
 
@@ -175,8 +176,6 @@ enum Ground {
     Empty,
     /// This many files, tmpx's of one lease, a peer's in TREE.
     Files(usize),
-    /// TREE: so many directories of so many empty files, leased for tmpx.
-    Tree(usize, usize),
 }
 
 fn row(tmpx: &'static str, peer: &'static str, targets: &'static [f64]) -> Row {
@@ -266,17 +265,22 @@ impl Row {
         words.into_iter().flatten().map(OsString::from).collect()
     }
 
-    fn print(&self, of: &str, pairs: &[Pair], target: Option<&f64>, (scale, unit): (f64, &str)) {
-        let [_, ours, _] = quartiles(pairs.iter().map(|pair| pair.0));
-        let [_, theirs, _] = quartiles(pairs.iter().map(|pair| pair.1));
-        let [low, ratio, high] = quartiles(pairs.iter().map(|pair| pair.0 / pair.1));
-        let [ours, theirs] = [ours, theirs].map(|cost| format!("{:.2} {unit}", cost * scale));
-        let verdict = |target: &f64| if ratio > *target { "missed" } else { "met" };
-        let target = target.map(|most| format!("{most:.2} {}", verdict(most)));
-        let [ratio, half] = [format!("{ratio:.2}"), format!("{low:.2}-{high:.2}")];
-        let figures = [&ours, &theirs, &ratio, &half, &target.unwrap_or_default()];
-        print_line([&format!("{}{of}", self.name), self.peer], figures.map(String::as_str));
+    fn print(&self, of: &str, pairs: &[Pair], target: Option<&f64>, unit: (f64, &str)) {
+        print_pairs([&format!("{}{of}", self.name), self.peer], pairs, target.copied(), unit);
     }
+}
+
+/// Prints what became of pairs: medians, the ratio, and whether that is within the target.
+fn print_pairs(names: [&str; 2], pairs: &[Pair], target: Option<f64>, (scale, unit): (f64, &str)) {
+    let [_, ours, _] = quartiles(pairs.iter().map(|pair| pair.0));
+    let [_, theirs, _] = quartiles(pairs.iter().map(|pair| pair.1));
+    let [low, ratio, high] = quartiles(pairs.iter().map(|pair| pair.0 / pair.1));
+    let [ours, theirs] = [ours, theirs].map(|cost| format!("{:.2} {unit}", cost * scale));
+    let verdict = |target: f64| if ratio > target { "missed" } else { "met" };
+    let target = target.map(|most| format!("{most:.2} {}", verdict(most)));
+    let [ratio, half] = [format!("{ratio:.2}"), format!("{low:.2}-{high:.2}")];
+    let figures = [&ours, &theirs, &ratio, &half, &target.unwrap_or_default()];
+    print_line(names, figures.map(String::as_str));
 }
 
 /// The end of a pipe that holds this, and no more comes.
@@ -331,6 +335,10 @@ impl Scratch {
         Ok(scratch)
     }
 
+    fn tree(&self) -> PathBuf {
+        self.temp_dir.join("tree")
+    }
+
     fn tmpx_line(&self, args: &str) -> Vec<OsString> {
         let args = args.split(' ').map(OsString::from);
         std::iter::once(self.tmpx.clone().into()).chain(args).collect()
@@ -344,7 +352,7 @@ impl Scratch {
             program => vec![installed(program)?.into()],
         };
         peer.extend(words.map(|word| match word {
-            "TREE" => self.temp_dir.join("tree").into(),
+            "TREE" => self.tree().into(),
             "TRAP" => TRAP.into(),
             word => OsString::from(word),
         }));
@@ -382,19 +390,12 @@ impl Scratch {
 
     /// Brings the temp dir and the store into the state that a run is to find.
     fn prepare(&self, ground: Ground, leased: bool) -> anyhow::Result<()> {
-        let tree = self.temp_dir.join("tree");
         empty(&self.store.join("leases"))?;
         empty(&self.temp_dir)?;
         match ground {
             Ground::Empty => Ok(()),
             Ground::Files(count) if leased => self.run_tmpx(&format!("file --count {count}")),
-            Ground::Files(count) => make_files(&tree, count),
-            Ground::Tree(dirs, files) => {
-                if leased {
-                    self.run_tmpx("dir --name tree")?;
-                }
-                (0..dirs).try_for_each(|dir| make_files(&tree.join(dir.to_string()), files))
-            }
+            Ground::Files(count) => make_files(&self.tree(), count),
         }
     }
 }

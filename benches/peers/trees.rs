@@ -1,0 +1,122 @@
+//! Trees of several shapes, removed by tmpx and by each of its peers in turn.
+//!
+//! What counts is the fastest of the peers, whichever it is for a shape: that row has the target.
+//! Each run has a scratch directory of its own, so that its tree lies where nothing was deleted of
+//! late, which ext4 would remember.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+
+use super::{Pair, Scratch, make_files, print_pairs, quartiles, seconds};
+
+const TMPX: &str = "cleanup --all -q";
+const PEERS: [&str; 3] = ["rm -rf TREE", "find TREE -delete", "rmz TREE"];
+
+/// The largest share of the fastest peer's time that tmpx may take.
+const TARGET: f64 = 1.0;
+
+/// What a tree looks like.
+enum Shape {
+    /// So many directories with so many files in each.
+    Even(usize, usize),
+    /// One directory with so many files.
+    Flat(usize),
+    /// A copy of this one.
+    Like(PathBuf),
+}
+
+impl Shape {
+    fn grow(&self, at: &Path) -> anyhow::Result<()> {
+        match self {
+            Self::Even(dirs, files) => {
+                (0..*dirs).try_for_each(|dir| make_files(&at.join(dir.to_string()), *files))
+            }
+            Self::Flat(files) => make_files(at, *files),
+            Self::Like(model) => {
+                let mut copy = Command::new("cp");
+                let status = copy.arg("-a").arg(model.join(".")).arg(at).status();
+                ensure!(status.context("could not run cp")?.success(), "cp failed");
+                Ok(())
+            }
+        }
+    }
+}
+
+fn shapes() -> Vec<(&'static str, Shape)> {
+    let cargo = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo = cargo.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let sources = cargo.map(|cargo| cargo.join("registry/src")).filter(|dir| dir.is_dir());
+    let mut shapes = vec![
+        ("1000x100 tree", Shape::Even(1000, 100)),
+        ("1x100k tree", Shape::Flat(100_000)),
+        ("20kx5 tree", Shape::Even(20_000, 5)),
+    ];
+    shapes.extend(sources.map(|dir| ("cargo's sources", Shape::Like(dir))));
+    shapes
+}
+
+/// Prints a row for each shape, place and peer. A name is wanted or not.
+pub(crate) fn measure(
+    places: &[PathBuf; 2],
+    tmpx: &Path,
+    runs: Option<usize>,
+    is_wanted: &dyn Fn(&str) -> bool,
+) -> anyhow::Result<()> {
+    for (place, (suffix, count)) in places.iter().zip([("", 21), (", on disk", 7)]) {
+        for (name, shape) in shapes() {
+            let row = format!("{TMPX}, {name}{suffix}");
+            if is_wanted(&row) {
+                compare(&row, &shape, &|| Scratch::new(place, tmpx), runs.unwrap_or(count))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn compare(
+    row: &str,
+    shape: &Shape,
+    scratch: &dyn Fn() -> anyhow::Result<Scratch>,
+    rounds: usize,
+) -> anyhow::Result<()> {
+    let ours = || {
+        let scratch = scratch()?;
+        scratch.run_tmpx("dir --name tree")?;
+        run(&scratch, shape, &scratch.tmpx_line(TMPX))
+    };
+    let theirs = |peer: &str| {
+        let scratch = scratch()?;
+        let line = scratch.peer_line(peer);
+        line.map(|line| run(&scratch, shape, &line)).transpose()
+    };
+    let mut pairs: [Vec<Pair>; PEERS.len()] = Default::default();
+    // The first round warms up.
+    for round in 0..=rounds {
+        let time = ours()?;
+        for (peer, pairs) in PEERS.iter().zip(&mut pairs) {
+            if let Some(their_time) = theirs(peer)?
+                && round > 0
+            {
+                pairs.push((time, their_time));
+            }
+        }
+    }
+    let median = |pairs: &[Pair]| quartiles(pairs.iter().map(|pair| pair.1))[1];
+    let installed = || pairs.iter().enumerate().filter(|(_, pairs)| !pairs.is_empty());
+    let fastest = installed().min_by(|(_, one), (_, other)| median(one).total_cmp(&median(other)));
+    for (peer, pairs) in installed() {
+        let target = fastest.filter(|(fastest, _)| *fastest == peer).map(|_| TARGET);
+        print_pairs([row, PEERS[peer]], pairs, target, (1e3, "ms"));
+    }
+    Ok(())
+}
+
+fn run(scratch: &Scratch, shape: &Shape, line: &[std::ffi::OsString]) -> anyhow::Result<f64> {
+    let tree = scratch.tree();
+    shape.grow(&tree)?;
+    let time = seconds(scratch.command(line, ("LANG", "C.UTF-8")))?;
+    ensure!(!tree.exists(), "the tree is still there");
+    Ok(time)
+}

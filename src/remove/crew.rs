@@ -1,0 +1,232 @@
+//! Several threads at one removal.
+//!
+//! One thread begins alone. When there turns out to be work for more, others come, and a walk lends
+//! part of what it still has to do to whoever has nothing, or is the next to have nothing:
+//! subdirectories of the highest level that has any, or a batch of files of the directory that it is
+//! reading. A walk that has done all of a level but what it lent is laid aside; who brings back the
+//! last of that goes on with it. So nobody waits for anybody in particular, and nothing is removed
+//! before what is in it.
+
+use std::os::fd::{BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use rustix::process::{Resource, getrlimit};
+
+use super::walk::{End, OPEN_LEVELS, Walk};
+use super::{Act, Outcome, Removal};
+
+/// How many threads there are at most. More than these wait for each other in the kernel.
+const MOST_THREADS: usize = 8;
+
+/// How many walks there may be for each thread: those that run, wait, or are laid aside.
+const WALKS: usize = 4;
+
+/// What a thread needs for its stack: a walk does not recurse.
+const STACK: usize = 256 * 1024;
+
+/// Those at work on one removal.
+pub(super) struct Crew<'a> {
+    pub(super) removal: Removal<'a>,
+    /// The directory that the root of it all is in.
+    pub(super) parent: BorrowedFd<'a>,
+    state: Mutex<State>,
+    news: Condvar,
+    /// How many more walks should be lent.
+    wanted: AtomicUsize,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<Walk>,
+    /// Threads without a walk.
+    idle: usize,
+    /// All walks that are not at their end.
+    walks: usize,
+    /// How many there may be.
+    most_walks: usize,
+    /// How it went, when all is done.
+    outcome: Option<Outcome>,
+}
+
+impl<'a> Crew<'a> {
+    /// For a removal in this directory.
+    pub(super) fn new(removal: Removal<'a>, parent: BorrowedFd<'a>) -> Self {
+        Self {
+            removal,
+            parent,
+            state: Mutex::default(),
+            news: Condvar::new(),
+            wanted: AtomicUsize::new(0),
+        }
+    }
+
+    /// Takes a walk to its end, alone as long as it is small: to ask how many threads there may be
+    /// takes longer than a small tree. `newest` is about how many descriptors the process has.
+    pub(super) fn take(&self, walk: Walk, newest: RawFd) -> Outcome {
+        match walk.run(self, true) {
+            End::Large(large) => self.share(large, newest),
+            End::Done(done) => done.outcome,
+            End::Aside => Outcome::default(),
+        }
+    }
+
+    fn share(&self, walk: Walk, newest: RawFd) -> Outcome {
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+        let threads = threads.min(room_for_walks(newest));
+        let most_walks = if threads > 1 { room_for_walks(newest).min(threads * WALKS) } else { 1 };
+        *self.state() = State { walks: 1, most_walks, ..State::default() };
+        thread::scope(|scope| {
+            for _ in 1..threads {
+                let thread = thread::Builder::new().stack_size(STACK);
+                // Where no thread is to be had, it takes longer.
+                let _ = thread.spawn_scoped(scope, || self.work(None));
+            }
+            self.work(Some(walk));
+        });
+        self.state().outcome.take().unwrap_or_default()
+    }
+
+    /// Whether it changes anything.
+    pub(super) fn changes(&self) -> bool {
+        self.removal.act == Act::Remove
+    }
+
+    /// Whether somebody has nothing to do, or would not find anything.
+    pub(super) fn is_hungry(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether there is still room for one more walk, which then is to be lent.
+    pub(super) fn makes_room(&self) -> bool {
+        let mut state = self.state();
+        let has_room = self.wanted.load(Ordering::Relaxed) > 0;
+        state.walks += usize::from(has_room);
+        has_room
+    }
+
+    /// Has somebody begin with a walk that room was made for.
+    pub(super) fn lend(&self, walk: Walk) {
+        let mut state = self.state();
+        state.waiting.push(walk);
+        self.look_at(&state);
+        drop(state);
+        self.news.notify_one();
+    }
+
+    fn work(&self, mut walk: Option<Walk>) {
+        while let Some(current) = walk.take().or_else(|| self.next()) {
+            walk = match current.run(self, false) {
+                End::Aside => None,
+                End::Large(large) => Some(large),
+                End::Done(done) => self.bring_back(done),
+            };
+        }
+    }
+
+    /// Waits for a walk; none comes any more when all is done.
+    fn next(&self) -> Option<Walk> {
+        let mut state = self.state();
+        loop {
+            if state.outcome.is_some() {
+                return None;
+            }
+            if let Some(walk) = state.waiting.pop() {
+                self.look_at(&state);
+                return Some(walk);
+            }
+            state.idle += 1;
+            self.look_at(&state);
+            state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
+            self.look_at(&state);
+        }
+    }
+
+    /// Settles a walk at its end. Gives the one that was laid aside for it.
+    fn bring_back(&self, done: Walk) -> Option<Walk> {
+        let mut state = self.state();
+        state.walks -= 1;
+        self.look_at(&state);
+        let Some(debt) = done.debt else {
+            state.outcome = Some(done.outcome);
+            drop(state);
+            self.news.notify_all();
+            return None;
+        };
+        drop(state);
+        debt.pay(done.failed, done.outcome)
+    }
+
+    fn look_at(&self, state: &State) {
+        // One is to wait for the next who is ready: to sleep and be woken takes as long as a few files.
+        let free = state.most_walks.saturating_sub(state.walks);
+        let wanted = (state.idle + 1).saturating_sub(state.waiting.len()).min(free);
+        self.wanted.store(wanted, Ordering::Relaxed);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// For how many walks the descriptors suffice that the process may still open.
+fn room_for_walks(newest: RawFd) -> usize {
+    /// Those that a walk opens on its way, and those of other parts of the program.
+    const SPARE: usize = 3;
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let free = usize::try_from(most)
+        .unwrap_or(usize::MAX)
+        .saturating_sub(usize::try_from(newest).unwrap_or_default() + SPARE);
+    (free / (OPEN_LEVELS + SPARE)).max(1)
+}
+
+/// What a level has lent and not got back.
+#[derive(Default)]
+pub(super) struct Debt(Mutex<Owed>);
+
+#[derive(Default)]
+struct Owed {
+    walks: usize,
+    /// Whether something in what was lent could not be removed.
+    failed: bool,
+    outcome: Outcome,
+    /// The walk that goes on when all is back.
+    aside: Option<Walk>,
+}
+
+impl Debt {
+    /// Notes that one more walk is lent.
+    pub(super) fn owe(&self) {
+        self.owed().walks += 1;
+    }
+
+    /// What has come back so far: whether something in it failed, and how it went.
+    pub(super) fn returned(&self) -> (bool, Outcome) {
+        let mut owed = self.owed();
+        (owed.failed, std::mem::take(&mut owed.outcome))
+    }
+
+    /// Lays a walk aside until all is back. Gives it back if that is so already.
+    pub(super) fn lay_aside(&self, walk: Walk) -> Option<Walk> {
+        let mut owed = self.owed();
+        if owed.walks == 0 {
+            return Some(walk);
+        }
+        owed.aside = Some(walk);
+        None
+    }
+
+    fn pay(&self, failed: bool, outcome: Outcome) -> Option<Walk> {
+        let mut owed = self.owed();
+        owed.walks = owed.walks.saturating_sub(1);
+        owed.failed |= failed;
+        owed.outcome.add(outcome);
+        if owed.walks == 0 { owed.aside.take() } else { None }
+    }
+
+    fn owed(&self) -> MutexGuard<'_, Owed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,66 @@
+//! One directory on the way of a walk, and what is known of it.
+
+use std::ffi::CString;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use rustix::fs::Statx;
+
+use super::crew::Debt;
+
+/// One directory on the way from the root to where the walk is.
+pub(super) struct Level {
+    /// Its name in the level above.
+    pub(super) name: CString,
+    /// Open, or given back to stay below the bound.
+    pub(super) fd: Option<Arc<OwnedFd>>,
+    /// Which directory it is, if it was given back: device and inode.
+    pub(super) key: Option<(u32, u32, u64)>,
+    /// Subdirectories still to be removed.
+    pub(super) noted: Vec<CString>,
+    /// What others do of it.
+    pub(super) debt: Option<Arc<Debt>>,
+    /// Whether it has not been read to its end.
+    pub(super) unread: bool,
+    /// Whether it is taken for read all the same, since the kernel had room for more and gave none.
+    pub(super) assumed_read: bool,
+    /// Whether the position in it was lost: reading goes over what was lent again.
+    pub(super) lost: bool,
+    /// Whether something in it could not be removed.
+    pub(super) failed: bool,
+    /// How often it has been begun again since anything in it was removed.
+    pub(super) rewinds: u32,
+    /// How much had been removed when it was begun again last.
+    pub(super) removed: u64,
+}
+
+impl Level {
+    pub(super) fn new(name: CString, fd: Arc<OwnedFd>, unread: bool) -> Self {
+        Self {
+            name,
+            fd: Some(fd),
+            key: None,
+            noted: Vec::new(),
+            debt: None,
+            unread,
+            assumed_read: false,
+            lost: false,
+            failed: false,
+            rewinds: 0,
+            removed: 0,
+        }
+    }
+
+    /// Whether reading goes on before it can be left. What failed would keep it from being removed,
+    /// which is how a wrong assumption shows.
+    pub(super) fn wants_reading(&self) -> bool {
+        let would_meet_others = self.lost && self.debt.is_some();
+        let is_due = self.failed || !self.assumed_read;
+        self.unread && self.fd.is_some() && is_due && !would_meet_others
+    }
+}
+
+/// What tells a directory from others: device and inode.
+pub(super) fn key(stat: &Statx) -> (u32, u32, u64) {
+    (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino)
+}

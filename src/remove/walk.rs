@@ -1,0 +1,465 @@
+//! Removing a directory with all that is in it.
+//!
+//! The walk is iterative, so that depth costs memory and not stack, and it holds a bounded number
+//! of descriptors: those of the deepest levels and of the root. On the way up a level whose
+//! descriptor was given back is reached through `..`, and only believed when it is the directory
+//! that was left there; if not, somebody has moved a directory, and the way is gone again from above
+//! by names.
+//!
+//! A walk may lend a part of what it has to do to another one, see [`super::crew`].
+
+use std::ffi::{CStr, CString, OsStr};
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, FileType, RawDir, SeekFrom, seek, unlinkat};
+use rustix::io::Errno;
+
+use super::crew::{Crew, Debt};
+use super::level::{Level, key};
+use super::{Act, Freed, Outcome, is_dir, open, stat_entry, stat_fd};
+
+/// How many levels keep their descriptor.
+pub(super) const OPEN_LEVELS: usize = 24;
+
+/// How many subdirectories of one directory are noted, about, before they are removed and reading
+/// goes on, so that memory stays bounded.
+const NOTED: usize = 4096;
+
+/// How often a directory is read again from its beginning before somebody else is taken to be
+/// filling it, or what is found again cannot be removed.
+const MOST_REWINDS: u32 = 64;
+
+/// A buffer for directory entries, in bytes.
+const ENTRIES: usize = 32 * 1024;
+
+/// So few entries, be their names as long as they may, leave room for more in that buffer.
+const FEW: usize = 115;
+
+/// How many entries one thread removes before it is worth the while of others to come.
+const SMALL: u64 = 128;
+
+/// How many files are lent at once: some milliseconds of work.
+const BATCH: usize = 1024;
+
+/// How many entries at a time are added to the progress.
+const TOLD: u64 = 16;
+
+/// Where a run of a walk ended.
+pub(super) enum End {
+    /// All is done.
+    Done(Walk),
+    /// Nothing is left to do until what was lent comes back.
+    Aside,
+    /// It is large, and could be shared.
+    Large(Walk),
+}
+
+/// A way through a tree, or through what was lent of one directory of it.
+pub(super) struct Walk {
+    /// The path of the root, for messages.
+    path: PathBuf,
+    levels: Vec<Level>,
+    /// Files of the root that were lent.
+    files: Vec<CString>,
+    /// To whom it is owed, if it was lent; then its root is another walk's to remove.
+    pub(super) debt: Option<Arc<Debt>>,
+    /// Whether something in the root could not be removed.
+    pub(super) failed: bool,
+    pub(super) outcome: Outcome,
+    /// What those who look at the progress do not know of yet.
+    untold: Freed,
+}
+
+impl Walk {
+    /// Through a directory, which is open.
+    pub(super) fn new(name: CString, path: PathBuf, root: OwnedFd) -> Self {
+        Self {
+            path,
+            levels: vec![Level::new(name, Arc::new(root), true)],
+            files: Vec::new(),
+            debt: None,
+            failed: false,
+            outcome: Outcome::default(),
+            untold: Freed::default(),
+        }
+    }
+
+    /// Goes on to the end, or until what is left is with others; if it is alone, until others
+    /// could be of use.
+    pub(super) fn run(mut self, crew: &Crew<'_>, alone: bool) -> End {
+        while let Some(file) = self.files.pop() {
+            self.with_last(|walk, fd| walk.unlink_from(crew, fd, &file));
+        }
+        while !self.levels.is_empty() {
+            if alone && self.is_large() {
+                return End::Large(self);
+            }
+            if crew.is_hungry() {
+                self.lend_directories(crew);
+            }
+            let Some(level) = self.levels.last_mut() else { break };
+            if let Some(name) = level.noted.pop() {
+                self.descend(crew, &name);
+            } else if level.wants_reading() {
+                self.with_last(|walk, fd| walk.read_entries(crew, fd, alone));
+            } else if let Some(debt) = level.debt.clone() {
+                match debt.lay_aside(self) {
+                    None => return End::Aside,
+                    Some(walk) => self = walk,
+                }
+                self.take_back(&debt);
+            } else {
+                self.leave(crew);
+            }
+        }
+        End::Done(self)
+    }
+
+    /// Whether so much has been removed, and enough is left, that more threads are of use.
+    fn is_large(&self) -> bool {
+        let has_more = |level: &Level| level.unread || level.noted.len() > 1;
+        self.outcome.freed.entries >= SMALL && self.levels.iter().any(has_more)
+    }
+
+    /// Lends half of the subdirectories that are noted in the highest level that can spare some.
+    fn lend_directories(&mut self, crew: &Crew<'_>) {
+        let deepest = self.levels.len().saturating_sub(1);
+        let can_spare = |(at, level): (usize, &Level)| {
+            level.fd.is_some() && level.noted.len() > usize::from(at == deepest)
+        };
+        let Some(at) = self.levels.iter().enumerate().position(can_spare) else { return };
+        if !crew.makes_room() {
+            return;
+        }
+        let path = self.path_of(at);
+        let level = &mut self.levels[at];
+        let half = level.noted.len() / 2;
+        let noted = level.noted.split_off(half);
+        Self::lend(crew, level, path, noted, Vec::new());
+    }
+
+    /// Lends files of the deepest level.
+    fn lend_files(&mut self, crew: &Crew<'_>, files: Vec<CString>) {
+        let path = self.path_of_last();
+        if let Some(level) = self.levels.last_mut() {
+            Self::lend(crew, level, path, Vec::new(), files);
+        }
+    }
+
+    fn lend(
+        crew: &Crew<'_>,
+        level: &mut Level,
+        path: PathBuf,
+        noted: Vec<CString>,
+        files: Vec<CString>,
+    ) {
+        let Some(fd) = level.fd.clone() else { return };
+        let debt = level.debt.get_or_insert_default();
+        debt.owe();
+        let root = Level { noted, ..Level::new(CString::default(), fd, false) };
+        crew.lend(Self {
+            path,
+            levels: vec![root],
+            files,
+            debt: Some(Arc::clone(debt)),
+            failed: false,
+            outcome: Outcome::default(),
+            untold: Freed::default(),
+        });
+    }
+
+    /// Adds what has come back to what was done here.
+    fn take_back(&mut self, debt: &Debt) {
+        let (failed, outcome) = debt.returned();
+        self.outcome.add(outcome);
+        if let Some(level) = self.levels.last_mut() {
+            level.failed |= failed;
+            level.debt = None;
+        }
+    }
+
+    /// Takes a directory as the deepest level.
+    fn enter(&mut self, name: CString, fd: OwnedFd) {
+        self.levels.push(Level::new(name, Arc::new(fd), true));
+        // The root keeps its descriptor: it is where a lost way begins again.
+        if let Some(far) = self.levels.len().checked_sub(OPEN_LEVELS + 1)
+            && far > 0
+        {
+            let level = &mut self.levels[far];
+            let stat = level.fd.as_ref().and_then(|fd| stat_fd(fd.as_fd()).ok());
+            // One that cannot be told again stays open.
+            if let Some(stat) = stat {
+                level.key = Some(key(&stat));
+                level.fd = None;
+            }
+        }
+    }
+
+    /// Does something in the deepest level, if it is open.
+    fn with_last(&mut self, act: impl FnOnce(&mut Self, BorrowedFd<'_>)) {
+        if let Some(fd) = self.levels.last().and_then(|level| level.fd.clone()) {
+            act(self, fd.as_fd());
+        }
+    }
+
+    fn descend(&mut self, crew: &Crew<'_>, name: &CStr) {
+        self.with_last(|walk, fd| match open::to_empty(fd, name, crew.changes()) {
+            Ok(child) => walk.enter(name.to_owned(), child),
+            Err(err) => match err.raw_os_error() {
+                Some(libc::ENOENT) => {}
+                // Somebody has put something else in its place.
+                Some(libc::ENOTDIR | libc::ELOOP) => walk.unlink_from(crew, fd, name),
+                Some(libc::EACCES) if !crew.changes() => walk.count(crew, 0),
+                _ => walk.fail(name, err),
+            },
+        });
+    }
+
+    /// Reads on in the deepest level: unlinks what is no directory, notes what is one.
+    fn read_entries(&mut self, crew: &Crew<'_>, fd: BorrowedFd<'_>, alone: bool) {
+        self.set_unread(false);
+        let mut seen = 0;
+        let mut buffer: Vec<u8> = Vec::with_capacity(ENTRIES);
+        let mut entries = RawDir::new(fd, buffer.spare_capacity_mut());
+        let mut noted = 0;
+        let mut batch = Vec::new();
+        while let Some(entry) = entries.next() {
+            let entry = match entry {
+                Ok(entry) => entry,
+                // Somebody else has removed it.
+                Err(Errno::NOENT) => break,
+                Err(err) => {
+                    self.fail_level(err.into());
+                    break;
+                }
+            };
+            let name = entry.file_name();
+            seen += 1;
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let is_dir = match entry.file_type() {
+                FileType::Directory => true,
+                FileType::Unknown => stat_entry(fd, name).is_ok_and(|stat| is_dir(&stat)),
+                _ => false,
+            };
+            if is_dir {
+                noted += 1;
+                if let Some(level) = self.levels.last_mut() {
+                    level.noted.push(name.to_owned());
+                }
+            } else if !batch.is_empty() || crew.is_hungry() {
+                batch.push(name.to_owned());
+            } else {
+                self.unlink_from(crew, fd, name);
+            }
+            if batch.len() == BATCH {
+                self.share_files(crew, fd, std::mem::take(&mut batch));
+            }
+            if !entries.is_buffer_empty() {
+                continue;
+            }
+            if crew.is_hungry() {
+                self.lend_directories(crew);
+            }
+            if seen <= FEW && crew.changes() && self.assume_read() {
+                break;
+            }
+            // Only at the end of the buffer: the kernel's position is behind all that is in it. What
+            // is only measured does not get fewer, so all of it is noted.
+            if crew.changes() && (noted >= NOTED || alone && self.outcome.freed.entries >= SMALL) {
+                self.set_unread(true);
+                break;
+            }
+        }
+        self.share_files(crew, fd, batch);
+    }
+
+    /// Lends files, or removes them where nobody has nothing to do.
+    fn share_files(&mut self, crew: &Crew<'_>, fd: BorrowedFd<'_>, files: Vec<CString>) {
+        if files.len() == BATCH && crew.makes_room() {
+            return self.lend_files(crew, files);
+        }
+        for file in files {
+            self.unlink_from(crew, fd, &file);
+        }
+    }
+
+    /// Takes the deepest level for read to its end: most directories are small, and to be told so
+    /// costs a call for each. Not again where that has turned out wrong.
+    fn assume_read(&mut self) -> bool {
+        let level = self.levels.last_mut().filter(|level| !level.failed && level.rewinds == 0);
+        let Some(level) = level else { return false };
+        level.unread = true;
+        level.assumed_read = true;
+        true
+    }
+
+    fn set_unread(&mut self, unread: bool) {
+        if let Some(level) = self.levels.last_mut() {
+            level.unread = unread;
+        }
+    }
+
+    fn unlink_from(&mut self, crew: &Crew<'_>, dir: BorrowedFd<'_>, name: &CStr) {
+        let stat = if crew.removal.weighs() { stat_entry(dir, name).ok() } else { None };
+        let unlinked = match crew.removal.act {
+            Act::Remove => open::letting_in(dir, || unlinkat(dir, name, AtFlags::empty())),
+            Act::Measure => Ok(()),
+        };
+        match unlinked {
+            Ok(()) => self.count(crew, stat.as_ref().map_or(0, super::bytes)),
+            // It is gone, or it has become a directory since it was read: then what holds it is not
+            // empty, and reading again will find it.
+            Err(Errno::NOENT | Errno::ISDIR) => {}
+            Err(err) => self.fail(name, err.into()),
+        }
+    }
+
+    fn count(&mut self, crew: &Crew<'_>, bytes: u64) {
+        let one = Freed { entries: 1, bytes };
+        self.outcome.freed += one;
+        self.untold += one;
+        // Not each one: threads would wait for each other to count.
+        if self.untold.entries == TOLD {
+            let told = std::mem::take(&mut self.untold);
+            if let Some(progress) = crew.removal.progress {
+                progress.add(told);
+            }
+        }
+    }
+
+    /// Removes the deepest level itself, which is empty unless something failed or somebody fills
+    /// it, and goes up.
+    fn leave(&mut self, crew: &Crew<'_>) {
+        let Some(done) = self.levels.pop() else { return };
+        let is_lent = self.levels.is_empty() && self.debt.is_some();
+        match self.levels.last_mut() {
+            Some(above) => above.failed |= done.failed,
+            None => self.failed = done.failed,
+        }
+        if let Err(err) = self.reopen_last(crew, done.fd.as_deref()) {
+            return self.fail(&done.name, err);
+        }
+        if done.failed || is_lent {
+            return;
+        }
+        let removed = match (crew.removal.act, self.levels.last()) {
+            (Act::Measure, _) => Ok(()),
+            (Act::Remove, None) => unlinkat(crew.parent, &done.name, AtFlags::REMOVEDIR),
+            (Act::Remove, Some(above)) => {
+                let Some(fd) = above.fd.as_ref() else { return };
+                open::letting_in(fd.as_fd(), || unlinkat(fd, &done.name, AtFlags::REMOVEDIR))
+            }
+        };
+        match removed {
+            Ok(()) => self.count(crew, 0),
+            Err(Errno::NOENT) => {}
+            Err(Errno::NOTEMPTY | Errno::EXIST) if done.rewinds < MOST_REWINDS => {
+                self.begin_again(done);
+            }
+            Err(Errno::NOTEMPTY | Errno::EXIST) => {
+                self.fail(&done.name, io::Error::other("somebody keeps putting things into it"));
+            }
+            Err(err) => self.fail(&done.name, err.into()),
+        }
+    }
+
+    fn begin_again(&mut self, mut level: Level) {
+        level.rewinds += 1;
+        level.unread = true;
+        let goes_on = std::mem::take(&mut level.assumed_read);
+        let fd = level.fd.as_ref().filter(|_| !goes_on);
+        let rewound = fd.map(|fd| seek(fd, SeekFrom::Start(0)));
+        self.levels.push(level);
+        if let Some(Err(err)) = rewound {
+            self.fail_level(err.into());
+        }
+    }
+
+    /// Makes sure that the deepest level is open, coming from `below`.
+    fn reopen_last(&mut self, crew: &Crew<'_>, below: Option<&OwnedFd>) -> io::Result<()> {
+        let Some(level) = self.levels.last_mut().filter(|level| level.fd.is_none()) else {
+            return Ok(());
+        };
+        // The position in it is lost. Where it was not read to its end it is begun again, which a
+        // bound has to end if what is found again cannot be removed.
+        if level.unread && !level.assumed_read {
+            let removed = self.outcome.freed.entries;
+            level.rewinds = if removed > level.removed { 0 } else { level.rewinds + 1 };
+            level.removed = removed;
+            level.unread = level.rewinds < MOST_REWINDS;
+        }
+        let expected = level.key;
+        let mut fd = None;
+        if let Some(below) = below {
+            let above = open::above(below.as_fd())?;
+            if Some(key(&stat_fd(above.as_fd())?)) == expected {
+                fd = Some(above);
+            }
+        }
+        let fd = fd.map_or_else(|| self.walk_down_again(crew), Ok)?;
+        if let Some(level) = self.levels.last_mut() {
+            level.fd = Some(Arc::new(fd));
+            level.lost = true;
+        }
+        Ok(())
+    }
+
+    /// Goes from the nearest level that is open to the deepest one by names, and believes no other
+    /// directories than those that were there before.
+    fn walk_down_again(&self, crew: &Crew<'_>) -> io::Result<OwnedFd> {
+        let moved = || io::Error::other("it was moved while it was being removed");
+        let open = self.levels.iter().enumerate().rev().find_map(|(at, level)| {
+            let fd = level.fd.as_ref()?;
+            Some((at, fd))
+        });
+        let (at, fd) = open.ok_or_else(moved)?;
+        let mut fd = fd.try_clone()?;
+        for level in self.levels.iter().skip(at + 1) {
+            fd = open::to_empty(fd.as_fd(), &level.name, crew.changes()).map_err(|_| moved())?;
+            if Some(key(&stat_fd(fd.as_fd())?)) != level.key {
+                return Err(moved());
+            }
+        }
+        Ok(fd)
+    }
+
+    /// Notes that an entry of the deepest level could not be removed; the root where there is none.
+    fn fail(&mut self, name: &CStr, cause: io::Error) {
+        let mut path = self.path_of_last();
+        if !self.levels.is_empty() {
+            path.push(OsStr::from_bytes(name.to_bytes()));
+        }
+        self.note(path, cause);
+    }
+
+    /// Notes that the deepest level itself could not be read.
+    fn fail_level(&mut self, cause: io::Error) {
+        let path = self.path_of_last();
+        self.note(path, cause);
+    }
+
+    fn note(&mut self, path: PathBuf, cause: io::Error) {
+        self.outcome.fail(path, cause);
+        if let Some(level) = self.levels.last_mut() {
+            level.failed = true;
+        }
+    }
+
+    fn path_of_last(&self) -> PathBuf {
+        self.path_of(self.levels.len().saturating_sub(1))
+    }
+
+    fn path_of(&self, at: usize) -> PathBuf {
+        let mut path = self.path.clone();
+        for level in self.levels.iter().take(at + 1).skip(1) {
+            path.push(OsStr::from_bytes(level.name.to_bytes()));
+        }
+        path
+    }
+}

@@ -41,6 +41,9 @@ impl Place {
                 Err(err) => return Err(err),
             }
         }
+        // realpath(3) reads links itself, and so passes by the kernel's rule on which of them may be
+        // followed where anybody can make some (`fs.protected_symlinks`).
+        openat(CWD, &path, PATH_ONLY, Mode::empty())?;
         let real = std::fs::canonicalize(&path)?;
         Self::from_fd(open_without_symlinks(&real)?, path, real)
     }
@@ -51,6 +54,14 @@ impl Place {
     /// As open(2); ELOOP or ENOTDIR where a component has become a symlink.
     pub fn reopen(real: &Path) -> io::Result<Self> {
         Self::from_fd(open_without_symlinks(real)?, real.to_owned(), real.to_owned())
+    }
+
+    /// A directory that is open already.
+    ///
+    /// # Errors
+    /// As fstat(2).
+    pub fn held(fd: OwnedFd, path: PathBuf, real: PathBuf) -> io::Result<Self> {
+        Self::from_fd(fd, path, real)
     }
 
     /// Another descriptor of the same directory, whatever has its path by now.
@@ -152,6 +163,7 @@ fn is_link(dir: &OwnedFd, name: &OsStr) -> bool {
 /// # Errors
 /// As `openat2(2)` with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`.
 pub fn open_beneath(place: &Place, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
     match openat2(place, path, flags, Mode::empty(), resolve) {

@@ -48,7 +48,7 @@ pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
         go_on(&signals)?;
         exec::adopt_orphans();
         match exec::run(command, &signals, job.limits) {
-            Ok(ran) => Ok(job.finish(ran, &workspace, &before, making)),
+            Ok(ran) => Ok(job.finish(ran, &workspace, &before, making, &signals)),
             Err(err) => {
                 let status = status_of(&err).unwrap_or(Status::Broken);
                 let _ = job.report(status, None, &workspace, &[], false, making);
@@ -151,7 +151,7 @@ impl Job {
         if self.patterns.is_empty() {
             Ok(Before::default())
         } else {
-            Before::look(workspace.path())
+            Ok(Before::look(&workspace.place()?))
         }
     }
 
@@ -163,6 +163,7 @@ impl Job {
         workspace: &Workspace,
         before: &Before,
         making: &mut Making,
+        signals: &SignalQueue,
     ) -> Status {
         let mut status = ran.status;
         if let (Status::TimedOut, Some(timeout)) = (status, self.limits.timeout) {
@@ -176,14 +177,15 @@ impl Job {
             Some(Keep::OnFailure) => status != Status::Command(0),
             None => false,
         };
-        let saved = self.save(status, workspace, before, making).unwrap_or_else(|unsaved| {
-            tell(&unsaved.cause);
-            keep |= unsaved.would_be_lost || wish.is_some();
-            if status == Status::Command(0) {
-                status = Status::Broken;
-            }
-            Vec::new()
-        });
+        let saved =
+            self.save(status, workspace, before, making, signals).unwrap_or_else(|unsaved| {
+                tell(&unsaved.cause);
+                keep |= unsaved.would_be_lost || wish.is_some();
+                if status == Status::Command(0) {
+                    status = status_of(&unsaved.cause).unwrap_or(Status::Broken);
+                }
+                Vec::new()
+            });
         let status = self.report(status, Some(ran), workspace, &saved, keep, making);
         let done = if keep { keep_it(workspace, making) } else { clear_away(making) };
         if let Err(err) = done {
@@ -199,6 +201,7 @@ impl Job {
         workspace: &Workspace,
         before: &Before,
         making: &mut Making,
+        signals: &SignalQueue,
     ) -> Result<Vec<PathBuf>, Unsaved> {
         let succeeded = ended == Status::Command(0);
         let patterns: Vec<&Pattern> =
@@ -206,8 +209,10 @@ impl Job {
         if patterns.is_empty() {
             return Ok(Vec::new());
         }
-        let plan = outputs::plan(&patterns, workspace.path(), before, &self.cwd)?;
-        Ok(saving::save(plan, &mut making.lease, &mut making.entropy)?)
+        let root = workspace.place().map_err(anyhow::Error::from)?;
+        let plan = outputs::plan(&patterns, root, before, &self.cwd)?;
+        let Making { lease, entropy, .. } = making;
+        Ok(saving::save(&plan, lease, entropy, &|| go_on(signals))?)
     }
 
     /// Says what may have been meant where the command could not be started.

@@ -101,6 +101,7 @@ impl Selection {
         self.force && !self.paths.is_empty()
     }
 
+    /// Whether it asks for more than what is due.
     #[must_use]
     pub fn takes_manual(&self) -> bool {
         self.all || self.older_than.is_some() || self.session.is_some() || !self.paths.is_empty()

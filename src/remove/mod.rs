@@ -12,6 +12,8 @@ mod level;
 mod open;
 mod walk;
 
+pub use open::readable;
+
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};

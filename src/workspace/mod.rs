@@ -113,6 +113,15 @@ impl Workspace {
         self.base.join(below)
     }
 
+    /// The directory, whatever has its path by now: a command may have moved it, and somebody else put
+    /// another one there.
+    ///
+    /// # Errors
+    /// As dup(2).
+    pub fn place(&self) -> io::Result<Place> {
+        Place::held(self.dir.try_clone()?, self.path.clone(), self.path.clone())
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -2,20 +2,23 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
-use std::fs::Metadata;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use globset::{GlobBuilder, GlobMatcher};
 
+use rustix::fs::{AtFlags, Dir, FileType, OFlags, Statx, StatxFlags, StatxTimestamp, statx};
+use rustix::io::Errno;
+
 use super::TEMP_DIR;
 use super::layout::split;
 use super::private::VAR_TEMP_DIR;
 use crate::error::{Tell as _, reason, usage};
-use crate::place::Place;
+use crate::place::{Place, open_beneath};
+use crate::remove;
 
 /// One `--out GLOB[:DEST]`.
 #[derive(Clone, Debug)]
@@ -31,83 +34,99 @@ pub struct Before(HashMap<PathBuf, Stamp>);
 
 /// What changes when a file is written to or replaced: inode, size, and when data and inode were
 /// last changed, to the nanosecond.
-type Stamp = (u64, u64, (i64, i64), (i64, i64));
+type Stamp = (u64, u64, (i64, u32), (i64, u32));
 
-fn stamp(metadata: &Metadata) -> Stamp {
-    (
-        metadata.ino(),
-        metadata.size(),
-        (metadata.mtime(), metadata.mtime_nsec()),
-        (metadata.ctime(), metadata.ctime_nsec()),
-    )
+fn stamp(stat: &Statx) -> Stamp {
+    let Statx { stx_ino, stx_size, stx_mtime, stx_ctime, .. } = *stat;
+    let time = |time: StatxTimestamp| (time.tv_sec, time.tv_nsec);
+    (stx_ino, stx_size, time(stx_mtime), time(stx_ctime))
+}
+
+/// What kind of thing an entry is.
+pub(super) fn kind(stat: &Statx) -> FileType {
+    FileType::from_raw_mode(stat.stx_mode.into())
+}
+
+fn is_dir(stat: &Statx) -> bool {
+    kind(stat) == FileType::Directory
 }
 
 impl Before {
     /// Takes note of all files in a workspace.
-    ///
-    /// # Errors
-    /// Where it cannot be read.
-    pub fn look(workspace: &Path) -> anyhow::Result<Self> {
-        let entries = Contents::read(workspace)?.entries;
-        Ok(Self(entries.into_iter().map(|(path, metadata)| (path, stamp(&metadata))).collect()))
+    #[must_use]
+    pub fn look(workspace: &Place) -> Self {
+        let entries = Contents::read(workspace).entries;
+        Self(entries.into_iter().map(|(path, stat)| (path, stamp(&stat))).collect())
     }
 
-    fn is_unchanged(&self, path: &Path, metadata: &Metadata) -> bool {
-        self.0.get(path) == Some(&stamp(metadata))
+    fn is_unchanged(&self, path: &Path, stat: &Statx) -> bool {
+        self.0.get(path) == Some(&stamp(stat))
     }
 }
 
-/// All that is in a workspace, by its path there, but for the temp dir. Symlinks are not followed. A
-/// directory that we may not read is there without what is in it.
+/// All that is in a workspace, by its path there, but for the temp dirs. Symlinks are not followed,
+/// however things are moved about meanwhile. A directory that cannot be read is there without what
+/// is in it.
 #[derive(Debug, Default)]
 struct Contents {
-    entries: BTreeMap<PathBuf, Metadata>,
+    entries: BTreeMap<PathBuf, Statx>,
     unreadable: Vec<(PathBuf, io::Error)>,
 }
 
 impl Contents {
-    fn read(workspace: &Path) -> anyhow::Result<Self> {
+    fn read(workspace: &Place) -> Self {
         let mut contents = Self::default();
         let mut pending = vec![PathBuf::new()];
         while let Some(dir) = pending.pop() {
             match contents.read_one(workspace, &dir, &mut pending) {
                 Ok(()) => {}
                 Err(err) if err.kind() == io::ErrorKind::NotFound => {}
-                Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
-                    contents.unreadable.push((dir, err));
-                }
-                Err(err) => {
-                    let path = workspace.join(dir);
-                    return Err(err).with_context(|| format!("could not read {}", path.display()));
-                }
+                Err(err) => contents.unreadable.push((dir, err)),
             }
         }
-        Ok(contents)
+        contents
     }
 
     fn read_one(
         &mut self,
-        workspace: &Path,
+        workspace: &Place,
         dir: &Path,
         pending: &mut Vec<PathBuf>,
     ) -> io::Result<()> {
-        for entry in std::fs::read_dir(workspace.join(dir))? {
-            let entry = entry?;
-            let path = dir.join(entry.file_name());
-            let metadata = match entry.metadata() {
-                // What the command left running may remove it meanwhile.
-                Err(err) if err.kind() == io::ErrorKind::NotFound => continue,
-                metadata => metadata?,
-            };
+        let opened = open_dir(workspace, dir)?;
+        for entry in Dir::read_from(&opened)? {
+            let name = entry?.file_name().to_owned();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let path = dir.join(OsStr::from_bytes(name.to_bytes()));
+            let stat =
+                match statx(&opened, &name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS) {
+                    // What the command left running may remove it meanwhile.
+                    Err(Errno::NOENT) => continue,
+                    stat => stat?,
+                };
             if [TEMP_DIR, VAR_TEMP_DIR].iter().any(|own| path == Path::new(own)) {
                 continue;
             }
-            if metadata.is_dir() {
+            if is_dir(&stat) {
                 pending.push(path.clone());
             }
-            self.entries.insert(path, metadata);
+            self.entries.insert(path, stat);
         }
         Ok(())
+    }
+}
+
+/// Opens a directory of the workspace for reading. One of our own that does not let us is opened up,
+/// as it will be when it is removed.
+fn open_dir(workspace: &Place, dir: &Path) -> io::Result<OwnedFd> {
+    match open_beneath(workspace, dir, OFlags::RDONLY | OFlags::DIRECTORY) {
+        Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
+            let point = open_beneath(workspace, dir, OFlags::PATH | OFlags::DIRECTORY)?;
+            remove::readable(&point, true)
+        }
+        opened => opened,
     }
 }
 
@@ -116,6 +135,9 @@ impl Contents {
 struct Saving {
     from: PathBuf,
     to: PathBuf,
+    /// How far `to` is the user's own word. There, a symlink is followed; below it are names that the
+    /// command has chosen.
+    base: PathBuf,
 }
 
 impl Pattern {
@@ -151,10 +173,21 @@ impl Pattern {
             .with_context(named)
     }
 
+    /// Whether something in a directory may match.
+    fn looks_into(&self, dir: &Path) -> bool {
+        let (glob, _) = split(&self.spec, |_| false);
+        let literal = literal_directories(&glob);
+        let wild = has_wildcard(glob.as_os_str());
+        glob.starts_with(dir)
+            || literal.starts_with(dir)
+            || wild && dir.starts_with(&literal)
+            || !wild && dir.starts_with(&glob)
+    }
+
     /// What it matches in a workspace, and where each goes below `cwd`.
     fn plan(
         &self,
-        entries: &BTreeMap<PathBuf, Metadata>,
+        entries: &BTreeMap<PathBuf, Statx>,
         before: &Before,
         cwd: &Path,
     ) -> anyhow::Result<Vec<Saving>> {
@@ -167,29 +200,41 @@ impl Pattern {
         let dest = cwd.join(dest.unwrap_or_default());
         let mut savings = Vec::new();
         let mut matched_dir: Option<&Path> = None;
-        for (path, metadata) in entries {
+        for (path, stat) in entries {
             let inside = matched_dir.is_some_and(|dir| path.starts_with(dir));
             if !inside {
                 if !matcher.is_match(path) || wild && hides(path, &literal, &glob) {
                     continue;
                 }
-                matched_dir = metadata.is_dir().then_some(path);
+                matched_dir = is_dir(stat).then_some(path);
+                if !is_copied(stat) {
+                    return Err(anyhow!(
+                        "{} is neither file, directory nor symlink",
+                        path.display()
+                    ));
+                }
             }
-            if wild && before.is_unchanged(path, metadata) {
+            if wild && before.is_unchanged(path, stat) || !is_copied(stat) {
                 continue;
             }
             let below = path.strip_prefix(&literal).unwrap_or(path);
-            let to = if into {
-                dest.join(below)
-            } else {
-                // The pattern is the name of one thing: DEST takes its place.
-                let rest: PathBuf = below.components().skip(1).collect();
-                if rest.as_os_str().is_empty() { dest.clone() } else { dest.join(rest) }
+            // Where the pattern is the name of one thing, DEST takes its place.
+            let below: PathBuf = below.components().skip(usize::from(!into)).collect();
+            let named = !into && below.as_os_str().is_empty();
+            let to = if named { dest.clone() } else { dest.join(below) };
+            let base = match dest.parent() {
+                Some(parent) if named && !is_dir(stat) => parent.to_owned(),
+                _ => dest.clone(),
             };
-            savings.push(Saving { from: path.clone(), to });
+            savings.push(Saving { from: path.clone(), to, base });
         }
         Ok(savings)
     }
+}
+
+/// Whether a thing is of a kind that is saved.
+fn is_copied(stat: &Statx) -> bool {
+    matches!(kind(stat), FileType::RegularFile | FileType::Directory | FileType::Symlink)
 }
 
 fn has_wildcard(text: &OsStr) -> bool {
@@ -218,9 +263,18 @@ pub struct Plan {
     /// The workspace.
     pub(super) root: Place,
     /// What is in it.
-    pub(super) entries: BTreeMap<PathBuf, Metadata>,
+    pub(super) entries: BTreeMap<PathBuf, Statx>,
     /// What each target is made from.
-    pub(super) targets: BTreeMap<PathBuf, PathBuf>,
+    pub(super) targets: BTreeMap<PathBuf, Source>,
+}
+
+/// What a target is made from.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// Its path in the workspace.
+    pub(super) from: PathBuf,
+    /// How far the target's path is the user's own word.
+    pub(super) base: PathBuf,
 }
 
 /// Outputs that were not saved.
@@ -241,31 +295,31 @@ impl From<anyhow::Error> for Unsaved {
 /// Finds what the patterns match. Targets are meant from `cwd`.
 ///
 /// # Errors
-/// Where a required pattern matches nothing, or two things would be saved under one name.
+/// Where a required pattern matches nothing, what may match cannot be read, or two things would be
+/// saved under one name.
 pub fn plan(
     patterns: &[&Pattern],
-    workspace: &Path,
+    root: Place,
     before: &Before,
     cwd: &Path,
 ) -> Result<Plan, Unsaved> {
-    let root = Place::open(workspace)
-        .with_context(|| format!("could not open {}", workspace.display()))?;
-    let Contents { entries, unreadable } = Contents::read(workspace)?;
-    let mut targets: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
+    let Contents { entries, unreadable } = Contents::read(&root);
+    let mut targets: BTreeMap<PathBuf, Source> = BTreeMap::new();
     let mut unmatched = None;
     for pattern in patterns {
+        if let Some((dir, err)) = unreadable.iter().find(|(dir, _)| pattern.looks_into(dir)) {
+            let path = root.path().join(dir);
+            return Err(anyhow!("could not read {}: {}", path.display(), reason(err)).into());
+        }
         let savings = pattern.plan(&entries, before, cwd)?;
         if savings.is_empty() && pattern.required {
             unmatched.get_or_insert(pattern);
         }
-        for Saving { from, to } in savings {
-            if let Some((dir, err)) = unreadable.iter().find(|(dir, _)| *dir == from) {
-                let path = workspace.join(dir);
-                return Err(anyhow!("could not read {}: {}", path.display(), reason(err)).into());
-            }
-            if let Some(other) = targets.insert(to.clone(), from.clone())
+        for Saving { from, to, base } in savings {
+            let source = Source { from: from.clone(), base };
+            if let Some(Source { from: other, .. }) = targets.insert(to.clone(), source)
                 && other != from
-                && !(entries[&other].is_dir() && entries[&from].is_dir())
+                && !(is_dir(&entries[&other]) && is_dir(&entries[&from]))
             {
                 return Err(anyhow!(
                     "both {} and {} would be saved as {}",
@@ -305,12 +359,12 @@ mod tests {
             std::fs::write(path, "").unwrap();
         }
         let pattern = Pattern::parse(OsStr::new(spec), true).unwrap();
-        let entries = Contents::read(dir.path()).unwrap().entries;
+        let entries = Contents::read(&Place::open(dir.path()).unwrap()).entries;
         let savings = pattern.plan(&entries, &Before::default(), Path::new("/c")).unwrap();
         let text = |path: PathBuf| path.to_str().unwrap().to_owned();
         savings
             .into_iter()
-            .filter(|one| !entries[&one.from].is_dir())
+            .filter(|one| !is_dir(&entries[&one.from]))
             .map(|one| (text(one.from), text(one.to)))
             .collect()
     }

@@ -31,11 +31,10 @@ fn a_directory_that_cannot_be_read_does_not_cost_the_other_results() {
     let ran = run("good");
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
     assert_eq!(names(&sandbox.cwd()), ["good"]);
+    // It is ours, and opened up.
     let ran = run("locked");
-    assert_eq!(ran.status, Some(125));
-    assert!(ran.stderr.contains("locked: Permission denied\n"), "{ran:?}");
-    sandbox.tmpx(words("cleanup -q --all --force")).by_nobody().succeeds();
-    fs::remove_dir(sandbox.cwd().join("locked")).ok();
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
+    assert_eq!(names(&sandbox.cwd()), ["good", "locked"]);
 }
 
 #[test]

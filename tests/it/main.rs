@@ -18,6 +18,7 @@ mod list;
 mod make;
 mod mktemp;
 mod namespaces;
+mod outputs;
 mod pty;
 mod readme;
 mod reaper;

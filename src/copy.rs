@@ -43,7 +43,7 @@ pub fn fill(from: impl AsFd, to: &OwnedFd, go_on: GoOn<'_>) -> anyhow::Result<()
     let mut to = File::from(to.try_clone()?);
     let metadata = from.metadata()?;
     if metadata.is_file() {
-        data(&mut from, &mut to, go_on)?;
+        data(&mut from, &mut to, metadata.len(), go_on)?;
         // A hole at the end has no data to make the file that long.
         let copied = to.stream_position()?;
         to.set_len(metadata.len().max(copied))?;
@@ -73,25 +73,32 @@ fn stream(from: &mut File, to: &mut File, go_on: GoOn<'_>) -> anyhow::Result<()>
     }
 }
 
-/// Copies the parts of a file that hold data, each to where it was.
-fn data(from: &mut File, to: &mut File, go_on: GoOn<'_>) -> anyhow::Result<()> {
+/// Copies the parts of a file that hold data, each to where it was, up to where it ended when it was
+/// looked at: somebody may be adding to it all the time.
+fn data(from: &mut File, to: &mut File, length: u64, go_on: GoOn<'_>) -> anyhow::Result<()> {
+    // What the kernel makes up as it is read has no length.
+    let length = if length == 0 { u64::MAX } else { length };
     let mut at = 0;
-    loop {
+    while at < length {
         let start = match seek(&*from, SeekFrom::Data(at)) {
             Ok(start) => start,
             Err(Errno::NXIO) => return Ok(()),
             // A filesystem that knows nothing of holes.
             Err(_) => {
                 from.seek(io::SeekFrom::Start(at))?;
-                return portions(from, to, u64::MAX, go_on);
+                return portions(from, to, length - at, go_on);
             }
         };
-        let end = seek(&*from, SeekFrom::Hole(start))?;
+        let end = seek(&*from, SeekFrom::Hole(start))?.min(length);
+        if end <= start {
+            break;
+        }
         from.seek(io::SeekFrom::Start(start))?;
         to.seek(io::SeekFrom::Start(start))?;
         portions(from, to, end - start, go_on)?;
         at = end;
     }
+    Ok(())
 }
 
 /// Copies up to `length` bytes from where both files stand. std's copy goes through
@@ -205,6 +212,7 @@ fn one_directory(
 ) -> anyhow::Result<bool> {
     let is_new = make_directory(to)?;
     for entry in fs::read_dir(from)? {
+        (manner.go_on)()?;
         let entry = entry?;
         let target = to.join(entry.file_name());
         let kind = entry.file_type()?;

@@ -92,8 +92,10 @@ impl<'a> Command<'a> {
                 Ok(err) => return Err(err),
                 Err(err) => err,
             };
-            let status = match err.kind() {
-                io::ErrorKind::NotFound => Status::NotFound,
+            let status = match err.raw_os_error() {
+                _ if err.kind() == io::ErrorKind::NotFound => Status::NotFound,
+                // There is no room for another process, or for what it needs.
+                Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => Status::Broken,
                 _ => Status::NotExecutable,
             };
             self.could_not_start(err).status(status)
@@ -219,20 +221,31 @@ pub fn reserve(numbers: &[i32]) -> anyhow::Result<Vec<OwnedFd>> {
     Ok(reserved)
 }
 
-/// Has this process adopt what the command leaves running, so that it can be told of.
-pub fn adopt_orphans() {
-    // Where that fails, nothing is told.
-    let _ = set_child_subreaper(Some(rustix::process::getpid()));
+/// What a command leaves running.
+#[derive(Debug)]
+pub struct Stragglers {
+    /// Children that a script had before it became this process.
+    older: Vec<u32>,
 }
 
-/// What runs still although the command has ended: numbers and names.
-#[must_use]
-pub fn stragglers() -> Vec<(u32, OsString)> {
-    if !sys::has_children() {
-        return Vec::new();
+impl Stragglers {
+    /// Has this process adopt what the command will leave running, so that it can be told of.
+    #[must_use]
+    pub fn adopt() -> Self {
+        // Where that fails, nothing is told.
+        let _ = set_child_subreaper(Some(getpid()));
+        Self { older: if sys::has_children() { process::children() } else { Vec::new() } }
     }
-    let named = |pid| (pid, process::name_of(pid).unwrap_or_else(|| "?".into()));
-    process::children().into_iter().map(named).collect()
+
+    /// What runs still although the command has ended: numbers and names.
+    #[must_use]
+    pub fn left(&self) -> Vec<(u32, OsString)> {
+        if !sys::has_children() {
+            return Vec::new();
+        }
+        let new = process::children().into_iter().filter(|pid| !self.older.contains(pid));
+        new.map(|pid| (pid, process::name_of(pid).unwrap_or_else(|| "?".into()))).collect()
+    }
 }
 
 /// Signals are queued from here on: one that arrives before the command is started reaches it.
@@ -310,7 +323,9 @@ pub fn run_into<T: Send>(
 /// Waits for a command, and tells how it ended and whether that was for its having taken too long.
 fn wait(pid: Pid, signals: &SignalQueue, limits: Limits) -> io::Result<(Ended, bool)> {
     let mut timed_out = false;
-    let mut next = limits.timeout.map(|timeout| (Instant::now() + timeout, Signal::TERM));
+    // One that is too long for the clock is none.
+    let after = |time| Instant::now().checked_add(time);
+    let mut next = limits.timeout.and_then(after).map(|at| (at, Signal::TERM));
     loop {
         // Until it has been waited for, its number is its own.
         if let Some(ended) = sys::ended(pid)? {
@@ -321,7 +336,7 @@ fn wait(pid: Pid, signals: &SignalQueue, limits: Limits) -> io::Result<(Ended, b
             timed_out = true;
             end(pid, signal);
             let last = signal == Signal::KILL;
-            next = (!last).then(|| (Instant::now() + limits.kill_after, Signal::KILL));
+            next = if last { None } else { after(limits.kill_after).map(|at| (at, Signal::KILL)) };
             continue;
         }
         match signals.wait(left) {
@@ -370,6 +385,10 @@ fn stop_with(command: Pid) {
     else {
         return;
     };
+    // Only where there is a terminal is there somebody who waits for that, and will continue us.
+    if open("/dev/tty", OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).is_err() {
+        return;
+    }
     let stop = if sys::is_ignored(signal) { libc::SIGSTOP } else { signal };
     let _ = sys::send(stop, getpid());
     if stopped(WaitIdOptions::empty()).is_some() {

@@ -11,7 +11,7 @@ use super::{Context, go_on};
 use crate::cli::{Exec, Keep};
 use crate::duration::Span;
 use crate::error::{Status, Tell as _, status_of, usage};
-use crate::exec::{self, Command, Limits, Ran};
+use crate::exec::{self, Command, Limits, Ran, Stragglers};
 use crate::lease::Terms;
 use crate::lease::create::{Naming, Wanted};
 use crate::lease::record::{Kind, Lifetime};
@@ -21,6 +21,7 @@ use crate::output::{hint, note};
 use crate::passing::{clear_away, tell, unreported, write_report};
 use crate::place::Place;
 use crate::raw::{PathKey, Raw, WorkspaceKey};
+use crate::reaper;
 use crate::report::Executed;
 use crate::sys::SignalQueue;
 use crate::target::Target;
@@ -39,6 +40,7 @@ pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
     let terms = Terms { lifetime: Lifetime::Command, ..terms };
     let mut making = Making::new(terms, &context.env)?;
     let signals = exec::queue(context.signals);
+    let stragglers = Stragglers::adopt();
     let status = making.attempt(|making| {
         let (place, workspace) = job.make_workspace(making, &signals)?;
         let before = job.look_before(&workspace)?;
@@ -46,7 +48,6 @@ pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
         making.take_notes().iter().for_each(note);
         let command = job.command(context, &workspace, &place, making)?;
         go_on(&signals)?;
-        exec::adopt_orphans();
         match exec::run(command, &signals, job.limits) {
             Ok(ran) => Ok(job.finish(ran, &workspace, &before, making, &signals)),
             Err(err) => {
@@ -56,8 +57,8 @@ pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
             }
         }
     })?;
-    for (pid, name) in exec::stragglers() {
-        note(format_args!("still running: {} (process {pid})", Path::new(&name).display()));
+    for (pid, name) in stragglers.left().iter().filter(|(_, name)| name != reaper::NAME) {
+        note(format_args!("still running: {} (process {pid})", Path::new(name).display()));
     }
     drop(reserved);
     making.conclude(&context.env);
@@ -119,7 +120,8 @@ impl Job {
         let (place, made) = making.first(wish.dir.as_deref(), &wanted, 1, &mut |_| Ok(()))?;
         making.lease.bequeath_lock().context("could not keep the lock")?;
         let workspace = Workspace::of(&place, &made)?;
-        workspace.lay_out(&self.layout, wish.mode, &|| go_on(signals))?;
+        let private_tmp = self.args.run.private_tmp;
+        workspace.lay_out(&self.layout, wish.mode, private_tmp, &|| go_on(signals))?;
         Ok((place, workspace))
     }
 
@@ -139,7 +141,7 @@ impl Job {
             workspace.take_in(&mut command, &self.cwd);
         }
         if run.private_tmp {
-            workspace.hide_tmp(&mut command, run.here.then_some(self.cwd.as_path()))?;
+            workspace.hide_tmp(&mut command, &self.cwd, run.here)?;
         }
         for &number in &run.anon_fds {
             command.give(unnamed(place, making)?, number);

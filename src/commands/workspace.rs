@@ -42,7 +42,7 @@ fn make(args: cli::Workspace, context: &Context) -> anyhow::Result<Status> {
     making.attempt(|making| {
         let (place, made) = making.first(dir.as_deref(), &wanted, 1, &mut |_| Ok(()))?;
         let workspace = Workspace::of(&place, &made)?;
-        workspace.lay_out(&layout, args.place.mode, &|| Ok(()))?;
+        workspace.lay_out(&layout, args.place.mode, false, &|| Ok(()))?;
         tell(&workspace, &making.lease, args.export, &mut output)
             .context("could not write to stdout")?;
         making.lease.give()

@@ -4,29 +4,49 @@ use std::ffi::{CStr, CString, c_int, c_ulong};
 use std::io;
 use std::ptr;
 
+use rustix::fs::{Mode, OFlags, fstat, open, openat, stat};
+use rustix::process::{chdir, fchdir};
+
 /// Directories that lie over others for one command. It is made in a new process, between fork(2)
 /// and execve(2), so everything that takes memory is done before.
 #[derive(Clone, Debug)]
 pub struct PrivateMounts {
     over: Vec<(CString, CString)>,
-    stands_in: CString,
+    stands_in: Option<Stand>,
     uid_map: Vec<u8>,
     gid_map: Vec<u8>,
 }
 
+/// A directory by its path, and which one that has to be.
+#[derive(Clone, Debug)]
+struct Stand {
+    path: CString,
+    id: (u64, u64),
+}
+
+const DIRECTORY: OFlags =
+    OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
 impl PrivateMounts {
     /// Plans them: each directory, relative to the one that the process stands in, and over which
-    /// path it is to lie, in this order. The command is to stand in `stands_in` then.
+    /// path it is to lie, in this order.
     #[must_use]
-    pub fn new(over: Vec<(CString, CString)>, stands_in: CString) -> Self {
+    pub fn new(over: Vec<(CString, CString)>) -> Self {
         let uid = rustix::process::geteuid().as_raw();
         let gid = rustix::process::getegid().as_raw();
         Self {
             over,
-            stands_in,
+            stands_in: None,
             uid_map: format!("{uid} {uid} 1").into_bytes(),
             gid_map: format!("{gid} {gid} 1").into_bytes(),
         }
+    }
+
+    /// Has the command stand in another directory then, if its path leads to that very one
+    /// (`st_dev`, `st_ino`).
+    #[must_use]
+    pub fn standing_in(self, path: CString, id: (u64, u64)) -> Self {
+        Self { stands_in: Some(Stand { path, id }), ..self }
     }
 
     /// Makes them, in a mount namespace of this process's own; one who is not root gets a user
@@ -43,11 +63,23 @@ impl PrivateMounts {
         }
         // What is mounted here is not to show elsewhere; what is mounted elsewhere may show here.
         mount(c"none", c"/", libc::MS_REC | libc::MS_SLAVE)?;
+        // Descriptors from before belong to the other namespace, and cannot be mounted in this one.
+        let workspace = open(c".", DIRECTORY, Mode::empty())?;
         for (dir, path) in &self.over {
-            mount(dir, path, libc::MS_BIND)?;
+            let dir = openat(&workspace, dir, DIRECTORY, Mode::empty())?;
+            if fstat(&dir)?.st_uid != rustix::process::geteuid().as_raw() {
+                return Err(io::Error::from_raw_os_error(libc::ESTALE));
+            }
+            fchdir(&dir)?;
+            mount(c".", path, libc::MS_BIND)?;
         }
-        // SAFETY: the path is a C string.
-        check(unsafe { libc::chdir(self.stands_in.as_ptr()) })
+        let Some(Stand { path, id }) = &self.stands_in else {
+            return Ok(fchdir(&workspace)?);
+        };
+        chdir(path)?;
+        let stat = stat(c".")?;
+        let same = (stat.st_dev, stat.st_ino) == *id;
+        if same { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESTALE)) }
     }
 }
 
@@ -66,7 +98,6 @@ fn mount(source: &CStr, target: &CStr, flags: c_ulong) -> io::Result<()> {
 }
 
 fn write(path: &CStr, text: &[u8]) -> io::Result<()> {
-    use rustix::fs::{Mode, OFlags, open};
     let file = open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
     rustix::io::write(file, text)?;
     Ok(())

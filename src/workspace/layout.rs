@@ -8,6 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 
 use super::TEMP_DIR;
+use super::private::VAR_TEMP_DIR;
 use crate::error::{Tell as _, usage};
 
 /// A plan of what goes into a workspace.
@@ -79,7 +80,7 @@ impl Layout {
 
     fn refuse_clashes(&self) -> anyhow::Result<()> {
         let mut taken: HashSet<&Path> = self.dirs.iter().map(PathBuf::as_path).collect();
-        taken.insert(Path::new(TEMP_DIR));
+        taken.extend([TEMP_DIR, VAR_TEMP_DIR].map(Path::new));
         for input in &self.inputs {
             let name = input.dest.as_path();
             if name.as_os_str().is_empty() {

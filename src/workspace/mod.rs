@@ -55,7 +55,8 @@ impl Workspace {
         Ok(Self { path, base, dir })
     }
 
-    /// Lays it out, and gives it its mode: 0700 whatever the umask, or the one that is asked for.
+    /// Lays it out, perhaps with a /tmp of its own, and gives it its mode: 0700 whatever the umask, or
+    /// the one that is asked for.
     ///
     /// # Errors
     /// Names the entry that could not be made or copied.
@@ -63,6 +64,7 @@ impl Workspace {
         &self,
         layout: &Layout,
         mode: Option<FileMode>,
+        private_tmp: bool,
         go_on: GoOn<'_>,
     ) -> anyhow::Result<()> {
         let stat = fstat(&self.dir)?;
@@ -81,6 +83,9 @@ impl Workspace {
             } else {
                 copy::tree(&input.source, &dest, manner)?;
             }
+        }
+        if private_tmp {
+            self.make_private_tmp()?;
         }
         mode.map_or(Ok(()), |FileMode(mode)| self.set_mode(mode))
     }
@@ -140,30 +145,6 @@ impl Workspace {
     pub fn announce(&self, command: &mut Command<'_>) {
         command.set("TMPX_WORKSPACE", &self.path);
         command.set("TMPDIR", self.temp_dir());
-    }
-
-    /// Has a command see directories of the workspace in the place of /tmp and /var/tmp, and run in
-    /// `stands_in` or in the workspace.
-    ///
-    /// # Errors
-    /// As mkdir(2) and realpath(3).
-    pub fn hide_tmp<'a>(
-        &'a self,
-        command: &mut Command<'a>,
-        stands_in: Option<&Path>,
-    ) -> anyhow::Result<()> {
-        // The mounts are told relative to it.
-        command.enter(self.dir.as_fd());
-        // A symlink on the way to it may be hidden.
-        let real = std::fs::canonicalize(&self.path)
-            .with_context(|| format!("could not find {}", self.path.display()))?;
-        command.mount(self.private_tmp(&real, stands_in.unwrap_or(&real))?);
-        command.set("TMPDIR", "/tmp");
-        if stands_in.is_none() {
-            command.set("PWD", &real);
-        }
-        command.set("TMPX_WORKSPACE", real);
-        Ok(())
     }
 
     /// Its private temp dir.

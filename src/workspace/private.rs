@@ -2,13 +2,15 @@
 
 use std::ffi::CString;
 use std::io;
+use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use rustix::fs::{AtFlags, Mode, chmodat, mkdirat};
+use rustix::fs::{AtFlags, Mode, Stat, chmodat, fstat, stat};
 
 use super::{TEMP_DIR, Workspace};
+use crate::exec::Command;
 use crate::sys::PrivateMounts;
 
 /// What lies over /var/tmp, beside what lies over /tmp: a program may use the same name in both.
@@ -21,7 +23,10 @@ const HIDDEN: [(&str, &str); 2] = [("/tmp", TEMP_DIR), ("/var/tmp", VAR_TEMP_DIR
 const OPEN_TO_ALL: u32 = 0o1777;
 
 /// The real paths of the directories that are there, each once, and what lies over each.
-fn hidden() -> io::Result<Vec<(PathBuf, &'static str)>> {
+///
+/// # Errors
+/// As realpath(3).
+pub fn hidden() -> io::Result<Vec<(PathBuf, &'static str)>> {
     let mut found: Vec<(PathBuf, &str)> = Vec::new();
     for (path, dir) in HIDDEN {
         match std::fs::canonicalize(path) {
@@ -44,34 +49,66 @@ pub fn hides(dir: &Path) -> bool {
 }
 
 impl Workspace {
-    /// Makes what is to lie over /tmp and /var/tmp, and plans the mounts. The workspace is seen under
-    /// its `real` path all the same. The command is to stand in `stands_in`.
-    ///
-    /// # Errors
-    /// As mkdir(2).
-    pub(super) fn private_tmp(
-        &self,
-        real: &Path,
-        stands_in: &Path,
-    ) -> anyhow::Result<PrivateMounts> {
+    /// Makes what is to lie over /tmp and /var/tmp. Nobody else can get into the workspace yet.
+    pub(super) fn make_private_tmp(&self) -> anyhow::Result<()> {
         let could_not = || format!("could not lay out {}", self.path.display());
-        let mut over = Vec::new();
-        let mut again = None;
+        let real = self.real();
         for (path, dir) in hidden().with_context(could_not)? {
-            if dir != TEMP_DIR {
-                mkdirat(&self.dir, dir, Mode::RWXU).map_err(io::Error::from)?;
-            }
+            self.make(Path::new(dir))?;
             chmodat(&self.dir, dir, Mode::from_raw_mode(OPEN_TO_ALL), AtFlags::empty())
                 .map_err(io::Error::from)
                 .with_context(could_not)?;
             if let Ok(below) = real.strip_prefix(&path) {
                 self.make(&Path::new(dir).join(below))?;
-                again = Some((c".".to_owned(), c_path(real)?));
             }
+        }
+        Ok(())
+    }
+
+    /// Has a command see that in the place of /tmp and /var/tmp. The workspace is seen under its
+    /// real path all the same. With `here` the command runs in `cwd`, else in the workspace.
+    ///
+    /// # Errors
+    /// As realpath(3) and stat(2).
+    pub fn hide_tmp<'a>(
+        &'a self,
+        command: &mut Command<'a>,
+        cwd: &Path,
+        here: bool,
+    ) -> anyhow::Result<()> {
+        let real = self.real();
+        let mut over = Vec::new();
+        let mut is_hidden = false;
+        for (path, dir) in hidden()? {
+            is_hidden |= real.starts_with(&path);
             over.push((c_path(Path::new(dir))?, c_path(&path)?));
         }
-        over.extend(again);
-        Ok(PrivateMounts::new(over, c_path(stands_in)?))
+        if is_hidden {
+            over.push((c".".to_owned(), c_path(&real)?));
+        }
+        let mounts = PrivateMounts::new(over);
+        let id = |stat: Stat| (stat.st_dev, stat.st_ino);
+        let mounts = if here {
+            mounts.standing_in(c_path(cwd)?, id(stat(".")?))
+        } else if is_hidden {
+            mounts.standing_in(c_path(&real)?, id(fstat(&self.dir)?))
+        } else {
+            mounts
+        };
+        // The mounts are told relative to it.
+        command.enter(self.dir.as_fd());
+        command.mount(mounts);
+        command.set("TMPDIR", "/tmp");
+        if !here {
+            command.set("PWD", &real);
+        }
+        command.set("TMPX_WORKSPACE", real);
+        Ok(())
+    }
+
+    /// The path that the directory has now, without symlinks: one on the way to it may be hidden.
+    fn real(&self) -> PathBuf {
+        std::fs::read_link(&self.base).unwrap_or_else(|_| self.path.clone())
     }
 }
 

@@ -277,6 +277,8 @@ pub struct Ran {
     pub ended: Ended,
     /// From its start to its end.
     pub wall: Duration,
+    /// The mount namespace (`st_ino`) that was made for it.
+    pub mount_namespace: Option<u64>,
 }
 
 /// Runs a command to its end.
@@ -286,11 +288,13 @@ pub struct Ran {
 /// executed.
 pub fn run(command: Command, signals: &SignalQueue, limits: Limits) -> anyhow::Result<Ran> {
     let began = Instant::now();
+    let is_private = command.private.is_some();
     let child = command.start(signals)?;
+    let mount_namespace = if is_private { process::mount_namespace(child) } else { None };
     let (ended, timed_out) =
         wait(child, signals, limits).context("could not wait for the command")?;
     let status = if timed_out { Status::TimedOut } else { status(ended.status) };
-    Ok(Ran { status, ended, wall: began.elapsed() })
+    Ok(Ran { status, ended, wall: began.elapsed(), mount_namespace })
 }
 
 /// Runs a command to its end, and has `take` read what it writes to stdout. When both have ended,

@@ -4,7 +4,7 @@
 //! a part, and will not look after it.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
@@ -181,6 +181,13 @@ impl Making {
     /// What is to be said of variables that could not be followed.
     pub fn take_notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
+    }
+
+    /// Removes leases of what was made below `dirs` in a mount namespace that is gone.
+    pub fn forget(&self, mnt_ns: u64, dirs: &[PathBuf]) {
+        for store in self.stores.existing().0 {
+            reclaim::forget(&store, mnt_ns, dirs, self.lease.habitat());
+        }
     }
 
     /// Lets go of the lease, and has what it says come true: the reaper learns of one that has an

@@ -265,6 +265,12 @@ pub fn standing_in(dir: &Path) -> Option<u32> {
     })
 }
 
+/// The inode of a process's mount namespace.
+#[must_use]
+pub fn mount_namespace(pid: Pid) -> Option<u64> {
+    namespace(&format!("/proc/{}/ns/mnt", pid.as_raw_nonzero()))
+}
+
 /// The children of this process, by number.
 #[must_use]
 pub fn children() -> Vec<u32> {

@@ -41,6 +41,7 @@ pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
     let mut making = Making::new(terms, &context.env)?;
     let signals = exec::queue(context.signals);
     let stragglers = Stragglers::adopt();
+    let mut mount_namespace = None;
     let status = making.attempt(|making| {
         let (place, workspace) = job.make_workspace(making, &signals)?;
         let before = job.look_before(&workspace)?;
@@ -49,7 +50,10 @@ pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
         let command = job.command(context, &workspace, &place, making)?;
         go_on(&signals)?;
         match exec::run(command, &signals, job.limits) {
-            Ok(ran) => Ok(job.finish(ran, &workspace, &before, making, &signals)),
+            Ok(ran) => {
+                mount_namespace = ran.mount_namespace;
+                Ok(job.finish(ran, &workspace, &before, making, &signals))
+            }
             Err(err) => {
                 let status = status_of(&err).unwrap_or(Status::Broken);
                 let _ = job.report(status, None, &workspace, &[], false, making);
@@ -57,7 +61,12 @@ pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
             }
         }
     })?;
-    for (pid, name) in stragglers.left().iter().filter(|(_, name)| name != reaper::NAME) {
+    let left = stragglers.left();
+    if let (Some(namespace), true) = (mount_namespace, left.is_empty()) {
+        let hidden = private::hidden()?.into_iter().map(|(path, _)| path);
+        making.forget(namespace, &hidden.collect::<Vec<_>>());
+    }
+    for (pid, name) in left.iter().filter(|(_, name)| name != reaper::NAME) {
         note(format_args!("still running: {} (process {pid})", Path::new(name).display()));
     }
     drop(reserved);

@@ -15,6 +15,7 @@ use anyhow::{Context as _, anyhow};
 use crate::entropy::Entropy;
 use crate::lease::Lease;
 use crate::lease::read::{self, Content};
+use crate::lease::record::Record;
 use crate::lease::store::Store;
 use crate::process::Habitat;
 use crate::remove::{Freed, Progress, Removal};
@@ -64,6 +65,28 @@ pub fn release(
         held.discard().context("could not remove the lease")?;
     }
     Ok(failures)
+}
+
+/// Removes leases of things that were made below `dirs` in a mount namespace that is gone: what it had
+/// there was its own, and went with it. Does nothing where anything goes wrong.
+pub fn forget(store: &Store, mnt_ns: u64, dirs: &[PathBuf], habitat: &Habitat) {
+    let is_hidden = |dir: &PathBuf| dirs.iter().any(|hidden| dir.starts_with(hidden));
+    let went = |record: &Record| {
+        let there = &record.header.habitat;
+        there.mnt_ns == Some(mnt_ns)
+            && habitat.same_boot(there) == Some(true)
+            && record.resources.iter().all(|resource| is_hidden(&resource.dir))
+    };
+    for id in store.ids().unwrap_or_default() {
+        if let Ok(Some(seen)) = read::look(store, &id)
+            && let Content::Record(record) = seen.content
+            && !seen.locked
+            && went(&record)
+            && let Ok(Some(held)) = read::hold(store, &id)
+        {
+            let _ = held.discard();
+        }
+    }
 }
 
 /// How many leases are looked at by one pruning.

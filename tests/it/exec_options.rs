@@ -354,3 +354,20 @@ fn a_program_that_cannot_be_run_gets_a_hint_at_what_was_meant() {
         "tmpx: --out : the pattern is empty\n",
     );
 }
+
+#[test]
+fn leases_of_what_went_with_a_private_tmp_go_too() {
+    let sandbox = Sandbox::new();
+    if !can_mount(&sandbox) {
+        return;
+    }
+    // The store and tmpx itself are in /tmp as the sandbox is, and have to be elsewhere.
+    let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
+    let script = "cp $(command -v tmpx) $E/tmpx; PATH=$E:$PATH TMPX_STATE_DIR=$E/state; \
+                  export PATH TMPX_STATE_DIR; tmpx exec --private-tmp -- sh -c \
+                  'tmpx file; tmpx dir --until-exit=$$; tmpx file -p $E'; ls $E/state/leases | wc -l";
+    let ran = sandbox.sh(script).env("E", elsewhere.path()).succeeds();
+    let lines: Vec<&str> = ran.raw.lines().collect();
+    assert_eq!((lines.len(), lines[3]), (4, "1"), "{ran:?}");
+    assert!(Path::new(lines[2]).exists(), "what lies where all can see it stays");
+}

@@ -92,11 +92,18 @@ fn compare(
         line.map(|line| run(&scratch, shape, &line)).transpose()
     };
     let mut pairs: [Vec<Pair>; PEERS.len()] = Default::default();
-    // The first round warms up.
+    // The first round warms up. Each begins with another one, since what went before tells.
     for round in 0..=rounds {
-        let time = ours()?;
-        for (peer, pairs) in PEERS.iter().zip(&mut pairs) {
-            if let Some(their_time) = theirs(peer)?
+        let mut times = [None; PEERS.len() + 1];
+        for turn in 0..times.len() {
+            let who = (round + turn) % times.len();
+            times[who] = match who.checked_sub(1) {
+                None => Some(ours()?),
+                Some(peer) => theirs(PEERS[peer])?,
+            };
+        }
+        for (pairs, their_time) in pairs.iter_mut().zip(&times[1..]) {
+            if let (Some(time), Some(their_time)) = (times[0], *their_time)
                 && round > 0
             {
                 pairs.push((time, their_time));

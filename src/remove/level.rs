@@ -8,6 +8,17 @@ use rustix::fs::Statx;
 
 use super::crew::Debt;
 
+/// How far a directory has been read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// There may be more.
+    NotToEnd,
+    /// To its end, it is assumed: the kernel had room for more and gave none.
+    AsItSeems,
+    /// To its end.
+    ToEnd,
+}
+
 /// One directory on the way from the root to where the walk is.
 pub(super) struct Level {
     /// Its name in the level above.
@@ -20,10 +31,8 @@ pub(super) struct Level {
     pub(super) noted: Vec<CString>,
     /// What others do of it.
     pub(super) debt: Option<Arc<Debt>>,
-    /// Whether it has not been read to its end.
-    pub(super) unread: bool,
-    /// Whether it is taken for read all the same, since the kernel had room for more and gave none.
-    pub(super) assumed_read: bool,
+    /// How far it has been read.
+    pub(super) read: Read,
     /// Whether the position in it was lost: reading goes over what was lent again.
     pub(super) lost: bool,
     /// Whether something in it could not be removed.
@@ -35,15 +44,14 @@ pub(super) struct Level {
 }
 
 impl Level {
-    pub(super) fn new(name: CString, fd: Arc<OwnedFd>, unread: bool) -> Self {
+    pub(super) fn new(name: CString, fd: Arc<OwnedFd>, read: Read) -> Self {
         Self {
             name,
             fd: Some(fd),
             key: None,
             noted: Vec::new(),
             debt: None,
-            unread,
-            assumed_read: false,
+            read,
             lost: false,
             failed: false,
             rewinds: 0,
@@ -55,8 +63,12 @@ impl Level {
     /// which is how a wrong assumption shows.
     pub(super) fn wants_reading(&self) -> bool {
         let would_meet_others = self.lost && self.debt.is_some();
-        let is_due = self.failed || !self.assumed_read;
-        self.unread && self.fd.is_some() && is_due && !would_meet_others
+        let is_due = match self.read {
+            Read::NotToEnd => true,
+            Read::AsItSeems => self.failed,
+            Read::ToEnd => false,
+        };
+        is_due && self.fd.is_some() && !would_meet_others
     }
 }
 

@@ -19,7 +19,7 @@ use rustix::fs::{AtFlags, FileType, RawDir, SeekFrom, seek, unlinkat};
 use rustix::io::Errno;
 
 use super::crew::{Crew, Debt};
-use super::level::{Level, key};
+use super::level::{Level, Read, key};
 use super::{Act, Freed, Outcome, is_dir, open, stat_entry, stat_fd};
 
 /// How many levels keep their descriptor.
@@ -79,7 +79,7 @@ impl Walk {
     pub(super) fn new(name: CString, path: PathBuf, root: OwnedFd) -> Self {
         Self {
             path,
-            levels: vec![Level::new(name, Arc::new(root), true)],
+            levels: vec![Level::new(name, Arc::new(root), Read::NotToEnd)],
             files: Vec::new(),
             debt: None,
             failed: false,
@@ -121,7 +121,7 @@ impl Walk {
 
     /// Whether so much has been removed, and enough is left, that more threads are of use.
     fn is_large(&self) -> bool {
-        let has_more = |level: &Level| level.unread || level.noted.len() > 1;
+        let has_more = |level: &Level| level.read == Read::NotToEnd || level.noted.len() > 1;
         self.outcome.freed.entries >= SMALL && self.levels.iter().any(has_more)
     }
 
@@ -160,7 +160,7 @@ impl Walk {
         let Some(fd) = level.fd.clone() else { return };
         let debt = level.debt.get_or_insert_default();
         debt.owe();
-        let root = Level { noted, ..Level::new(CString::default(), fd, false) };
+        let root = Level { noted, ..Level::new(CString::default(), fd, Read::ToEnd) };
         crew.lend(Self {
             path,
             levels: vec![root],
@@ -184,7 +184,7 @@ impl Walk {
 
     /// Takes a directory as the deepest level.
     fn enter(&mut self, name: CString, fd: OwnedFd) {
-        self.levels.push(Level::new(name, Arc::new(fd), true));
+        self.levels.push(Level::new(name, Arc::new(fd), Read::NotToEnd));
         // The root keeps its descriptor: it is where a lost way begins again.
         if let Some(far) = self.levels.len().checked_sub(OPEN_LEVELS + 1)
             && far > 0
@@ -221,7 +221,7 @@ impl Walk {
 
     /// Reads on in the deepest level: unlinks what is no directory, notes what is one.
     fn read_entries(&mut self, crew: &Crew<'_>, fd: BorrowedFd<'_>, alone: bool) {
-        self.set_unread(false);
+        self.set_read(Read::ToEnd);
         let mut seen = 0;
         let mut buffer: Vec<u8> = Vec::with_capacity(ENTRIES);
         let mut entries = RawDir::new(fd, buffer.spare_capacity_mut());
@@ -272,7 +272,7 @@ impl Walk {
             // Only at the end of the buffer: the kernel's position is behind all that is in it. What
             // is only measured does not get fewer, so all of it is noted.
             if crew.changes() && (noted >= NOTED || alone && self.outcome.freed.entries >= SMALL) {
-                self.set_unread(true);
+                self.set_read(Read::NotToEnd);
                 break;
             }
         }
@@ -294,14 +294,13 @@ impl Walk {
     fn assume_read(&mut self) -> bool {
         let level = self.levels.last_mut().filter(|level| !level.failed && level.rewinds == 0);
         let Some(level) = level else { return false };
-        level.unread = true;
-        level.assumed_read = true;
+        level.read = Read::AsItSeems;
         true
     }
 
-    fn set_unread(&mut self, unread: bool) {
+    fn set_read(&mut self, read: Read) {
         if let Some(level) = self.levels.last_mut() {
-            level.unread = unread;
+            level.read = read;
         }
     }
 
@@ -371,8 +370,8 @@ impl Walk {
 
     fn begin_again(&mut self, mut level: Level) {
         level.rewinds += 1;
-        level.unread = true;
-        let goes_on = std::mem::take(&mut level.assumed_read);
+        let goes_on = level.read == Read::AsItSeems;
+        level.read = Read::NotToEnd;
         let fd = level.fd.as_ref().filter(|_| !goes_on);
         let rewound = fd.map(|fd| seek(fd, SeekFrom::Start(0)));
         self.levels.push(level);
@@ -388,11 +387,13 @@ impl Walk {
         };
         // The position in it is lost. Where it was not read to its end it is begun again, which a
         // bound has to end if what is found again cannot be removed.
-        if level.unread && !level.assumed_read {
+        if level.read == Read::NotToEnd {
             let removed = self.outcome.freed.entries;
             level.rewinds = if removed > level.removed { 0 } else { level.rewinds + 1 };
             level.removed = removed;
-            level.unread = level.rewinds < MOST_REWINDS;
+            if level.rewinds >= MOST_REWINDS {
+                level.read = Read::ToEnd;
+            }
         }
         let expected = level.key;
         let mut fd = None;

@@ -73,6 +73,14 @@ impl InheritedSignals {
     pub fn ignore_broken_pipes(&self) -> bool {
         self.pipe == libc::SIG_IGN
     }
+
+    /// Makes it this process's again. What else tmpx was given it has not changed.
+    fn restore(&self) {
+        set_disposition(libc::SIGPIPE, self.pipe);
+        set_disposition(libc::SIGCHLD, self.child);
+        // SAFETY: the mask is one that sigprocmask itself returned; nothing is written back.
+        unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const self.mask, ptr::null_mut()) };
+    }
 }
 
 /// Runs the program. Called by [`entry_point!`](crate::entry_point) and by nothing else.

@@ -1,6 +1,6 @@
 //! Starting a command, and waiting for it.
 
-use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_short};
+use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
 use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::mem::MaybeUninit;
@@ -11,9 +11,9 @@ use std::process::{Command, ExitStatus};
 use std::ptr;
 use std::time::Duration;
 
-use rustix::process::Pid;
+use rustix::process::{Pid, WaitOptions, fchdir, waitpid};
 
-use super::{InheritedSignals, PrivateMounts, SignalQueue, set_disposition};
+use super::{InheritedSignals, PrivateMounts, SignalQueue};
 
 /// A command, and what it is started with.
 #[derive(Debug)]
@@ -48,39 +48,45 @@ impl std::error::Error for CouldNotPrepare {}
 impl Launch<'_> {
     /// Starts it, with the signal mask and the dispositions that tmpx itself was given.
     ///
-    /// By `posix_spawn(3)`, which does not copy the page tables as fork(2) does. Only fork(2) can
-    /// have SIGCHLD ignored in the command and not here, or mount anything in between.
+    /// As vfork(2) does it, in this process's memory, which need not be copied for that:
+    /// `posix_spawn(3)` would ask for and set each of the 64 signals besides. What mounts something
+    /// takes a process of its own, by fork(2).
     ///
     /// # Errors
     /// As fchdir(2), dup2(2) and execve(2) in the new process, and as clone(2); [`CouldNotPrepare`]
     /// where the private mounts could not be made.
     pub fn start(&self, signals: &SignalQueue) -> io::Result<Pid> {
-        if signals.inherited.child == libc::SIG_IGN || self.private.is_some() {
+        if self.private.is_some() {
             return self.start_by_fork(signals);
         }
-        let mut actions = Actions::new()?;
-        if let Some(dir) = self.dir {
-            actions.enter(dir)?;
-        }
-        for (fd, number) in self.descriptors {
-            actions.copy(*fd, *number)?;
-        }
-        let attributes = Attributes::new(&signals.inherited)?;
         let (args, env) = (pointers(self.args), pointers(self.env));
-        let mut pid = 0;
-        // SAFETY: both lists end with a null pointer and point to C strings that outlive the call;
-        // actions and attributes are initialised.
-        check(unsafe {
-            libc::posix_spawn(
-                &raw mut pid,
-                self.path.as_ptr(),
-                &raw const actions.0,
-                &raw const attributes.0,
-                args.as_ptr(),
-                env.as_ptr(),
+        let signals = &signals.inherited;
+        let mut birth = Birth { launch: self, args: &args, env: &env, signals, error: None };
+        let mut stack: Vec<MaybeUninit<u128>> = Vec::with_capacity(STACK / size_of::<u128>());
+        let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
+        // SAFETY: the new process runs `be_born` on a stack of its own, with a pointer to `birth`,
+        // while this thread stands still until it has called execve(2) or is gone. Other threads
+        // run on; nothing that they use is touched.
+        let pid = unsafe {
+            libc::clone(
+                be_born,
+                top.cast(),
+                libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+                (&raw mut birth).cast(),
             )
-        })?;
-        Pid::from_raw(pid).ok_or_else(|| io::Error::other("the system gave it no number"))
+        };
+        if pid == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        let child = Pid::from_raw(pid);
+        match (birth.error, child) {
+            (None, Some(child)) => Ok(child),
+            (Some(err), Some(child)) => {
+                let _ = waitpid(Some(child), WaitOptions::empty());
+                Err(err)
+            }
+            (_, None) => Err(io::Error::other("the system gave it no number")),
+        }
     }
 
     fn start_by_fork(&self, signals: &SignalQueue) -> io::Result<Pid> {
@@ -103,22 +109,14 @@ impl Launch<'_> {
         // descriptors are open for as long as `self` lives, so at the fork.
         unsafe {
             command.pre_exec(move || {
-                if let Some(dir) = dir
-                    && libc::fchdir(dir) == -1
-                {
-                    return Err(io::Error::last_os_error());
+                if let Some(dir) = dir {
+                    fchdir(BorrowedFd::borrow_raw(dir))?;
                 }
-                for (fd, number) in &copies {
-                    if libc::dup2(*fd, *number) == -1 {
-                        return Err(io::Error::last_os_error());
-                    }
-                }
+                copies.iter().try_for_each(|(fd, number)| copy(*fd, *number))?;
                 if let Some(private) = &private {
                     private.make().inspect_err(|_| drop((&failed).write(b"!")))?;
                 }
-                set_disposition(libc::SIGPIPE, inherited.pipe);
-                set_disposition(libc::SIGCHLD, inherited.child);
-                libc::sigprocmask(libc::SIG_SETMASK, &raw const inherited.mask, ptr::null_mut());
+                inherited.restore();
                 Ok(())
             });
         }
@@ -136,86 +134,57 @@ impl Launch<'_> {
 }
 
 /// Pointers to C strings, as execve(2) wants them.
-fn pointers(words: &[CString]) -> Vec<*mut c_char> {
-    words.iter().map(|word| word.as_ptr().cast_mut()).chain([ptr::null_mut()]).collect()
+fn pointers(words: &[CString]) -> Vec<*const c_char> {
+    words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect()
 }
 
-/// What `posix_spawn(3)` and its kin return is an error number.
-fn check(returned: c_int) -> io::Result<()> {
-    if returned == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(returned)) }
+/// How large the stack of a process is that is about to become a command, in bytes.
+const STACK: usize = 64 * 1024;
+
+/// A new process that is about to become a command.
+struct Birth<'a> {
+    launch: &'a Launch<'a>,
+    args: &'a [*const c_char],
+    env: &'a [*const c_char],
+    signals: &'a InheritedSignals,
+    /// Why it did not.
+    error: Option<io::Error>,
 }
 
-/// What the new process does before it becomes the command.
-struct Actions(libc::posix_spawn_file_actions_t);
+/// What a new process does in the memory of the old one.
+extern "C" fn be_born(birth: *mut c_void) -> c_int {
+    // SAFETY: the one who called clone(2) gave a pointer to a `Birth` that nobody else uses until
+    // this process has become another or is gone.
+    let birth = unsafe { &mut *birth.cast::<Birth<'_>>() };
+    birth.error = birth.become_command().err();
+    127
+}
 
-impl Actions {
-    fn new() -> io::Result<Self> {
-        let mut actions = MaybeUninit::uninit();
-        // SAFETY: the call initialises what it is given, and is checked.
-        unsafe {
-            check(libc::posix_spawn_file_actions_init(actions.as_mut_ptr()))?;
-            Ok(Self(actions.assume_init()))
+impl Birth<'_> {
+    /// Makes plain system calls and takes no memory. Returns only where one fails.
+    fn become_command(&self) -> io::Result<()> {
+        let Launch { path, dir, descriptors, .. } = self.launch;
+        if let Some(dir) = dir {
+            fchdir(dir)?;
         }
-    }
-
-    fn enter(&mut self, dir: BorrowedFd<'_>) -> io::Result<()> {
-        // SAFETY: initialised in `new`; the descriptor is only noted.
-        check(unsafe {
-            libc::posix_spawn_file_actions_addfchdir_np(&raw mut self.0, dir.as_raw_fd())
-        })
-    }
-
-    fn copy(&mut self, fd: BorrowedFd<'_>, number: c_int) -> io::Result<()> {
-        // SAFETY: as above.
-        check(unsafe {
-            libc::posix_spawn_file_actions_adddup2(&raw mut self.0, fd.as_raw_fd(), number)
-        })
-    }
-}
-
-impl Drop for Actions {
-    fn drop(&mut self) {
-        // SAFETY: initialised in `new`, and not used any more.
-        unsafe { libc::posix_spawn_file_actions_destroy(&raw mut self.0) };
-    }
-}
-
-/// The signal state that the command begins with.
-struct Attributes(libc::posix_spawnattr_t);
-
-impl Attributes {
-    fn new(inherited: &InheritedSignals) -> io::Result<Self> {
-        #[allow(clippy::cast_possible_truncation, reason = "small constants of the C interface")]
-        let flags = (libc::POSIX_SPAWN_SETSIGMASK | libc::POSIX_SPAWN_SETSIGDEF) as c_short;
-        let mut attributes = MaybeUninit::uninit();
-        let mut not_ignored = MaybeUninit::uninit();
-        // SAFETY: both are initialised by the first call on each, and the pointers are to live
-        // objects.
-        unsafe {
-            check(libc::posix_spawnattr_init(attributes.as_mut_ptr()))?;
-            let mut attributes = Self(attributes.assume_init());
-            libc::sigemptyset(not_ignored.as_mut_ptr());
-            if inherited.pipe != libc::SIG_IGN {
-                libc::sigaddset(not_ignored.as_mut_ptr(), libc::SIGPIPE);
-            }
-            check(libc::posix_spawnattr_setsigdefault(
-                &raw mut attributes.0,
-                not_ignored.as_ptr(),
-            ))?;
-            check(libc::posix_spawnattr_setsigmask(
-                &raw mut attributes.0,
-                &raw const inherited.mask,
-            ))?;
-            check(libc::posix_spawnattr_setflags(&raw mut attributes.0, flags))?;
-            Ok(attributes)
+        for (fd, number) in *descriptors {
+            copy(fd.as_raw_fd(), *number)?;
         }
+        self.signals.restore();
+        // SAFETY: the path is a C string, and both lists end with a null pointer and point to C
+        // strings.
+        unsafe { libc::execve(path.as_ptr(), self.args.as_ptr(), self.env.as_ptr()) };
+        Err(io::Error::last_os_error())
     }
 }
 
-impl Drop for Attributes {
-    fn drop(&mut self) {
-        // SAFETY: initialised in `new`, and not used any more.
-        unsafe { libc::posix_spawnattr_destroy(&raw mut self.0) };
+/// Copies a descriptor to a number, for a command to inherit.
+fn copy(fd: c_int, number: c_int) -> io::Result<()> {
+    // SAFETY: takes two numbers. What was open under the second one is lost to this process, which is
+    // about to become another.
+    match unsafe { libc::dup2(fd, number) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
     }
 }
 

@@ -7,15 +7,18 @@
 //! last of that goes on with it. So nobody waits for anybody in particular, and nothing is removed
 //! before what is in it.
 
+use std::collections::HashMap;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use rustix::fs::Statx;
 use rustix::process::{Resource, getrlimit};
 
+use super::level::key;
 use super::walk::{End, OPEN_LEVELS, Walk};
-use super::{Act, Outcome, Removal};
+use super::{Act, Outcome, Removal, bytes, is_dir};
 
 /// How many threads there are at most. More than these wait for each other in the kernel.
 const MOST_THREADS: usize = 8;
@@ -35,6 +38,9 @@ pub(super) struct Crew<'a> {
     news: Condvar,
     /// How many more walks should be lent.
     wanted: AtomicUsize,
+    /// Files with several names, and how many of these have been met: only for a measurement, during
+    /// which they do not get fewer.
+    met: Mutex<HashMap<(u32, u32, u64), u32>>,
 }
 
 #[derive(Default)]
@@ -59,6 +65,7 @@ impl<'a> Crew<'a> {
             state: Mutex::default(),
             news: Condvar::new(),
             wanted: AtomicUsize::new(0),
+            met: Mutex::default(),
         }
     }
 
@@ -88,6 +95,17 @@ impl<'a> Crew<'a> {
         self.state().outcome.take().unwrap_or_default()
     }
 
+    /// What removing a name of a file frees: nothing before its last one.
+    pub(super) fn frees(&self, stat: &Statx) -> u64 {
+        if self.changes() || stat.stx_nlink < 2 || is_dir(stat) {
+            return bytes(stat);
+        }
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = met.entry(key(stat)).or_default();
+        *names += 1;
+        if *names == stat.stx_nlink { stat.stx_blocks.saturating_mul(512) } else { 0 }
+    }
+
     /// Whether it changes anything.
     pub(super) fn changes(&self) -> bool {
         self.removal.act == Act::Remove
@@ -101,8 +119,9 @@ impl<'a> Crew<'a> {
     /// Whether there is still room for one more walk, which then is to be lent.
     pub(super) fn makes_room(&self) -> bool {
         let mut state = self.state();
-        let has_room = self.wanted.load(Ordering::Relaxed) > 0;
+        let has_room = state.walks < state.most_walks && self.wanted.load(Ordering::Relaxed) > 0;
         state.walks += usize::from(has_room);
+        self.look_at(&state);
         has_room
     }
 

@@ -1,12 +1,16 @@
 //! One directory on the way of a walk, and what is known of it.
 
-use std::ffi::CString;
-use std::os::fd::OwnedFd;
+use std::ffi::{CString, OsStr};
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::Statx;
 
 use super::crew::Debt;
+use super::stat_fd;
 
 /// How far a directory has been read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,6 +63,22 @@ impl Level {
         }
     }
 
+    /// Gives back its descriptor; one that could not be told again keeps it.
+    pub(super) fn give_back(&mut self) -> bool {
+        let Some(stat) = self.fd.as_ref().and_then(|fd| stat_fd(fd.as_fd()).ok()) else {
+            return false;
+        };
+        self.key = Some(key(&stat));
+        self.fd = None;
+        true
+    }
+
+    /// Whether it still has a name anywhere.
+    pub(super) fn is_somewhere(&self) -> bool {
+        let stat = self.fd.as_ref().and_then(|fd| stat_fd(fd.as_fd()).ok());
+        stat.is_some_and(|stat| stat.stx_nlink > 0)
+    }
+
     /// Whether reading goes on before it can be left. What failed would keep it from being removed,
     /// which is how a wrong assumption shows.
     pub(super) fn wants_reading(&self) -> bool {
@@ -75,4 +95,15 @@ impl Level {
 /// What tells a directory from others: device and inode.
 pub(super) fn key(stat: &Statx) -> (u32, u32, u64) {
     (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino)
+}
+
+/// The path of the last of some levels, of which the first one has this path.
+pub(super) fn path<'a>(root: &Path, levels: impl Iterator<Item = &'a Level>) -> PathBuf {
+    let names = levels.skip(1).map(|level| OsStr::from_bytes(level.name.to_bytes()));
+    names.fold(root.to_owned(), |path, name| path.join(name))
+}
+
+/// Why a directory is not where it was left.
+pub(super) fn moved() -> io::Error {
+    io::Error::other("it was moved while it was being removed")
 }

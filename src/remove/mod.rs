@@ -287,7 +287,7 @@ fn stat_fd(fd: BorrowedFd<'_>) -> io::Result<Statx> {
 
 /// What removing this name frees.
 fn bytes(stat: &Statx) -> u64 {
-    if stat.stx_nlink == 1 && !is_dir(stat) { stat.stx_blocks * 512 } else { 0 }
+    if stat.stx_nlink == 1 && !is_dir(stat) { stat.stx_blocks.saturating_mul(512) } else { 0 }
 }
 
 fn is_dir(stat: &Statx) -> bool {

@@ -69,18 +69,20 @@ fn let_owner_in(dir: BorrowedFd<'_>) -> io::Result<bool> {
     open_up_to_owner(dir, |fd, mode| Ok(fchmod(fd, Mode::from_raw_mode(mode))?))
 }
 
-/// Gives the owner of a directory, if that is us, all permissions on it. False where there was
-/// nothing to give.
+/// Gives the owner of a directory, if that is us, all permissions on it. False where it is not us:
+/// that the owner has them already may be the work of another thread, a moment ago.
 fn open_up_to_owner(
     dir: BorrowedFd<'_>,
     chmod: impl Fn(BorrowedFd<'_>, u32) -> io::Result<()>,
 ) -> io::Result<bool> {
     let stat = stat_fd(dir)?;
     let mode = u32::from(stat.stx_mode) & 0o7777;
-    if stat.stx_uid != rustix::process::geteuid().as_raw() || mode & 0o700 == 0o700 {
+    if stat.stx_uid != rustix::process::geteuid().as_raw() {
         return Ok(false);
     }
-    chmod(dir, mode | 0o700)?;
+    if mode & 0o700 != 0o700 {
+        chmod(dir, mode | 0o700)?;
+    }
     Ok(true)
 }
 

@@ -19,8 +19,8 @@ use rustix::fs::{AtFlags, FileType, RawDir, SeekFrom, seek, unlinkat};
 use rustix::io::Errno;
 
 use super::crew::{Crew, Debt};
-use super::level::{Level, Read, key};
-use super::{Act, Freed, Outcome, is_dir, open, stat_entry, stat_fd};
+use super::level::{Level, Read, key, moved};
+use super::{Act, Freed, Outcome, is_dir, level, open, stat_entry, stat_fd};
 
 /// How many levels keep their descriptor.
 pub(super) const OPEN_LEVELS: usize = 24;
@@ -72,19 +72,29 @@ pub(super) struct Walk {
     pub(super) outcome: Outcome,
     /// What those who look at the progress do not know of yet.
     untold: Freed,
+    /// The levels above this one have nothing to spare, and will not before they are the deepest.
+    spare_from: usize,
+    /// The same of what would be worth the while of more threads.
+    more_from: usize,
 }
 
 impl Walk {
     /// Through a directory, which is open.
     pub(super) fn new(name: CString, path: PathBuf, root: OwnedFd) -> Self {
+        Self::through(path, Level::new(name, Arc::new(root), Read::NotToEnd))
+    }
+
+    fn through(path: PathBuf, root: Level) -> Self {
         Self {
             path,
-            levels: vec![Level::new(name, Arc::new(root), Read::NotToEnd)],
+            levels: vec![root],
             files: Vec::new(),
             debt: None,
             failed: false,
             outcome: Outcome::default(),
             untold: Freed::default(),
+            spare_from: 0,
+            more_from: 0,
         }
     }
 
@@ -116,13 +126,21 @@ impl Walk {
                 self.leave(crew);
             }
         }
+        self.tell(crew);
         End::Done(self)
     }
 
     /// Whether so much has been removed, and enough is left, that more threads are of use.
-    fn is_large(&self) -> bool {
+    fn is_large(&mut self) -> bool {
+        if self.outcome.freed.entries < SMALL {
+            return false;
+        }
+        let deepest = self.levels.len().saturating_sub(1);
         let has_more = |level: &Level| level.read == Read::NotToEnd || level.noted.len() > 1;
-        self.outcome.freed.entries >= SMALL && self.levels.iter().any(has_more)
+        let from = self.more_from.min(deepest);
+        let found = self.levels.iter().skip(from).position(has_more);
+        self.more_from = found.map_or(deepest, |at| from + at);
+        found.is_some()
     }
 
     /// Lends half of the subdirectories that are noted in the highest level that can spare some.
@@ -131,14 +149,16 @@ impl Walk {
         let can_spare = |(at, level): (usize, &Level)| {
             level.fd.is_some() && level.noted.len() > usize::from(at == deepest)
         };
-        let Some(at) = self.levels.iter().enumerate().position(can_spare) else { return };
+        let from = self.spare_from.min(deepest);
+        let found = self.levels.iter().enumerate().skip(from).position(can_spare);
+        self.spare_from = found.map_or(deepest, |at| from + at);
+        let Some(at) = found.map(|at| from + at) else { return };
         if !crew.makes_room() {
             return;
         }
         let path = self.path_of(at);
         let level = &mut self.levels[at];
-        let half = level.noted.len() / 2;
-        let noted = level.noted.split_off(half);
+        let noted = level.noted.split_off(level.noted.len() / 2);
         Self::lend(crew, level, path, noted, Vec::new());
     }
 
@@ -161,15 +181,8 @@ impl Walk {
         let debt = level.debt.get_or_insert_default();
         debt.owe();
         let root = Level { noted, ..Level::new(CString::default(), fd, Read::ToEnd) };
-        crew.lend(Self {
-            path,
-            levels: vec![root],
-            files,
-            debt: Some(Arc::clone(debt)),
-            failed: false,
-            outcome: Outcome::default(),
-            untold: Freed::default(),
-        });
+        let debt = Some(Arc::clone(debt));
+        crew.lend(Self { files, debt, ..Self::through(path, root) });
     }
 
     /// Adds what has come back to what was done here.
@@ -189,14 +202,20 @@ impl Walk {
         if let Some(far) = self.levels.len().checked_sub(OPEN_LEVELS + 1)
             && far > 0
         {
-            let level = &mut self.levels[far];
-            let stat = level.fd.as_ref().and_then(|fd| stat_fd(fd.as_fd()).ok());
-            // One that cannot be told again stays open.
-            if let Some(stat) = stat {
-                level.key = Some(key(&stat));
-                level.fd = None;
-            }
+            self.levels[far].give_back();
         }
+    }
+
+    /// Gives back the descriptor of the highest level that has one, but for the root and the deepest.
+    fn give_back_one(&mut self) -> bool {
+        let last = self.levels.len().saturating_sub(1);
+        let levels = self.levels.iter_mut().take(last).skip(1);
+        levels
+            .rev()
+            .take(OPEN_LEVELS)
+            .filter(|level| level.fd.is_some())
+            .last()
+            .is_some_and(Level::give_back)
     }
 
     /// Does something in the deepest level, if it is open.
@@ -207,7 +226,7 @@ impl Walk {
     }
 
     fn descend(&mut self, crew: &Crew<'_>, name: &CStr) {
-        self.with_last(|walk, fd| match open::to_empty(fd, name, crew.changes()) {
+        self.with_last(|walk, fd| match walk.open(crew, fd, name) {
             Ok(child) => walk.enter(name.to_owned(), child),
             Err(err) => match err.raw_os_error() {
                 Some(libc::ENOENT) => {}
@@ -217,6 +236,19 @@ impl Walk {
                 _ => walk.fail(name, err),
             },
         });
+    }
+
+    /// Opens a directory in the deepest level. Where there are no descriptors left, others are given
+    /// back.
+    fn open(&mut self, crew: &Crew<'_>, dir: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+        loop {
+            match open::to_empty(dir, name, crew.changes()) {
+                Err(err)
+                    if matches!(err.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+                        && self.give_back_one() => {}
+                opened => return opened,
+            }
+        }
     }
 
     /// Reads on in the deepest level: unlinks what is no directory, notes what is one.
@@ -311,7 +343,7 @@ impl Walk {
             Act::Measure => Ok(()),
         };
         match unlinked {
-            Ok(()) => self.count(crew, stat.as_ref().map_or(0, super::bytes)),
+            Ok(()) => self.count(crew, stat.as_ref().map_or(0, |stat| crew.frees(stat))),
             // It is gone, or it has become a directory since it was read: then what holds it is not
             // empty, and reading again will find it.
             Err(Errno::NOENT | Errno::ISDIR) => {}
@@ -325,10 +357,14 @@ impl Walk {
         self.untold += one;
         // Not each one: threads would wait for each other to count.
         if self.untold.entries == TOLD {
-            let told = std::mem::take(&mut self.untold);
-            if let Some(progress) = crew.removal.progress {
-                progress.add(told);
-            }
+            self.tell(crew);
+        }
+    }
+
+    fn tell(&mut self, crew: &Crew<'_>) {
+        let told = std::mem::take(&mut self.untold);
+        if let Some(progress) = crew.removal.progress {
+            progress.add(told);
         }
     }
 
@@ -357,6 +393,9 @@ impl Walk {
         };
         match removed {
             Ok(()) => self.count(crew, 0),
+            Err(Errno::NOENT) if self.levels.is_empty() && done.is_somewhere() => {
+                self.fail(&done.name, moved());
+            }
             Err(Errno::NOENT) => {}
             Err(Errno::NOTEMPTY | Errno::EXIST) if done.rewinds < MOST_REWINDS => {
                 self.begin_again(done);
@@ -414,7 +453,6 @@ impl Walk {
     /// Goes from the nearest level that is open to the deepest one by names, and believes no other
     /// directories than those that were there before.
     fn walk_down_again(&self, crew: &Crew<'_>) -> io::Result<OwnedFd> {
-        let moved = || io::Error::other("it was moved while it was being removed");
         let open = self.levels.iter().enumerate().rev().find_map(|(at, level)| {
             let fd = level.fd.as_ref()?;
             Some((at, fd))
@@ -457,10 +495,6 @@ impl Walk {
     }
 
     fn path_of(&self, at: usize) -> PathBuf {
-        let mut path = self.path.clone();
-        for level in self.levels.iter().take(at + 1).skip(1) {
-            path.push(OsStr::from_bytes(level.name.to_bytes()));
-        }
-        path
+        level::path(&self.path, self.levels.iter().take(at + 1))
     }
 }

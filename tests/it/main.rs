@@ -4,6 +4,7 @@ mod attacks;
 mod bad_input;
 mod cleanup;
 mod deleting;
+mod deleting_rarely;
 mod examples;
 mod exec;
 mod exec_options;

@@ -413,6 +413,7 @@ fn a_command_that_takes_too_long_is_asked_to_end_and_then_made_to() {
     let ended = "tmpx: timed out after 50ms\n";
     run("--timeout 50ms", "kill -STOP $$").gives(124, "", ended);
     run("--timeout 0", "exit 3").gives(3, "", "");
+    run("--timeout 9223372036854775807", "exit 3").gives(3, "", "");
     run("--timeout 1h", "exit 3").gives(3, "", "");
     let saved = "echo partial > log; mkfifo fifo; read x < fifo";
     run("--timeout 50ms --out-always log", saved).gives(124, "", ended);

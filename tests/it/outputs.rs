@@ -115,3 +115,18 @@ fn a_straggler_cannot_lead_a_save_out_of_the_workspace() {
     }
     sandbox.sh("rm -rf $TMPDIR/*").succeeds();
 }
+
+#[test]
+fn a_signal_ends_a_save_and_the_results_stay_in_the_workspace() {
+    let sandbox = Sandbox::new();
+    // What is left running asks tmpx to end when the first copy is there, under its hidden name.
+    let script = "for n in $(seq 5000); do echo > $n; done; (until set -- \"$OLDPWD\"/got/.tmpx.*; \
+                  [ -e \"$1\" ]; do :; done; kill -TERM $PPID) >/dev/null 2>&1 &";
+    let ran = exec(&sandbox, "--out *:got/", script);
+    assert_eq!(ran.signal, Some(15), "{ran:?}");
+    assert!(ran.stderr.contains(KEPT), "{ran:?}");
+    assert_eq!(names(&sandbox.cwd()), Vec::<String>::new());
+    let kept = sandbox.tmp().join(&sandbox.left()[0]);
+    assert_eq!(names(&kept).len(), 5001);
+    sandbox.clean_up();
+}

@@ -37,7 +37,7 @@ fn affix() -> impl TypedValueParser<Value = Affix> {
 }
 
 /// Where a resource is made.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Place")]
 pub struct Place {
     /// Make it in DIR, not in the temp dir
@@ -115,7 +115,7 @@ impl From<Lifetime> for Wish {
 }
 
 /// What a workspace holds from the start.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Layout")]
 pub struct Layout {
     /// Make a directory in it (may be given several times)

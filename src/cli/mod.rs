@@ -170,6 +170,13 @@ pub enum Command {
 /// # Errors
 /// clap's: bad input, and requests for help.
 pub fn parse(args: &[OsString]) -> clap::error::Result<Cli> {
+    match Exec::without_options(args) {
+        Some(exec) => Ok(Cli { command: Command::Exec(exec) }),
+        None => parse_by_clap(args),
+    }
+}
+
+fn parse_by_clap(args: &[OsString]) -> clap::error::Result<Cli> {
     let mut command = Cli::command();
     let mut matches = match args {
         // `tmpx help file` as well as `tmpx file --help`.
@@ -212,6 +219,40 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_read_without_clap_is_what_clap_would_have_read() {
+        for line in [
+            "exec true",
+            "exec sh -c x --help",
+            "exec a -x --keep=always --timeout",
+            "exec -- true",
+            "exec -- -x --here",
+            "exec help",
+            "exec -",
+            "exec --",
+            "exec --here true",
+            "exec -x",
+            "exec a -- b",
+            "exec -- a -- b",
+            "exec -- --",
+            "exec",
+            "file true",
+        ] {
+            let args: Vec<OsString> =
+                ["tmpx"].into_iter().chain(line.split(' ')).map(Into::into).collect();
+            let told = |parsed: clap::error::Result<Cli>| {
+                parsed.map_or_else(|err| err.to_string(), |cli| format!("{cli:?}"))
+            };
+            assert_eq!(told(parse(&args)), told(parse_by_clap(&args)), "{line}");
+        }
+        let read = |line: &str| {
+            let args: Vec<OsString> = line.split(' ').map(Into::into).collect();
+            Exec::without_options(&args).is_some()
+        };
+        assert!(read("tmpx exec true") && read("tmpx exec -- -x") && read("tmpx exec sh -c x"));
+        assert!(!read("tmpx exec --here true") && !read("tmpx file true") && !read("tmpx exec --"));
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -62,9 +62,12 @@ pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
         }
     })?;
     let left = stragglers.left();
-    if let (Some(namespace), true) = (mount_namespace, left.is_empty()) {
-        let hidden = private::hidden()?.into_iter().map(|(path, _)| path);
-        making.forget(namespace, &hidden.collect::<Vec<_>>());
+    // The command has ended: what goes wrong here must not mask how.
+    if let (Some(namespace), true, Ok(hidden)) =
+        (mount_namespace, left.is_empty(), private::hidden())
+    {
+        let hidden: Vec<PathBuf> = hidden.into_iter().map(|(path, _)| path).collect();
+        making.forget(namespace, &hidden);
     }
     for (pid, name) in left.iter().filter(|(_, name)| name != reaper::NAME) {
         note(format_args!("still running: {} (process {pid})", Path::new(name).display()));

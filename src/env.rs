@@ -19,19 +19,13 @@ impl Env {
     /// The value of a variable; an empty one counts as unset.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<OsString> {
-        self.look_up(name).filter(|value| !value.is_empty())
+        self.value(name).filter(|value| !value.is_empty())
     }
 
     /// Whether a variable is set, be it to nothing: for those whose mere presence counts.
     #[must_use]
     pub fn is_set(&self, name: &str) -> bool {
-        self.look_up(name).is_some()
-    }
-
-    /// The value of a variable, be it empty.
-    #[must_use]
-    pub fn value(&self, name: &str) -> Option<OsString> {
-        self.look_up(name)
+        self.value(name).is_some()
     }
 
     /// All variables, these changed or added, as a new process is given them: `NAME=value`.
@@ -60,7 +54,9 @@ impl Env {
             .collect()
     }
 
-    fn look_up(&self, name: &str) -> Option<OsString> {
+    /// The value of a variable, be it empty.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<OsString> {
         match self {
             Self::Process => std::env::var_os(name),
             Self::Fixed(variables) => variables.get(OsStr::new(name)).cloned(),

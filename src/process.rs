@@ -6,7 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat_raw};
@@ -253,15 +253,19 @@ fn namespace(path: &str) -> Option<u64> {
     text.strip_suffix(']')?.rsplit_once('[')?.1.parse().ok()
 }
 
+/// The numbers of all processes; none where there is no /proc.
+fn all() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
 /// A process that we may look at whose working directory is `dir` or lies below it. `dir` is a real
 /// path.
 #[must_use]
 pub fn standing_in(dir: &Path) -> Option<u32> {
-    let entries = std::fs::read_dir("/proc").ok()?;
-    entries.flatten().find_map(|entry| {
-        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let cwd: PathBuf = std::fs::read_link(entry.path().join("cwd")).ok()?;
-        (cwd.starts_with(dir) && pid != std::process::id()).then_some(pid)
+    all().find(|&pid| {
+        std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(dir))
+            && pid != std::process::id()
     })
 }
 
@@ -275,10 +279,8 @@ pub fn mount_namespace(pid: Pid) -> Option<u64> {
 #[must_use]
 pub fn children() -> Vec<u32> {
     let us = std::process::id();
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let mut children: Vec<u32> =
-        pids.filter(|&pid| stat(pid).is_some_and(|stat| stat.parent == us)).collect();
+        all().filter(|&pid| stat(pid).is_some_and(|stat| stat.parent == us)).collect();
     children.sort_unstable();
     children
 }
@@ -288,9 +290,7 @@ pub fn children() -> Vec<u32> {
 #[must_use]
 pub fn descendants() -> Vec<Process> {
     let Some(us) = stat(std::process::id()) else { return Vec::new() };
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let all: Vec<(u32, Stat)> = pids.filter_map(|pid| Some((pid, stat(pid)?))).collect();
+    let all: Vec<(u32, Stat)> = all().filter_map(|pid| Some((pid, stat(pid)?))).collect();
     let mut found = vec![std::process::id()];
     let mut next = 0;
     while let Some(&parent) = found.get(next) {

@@ -304,8 +304,8 @@ fn milliseconds(time: Option<Duration>) -> u64 {
 
 /// A file that is gone when nobody has it open any more.
 fn unnamed(place: &Place, making: &mut Making) -> anyhow::Result<OwnedFd> {
-    let place = Place::reopen(place.real())?;
-    let file = Unnamed::make(&mut making.lease, &mut making.entropy, place, 0o600)?;
+    let Making { lease, entropy, .. } = making;
+    let file = Unnamed::make(lease, entropy, place.try_clone()?, 0o600)?;
     Ok(file.as_fd().try_clone_to_owned()?)
 }
 

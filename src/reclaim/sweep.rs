@@ -208,14 +208,12 @@ impl<'a> Sweep<'a> {
         kept: &Kept,
         report: Report<'_>,
     ) -> anyhow::Result<()> {
-        let there = &record.header.habitat;
+        let (there, here) = (&record.header.habitat, &self.present.habitat);
+        let mut place = None;
         for resource in record.resources.iter().filter(|one| self.selection.names(one)) {
             // One that is alone is there, or the lease would have ended.
             let is_gone = record.resources.len() > 1
-                && matches!(
-                    examine(resource, there, &self.present.habitat, &mut None),
-                    Presence::Gone
-                );
+                && matches!(examine(resource, there, here, &mut place), Presence::Gone);
             if !is_gone {
                 report(id, resource, Fate::Kept(kept.clone()))?;
             }

@@ -91,6 +91,8 @@ struct Tally<'a> {
     output: Output,
     freed: Freed,
     removed: u64,
+    /// How many of which something stays.
+    in_part: u64,
     kept: BTreeMap<&'static str, u64>,
     met: HashSet<PathBuf>,
     /// The named paths that were there at the beginning.
@@ -106,6 +108,7 @@ impl<'a> Tally<'a> {
             output: Output::new(args.output.format()),
             freed: Freed::default(),
             removed: 0,
+            in_part: 0,
             kept: BTreeMap::new(),
             met: HashSet::new(),
             there: HashSet::new(),
@@ -151,8 +154,10 @@ impl<'a> Tally<'a> {
                 // Who names a path is told when it is still there.
                 self.failed |= !self.args.paths.is_empty();
             }
-            Fate::Failed(failures) => {
+            Fate::Failed(failures, freed) => {
                 self.failed = true;
+                self.in_part += u64::from(freed.entries > 0);
+                self.freed += *freed;
                 for (path, why) in failures {
                     note(format_args!("could not remove {}: {why}", path.display()));
                 }
@@ -198,7 +203,10 @@ impl<'a> Tally<'a> {
     fn summary(&self) -> String {
         let done = if self.act == Act::Measure { "would remove" } else { "removed" };
         let mut summary = format!("{done} {}", self.removed);
-        if self.removed > 0 {
+        if self.in_part > 0 {
+            let _ = write!(summary, ", {} in part", self.in_part);
+        }
+        if self.removed + self.in_part > 0 {
             let _ = write!(summary, " ({})", ByteSize(self.freed.bytes));
         }
         for (n, (word, count)) in self.kept.iter().enumerate() {
@@ -214,7 +222,9 @@ fn cleaned<'a>(id: &'a str, path: &'a Path, fate: &Fate, act: Act) -> Cleaned<'a
         Fate::Removed(freed) if act == Act::Measure => ("would_remove", None, Some(*freed)),
         Fate::Removed(freed) => ("removed", None, Some(*freed)),
         Fate::Kept(kept) => ("kept", Some(kept.to_string()), None),
-        Fate::Failed(failures) => ("failed", failures.first().map(|(_, why)| why.clone()), None),
+        Fate::Failed(failures, freed) => {
+            ("failed", failures.first().map(|(_, why)| why.clone()), Some(*freed))
+        }
     };
     Cleaned {
         path: PathKey::of(path),

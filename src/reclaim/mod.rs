@@ -28,8 +28,8 @@ pub enum Fate {
     Removed(Freed),
     /// It stays, and why.
     Kept(Kept),
-    /// It should have gone: what of it could not be removed, and why.
-    Failed(Vec<(PathBuf, String)>),
+    /// It should have gone: what of it could not be removed, and why, and what is gone all the same.
+    Failed(Vec<(PathBuf, String)>, Freed),
 }
 
 /// Removes everything that a lease of this very process covers, then the lease: when the command
@@ -57,7 +57,7 @@ pub fn release(
         match fate {
             Fate::Removed(_) => {}
             Fate::Kept(kept) => failures.push((resource.path(), kept.to_string())),
-            Fate::Failed(more) => failures.extend(more),
+            Fate::Failed(more, _) => failures.extend(more),
         }
         Ok(())
     })?;

@@ -339,7 +339,7 @@ fn fate_of(outcome: Outcome) -> Fate {
     if let (Some(last), more @ 1..) = (failures.last_mut(), outcome.more_failures) {
         last.1 = format!("{} (and {more} more)", last.1);
     }
-    Fate::Failed(failures)
+    Fate::Failed(failures, outcome.freed)
 }
 
 /// Whether nothing that a record covers is left.

@@ -105,7 +105,7 @@ fn a_mount_point_inside_is_not_emptied_and_is_named() {
     };
     assert_eq!(ran.stdout, "a\n", "the rest is gone: {ran:?}");
     let failed = "tmpx: could not remove $ROOT/tmp/tmp.RANDOM/a/mnt: it is a mount point\n\
-                  tmpx: removed 0\n";
+                  tmpx: removed 0, 1 in part (0 B)\n";
     assert_eq!(ran.stderr.replace("would remove", "removed"), failed.repeat(2), "{ran:?}");
     assert_eq!(names(&precious), ["canary"]);
     sandbox.clean_up();
@@ -152,7 +152,7 @@ fn what_cannot_be_removed_is_told_once_and_the_rest_goes() {
             Some(1),
             "",
             "tmpx: could not remove $ROOT/tmp/tmp.RANDOM/sub/immutable: Operation not permitted\n\
-             tmpx: removed 0\n"
+             tmpx: removed 0, 1 in part (0 B)\n"
         )
     );
     assert_eq!(names(&dir), ["sub"]);
@@ -403,7 +403,7 @@ fn mount_points_in_a_large_tree_are_told_in_order_whoever_comes_to_them() {
     let told = |name| {
         format!("tmpx: could not remove $ROOT/tmp/tmp.RANDOM/{name}/mnt: it is a mount point\n")
     };
-    assert_eq!(ran.stderr, kept.map(told).concat() + "tmpx: removed 0\n");
+    assert_eq!(ran.stderr, kept.map(told).concat() + "tmpx: removed 0, 1 in part (0 B)\n");
     assert_eq!(names(&precious), ["canary"]);
     sandbox.clean_up();
 }

@@ -345,6 +345,16 @@ impl LocaleCharset {
     }
 }
 
+/// Gives the calling thread a working directory, umask and root of its own, which begin as the
+/// process's, so that fchdir(2) is nobody else's concern.
+///
+/// # Errors
+/// As unshare(2): some sandboxes do not allow it.
+pub fn own_working_directory() -> io::Result<()> {
+    // SAFETY: the descriptors, which safe code relies on all threads having, stay shared.
+    Ok(unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::FS) }?)
+}
+
 /// `fchmodat2(2)`, by number: since Linux 5.1 new calls have the same one on all architectures that
 /// Rust has tier 1 or 2 for.
 const SYS_FCHMODAT2: libc::c_long = 452;

@@ -1,6 +1,6 @@
 //! Several threads at one removal.
 //!
-//! One thread begins alone. When there turns out to be work for more, others come, and a walk lends
+//! One thread begins alone. When there turns out to be work for several, these take over, and a walk lends
 //! part of what it still has to do to whoever has nothing, or is the next to have nothing:
 //! subdirectories of the highest level that has any, or a batch of files of the directory that it is
 //! reading. A walk that has done all of a level but what it lent is laid aside; who brings back the
@@ -19,6 +19,7 @@ use rustix::process::{Resource, getrlimit};
 use super::level::key;
 use super::walk::{End, OPEN_LEVELS, Walk};
 use super::{Act, Outcome, Removal, bytes, is_dir};
+use crate::sys;
 
 /// How many threads there are at most. More than these wait for each other in the kernel.
 const MOST_THREADS: usize = 8;
@@ -28,6 +29,21 @@ const WALKS: usize = 4;
 
 /// What a thread needs for its stack: a walk does not recurse.
 const STACK: usize = 256 * 1024;
+
+/// On which thread a walk is.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Worker {
+    /// Whether it is the only one so far.
+    pub(super) alone: bool,
+    /// Whether it has a working directory of its own.
+    pub(super) own_cwd: bool,
+}
+
+impl Worker {
+    fn with_own_cwd() -> Self {
+        Self { alone: false, own_cwd: sys::own_working_directory().is_ok() }
+    }
+}
 
 /// Those at work on one removal.
 pub(super) struct Crew<'a> {
@@ -72,7 +88,7 @@ impl<'a> Crew<'a> {
     /// Takes a walk to its end, alone as long as it is small: to ask how many threads there may be
     /// takes longer than a small tree. `newest` is about how many descriptors the process has.
     pub(super) fn take(&self, walk: Walk, newest: RawFd) -> Outcome {
-        match walk.run(self, true) {
+        match walk.run(self, Worker { alone: true, own_cwd: false }) {
             End::Large(large) => self.share(large, newest),
             End::Done(done) => done.outcome,
             End::Aside => Outcome::default(),
@@ -83,14 +99,18 @@ impl<'a> Crew<'a> {
         let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
         let threads = threads.min(room_for_walks(newest));
         let most_walks = if threads > 1 { room_for_walks(newest).min(threads * WALKS) } else { 1 };
-        *self.state() = State { walks: 1, most_walks, ..State::default() };
+        let waiting = vec![walk];
+        *self.state() = State { waiting, walks: 1, most_walks, ..State::default() };
         thread::scope(|scope| {
-            for _ in 1..threads {
+            let spawn = || {
                 let thread = thread::Builder::new().stack_size(STACK);
-                // Where no thread is to be had, it takes longer.
-                let _ = thread.spawn_scoped(scope, || self.work(None));
+                thread.spawn_scoped(scope, || self.work(Worker::with_own_cwd())).is_ok()
+            };
+            let spawned = threads > 1 && (0..threads).filter(|_| spawn()).count() > 0;
+            // Where no thread is to be had, it takes longer.
+            if !spawned {
+                self.work(Worker::default());
             }
-            self.work(Some(walk));
         });
         self.state().outcome.take().unwrap_or_default()
     }
@@ -134,9 +154,11 @@ impl<'a> Crew<'a> {
         self.news.notify_one();
     }
 
-    fn work(&self, mut walk: Option<Walk>) {
+    fn work(&self, worker: Worker) {
+        let _alarm = Alarm(self);
+        let mut walk = None;
         while let Some(current) = walk.take().or_else(|| self.next()) {
-            walk = match current.run(self, false) {
+            walk = match current.run(self, worker) {
                 End::Aside => None,
                 End::Large(large) => Some(large),
                 End::Done(done) => self.bring_back(done),
@@ -168,14 +190,17 @@ impl<'a> Crew<'a> {
         let mut state = self.state();
         state.walks -= 1;
         self.look_at(&state);
+        drop(state);
         let Some(debt) = done.debt else {
-            state.outcome = Some(done.outcome);
-            drop(state);
-            self.news.notify_all();
+            self.end(done.outcome);
             return None;
         };
-        drop(state);
         debt.pay(done.failed, done.outcome)
+    }
+
+    fn end(&self, outcome: Outcome) {
+        self.state().outcome = Some(outcome);
+        self.news.notify_all();
     }
 
     fn look_at(&self, state: &State) {
@@ -187,6 +212,17 @@ impl<'a> Crew<'a> {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sends all home when one has panicked, who would wait for its walk for ever.
+struct Alarm<'c, 'a>(&'c Crew<'a>);
+
+impl Drop for Alarm<'_, '_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.end(Outcome::default());
+        }
     }
 }
 

@@ -2,15 +2,15 @@
 
 use std::ffi::{CString, OsStr};
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::Statx;
+use rustix::fs::{SeekFrom, Statx, seek};
 
 use super::crew::Debt;
-use super::stat_fd;
+use super::{stat_entry, stat_fd};
 
 /// How far a directory has been read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,20 +31,18 @@ pub(super) struct Level {
     pub(super) fd: Option<Arc<OwnedFd>>,
     /// Which directory it is, if it was given back: device and inode.
     pub(super) key: Option<(u32, u32, u64)>,
+    /// Where in it the descriptor stood that was given back.
+    pub(super) position: u64,
     /// Subdirectories still to be removed.
     pub(super) noted: Vec<CString>,
     /// What others do of it.
     pub(super) debt: Option<Arc<Debt>>,
     /// How far it has been read.
     pub(super) read: Read,
-    /// Whether the position in it was lost: reading goes over what was lent again.
-    pub(super) lost: bool,
     /// Whether something in it could not be removed.
     pub(super) failed: bool,
-    /// How often it has been begun again since anything in it was removed.
+    /// How often it has been begun again.
     pub(super) rewinds: u32,
-    /// How much had been removed when it was begun again last.
-    pub(super) removed: u64,
 }
 
 impl Level {
@@ -53,24 +51,54 @@ impl Level {
             name,
             fd: Some(fd),
             key: None,
+            position: 0,
             noted: Vec::new(),
             debt: None,
             read,
-            lost: false,
             failed: false,
             rewinds: 0,
-            removed: 0,
         }
+    }
+
+    /// Notes how far it has been read. That there is no more is only assumed where removing it would
+    /// show otherwise, and not again where that has turned out wrong: most directories are small, and
+    /// to be told so costs a call for each.
+    pub(super) fn has_read(&mut self, read: Read, changes: bool) {
+        let may_assume = changes && !self.failed && self.rewinds == 0;
+        self.read = match read {
+            Read::AsItSeems if !may_assume => Read::NotToEnd,
+            read => read,
+        };
     }
 
     /// Gives back its descriptor; one that could not be told again keeps it.
     pub(super) fn give_back(&mut self) -> bool {
-        let Some(stat) = self.fd.as_ref().and_then(|fd| stat_fd(fd.as_fd()).ok()) else {
-            return false;
+        let Some(fd) = &self.fd else { return false };
+        let position = match self.read {
+            Read::ToEnd => Ok(0),
+            Read::NotToEnd | Read::AsItSeems => seek(fd, SeekFrom::Current(0)),
         };
+        let (Ok(stat), Ok(position)) = (stat_fd(fd.as_fd()), position) else { return false };
         self.key = Some(key(&stat));
+        self.position = position;
         self.fd = None;
         true
+    }
+
+    /// Takes a descriptor for the one that was given back, and goes on reading where that one stood.
+    pub(super) fn take_again(&mut self, fd: OwnedFd) -> io::Result<()> {
+        if self.read != Read::ToEnd {
+            seek(&fd, SeekFrom::Start(self.position))?;
+        }
+        self.fd = Some(Arc::new(fd));
+        Ok(())
+    }
+
+    /// Whether its name in `parent` still leads to it.
+    pub(super) fn is_at(&self, parent: BorrowedFd<'_>) -> bool {
+        let own = self.fd.as_ref().and_then(|fd| stat_fd(fd.as_fd()).ok());
+        let there = stat_entry(parent, &self.name).ok();
+        own.is_some_and(|own| there.is_some_and(|there| key(&own) == key(&there)))
     }
 
     /// Whether it still has a name anywhere.
@@ -82,13 +110,12 @@ impl Level {
     /// Whether reading goes on before it can be left. What failed would keep it from being removed,
     /// which is how a wrong assumption shows.
     pub(super) fn wants_reading(&self) -> bool {
-        let would_meet_others = self.lost && self.debt.is_some();
         let is_due = match self.read {
             Read::NotToEnd => true,
             Read::AsItSeems => self.failed,
             Read::ToEnd => false,
         };
-        is_due && self.fd.is_some() && !would_meet_others
+        is_due && self.fd.is_some()
     }
 }
 

@@ -8,6 +8,7 @@
 //! Nothing here follows a symlink or enters a mount point.
 
 mod crew;
+mod entries;
 mod level;
 mod open;
 mod walk;

@@ -86,6 +86,11 @@ fn open_up_to_owner(
     Ok(true)
 }
 
+/// Opens an open directory once more.
+pub(super) fn again(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    Ok(openat(dir, c".", DIRECTORY, Mode::empty())?)
+}
+
 /// Goes from a directory to the one above it. The caller checks which one that is: the directory
 /// may have been moved meanwhile.
 pub(super) fn above(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {

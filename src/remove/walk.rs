@@ -15,12 +15,14 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, FileType, RawDir, SeekFrom, seek, unlinkat};
+use rustix::fs::{AtFlags, CWD, SeekFrom, seek, unlinkat};
 use rustix::io::Errno;
+use rustix::process::fchdir;
 
-use super::crew::{Crew, Debt};
+use super::crew::{Crew, Debt, Worker};
+use super::entries::{Entries, Names};
 use super::level::{Level, Read, key, moved};
-use super::{Act, Freed, Outcome, is_dir, level, open, stat_entry, stat_fd};
+use super::{Act, Freed, Outcome, level, open, stat_entry, stat_fd};
 
 /// How many levels keep their descriptor.
 pub(super) const OPEN_LEVELS: usize = 24;
@@ -33,20 +35,24 @@ const NOTED: usize = 4096;
 /// filling it, or what is found again cannot be removed.
 const MOST_REWINDS: u32 = 64;
 
-/// A buffer for directory entries, in bytes.
-const ENTRIES: usize = 32 * 1024;
-
-/// So few entries, be their names as long as they may, leave room for more in that buffer.
-const FEW: usize = 115;
-
 /// How many entries one thread removes before it is worth the while of others to come.
 const SMALL: u64 = 128;
 
-/// How many files are lent at once: some milliseconds of work.
-const BATCH: usize = 1024;
+/// How many files of one directory are worth lending: about a millisecond of work.
+const MANY: usize = 256;
+
+/// For how many files it pays to make their directory the working directory.
+const WORTH_A_CHDIR: usize = 16;
 
 /// How many entries at a time are added to the progress.
 const TOLD: u64 = 16;
+
+/// In which order files are unlinked.
+#[derive(Clone, Copy)]
+enum Order {
+    AsTold,
+    Backwards,
+}
 
 /// Where a run of a walk ended.
 pub(super) enum End {
@@ -64,7 +70,8 @@ pub(super) struct Walk {
     path: PathBuf,
     levels: Vec<Level>,
     /// Files of the root that were lent.
-    files: Vec<CString>,
+    files: Names,
+    worker: Worker,
     /// To whom it is owed, if it was lent; then its root is another walk's to remove.
     pub(super) debt: Option<Arc<Debt>>,
     /// Whether something in the root could not be removed.
@@ -88,7 +95,8 @@ impl Walk {
         Self {
             path,
             levels: vec![root],
-            files: Vec::new(),
+            files: Names::default(),
+            worker: Worker::default(),
             debt: None,
             failed: false,
             outcome: Outcome::default(),
@@ -100,12 +108,13 @@ impl Walk {
 
     /// Goes on to the end, or until what is left is with others; if it is alone, until others
     /// could be of use.
-    pub(super) fn run(mut self, crew: &Crew<'_>, alone: bool) -> End {
-        while let Some(file) = self.files.pop() {
-            self.with_last(|walk, fd| walk.unlink_from(crew, fd, &file));
-        }
+    pub(super) fn run(mut self, crew: &Crew<'_>, worker: Worker) -> End {
+        self.worker = worker;
+        let files = std::mem::take(&mut self.files);
+        self.with_last(|walk, fd| walk.unlink_all(crew, fd, &files, Order::AsTold));
+        let mut entries = Entries::default();
         while !self.levels.is_empty() {
-            if alone && self.is_large() {
+            if worker.alone && self.is_large() {
                 return End::Large(self);
             }
             if crew.is_hungry() {
@@ -115,7 +124,7 @@ impl Walk {
             if let Some(name) = level.noted.pop() {
                 self.descend(crew, &name);
             } else if level.wants_reading() {
-                self.with_last(|walk, fd| walk.read_entries(crew, fd, alone));
+                self.with_last(|walk, fd| walk.read_on(crew, fd, &mut entries));
             } else if let Some(debt) = level.debt.clone() {
                 match debt.lay_aside(self) {
                     None => return End::Aside,
@@ -156,29 +165,24 @@ impl Walk {
         if !crew.makes_room() {
             return;
         }
+        let noted = &mut self.levels[at].noted;
+        let noted = noted.split_off(noted.len() / 2);
+        self.lend(crew, at, noted, Names::default());
+    }
+
+    /// Lends a part of what a level holds, for which room was made.
+    fn lend(&mut self, crew: &Crew<'_>, at: usize, noted: Vec<CString>, files: Names) {
         let path = self.path_of(at);
         let level = &mut self.levels[at];
-        let noted = level.noted.split_off(level.noted.len() / 2);
-        Self::lend(crew, level, path, noted, Vec::new());
-    }
-
-    /// Lends files of the deepest level.
-    fn lend_files(&mut self, crew: &Crew<'_>, files: Vec<CString>) {
-        let path = self.path_of_last();
-        if let Some(level) = self.levels.last_mut() {
-            Self::lend(crew, level, path, Vec::new(), files);
-        }
-    }
-
-    fn lend(
-        crew: &Crew<'_>,
-        level: &mut Level,
-        path: PathBuf,
-        noted: Vec<CString>,
-        files: Vec<CString>,
-    ) {
         let Some(fd) = level.fd.clone() else { return };
-        let debt = level.debt.get_or_insert_default();
+        // Threads that share an open file wait for each other to count its users.
+        let fd = open::again(fd.as_fd()).map_or(fd, Arc::new);
+        let debt = match &self.debt {
+            // What was lent and is lent on is owed to the first lender: so nobody has to wait for it
+            // in between.
+            Some(debt) if at == 0 => debt,
+            _ => level.debt.get_or_insert_default(),
+        };
         debt.owe();
         let root = Level { noted, ..Level::new(CString::default(), fd, Read::ToEnd) };
         let debt = Some(Arc::clone(debt));
@@ -231,7 +235,7 @@ impl Walk {
             Err(err) => match err.raw_os_error() {
                 Some(libc::ENOENT) => {}
                 // Somebody has put something else in its place.
-                Some(libc::ENOTDIR | libc::ELOOP) => walk.unlink_from(crew, fd, name),
+                Some(libc::ENOTDIR | libc::ELOOP) => walk.unlink_from(crew, fd, fd, name),
                 Some(libc::EACCES) if !crew.changes() => walk.count(crew, 0),
                 _ => walk.fail(name, err),
             },
@@ -252,94 +256,74 @@ impl Walk {
     }
 
     /// Reads on in the deepest level: unlinks what is no directory, notes what is one.
-    fn read_entries(&mut self, crew: &Crew<'_>, fd: BorrowedFd<'_>, alone: bool) {
-        self.set_read(Read::ToEnd);
-        let mut seen = 0;
-        let mut buffer: Vec<u8> = Vec::with_capacity(ENTRIES);
-        let mut entries = RawDir::new(fd, buffer.spare_capacity_mut());
+    fn read_on(&mut self, crew: &Crew<'_>, fd: BorrowedFd<'_>, entries: &mut Entries) {
         let mut noted = 0;
-        let mut batch = Vec::new();
-        while let Some(entry) = entries.next() {
-            let entry = match entry {
-                Ok(entry) => entry,
-                // Somebody else has removed it.
-                Err(Errno::NOENT) => break,
+        while let Some(level) = self.levels.last_mut() {
+            match entries.read(fd) {
+                Ok(read) => level.has_read(read, crew.changes()),
                 Err(err) => {
-                    self.fail_level(err.into());
-                    break;
+                    level.read = Read::ToEnd;
+                    return self.fail_level(err);
                 }
-            };
-            let name = entry.file_name();
-            seen += 1;
-            if matches!(name.to_bytes(), b"." | b"..") {
-                continue;
             }
-            let is_dir = match entry.file_type() {
-                FileType::Directory => true,
-                FileType::Unknown => stat_entry(fd, name).is_ok_and(|stat| is_dir(&stat)),
-                _ => false,
-            };
-            if is_dir {
-                noted += 1;
-                if let Some(level) = self.levels.last_mut() {
-                    level.noted.push(name.to_owned());
-                }
-            } else if !batch.is_empty() || crew.is_hungry() {
-                batch.push(name.to_owned());
-            } else {
-                self.unlink_from(crew, fd, name);
-            }
-            if batch.len() == BATCH {
-                self.share_files(crew, fd, std::mem::take(&mut batch));
-            }
-            if !entries.is_buffer_empty() {
-                continue;
-            }
+            noted += entries.dirs.len();
+            level.noted.append(&mut entries.dirs);
+            let is_all = level.read != Read::NotToEnd;
+            self.remove_files(crew, fd, &mut entries.files, is_all);
             if crew.is_hungry() {
                 self.lend_directories(crew);
             }
-            if seen <= FEW && crew.changes() && self.assume_read() {
-                break;
-            }
-            // Only at the end of the buffer: the kernel's position is behind all that is in it. What
-            // is only measured does not get fewer, so all of it is noted.
-            if crew.changes() && (noted >= NOTED || alone && self.outcome.freed.entries >= SMALL) {
-                self.set_read(Read::NotToEnd);
-                break;
+            // What is only measured does not get fewer, so all of it is noted.
+            let is_enough =
+                noted >= NOTED || self.worker.alone && self.outcome.freed.entries >= SMALL;
+            if is_all || is_enough && crew.changes() {
+                return;
             }
         }
-        self.share_files(crew, fd, batch);
     }
 
-    /// Lends files, or removes them where nobody has nothing to do.
-    fn share_files(&mut self, crew: &Crew<'_>, fd: BorrowedFd<'_>, files: Vec<CString>) {
-        if files.len() == BATCH && crew.makes_room() {
-            return self.lend_files(crew, files);
-        }
-        for file in files {
-            self.unlink_from(crew, fd, &file);
-        }
-    }
-
-    /// Takes the deepest level for read to its end: most directories are small, and to be told so
-    /// costs a call for each. Not again where that has turned out wrong.
-    fn assume_read(&mut self) -> bool {
-        let level = self.levels.last_mut().filter(|level| !level.failed && level.rewinds == 0);
-        let Some(level) = level else { return false };
-        level.read = Read::AsItSeems;
-        true
-    }
-
-    fn set_read(&mut self, read: Read) {
-        if let Some(level) = self.levels.last_mut() {
-            level.read = read;
+    /// Removes files of the deepest level, or lends them, if there are many and somebody has nothing to
+    /// do.
+    fn remove_files(
+        &mut self,
+        crew: &Crew<'_>,
+        fd: BorrowedFd<'_>,
+        files: &mut Names,
+        is_all: bool,
+    ) {
+        if files.count() >= MANY && crew.is_hungry() && crew.makes_room() {
+            self.lend(crew, self.levels.len() - 1, Vec::new(), std::mem::take(files));
+        } else {
+            // In a small directory filesystems find what they told of last sooner.
+            let order = if is_all { Order::Backwards } else { Order::AsTold };
+            self.unlink_all(crew, fd, files, order);
         }
     }
 
-    fn unlink_from(&mut self, crew: &Crew<'_>, dir: BorrowedFd<'_>, name: &CStr) {
-        let stat = if crew.removal.weighs() { stat_entry(dir, name).ok() } else { None };
+    fn unlink_all(&mut self, crew: &Crew<'_>, dir: BorrowedFd<'_>, files: &Names, order: Order) {
+        // The working directory is had without counting its users, for which threads wait for each
+        // other.
+        let is_near = self.worker.own_cwd && files.count() >= WORTH_A_CHDIR && fchdir(dir).is_ok();
+        let at = if is_near { CWD } else { dir };
+        match order {
+            Order::AsTold => files.iter().for_each(|name| self.unlink_from(crew, dir, at, name)),
+            Order::Backwards => {
+                files.iter().rev().for_each(|name| self.unlink_from(crew, dir, at, name));
+            }
+        }
+    }
+
+    /// Unlinks a name in a directory, which is also `at`.
+    fn unlink_from(
+        &mut self,
+        crew: &Crew<'_>,
+        dir: BorrowedFd<'_>,
+        at: BorrowedFd<'_>,
+        name: &CStr,
+    ) {
+        let stat = if crew.removal.weighs() { stat_entry(at, name).ok() } else { None };
         let unlinked = match crew.removal.act {
-            Act::Remove => open::letting_in(dir, || unlinkat(dir, name, AtFlags::empty())),
+            Act::Remove => open::letting_in(dir, || unlinkat(at, name, AtFlags::empty())),
             Act::Measure => Ok(()),
         };
         match unlinked {
@@ -383,13 +367,18 @@ impl Walk {
         if done.failed || is_lent {
             return;
         }
-        let removed = match (crew.removal.act, self.levels.last()) {
-            (Act::Measure, _) => Ok(()),
-            (Act::Remove, None) => unlinkat(crew.parent, &done.name, AtFlags::REMOVEDIR),
-            (Act::Remove, Some(above)) => {
-                let Some(fd) = above.fd.as_ref() else { return };
-                open::letting_in(fd.as_fd(), || unlinkat(fd, &done.name, AtFlags::REMOVEDIR))
-            }
+        let above = self.levels.last().map(|above| above.fd.clone());
+        let parent = match &above {
+            None => crew.parent,
+            Some(Some(fd)) => fd.as_fd(),
+            Some(None) => return,
+        };
+        let remove = || unlinkat(parent, &done.name, AtFlags::REMOVEDIR);
+        let removed = match crew.removal.act {
+            Act::Measure => Ok(()),
+            // What a resource is in is not ours to open up.
+            Act::Remove if above.is_none() => remove(),
+            Act::Remove => open::letting_in(parent, remove),
         };
         match removed {
             Ok(()) => self.count(crew, 0),
@@ -397,6 +386,9 @@ impl Walk {
                 self.fail(&done.name, moved());
             }
             Err(Errno::NOENT) => {}
+            Err(Errno::NOTEMPTY | Errno::EXIST) if !done.is_at(parent) => {
+                self.fail(&done.name, moved());
+            }
             Err(Errno::NOTEMPTY | Errno::EXIST) if done.rewinds < MOST_REWINDS => {
                 self.begin_again(done);
             }
@@ -424,16 +416,6 @@ impl Walk {
         let Some(level) = self.levels.last_mut().filter(|level| level.fd.is_none()) else {
             return Ok(());
         };
-        // The position in it is lost. Where it was not read to its end it is begun again, which a
-        // bound has to end if what is found again cannot be removed.
-        if level.read == Read::NotToEnd {
-            let removed = self.outcome.freed.entries;
-            level.rewinds = if removed > level.removed { 0 } else { level.rewinds + 1 };
-            level.removed = removed;
-            if level.rewinds >= MOST_REWINDS {
-                level.read = Read::ToEnd;
-            }
-        }
         let expected = level.key;
         let mut fd = None;
         if let Some(below) = below {
@@ -443,11 +425,7 @@ impl Walk {
             }
         }
         let fd = fd.map_or_else(|| self.walk_down_again(crew), Ok)?;
-        if let Some(level) = self.levels.last_mut() {
-            level.fd = Some(Arc::new(fd));
-            level.lost = true;
-        }
-        Ok(())
+        self.levels.last_mut().map_or(Ok(()), |level| level.take_again(fd))
     }
 
     /// Goes from the nearest level that is open to the deepest one by names, and believes no other

@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use crate::sandbox::{Sandbox, has, is_root, names, skip_unless};
+use crate::deleting::{FCHMODAT2, WITHOUT};
+use crate::sandbox::{Sandbox, has, is_root, names, skip_unless, words};
 
 #[test]
 fn a_tree_that_is_deeper_than_there_are_descriptors_goes() {
@@ -41,22 +42,24 @@ fn threads_that_open_up_the_same_directory_do_not_take_each_other_for_a_failure(
 #[test]
 fn where_nothing_can_be_opened_up_that_is_told_and_the_lease_stays() {
     let sandbox = Sandbox::for_nobody();
-    if !skip_unless(is_root(), "root") || !has("strace") || !has("unshare") {
+    if !skip_unless(is_root(), "root") || !has("python3") || !has("unshare") {
         return;
     }
     let made = sandbox.sh("d=$(tmpx dir); mkdir $d/a; chmod 000 $d/a $d; echo $d").by_nobody();
     let path = made.path();
     // No fchmodat2(2), and no /proc to do without it.
-    let script = "umount -l /proc; setpriv --reuid 65534 --regid 65534 --clear-groups \
-                  strace -f -qq -o /dev/null -e inject=fchmodat2:error=ENOSYS \
-                  tmpx cleanup --all --force -q";
+    let script = format!(
+        "umount -l /proc || exit 9; setpriv --reuid 65534 --regid 65534 --clear-groups \
+         python3 -c \"$WITHOUT\" {FCHMODAT2} tmpx cleanup --all --force -q"
+    );
     let mut command = Command::new("unshare");
-    command.args(["-m", "--propagation", "private", "sh", "-c", script]);
-    let ran = sandbox.command(command).run();
-    if !skip_unless(!ran.stderr.contains("umount"), "leave to unmount /proc") {
+    command.args(["-m", "--propagation", "private", "sh", "-c", &script]);
+    let ran = sandbox.command(command).env("WITHOUT", WITHOUT).run();
+    if !skip_unless(ran.status != Some(9), "leave to unmount /proc") {
         return;
     }
-    assert_ne!(ran.status, Some(0), "{ran:?}");
+    let told = "tmpx: could not remove $ROOT/tmp/tmp.RANDOM: Function not implemented\n";
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), told), "{ran:?}");
     assert!(path.exists() && sandbox.leases().len() == 1, "{ran:?}");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
     sandbox.tmpx(["cleanup", "--all", "-q"]).by_nobody().succeeds();
@@ -80,15 +83,53 @@ fn a_directory_that_is_moved_away_meanwhile_is_not_called_removed() {
     if !has("strace") {
         return;
     }
-    // It is moved when the first file is gone, and something put into it.
-    let script = "d=$(tmpx dir); for n in 1 2 3 4 5 6 7 8; do echo > $d/$n; done; \
-                  strace -f -qq -o /dev/null -e trace=unlinkat -e inject=unlinkat:delay_exit=50000 \
-                  tmpx cleanup --all -q & \
-                  until [ $(ls $d | wc -l) -lt 8 ]; do :; done; mv $d moved; echo > moved/late; \
-                  wait $!; echo $?; ls moved";
-    let ran = sandbox.sh(script).run();
-    assert_eq!(ran.stdout, "1\nlate\n", "{ran:?}");
-    assert!(ran.stderr.contains("it was moved while it was being removed"), "{ran:?}");
-    assert_eq!(names(&sandbox.cwd()), ["moved"]);
-    sandbox.clean_up();
+    // It is moved when the first file is gone, and something put into it, or what has something in it
+    // into its place.
+    for (then, left) in
+        [("echo > moved/late; d=moved", "late\n"), ("mkdir $d; echo > $d/foreign", "foreign\n")]
+    {
+        let script = format!(
+            "d=$(tmpx dir); for n in 1 2 3 4 5 6 7 8; do echo > $d/$n; done; \
+             strace -f -qq -o /dev/null -e trace=unlinkat -e inject=unlinkat:delay_exit=50000 \
+             tmpx cleanup --all -q & \
+             until [ $(ls $d | wc -l) -lt 8 ]; do :; done; mv $d moved; {then}; \
+             wait $!; echo $?; ls $d; rm -r moved $d 2>/dev/null"
+        );
+        let ran = sandbox.sh(&script).run();
+        assert_eq!(ran.stdout, format!("1\n{left}"), "{ran:?}");
+        let told = "tmpx: could not remove $ROOT/tmp/tmp.RANDOM: it was moved while it was being removed\n";
+        assert_eq!(ran.stderr, told);
+    }
+    assert_eq!(names(&sandbox.cwd()), Vec::<String>::new());
+    sandbox.tmpx(words("cleanup -q")).succeeds();
+}
+
+#[test]
+fn what_failed_in_a_directory_that_is_left_and_come_back_to_is_told_and_counted_once() {
+    let sandbox = Sandbox::in_memory();
+    if !has("chattr") || !skip_unless(is_root(), "root") {
+        return;
+    }
+    // So many subdirectories that they are removed in two parts, and between these some so deep that
+    // the descriptor is given back.
+    let script = "d=$(tmpx dir); mkdir $d/sub; cd $d/sub; seq 5000 | xargs mkdir; \
+                  for n in $(seq 100 100 5000); do mkdir -p $n/$DEEP; done; \
+                  seq -f f%02.0f 25 | xargs touch; chattr +i f?? || exit 9; \
+                  ulimit -n 48; tmpx cleanup --all; ls; chattr -i f??";
+    let ran = sandbox.sh(script).env("DEEP", "d/".repeat(30)).run();
+    if !skip_unless(ran.status != Some(9), "filesystem with immutable files") {
+        return;
+    }
+    let name = |n| format!("f{n:02}");
+    assert_eq!(ran.stdout, (1..=25).map(|n| name(n) + "\n").collect::<String>());
+    let told = |n| {
+        let more = if n == 20 { " (and 5 more)" } else { "" };
+        let name = name(n);
+        format!(
+            "tmpx: could not remove $ROOT/tmp/tmp.RANDOM/sub/{name}: Operation not permitted{more}\n"
+        )
+    };
+    let expected: String = (1..=20).map(told).collect();
+    assert_eq!(ran.stderr, expected + "tmpx: removed 0, 1 in part (0 B)\n");
+    sandbox.tmpx(words("cleanup --all -q")).succeeds();
 }

@@ -255,7 +255,7 @@ fn a_directory_that_is_moved_away_with_the_deleter_in_it_does_not_lead_out() {
         has_lost: &|| has_lost_canaries(&scene.outside()),
     };
     let control = || by_climbing(&scene.res(), scene.dir.path());
-    attack.proves(&|| by_tmpx(&scene), 500, &control);
+    attack.proves(&|| by_tmpx(&scene), 1000, &control);
 }
 
 #[test]

@@ -1,0 +1,99 @@
+//! What one call of getdents(2) tells of a directory.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::{FileType, RawDir};
+use rustix::io::Errno;
+
+use super::level::Read;
+use super::{is_dir, stat_entry};
+
+/// The buffer for a call, in bytes.
+const ROOM: usize = 32 * 1024;
+
+/// What an entry takes of it besides its name: `struct linux_dirent64` and the name's end.
+const HEAD: usize = 20;
+
+/// What is left of it at most when the next entry does not fit: one with a name of 255 bytes.
+const LONGEST: usize = (HEAD + 255).next_multiple_of(8);
+
+/// The next entries of a directory, and the memory for them, which one directory after the other can
+/// use.
+#[derive(Default)]
+pub(super) struct Entries {
+    /// All that are no directories.
+    pub(super) files: Names,
+    pub(super) dirs: Vec<CString>,
+    buffer: Vec<u8>,
+}
+
+impl Entries {
+    /// Reads on where a descriptor stands. Gives how far the directory has been read with that.
+    ///
+    /// # Errors
+    /// As getdents(2), but for a directory that somebody has removed: it has no more entries.
+    pub(super) fn read(&mut self, dir: BorrowedFd<'_>) -> io::Result<Read> {
+        self.files.clear();
+        self.dirs.clear();
+        self.buffer.reserve_exact(ROOM);
+        let mut raw = RawDir::new(dir, &mut self.buffer.spare_capacity_mut()[..ROOM]);
+        let mut used = 0;
+        while let Some(entry) = raw.next() {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(Errno::NOENT) => break,
+                Err(err) => return Err(err.into()),
+            };
+            let name = entry.file_name();
+            used += (HEAD + name.count_bytes()).next_multiple_of(8);
+            if !matches!(name.to_bytes(), b"." | b"..") {
+                let is_dir = match entry.file_type() {
+                    FileType::Directory => true,
+                    FileType::Unknown => stat_entry(dir, name).is_ok_and(|stat| is_dir(&stat)),
+                    _ => false,
+                };
+                if is_dir {
+                    self.dirs.push(name.to_owned());
+                } else {
+                    self.files.push(name);
+                }
+            }
+            if raw.is_buffer_empty() {
+                let had_room = used + LONGEST <= ROOM;
+                return Ok(if had_room { Read::AsItSeems } else { Read::NotToEnd });
+            }
+        }
+        Ok(Read::ToEnd)
+    }
+}
+
+/// Names, one behind the other, which takes less than memory for each.
+#[derive(Default)]
+pub(super) struct Names {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl Names {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.count = 0;
+    }
+
+    fn push(&mut self, name: &CStr) {
+        self.bytes.extend_from_slice(name.to_bytes_with_nul());
+        self.count += 1;
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &CStr> {
+        let names = self.bytes.split_inclusive(|byte| *byte == 0);
+        names.filter_map(|name| CStr::from_bytes_with_nul(name).ok())
+    }
+}

@@ -5,6 +5,7 @@
 //! has the same made-up environment and finds a temp dir in a known state; what prepares that is
 //! outside the timed part, which is spawn to exit. No figure fails the run.
 
+mod disk;
 mod trees;
 
 use std::ffi::OsString;
@@ -18,6 +19,8 @@ use anyhow::{Context as _, ensure};
 use clap::Parser;
 use rustix::fs::{Mode, OFlags};
 use tempfile::TempDir;
+
+use disk::Disk;
 
 /// The argument with which the harness is a peer itself.
 const BARE_LOOP: &str = "bare-loop";
@@ -315,6 +318,8 @@ struct Scratch {
     temp_dir: PathBuf,
     tmpx: PathBuf,
     _root: TempDir,
+    /// Unmounted when all that is on it is gone.
+    _disk: Option<Disk>,
 }
 
 impl Scratch {
@@ -326,6 +331,7 @@ impl Scratch {
             temp_dir: root.path().join("tmp"),
             tmpx: tmpx.to_owned(),
             _root: root,
+            _disk: None,
         };
         fs::create_dir(&scratch.home).context("could not make a home")?;
         fs::create_dir(&scratch.temp_dir).context("could not make a temp dir")?;
@@ -333,6 +339,13 @@ impl Scratch {
         scratch.run_tmpx("file")?;
         ensure!(scratch.store.is_dir(), "tmpx keeps no leases in HOME");
         Ok(scratch)
+    }
+
+    /// On a new filesystem, whose image lies in `place`.
+    fn on_new_disk(place: &Path, tmpx: &Path) -> anyhow::Result<Self> {
+        let disk = Disk::new(place)?;
+        let scratch = Self::new(disk.path(), tmpx)?;
+        Ok(Self { _disk: Some(disk), ..scratch })
     }
 
     fn tree(&self) -> PathBuf {

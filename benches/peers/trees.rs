@@ -1,16 +1,18 @@
 //! Trees of several shapes, removed by tmpx and by each of its peers in turn.
 //!
 //! What counts is the fastest of the peers, whichever it is for a shape: that row has the target.
-//! Each run has a scratch directory of its own, so that its tree lies where nothing was deleted of
-//! late, which ext4 would remember.
+//! Each run has a scratch directory of its own, and on a disk a filesystem.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
-use super::{Pair, Scratch, make_files, print_pairs, quartiles, seconds};
+use super::disk::Disk;
+use super::{Pair, Scratch, make_files, print_line, print_pairs, quartiles, seconds};
 
+/// How the rows of trees on a disk end.
+const ON_DISK: &str = ", on disk";
 const TMPX: &str = "cleanup --all -q";
 const PEERS: [&str; 3] = ["rm -rf TREE", "find TREE -delete", "rmz TREE"];
 
@@ -64,12 +66,17 @@ pub(crate) fn measure(
     runs: Option<usize>,
     is_wanted: &dyn Fn(&str) -> bool,
 ) -> anyhow::Result<()> {
-    for (place, (suffix, count)) in places.iter().zip([("", 21), (", on disk", 7)]) {
-        for (name, shape) in shapes() {
-            let row = format!("{TMPX}, {name}{suffix}");
-            if is_wanted(&row) {
-                compare(&row, &shape, &|| Scratch::new(place, tmpx), runs.unwrap_or(count))?;
-            }
+    let [memory, disk] = places;
+    for (name, shape) in shapes() {
+        let row = format!("{TMPX}, {name}");
+        if is_wanted(&row) {
+            compare(&row, &shape, &|| Scratch::new(memory, tmpx), runs.unwrap_or(41))?;
+        }
+        let row = row + ON_DISK;
+        if is_wanted(&row) && Disk::can_be_had() {
+            compare(&row, &shape, &|| Scratch::on_new_disk(disk, tmpx), runs.unwrap_or(11))?;
+        } else if is_wanted(&row) {
+            print_line([&row, ""], ["needs root and mkfs.ext4", "", "", "", ""]);
         }
     }
     Ok(())
@@ -123,6 +130,8 @@ fn compare(
 fn run(scratch: &Scratch, shape: &Shape, line: &[std::ffi::OsString]) -> anyhow::Result<f64> {
     let tree = scratch.tree();
     shape.grow(&tree)?;
+    // Nobody is to wait for what was written before.
+    rustix::fs::sync();
     let time = seconds(scratch.command(line, ("LANG", "C.UTF-8")))?;
     ensure!(!tree.exists(), "the tree is still there");
     Ok(time)

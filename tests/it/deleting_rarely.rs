@@ -133,3 +133,22 @@ fn what_failed_in_a_directory_that_is_left_and_come_back_to_is_told_and_counted_
     assert_eq!(ran.stderr, expected + "tmpx: removed 0, 1 in part (0 B)\n");
     sandbox.tmpx(words("cleanup --all -q")).succeeds();
 }
+
+#[test]
+fn where_threads_may_have_no_working_directory_of_their_own_none_is_changed() {
+    let sandbox = Sandbox::in_memory();
+    if !has("strace") {
+        return;
+    }
+    let shared = std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1);
+    for (inject, changed) in [("", shared), ("-e inject=unshare:error=EPERM", false)] {
+        let script = format!(
+            "cd $(tmpx dir); seq 5000 | xargs touch; \
+             strace -f -qq -e trace=unshare,fchdir {inject} -o $HOME/trace tmpx cleanup --all -q; \
+             grep -c fchdir $HOME/trace"
+        );
+        let ran = sandbox.sh(&script).run();
+        assert_eq!((ran.stdout.trim() != "0", ran.stderr.as_str()), (changed, ""), "{ran:?}");
+    }
+    assert_eq!(sandbox.left(), Vec::<String>::new());
+}

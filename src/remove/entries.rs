@@ -1,5 +1,6 @@
 //! What one call of getdents(2) tells of a directory.
 
+use std::cmp::Reverse;
 use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -23,9 +24,10 @@ const LONGEST: usize = (HEAD + 255).next_multiple_of(8);
 /// use.
 #[derive(Default)]
 pub(super) struct Entries {
-    /// All that are no directories.
+    /// All that is no directory.
     pub(super) files: Names,
-    pub(super) dirs: Vec<CString>,
+    /// The directories and their inodes, in the opposite order: noted ones are taken from the end.
+    pub(super) dirs: Vec<(u64, CString)>,
     buffer: Vec<u8>,
 }
 
@@ -55,12 +57,14 @@ impl Entries {
                     _ => false,
                 };
                 if is_dir {
-                    self.dirs.push(name.to_owned());
+                    self.dirs.push((entry.ino(), name.to_owned()));
                 } else {
-                    self.files.push(name);
+                    self.files.push(entry.ino(), name);
                 }
             }
             if raw.is_buffer_empty() {
+                self.files.starts.sort_unstable();
+                self.dirs.sort_unstable_by_key(|(inode, _)| Reverse(*inode));
                 let had_room = used + LONGEST <= ROOM;
                 return Ok(if had_room { Read::AsItSeems } else { Read::NotToEnd });
             }
@@ -69,31 +73,35 @@ impl Entries {
     }
 }
 
-/// Names, one behind the other, which takes less than memory for each.
+/// Names of files in the order of their inodes: most filesystems keep these, and often the entries
+/// too, in the order in which they were made, so each is found near the one before.
 #[derive(Default)]
 pub(super) struct Names {
+    /// One behind the other, which takes less than memory for each.
     bytes: Vec<u8>,
-    count: usize,
+    /// The inode, and where the name begins.
+    starts: Vec<(u64, usize)>,
 }
 
 impl Names {
     fn clear(&mut self) {
         self.bytes.clear();
-        self.count = 0;
+        self.starts.clear();
     }
 
-    fn push(&mut self, name: &CStr) {
+    fn push(&mut self, inode: u64, name: &CStr) {
+        self.starts.push((inode, self.bytes.len()));
         self.bytes.extend_from_slice(name.to_bytes_with_nul());
-        self.count += 1;
     }
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
-        self.count
+        self.starts.len()
     }
 
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &CStr> {
-        let names = self.bytes.split_inclusive(|byte| *byte == 0);
-        names.filter_map(|name| CStr::from_bytes_with_nul(name).ok())
+    pub(super) fn iter(&self) -> impl Iterator<Item = &CStr> {
+        let name =
+            |(_, start): &(u64, usize)| CStr::from_bytes_until_nul(&self.bytes[*start..]).ok();
+        self.starts.iter().filter_map(name)
     }
 }

@@ -47,13 +47,6 @@ const WORTH_A_CHDIR: usize = 16;
 /// How many entries at a time are added to the progress.
 const TOLD: u64 = 16;
 
-/// In which order files are unlinked.
-#[derive(Clone, Copy)]
-enum Order {
-    AsTold,
-    Backwards,
-}
-
 /// Where a run of a walk ended.
 pub(super) enum End {
     /// All is done.
@@ -111,7 +104,7 @@ impl Walk {
     pub(super) fn run(mut self, crew: &Crew<'_>, worker: Worker) -> End {
         self.worker = worker;
         let files = std::mem::take(&mut self.files);
-        self.with_last(|walk, fd| walk.unlink_all(crew, fd, &files, Order::AsTold));
+        self.with_last(|walk, fd| walk.unlink_all(crew, fd, &files));
         let mut entries = Entries::default();
         while !self.levels.is_empty() {
             if worker.alone && self.is_large() {
@@ -267,9 +260,9 @@ impl Walk {
                 }
             }
             noted += entries.dirs.len();
-            level.noted.append(&mut entries.dirs);
+            level.noted.extend(entries.dirs.drain(..).map(|(_, name)| name));
             let is_all = level.read != Read::NotToEnd;
-            self.remove_files(crew, fd, &mut entries.files, is_all);
+            self.remove_files(crew, fd, &mut entries.files);
             if crew.is_hungry() {
                 self.lend_directories(crew);
             }
@@ -284,33 +277,20 @@ impl Walk {
 
     /// Removes files of the deepest level, or lends them, if there are many and somebody has nothing to
     /// do.
-    fn remove_files(
-        &mut self,
-        crew: &Crew<'_>,
-        fd: BorrowedFd<'_>,
-        files: &mut Names,
-        is_all: bool,
-    ) {
+    fn remove_files(&mut self, crew: &Crew<'_>, fd: BorrowedFd<'_>, files: &mut Names) {
         if files.count() >= MANY && crew.is_hungry() && crew.makes_room() {
             self.lend(crew, self.levels.len() - 1, Vec::new(), std::mem::take(files));
         } else {
-            // In a small directory filesystems find what they told of last sooner.
-            let order = if is_all { Order::Backwards } else { Order::AsTold };
-            self.unlink_all(crew, fd, files, order);
+            self.unlink_all(crew, fd, files);
         }
     }
 
-    fn unlink_all(&mut self, crew: &Crew<'_>, dir: BorrowedFd<'_>, files: &Names, order: Order) {
+    fn unlink_all(&mut self, crew: &Crew<'_>, dir: BorrowedFd<'_>, files: &Names) {
         // The working directory is had without counting its users, for which threads wait for each
         // other.
         let is_near = self.worker.own_cwd && files.count() >= WORTH_A_CHDIR && fchdir(dir).is_ok();
         let at = if is_near { CWD } else { dir };
-        match order {
-            Order::AsTold => files.iter().for_each(|name| self.unlink_from(crew, dir, at, name)),
-            Order::Backwards => {
-                files.iter().rev().for_each(|name| self.unlink_from(crew, dir, at, name));
-            }
-        }
+        files.iter().for_each(|name| self.unlink_from(crew, dir, at, name));
     }
 
     /// Unlinks a name in a directory, which is also `at`.

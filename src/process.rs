@@ -155,9 +155,9 @@ impl Process {
 
 /// The parent of this process, the parent's parent, and so on.
 pub fn ancestors() -> impl Iterator<Item = Process> {
-    std::iter::successors(parent_pid(), |&pid| stat(pid).map(|stat| stat.parent))
-        .take_while(|&pid| pid != 0)
-        .map_while(Process::find)
+    let find = |pid: u32| if pid == 0 { None } else { Some((pid, stat(pid)?)) };
+    std::iter::successors(parent_pid().and_then(find), move |(_, stat)| find(stat.parent))
+        .map(|(pid, stat)| Process { pid, start: stat.start })
 }
 
 /// The script that called tmpx, which is not always its parent: in `$(tmpx … | cat)`, `$(f)` and

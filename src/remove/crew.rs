@@ -16,7 +16,7 @@ use std::thread;
 use rustix::fs::Statx;
 use rustix::process::{Resource, getrlimit};
 
-use super::level::key;
+use super::level::{Key, key};
 use super::walk::{End, OPEN_LEVELS, Walk};
 use super::{Act, Outcome, Removal, bytes, is_dir};
 use crate::sys;
@@ -56,7 +56,7 @@ pub(super) struct Crew<'a> {
     wanted: AtomicUsize,
     /// Files with several names, and how many of these have been met: only for a measurement, during
     /// which they do not get fewer.
-    met: Mutex<HashMap<(u32, u32, u64), u32>>,
+    met: Mutex<HashMap<Key, u32>>,
 }
 
 #[derive(Default)]

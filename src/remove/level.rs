@@ -12,6 +12,10 @@ use rustix::fs::{SeekFrom, Statx, seek};
 use super::crew::Debt;
 use super::{stat_entry, stat_fd};
 
+/// How often a directory is read again from its beginning before somebody else is taken to be
+/// filling it, or what is found again cannot be removed.
+pub(super) const MOST_REWINDS: u32 = 64;
+
 /// How far a directory has been read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Read {
@@ -29,8 +33,8 @@ pub(super) struct Level {
     pub(super) name: CString,
     /// Open, or given back to stay below the bound.
     pub(super) fd: Option<Arc<OwnedFd>>,
-    /// Which directory it is, if it was given back: device and inode.
-    pub(super) key: Option<(u32, u32, u64)>,
+    /// Which directory it is, if it was given back.
+    pub(super) key: Option<Key>,
     /// Where in it the descriptor stood that was given back.
     pub(super) position: u64,
     /// Subdirectories still to be removed.
@@ -41,6 +45,11 @@ pub(super) struct Level {
     pub(super) read: Read,
     /// Whether something in it could not be removed.
     pub(super) failed: bool,
+    /// Whether reading went on at a position that was noted.
+    pub(super) sought: bool,
+    /// Whether it, or one above it, is read a second time although something failed: that has been
+    /// told.
+    pub(super) again: bool,
     /// How often it has been begun again.
     pub(super) rewinds: u32,
 }
@@ -56,6 +65,8 @@ impl Level {
             debt: None,
             read,
             failed: false,
+            sought: false,
+            again: false,
             rewinds: 0,
         }
     }
@@ -86,12 +97,32 @@ impl Level {
     }
 
     /// Takes a descriptor for the one that was given back, and goes on reading where that one stood.
-    pub(super) fn take_again(&mut self, fd: OwnedFd) -> io::Result<()> {
-        if self.read != Read::ToEnd {
-            seek(&fd, SeekFrom::Start(self.position))?;
+    pub(super) fn take_again(&mut self, fd: OwnedFd) {
+        if self.read != Read::ToEnd && self.position > 0 {
+            self.sought = true;
+            if seek(&fd, SeekFrom::Start(self.position)).is_err() {
+                // It begins again, which a bound has to end if what is found again cannot be removed.
+                self.rewinds += 1;
+            }
+            if self.rewinds >= MOST_REWINDS {
+                self.read = Read::ToEnd;
+            }
         }
         self.fd = Some(Arc::new(fd));
-        Ok(())
+    }
+
+    /// Has it read again from its beginning, once, where something may have been passed over and its
+    /// removal would not show that, since something failed: there are filesystems whose positions
+    /// count the entries that are left.
+    pub(super) fn begins_once_more(&mut self) -> bool {
+        let is_due = self.failed && self.sought && !self.again;
+        let fd = self.fd.as_ref().filter(|_| is_due);
+        if fd.is_none_or(|fd| seek(fd, SeekFrom::Start(0)).is_err()) {
+            return false;
+        }
+        self.again = true;
+        self.read = Read::NotToEnd;
+        true
     }
 
     /// Whether its name in `parent` still leads to it.
@@ -119,9 +150,13 @@ impl Level {
     }
 }
 
-/// What tells a directory from others: device and inode.
-pub(super) fn key(stat: &Statx) -> (u32, u32, u64) {
-    (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino)
+/// What tells a file from others: device, inode, and when it was made, since the inode of what is gone
+/// is soon another one's. Where the filesystem does not know when, that is 0.
+pub(super) type Key = (u32, u32, u64, (i64, u32));
+
+pub(super) fn key(stat: &Statx) -> Key {
+    let made = (stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec);
+    (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino, made)
 }
 
 /// The path of the last of some levels, of which the first one has this path.
@@ -133,4 +168,27 @@ pub(super) fn path<'a>(root: &Path, levels: impl Iterator<Item = &'a Level>) -> 
 /// Why a directory is not where it was left.
 pub(super) fn moved() -> io::Error {
     io::Error::other("it was moved while it was being removed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_got_the_inode_of_another_one_is_not_that_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let make = || {
+            let path = dir.path().join("it");
+            std::fs::create_dir(&path).unwrap();
+            let made = key(&stat_fd(std::fs::File::open(&path).unwrap().as_fd()).unwrap());
+            std::fs::remove_dir(path).unwrap();
+            made
+        };
+        // Longer than filesystems take for the same moment.
+        let (first, start) = (make(), std::time::Instant::now());
+        let mut keys = std::iter::repeat_with(|| (start.elapsed().as_millis(), make()));
+        let (_, later) = keys.find(|(elapsed, _)| *elapsed >= 30).unwrap();
+        let is_known = first.3 != (0, 0);
+        assert!(!is_known || first != later);
+    }
 }

@@ -276,6 +276,7 @@ const WANTED: StatxFlags = StatxFlags::TYPE
     .union(StatxFlags::NLINK)
     .union(StatxFlags::UID)
     .union(StatxFlags::INO)
+    .union(StatxFlags::BTIME)
     .union(StatxFlags::BLOCKS);
 
 fn stat_entry(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<Statx> {

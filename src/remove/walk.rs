@@ -21,7 +21,7 @@ use rustix::process::fchdir;
 
 use super::crew::{Crew, Debt, Worker};
 use super::entries::{Entries, Names};
-use super::level::{Level, Read, key, moved};
+use super::level::{Level, MOST_REWINDS, Read, key, moved};
 use super::{Act, Freed, Outcome, level, open, stat_entry, stat_fd};
 
 /// How many levels keep their descriptor.
@@ -30,10 +30,6 @@ pub(super) const OPEN_LEVELS: usize = 24;
 /// How many subdirectories of one directory are noted, about, before they are removed and reading
 /// goes on, so that memory stays bounded.
 const NOTED: usize = 4096;
-
-/// How often a directory is read again from its beginning before somebody else is taken to be
-/// filling it, or what is found again cannot be removed.
-const MOST_REWINDS: u32 = 64;
 
 /// How many entries one thread removes before it is worth the while of others to come.
 const SMALL: u64 = 128;
@@ -124,7 +120,7 @@ impl Walk {
                     Some(walk) => self = walk,
                 }
                 self.take_back(&debt);
-            } else {
+            } else if !level.begins_once_more() {
                 self.leave(crew);
             }
         }
@@ -177,7 +173,8 @@ impl Walk {
             _ => level.debt.get_or_insert_default(),
         };
         debt.owe();
-        let root = Level { noted, ..Level::new(CString::default(), fd, Read::ToEnd) };
+        let again = level.again;
+        let root = Level { noted, again, ..Level::new(CString::default(), fd, Read::ToEnd) };
         let debt = Some(Arc::clone(debt));
         crew.lend(Self { files, debt, ..Self::through(path, root) });
     }
@@ -194,7 +191,8 @@ impl Walk {
 
     /// Takes a directory as the deepest level.
     fn enter(&mut self, name: CString, fd: OwnedFd) {
-        self.levels.push(Level::new(name, Arc::new(fd), Read::NotToEnd));
+        let again = self.levels.last().is_some_and(|above| above.again);
+        self.levels.push(Level { again, ..Level::new(name, Arc::new(fd), Read::NotToEnd) });
         // The root keeps its descriptor: it is where a lost way begins again.
         if let Some(far) = self.levels.len().checked_sub(OPEN_LEVELS + 1)
             && far > 0
@@ -375,6 +373,8 @@ impl Walk {
             Err(Errno::NOTEMPTY | Errno::EXIST) => {
                 self.fail(&done.name, io::Error::other("somebody keeps putting things into it"));
             }
+            // Some say something else of a directory that is not empty.
+            Err(_) if done.read == Read::AsItSeems && done.rewinds == 0 => self.begin_again(done),
             Err(err) => self.fail(&done.name, err.into()),
         }
     }
@@ -405,7 +405,10 @@ impl Walk {
             }
         }
         let fd = fd.map_or_else(|| self.walk_down_again(crew), Ok)?;
-        self.levels.last_mut().map_or(Ok(()), |level| level.take_again(fd))
+        if let Some(level) = self.levels.last_mut() {
+            level.take_again(fd);
+        }
+        Ok(())
     }
 
     /// Goes from the nearest level that is open to the deepest one by names, and believes no other
@@ -442,9 +445,13 @@ impl Walk {
     }
 
     fn note(&mut self, path: PathBuf, cause: io::Error) {
+        let more = self.outcome.more_failures;
         self.outcome.fail(path, cause);
         if let Some(level) = self.levels.last_mut() {
             level.failed = true;
+            if level.again {
+                self.outcome.more_failures = more;
+            }
         }
     }
 

@@ -82,7 +82,7 @@ fn many_entries_in_one_directory_all_go() {
 }
 
 /// Runs a script as root in a mount namespace of its own.
-fn with_mounts(sandbox: &Sandbox, script: &str) -> Option<crate::sandbox::Ran> {
+pub(crate) fn with_mounts(sandbox: &Sandbox, script: &str) -> Option<crate::sandbox::Ran> {
     if !skip_unless(is_root(), "root") || !has("unshare") {
         return None;
     }

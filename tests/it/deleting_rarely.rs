@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use crate::deleting::{FCHMODAT2, WITHOUT};
+use crate::deleting::{FCHMODAT2, WITHOUT, with_mounts};
 use crate::sandbox::{Sandbox, has, is_root, names, skip_unless, words};
 
 #[test]
@@ -151,4 +151,29 @@ fn where_threads_may_have_no_working_directory_of_their_own_none_is_changed() {
         assert_eq!((ran.stdout.trim() != "0", ran.stderr.as_str()), (changed, ""), "{ran:?}");
     }
     assert_eq!(sandbox.left(), Vec::<String>::new());
+}
+
+#[test]
+fn where_positions_count_what_is_left_nothing_is_passed_over() {
+    let sandbox = Sandbox::in_memory();
+    // A mount point in one of many subdirectories, all so deep that the descriptor above is given back.
+    let script = "mkdir ram; mount -t ramfs none ram || exit 9; d=$(tmpx dir -p ram); mkdir $d/sub; cd $d/sub; \
+                  seq -f f%g 300 | xargs touch; seq -f %g/$DEEP 3000 | xargs mkdir -p; \
+                  seq -f g%g 300 | xargs touch; \
+                  mkdir 700/mnt; mount -t ramfs none 700/mnt; \
+                  $RUN tmpx cleanup --all; ls; umount 700/mnt; tmpx cleanup --all -q; cd $OLDPWD; umount ram";
+    for run in ["", "taskset -c 0"] {
+        let script = script.replace("$RUN", run).replace("$DEEP", &"d/".repeat(28));
+        let Some(ran) = with_mounts(&sandbox, &script) else {
+            return;
+        };
+        if !skip_unless(ran.status != Some(9), "leave to mount a ramfs") {
+            return;
+        }
+        assert_eq!(ran.stdout, "700\n", "the rest is gone: {ran:?}");
+        let told = "tmpx: could not remove $ROOT/cwd/ram/tmp.RANDOM/sub/700/mnt: it is a mount point\n\
+                    tmpx: removed 0, 1 in part (0 B)\n";
+        assert_eq!(ran.stderr, told);
+        fs::remove_dir(sandbox.cwd().join("ram")).unwrap();
+    }
 }

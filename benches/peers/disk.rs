@@ -51,7 +51,8 @@ impl Drop for Disk {
     }
 }
 
-fn run(command: &mut Command) -> anyhow::Result<()> {
+/// Runs a tool that has to succeed.
+pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     let status = command.status().with_context(|| format!("could not run {command:?}"))?;
     ensure!(status.success(), "{command:?} failed");
     Ok(())

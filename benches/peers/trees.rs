@@ -6,9 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 
-use super::disk::Disk;
+use super::disk::{self, Disk};
 use super::{Pair, Scratch, make_files, print_line, print_pairs, quartiles, seconds};
 
 /// How the rows of trees on a disk end.
@@ -37,10 +37,7 @@ impl Shape {
             }
             Self::Flat(files) => make_files(at, *files),
             Self::Like(model) => {
-                let mut copy = Command::new("cp");
-                let status = copy.arg("-a").arg(model.join(".")).arg(at).status();
-                ensure!(status.context("could not run cp")?.success(), "cp failed");
-                Ok(())
+                disk::run(Command::new("cp").arg("-a").arg(model.join(".")).arg(at))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Several threads at one removal.
 //!
-//! One thread begins alone. When there turns out to be work for several, these take over, and a walk lends
-//! part of what it still has to do to whoever has nothing, or is the next to have nothing:
+//! One thread begins alone. When there turns out to be work for several, these take over, and a walk
+//! lends part of what it still has to do to whoever has nothing, or is the next to have nothing:
 //! subdirectories of the highest level that has any, or a batch of files of the directory that it is
 //! reading. A walk that has done all of a level but what it lent is laid aside; who brings back the
 //! last of that goes on with it. So nobody waits for anybody in particular, and nothing is removed

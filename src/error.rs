@@ -5,8 +5,7 @@
 //! message of a failed system call names the act and the path once and ends with the system's own
 //! words: `could not create file in /nodir: No such file or directory`.
 
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 /// How a run of tmpx ends. One type, so that no number is written anywhere else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,13 +20,13 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, getpid, getsid, kill_process, set_child_subreaper, waitid,
 };
 
-use crate::env::Env;
 use crate::error::{Status, Tell as _, usage};
-use crate::process;
-use crate::refusal;
+use crate::os::env::Env;
+use crate::os::processes as process;
 use crate::sys::{
-    self, Arrived, CouldNotPrepare, Ended, InheritedSignals, Launch, PrivateMounts, SignalQueue,
+    Arrived, CouldNotPrepare, Ended, InheritedSignals, Launch, PrivateMounts, SignalQueue,
 };
+use crate::{refusal, sys};
 
 /// Where programs are looked for when PATH is not set, as execvp(3) does.
 const USUAL_PATH: &str = "/bin:/usr/bin";

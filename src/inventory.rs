@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::lease::read::{self, Content};
+use crate::lease::read;
+use crate::lease::read::Content;
 use crate::lease::record::{Header, Kind, Lifetime, Record};
 use crate::lease::store::Store;
-use crate::process::Process;
+use crate::os::processes::Process;
 use crate::reclaim::judge::{Present, Selection, state};
 use crate::reclaim::resource::{Presence, examine};
 use crate::remove::{Freed, Removal};

@@ -5,12 +5,9 @@
 
 pub mod attributes;
 pub mod cli;
-pub mod clock;
-mod commands;
+pub mod commands;
 pub mod copy;
 pub mod duration;
-pub mod entropy;
-pub mod env;
 pub mod error;
 pub mod exec;
 pub mod getopt;
@@ -20,10 +17,10 @@ pub mod lease;
 pub mod making;
 pub mod mode;
 pub mod mount;
+pub mod os;
 pub mod output;
 pub mod passing;
 pub mod place;
-pub mod process;
 pub mod progress;
 pub mod quoting;
 pub mod raw;
@@ -45,33 +42,36 @@ pub mod template;
 pub mod terms;
 pub mod workspace;
 
-pub use error::Status;
+pub use crate::error::Status;
 
-use sys::Start;
+use crate::sys::Start;
 
 /// Runs tmpx and returns how it ended. Everything that went wrong has been told by then.
 #[must_use]
 pub fn run(start: Start) -> Status {
-    let context =
-        commands::Context { args: start.args, env: env::Env::Process, signals: start.signals };
-    if let Some(store) = reaper::store_of(&context.args) {
-        return reaper::run(store);
+    let context = crate::commands::Context {
+        args: start.args,
+        env: crate::os::env::Env::Process,
+        signals: start.signals,
+    };
+    if let Some(store) = crate::reaper::store_of(&context.args) {
+        return crate::reaper::run(store);
     }
     // Before clap is touched: mktemp's command line is not clap's, and its callers are in a hurry.
-    if let Some(args) = commands::mktemp::arguments(&context.args) {
-        return commands::mktemp::run(args, &context);
+    if let Some(args) = crate::commands::mktemp::arguments(&context.args) {
+        return crate::commands::mktemp::run(args, &context);
     }
-    let parsed = match cli::parse(&context.args) {
+    let parsed = match crate::cli::parse(&context.args) {
         Ok(parsed) => parsed,
-        Err(err) => return commands::told_by_clap(&err, &context.args),
+        Err(err) => return crate::commands::told_by_clap(&err, &context.args),
     };
     let broken = parsed.command.runs_a_command();
-    commands::dispatch(parsed.command, &context).unwrap_or_else(|err| {
-        output::note(error::message(&err));
-        if let Some(hint) = error::hint_of(&err) {
-            output::hint(hint);
+    crate::commands::dispatch(parsed.command, &context).unwrap_or_else(|err| {
+        crate::output::note(crate::error::message(&err));
+        if let Some(hint) = crate::error::hint_of(&err) {
+            crate::output::hint(hint);
         }
         let usual = if broken { Status::Broken } else { Status::Failed };
-        error::status_of(&err).unwrap_or(usual)
+        crate::error::status_of(&err).unwrap_or(usual)
     })
 }

@@ -8,18 +8,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::entropy::Entropy;
-use crate::env::Env;
 use crate::error::Tell as _;
 use crate::lease::create::{BATCH, CouldNotCreate, Fill, Made, Wanted, make};
 use crate::lease::record::{Kind, Lifetime};
 use crate::lease::store::Stores;
 use crate::lease::unnamed::Unnamed;
 use crate::lease::{Lease, Terms};
+use crate::os::env::Env;
+use crate::os::random::Entropy;
 use crate::place::Place;
-use crate::reaper;
-use crate::reclaim;
-use crate::tempdir;
+use crate::{reaper, reclaim, tempdir};
 
 /// Tells the caller of names in a place; the last time with `true`.
 pub type Tell<'a> = &'a mut dyn FnMut(&Lease, &Place, &[Made], bool) -> io::Result<()>;

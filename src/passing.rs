@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::env::Env;
 use crate::error::{Status, hint_of, message};
 use crate::lease::Terms;
 use crate::lease::create::{Naming, Wanted};
 use crate::lease::record::{Kind, Lifetime};
 use crate::lease::unnamed::Unnamed;
 use crate::making::Making;
+use crate::os::env::Env;
 use crate::output::{hint, note};
 use crate::place::Place;
 use crate::progress::shown;
 use crate::template::Template;
-use crate::terms::{self, Wish};
-use crate::{reclaim, replace};
+use crate::terms::Wish;
+use crate::{reclaim, replace, terms};
 
 /// Things that are gone when tmpx ends, under a lease that is begun with the first of them: to find
 /// out whose it is costs as much as all else that a short run does.

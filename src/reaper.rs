@@ -27,13 +27,13 @@ use rustix::time::{
     timerfd_settime,
 };
 
-use crate::clock::Moment;
 use crate::error::Status;
-use crate::lease::is_id;
-use crate::lease::read::{self, Content};
+use crate::lease::read::Content;
 use crate::lease::record::{Lifetime, Record};
 use crate::lease::store::Store;
-use crate::process::{Habitat, Process};
+use crate::lease::{is_id, read};
+use crate::os::clock::Moment;
+use crate::os::processes::{Habitat, Process};
 use crate::reclaim::Fate;
 use crate::reclaim::judge::{Kept, Present, Selection, State, state};
 use crate::reclaim::sweep::Sweep;

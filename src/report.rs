@@ -5,9 +5,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::lease::Lease;
-use crate::lease::create;
 use crate::lease::record::Kind;
+use crate::lease::{Lease, create};
 use crate::output::Output;
 use crate::place::Place;
 use crate::raw::{PathKey, Raw, WorkspaceKey};

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::copy;
-use crate::stream::{self, Stuck};
+use crate::stream::Stuck;
+use crate::{copy, stream};
 
 /// A file or standard input, for one new file or several.
 #[derive(Debug)]

@@ -23,7 +23,8 @@ use crate::lease::unnamed::{Unnamed, proc_path};
 use crate::mount::blamed;
 use crate::output::write_all;
 use crate::place::Place;
-use crate::stream::{self, BLOCK, Stuck};
+use crate::stream;
+use crate::stream::{BLOCK, Stuck};
 
 /// The name of what is held, where it needs one.
 const NAME: &str = "stdin";

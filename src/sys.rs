@@ -10,21 +10,20 @@
 
 #![allow(unsafe_code, reason = "the one module that may; every block says why it is sound")]
 
-mod launch;
-mod private;
-mod signals;
+pub mod launch;
+pub mod private;
+pub mod signals;
 
 use std::ffi::{CStr, OsString, c_char, c_int, c_void};
-use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
-use std::ptr;
+use std::{io, ptr};
 
 use crate::error::Status;
-pub use launch::{CouldNotPrepare, Ended, Launch, ended, has_children};
-pub use private::PrivateMounts;
-pub use signals::{Arrived, SignalQueue, is_ignored, send};
+pub use crate::sys::launch::{CouldNotPrepare, Ended, Launch, ended, has_children};
+pub use crate::sys::private::PrivateMounts;
+pub use crate::sys::signals::{Arrived, SignalQueue, is_ignored, send};
 
 /// Defines the process's `main` and gives it over to a `fn(Start) -> Status`.
 ///

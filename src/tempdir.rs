@@ -6,7 +6,7 @@
 use std::io::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
 
-use crate::env::Env;
+use crate::os::env::Env;
 
 /// The variables that name a temp dir, the first that is usable wins.
 const VARIABLES: [&str; 3] = ["TMPDIR", "TEMP", "TMP"];

@@ -5,12 +5,11 @@
 //! none of them may hold a slash; [`TemplatePath`] is the template with the directory before it.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt;
-use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
-use crate::entropy::{Entropy, NAME_LENGTH, is_unguessable};
+use crate::os::random::{Entropy, NAME_LENGTH, is_unguessable};
 
 /// The fewest X that a template needs, as mktemp has it.
 const FEWEST_X: usize = 3;

@@ -6,11 +6,12 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 
 use crate::duration::Span;
-use crate::env::Env;
 use crate::error::{Tell as _, usage};
 use crate::lease::Terms;
 use crate::lease::record::Lifetime;
-use crate::process::{self, Habitat, Liveness, Process};
+use crate::os::env::Env;
+use crate::os::processes as process;
+use crate::os::processes::{Habitat, Liveness, Process};
 
 /// Whose exit is to end a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

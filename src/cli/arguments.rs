@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
-use clap::ValueHint;
 use clap::builder::{NonEmptyStringValueParser, OsStringValueParser, TypedValueParser};
+use clap::{Args, ValueHint};
 
 use crate::duration::Span;
 use crate::mode::FileMode;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::OutputFormat;
-use super::arguments::session;
+use crate::cli::OutputFormat;
+use crate::cli::arguments::session;
 use crate::duration::Span;
 
 /// Which leases are meant. Several narrow it down.

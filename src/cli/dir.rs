@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Make;
+use crate::cli::Make;
 
 /// Make a directory and print its path
 ///

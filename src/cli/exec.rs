@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use super::arguments::session;
-use super::{Layout, Place};
+use crate::cli::arguments::session;
+use crate::cli::{Layout, Place};
 use crate::duration::Span;
 
 /// When a workspace outlives its command.

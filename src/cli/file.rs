@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Args, ValueHint};
 
-use super::Make;
+use crate::cli::Make;
 
 /// Make a file and print its path
 ///

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::OutputFormat;
-use super::cleanup::Select;
+use crate::cli::OutputFormat;
+use crate::cli::cleanup::Select;
 
 /// List what is there and in what state it is
 ///

@@ -4,29 +4,29 @@
 
 #![allow(clippy::doc_markdown, reason = "help texts are plain text")]
 
-mod arguments;
-mod cleanup;
-mod dir;
-mod exec;
-mod file;
-mod gettempdir;
-mod list;
-mod mktemp;
-mod replace;
-mod spool;
-mod workspace;
+pub mod arguments;
+pub mod cleanup;
+pub mod dir;
+pub mod exec;
+pub mod file;
+pub mod gettempdir;
+pub mod list;
+pub mod mktemp;
+pub mod replace;
+pub mod spool;
+pub mod workspace;
 
-pub use arguments::{Layout, Lifetime, Make, OutputFormat, Place};
-pub use cleanup::Cleanup;
-pub use dir::Dir;
-pub use exec::{Exec, Keep};
-pub use file::File;
-pub use gettempdir::Gettempdir;
-pub use list::List;
-pub use mktemp::Mktemp;
-pub use replace::Replace;
-pub use spool::Spool;
-pub use workspace::Workspace;
+pub use crate::cli::arguments::{Layout, Lifetime, Make, OutputFormat, Place};
+pub use crate::cli::cleanup::Cleanup;
+pub use crate::cli::dir::Dir;
+pub use crate::cli::exec::{Exec, Keep};
+pub use crate::cli::file::File;
+pub use crate::cli::gettempdir::Gettempdir;
+pub use crate::cli::list::List;
+pub use crate::cli::mktemp::Mktemp;
+pub use crate::cli::replace::Replace;
+pub use crate::cli::spool::Spool;
+pub use crate::cli::workspace::Workspace;
 
 use std::ffi::OsString;
 

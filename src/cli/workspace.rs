@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::arguments::template_path;
-use super::{Layout, Lifetime, OutputFormat, Place};
+use crate::cli::arguments::template_path;
+use crate::cli::{Layout, Lifetime, OutputFormat, Place};
 use crate::template::TemplatePath;
 
 /// Make a directory with a layout and a private TMPDIR, and print its path

@@ -1,7 +1,7 @@
 //! `tmpx dir`: make directories, print their paths.
 
-use super::{Context, make_and_print};
 use crate::cli::Dir;
+use crate::commands::{Context, make_and_print};
 use crate::error::Status;
 use crate::lease::record::Kind;
 

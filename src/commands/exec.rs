@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::{Context, go_on};
 use crate::cli::{Exec, Keep};
+use crate::commands::{Context, go_on};
 use crate::duration::Span;
 use crate::error::{Status, Tell as _, status_of, usage};
-use crate::exec::{self, Command, Limits, Ran, Stragglers};
+use crate::exec::{Command, Limits, Ran, Stragglers};
 use crate::lease::Terms;
 use crate::lease::create::{Naming, Wanted};
 use crate::lease::record::{Kind, Lifetime};
@@ -21,15 +21,15 @@ use crate::output::{hint, note};
 use crate::passing::{clear_away, tell, unreported, write_report};
 use crate::place::Place;
 use crate::raw::{PathKey, Raw, WorkspaceKey};
-use crate::reaper;
 use crate::report::Executed;
 use crate::sys::SignalQueue;
 use crate::target::Target;
 use crate::template::Template;
-use crate::terms::{self, Wish};
+use crate::terms::Wish;
 use crate::workspace::layout::Layout;
-use crate::workspace::outputs::{self, Before, Pattern, Unsaved};
-use crate::workspace::{Workspace, private, saving};
+use crate::workspace::outputs::{Before, Pattern, Unsaved};
+use crate::workspace::{Workspace, outputs, private, saving};
+use crate::{exec, reaper, terms};
 
 pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
     // Before anything else is opened.

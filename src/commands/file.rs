@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::{Context, make_and_print};
 use crate::cli::File;
+use crate::commands::{Context, make_and_print};
 use crate::error::Status;
 use crate::lease::record::Kind;
 use crate::source::Source;

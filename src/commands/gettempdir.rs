@@ -4,13 +4,14 @@ use std::io;
 
 use anyhow::{Context as _, anyhow};
 
-use super::Context;
 use crate::cli::Gettempdir;
+use crate::commands::Context;
 use crate::error::{Status, Tell as _, reason};
 use crate::output::{Output, format};
 use crate::raw::PathKey;
 use crate::report::TempDir;
-use crate::tempdir::{self, Candidate};
+use crate::tempdir;
+use crate::tempdir::Candidate;
 
 pub(super) fn run(args: &Gettempdir, context: &Context) -> anyhow::Result<Status> {
     let mut output = Output::new(format(args.json, false));

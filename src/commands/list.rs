@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 
-use super::Context;
 use crate::cli::List;
+use crate::commands::Context;
 use crate::duration::Span;
 use crate::error::Status;
 use crate::inventory::{Entry, survey};

@@ -1,15 +1,15 @@
 //! One module per subcommand: arguments, operation, output. Each reads like its man page.
 
-mod cleanup;
-mod dir;
-mod exec;
-mod file;
-mod gettempdir;
-mod list;
-pub(crate) mod mktemp;
-mod replace;
-mod spool;
-mod workspace;
+pub mod cleanup;
+pub mod dir;
+pub mod exec;
+pub mod file;
+pub mod gettempdir;
+pub mod list;
+pub mod mktemp;
+pub mod replace;
+pub mod spool;
+pub mod workspace;
 
 use std::ffi::OsString;
 
@@ -17,11 +17,11 @@ use anyhow::anyhow;
 use clap::error::ErrorKind;
 
 use crate::cli::{Command, Make, Place};
-use crate::env::Env;
 use crate::error::{Status, Tell as _, reason};
 use crate::lease::create::{Fill, Naming, Wanted};
 use crate::lease::record::Kind;
 use crate::making::Making;
+use crate::os::env::Env;
 use crate::output::{Format, Output, hint, note, raw_note};
 use crate::refusal::Refusal;
 use crate::report::Made;

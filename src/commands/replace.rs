@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use anyhow::Context as _;
 use rustix::stdio::stdin;
 
-use super::{Context, go_on};
 use crate::cli::Replace;
+use crate::commands::{Context, go_on};
 use crate::error::{Status, usage};
-use crate::exec::{self, Command};
+use crate::exec;
+use crate::exec::Command;
 use crate::making::Making;
 use crate::output::note;
 use crate::passing::Passing;

@@ -6,10 +6,9 @@ use std::io;
 use anyhow::Context as _;
 use rustix::stdio::{stdin, stdout};
 
-use super::{Context, go_on};
-use crate::cli;
+use crate::commands::{Context, go_on};
 use crate::error::Status;
-use crate::exec::{self, Command, Limits};
+use crate::exec::{Command, Limits};
 use crate::mount::blamed_by_file;
 use crate::passing::Passing;
 use crate::raw::PathKey;
@@ -17,6 +16,7 @@ use crate::report::Spooled;
 use crate::spool::Spool;
 use crate::stream::Stuck;
 use crate::target::Target;
+use crate::{cli, exec};
 
 pub(super) fn run(args: cli::Spool, context: &Context) -> anyhow::Result<Status> {
     if let Some(report) = &args.report {

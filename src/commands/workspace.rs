@@ -4,8 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::Context;
-use crate::cli;
+use crate::commands::Context;
 use crate::error::Status;
 use crate::lease::create::{Naming, Wanted};
 use crate::lease::record::Kind;
@@ -15,7 +14,7 @@ use crate::report::Made;
 use crate::template::Template;
 use crate::workspace::Workspace;
 use crate::workspace::layout::Layout;
-use crate::{shell, terms};
+use crate::{cli, shell, terms};
 
 pub(super) fn run(args: cli::Workspace, context: &Context) -> anyhow::Result<Status> {
     let export = args.export;

@@ -6,10 +6,9 @@
 //! its own by a rename or link that refuses to replace.
 
 use std::ffi::{CStr, OsStr, OsString};
-use std::fmt;
-use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use rustix::fs::{
     AtFlags, Mode, OFlags, RenameFlags, StatxFlags, fchmod, linkat, mkdirat, openat, renameat_with,
@@ -18,18 +17,16 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::Lease;
-use super::record::{Event, Kind};
-use crate::entropy::Entropy;
 use crate::error::message;
 use crate::identity::Identity;
+use crate::lease::Lease;
+use crate::lease::record::{Event, Kind};
 use crate::mode::FileMode;
-use crate::mount;
+use crate::os::random::Entropy;
 use crate::place::{Place, c_name};
 use crate::raw::Raw;
-use crate::remove;
-use crate::sys;
 use crate::template::{ExactName, Template};
+use crate::{mount, remove, sys};
 
 /// What to make.
 #[derive(Clone, Debug)]

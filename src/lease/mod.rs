@@ -22,12 +22,12 @@ use anyhow::Context as _;
 use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom, fchmod, fstat, openat, unlinkat};
 use serde::Serialize;
 
-use crate::clock::Moment;
-use crate::entropy::{Entropy, NAME_LENGTH};
-use crate::process::{Habitat, Process};
+use crate::lease::record::{Event, GIVEN_OFFSET, Header, Lifetime, VERSION};
+use crate::lease::store::{Store, Stores};
+use crate::os::clock::Moment;
+use crate::os::processes::{Habitat, Process};
+use crate::os::random::{Entropy, NAME_LENGTH};
 use crate::sys;
-use record::{Event, GIVEN_OFFSET, Header, Lifetime, VERSION};
-use store::{Store, Stores};
 
 /// What a lease is to say, known before it is written.
 #[derive(Clone, Debug)]

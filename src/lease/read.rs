@@ -9,8 +9,8 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, openat, unlinkat};
 use rustix::io::Errno;
 
-use super::record::{Record, Unreadable};
-use super::store::Store;
+use crate::lease::record::{Record, Unreadable};
+use crate::lease::store::Store;
 use crate::sys;
 
 /// What a lease file holds.

@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::Moment;
 use crate::identity::Identity;
-use crate::process::{Habitat, Process};
+use crate::os::clock::Moment;
+use crate::os::processes::{Habitat, Process};
 use crate::raw::Raw;
 
 /// The version of the format. Another one is kept and reported, never acted on.

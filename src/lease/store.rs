@@ -17,8 +17,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::env::Env;
 use crate::error::{Tell as _, reason};
+use crate::os::env::Env;
 
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -315,7 +315,7 @@ impl Store {
         for entry in rustix::fs::Dir::read_from(&self.leases)? {
             // What is not named like a lease is none of ours.
             if let Ok(name) = entry?.file_name().to_str()
-                && super::is_id(name)
+                && crate::lease::is_id(name)
             {
                 ids.push(name.to_owned());
             }

@@ -12,12 +12,12 @@ use anyhow::Context as _;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, renameat};
 use rustix::io::Errno;
 
-use super::Lease;
-use super::create::{CouldNotCreate, Naming, Wanted, make, take_back};
-use super::record::{Event, Kind};
-use crate::entropy::Entropy;
 use crate::identity::Identity;
+use crate::lease::Lease;
+use crate::lease::create::{CouldNotCreate, Naming, Wanted, make, take_back};
+use crate::lease::record::{Event, Kind};
 use crate::mode::FileMode;
+use crate::os::random::Entropy;
 use crate::place::Place;
 use crate::raw::Raw;
 use crate::template::Template;

@@ -14,8 +14,8 @@ use std::path::Path;
 use rustix::fs::{CWD, Mode, OFlags, lstat, mkdirat, openat};
 use rustix::io::Errno;
 
-use super::create::MOST_TRIES;
-use super::record::Kind;
+use crate::lease::create::MOST_TRIES;
+use crate::lease::record::Kind;
 use crate::remove;
 
 /// Paths to try, one after the other.

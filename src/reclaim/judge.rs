@@ -8,10 +8,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::clock::Moment;
 use crate::duration::Span;
 use crate::lease::record::{Lifetime, Record, Resource};
-use crate::process::{Habitat, Liveness, Process};
+use crate::os::clock::Moment;
+use crate::os::processes::{Habitat, Liveness, Process};
 
 /// What leases are held against.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ impl Present {
     #[must_use]
     pub fn look() -> Self {
         let this = Process::find(std::process::id());
-        let line = this.into_iter().chain(crate::process::ancestors()).collect();
+        let line = this.into_iter().chain(crate::os::processes::ancestors()).collect();
         Self { line, ..Self::of(Habitat::here()) }
     }
 
@@ -166,7 +166,7 @@ impl fmt::Display for Kept {
 }
 
 fn described(pid: u32) -> String {
-    match crate::process::name_of(pid) {
+    match crate::os::processes::name_of(pid) {
         Some(name) => format!("{} ({pid})", Path::new(OsStr::new(&name)).display()),
         None => format!("process {pid}"),
     }
@@ -298,7 +298,7 @@ mod tests {
         Present {
             now: Moment { wall_ms: 100 * HOUR, boot_ms: 10 * HOUR },
             habitat: Habitat::here(),
-            line: crate::process::ancestors().collect(),
+            line: crate::os::processes::ancestors().collect(),
         }
     }
 

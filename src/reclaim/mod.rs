@@ -12,14 +12,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 
-use crate::entropy::Entropy;
-use crate::lease::Lease;
-use crate::lease::read::{self, Content};
+use crate::lease::read::Content;
 use crate::lease::record::Record;
 use crate::lease::store::Store;
-use crate::process::Habitat;
+use crate::lease::{Lease, read};
+use crate::os::processes::Habitat;
+use crate::os::random::Entropy;
+use crate::reclaim::judge::{Kept, Present};
 use crate::remove::{Freed, Progress, Removal};
-use judge::{Kept, Present};
 
 /// What became of one resource.
 #[derive(Debug)]

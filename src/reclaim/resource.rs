@@ -4,8 +4,8 @@ use std::io;
 use std::path::Path;
 
 use crate::lease::record::{Kind, Resource};
+use crate::os::processes::Habitat;
 use crate::place::Place;
-use crate::process::Habitat;
 use crate::remove::Root;
 use rustix::fs::FileType;
 

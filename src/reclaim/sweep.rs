@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::Fate;
-use super::judge::{Kept, Present, Selection, State, Verdict, judge, state};
-use super::resource::{Presence, examine};
 use crate::error::reason;
-use crate::lease::read::{self, Content, Held};
+use crate::lease::read;
+use crate::lease::read::{Content, Held};
 use crate::lease::record::{Kind, Lifetime, Record, Resource};
 use crate::lease::store::Store;
-use crate::process::standing_in;
+use crate::os::processes::standing_in;
+use crate::reclaim::Fate;
+use crate::reclaim::judge::{Kept, Present, Selection, State, Verdict, judge, state};
+use crate::reclaim::resource::{Presence, examine};
 use crate::remove::{Act, Outcome, Removal};
 
 /// What is told of each resource that a sweep comes across.

@@ -16,9 +16,9 @@ use std::thread;
 use rustix::fs::Statx;
 use rustix::process::{Resource, getrlimit};
 
-use super::level::{Key, key};
-use super::walk::{End, OPEN_LEVELS, Walk};
-use super::{Act, Outcome, Removal, bytes, is_dir};
+use crate::remove::level::{Key, key};
+use crate::remove::walk::{End, OPEN_LEVELS, Walk};
+use crate::remove::{Act, Outcome, Removal, bytes, is_dir};
 use crate::sys;
 
 /// How many threads there are at most. More than these wait for each other in the kernel.

@@ -7,13 +7,13 @@
 //!
 //! Nothing here follows a symlink or enters a mount point.
 
-mod crew;
-mod entries;
-mod level;
-mod open;
-mod walk;
+pub mod crew;
+pub mod entries;
+pub mod level;
+pub mod open;
+pub mod walk;
 
-pub use open::readable;
+pub use crate::remove::open::readable;
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
@@ -26,8 +26,8 @@ use rustix::fs::{AtFlags, CWD, FileType, Statx, StatxFlags, fstat, lstat, statx,
 
 use crate::identity::Identity;
 use crate::place::{Place, c_name};
-use crew::Crew;
-use walk::Walk;
+use crate::remove::crew::Crew;
+use crate::remove::walk::Walk;
 
 /// Whether the tree is removed, or only looked at as a removal would.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

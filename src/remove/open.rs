@@ -10,7 +10,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::stat_fd;
+use crate::remove::stat_fd;
 use crate::sys;
 
 const DIRECTORY: OFlags =

@@ -1,19 +1,18 @@
 //! Starting a command, and waiting for it.
 
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
-use std::fmt;
 use std::io::{self, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitStatus};
-use std::ptr;
 use std::time::Duration;
+use std::{fmt, ptr};
 
 use rustix::process::{Pid, WaitOptions, fchdir, waitpid};
 
-use super::{InheritedSignals, PrivateMounts, SignalQueue};
+use crate::sys::{InheritedSignals, PrivateMounts, SignalQueue};
 
 /// A command, and what it is started with.
 #[derive(Debug)]

@@ -1,8 +1,7 @@
 //! Mounts that one command sees and nobody else.
 
 use std::ffi::{CStr, CString, c_int, c_ulong};
-use std::io;
-use std::ptr;
+use std::{io, ptr};
 
 use rustix::fs::{Mode, OFlags, fstat, open, openat, stat};
 use rustix::process::{chdir, fchdir};

@@ -1,14 +1,13 @@
 //! Signals of a process that waits for a command.
 
 use std::ffi::c_int;
-use std::io;
 use std::mem::MaybeUninit;
-use std::ptr;
 use std::time::Duration;
+use std::{io, ptr};
 
 use rustix::process::Pid;
 
-use super::InheritedSignals;
+use crate::sys::InheritedSignals;
 
 /// The signals of a process that waits for a command: each is taken from a queue, none is handled
 /// by a function that could run at any moment.

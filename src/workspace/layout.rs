@@ -7,9 +7,9 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 
-use super::TEMP_DIR;
-use super::private::VAR_TEMP_DIR;
 use crate::error::{Tell as _, usage};
+use crate::workspace::TEMP_DIR;
+use crate::workspace::private::VAR_TEMP_DIR;
 
 /// A plan of what goes into a workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -15,13 +15,13 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::Context as _;
 use rustix::fs::{AtFlags, Mode, OFlags, chmodat, fstat, mkdirat, openat};
 
-use crate::copy::{self, GoOn, Manner};
+use crate::copy::{GoOn, Manner};
 use crate::exec::Command;
 use crate::lease::create::Made;
 use crate::mode::FileMode;
 use crate::place::Place;
-use crate::sys;
-use layout::Layout;
+use crate::workspace::layout::Layout;
+use crate::{copy, sys};
 
 /// The temp dir inside a workspace, hidden from a plain `ls` and from patterns.
 pub const TEMP_DIR: &str = ".tmp";

@@ -13,12 +13,12 @@ use globset::{GlobBuilder, GlobMatcher};
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, Statx, StatxFlags, StatxTimestamp, statx};
 use rustix::io::Errno;
 
-use super::TEMP_DIR;
-use super::layout::split;
-use super::private::VAR_TEMP_DIR;
 use crate::error::{Tell as _, reason, usage};
 use crate::place::{Place, open_beneath};
 use crate::remove;
+use crate::workspace::TEMP_DIR;
+use crate::workspace::layout::split;
+use crate::workspace::private::VAR_TEMP_DIR;
 
 /// One `--out GLOB[:DEST]`.
 #[derive(Clone, Debug)]

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use rustix::fs::{AtFlags, Mode, Stat, chmodat, fstat, stat};
 
-use super::{TEMP_DIR, Workspace};
 use crate::exec::Command;
 use crate::sys::PrivateMounts;
+use crate::workspace::{TEMP_DIR, Workspace};
 
 /// What lies over /var/tmp, beside what lies over /tmp: a program may use the same name in both.
 pub(super) const VAR_TEMP_DIR: &str = ".tmp-var";

@@ -16,16 +16,16 @@ use anyhow::{Context as _, anyhow};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, mkdirat, readlinkat, renameat, statat};
 use rustix::io::Errno;
 
-use super::outputs::{Plan, Source, kind};
-use crate::copy::{self, GoOn};
-use crate::entropy::Entropy;
+use crate::copy::GoOn;
 use crate::error::Tell as _;
 use crate::lease::Lease;
 use crate::lease::create::{Naming, Wanted, make, make_link};
 use crate::lease::record::Kind;
+use crate::os::random::Entropy;
 use crate::place::{Place, open_beneath};
-use crate::remove;
 use crate::template::Template;
+use crate::workspace::outputs::{Plan, Source, kind};
+use crate::{copy, remove};
 
 /// Saves what was planned, and tells the paths of what is there now, directories aside.
 ///

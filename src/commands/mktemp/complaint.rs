@@ -1,9 +1,8 @@
 //! What mktemp has to say when it cannot do what it was asked for.
 
 use std::ffi::OsStr;
-use std::fmt;
-use std::io;
 use std::os::unix::ffi::OsStrExt as _;
+use std::{fmt, io};
 
 use crate::error::{hint_of, message, reason};
 use crate::output::raw_note;

@@ -5,29 +5,28 @@
 //! `TMPX_UNTIL_EXIT` that names a script above, what it makes is leased, so that scripts which know
 //! nothing of tmpx leave nothing behind.
 
-mod complaint;
-mod request;
-mod target;
+pub mod complaint;
+pub mod request;
+pub mod target;
 
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use super::Context;
-use crate::cli;
-use crate::entropy::Entropy;
+use crate::commands::Context;
+use crate::commands::mktemp::complaint::Complaint;
+use crate::commands::mktemp::request::{Options, Request};
+use crate::commands::mktemp::target::Target;
 use crate::error::Status;
 use crate::lease::Terms;
 use crate::lease::create::{CouldNotCreate, Naming, Wanted};
 use crate::lease::record::Kind;
 use crate::lease::unrecorded::{Unrecorded, as_path, unused_path};
 use crate::making::Making;
+use crate::os::random::Entropy;
 use crate::output::{Format, Output};
-use crate::terms;
-use complaint::Complaint;
-use request::{Options, Request};
-use target::Target;
+use crate::{cli, terms};
 
 /// mktemp's own arguments, where a command line is one for mktemp: by the name that tmpx was called
 /// by, or as a subcommand.

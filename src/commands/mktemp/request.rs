@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-use super::complaint::Complaint;
+use crate::commands::mktemp::complaint::Complaint;
 use crate::getopt::{Item, Known, Reader, Takes};
 use crate::lease::record::Kind;
 

@@ -5,11 +5,11 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-use super::complaint::Complaint;
-use super::request::{DirRule, Options};
-use crate::entropy::Entropy;
-use crate::env::Env;
+use crate::commands::mktemp::complaint::Complaint;
+use crate::commands::mktemp::request::{DirRule, Options};
 use crate::lease::record::Kind;
+use crate::os::env::Env;
+use crate::os::random::Entropy;
 use crate::place::Place;
 use crate::template::{Affix, Template, TemplatePath};
 

@@ -1,0 +1,6 @@
+//! os
+
+pub mod clock;
+pub mod env;
+pub mod processes;
+pub mod random;

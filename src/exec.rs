@@ -20,12 +20,12 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, getpid, getsid, kill_process, set_child_subreaper, waitid,
 };
 
-use crate::error::{Status, Tell as _, usage};
 use crate::os::env::Env;
 use crate::os::processes as process;
 use crate::sys::{
     Arrived, CouldNotPrepare, Ended, InheritedSignals, Launch, PrivateMounts, SignalQueue,
 };
+use crate::values::error::{Status, Tell as _, usage};
 use crate::{refusal, sys};
 
 /// Where programs are looked for when PATH is not set, as execvp(3) does.

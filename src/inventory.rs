@@ -71,7 +71,9 @@ pub fn survey(
                 Content::Record(_) | Content::Empty => {}
                 Content::Unreadable(why) => problem(format!("cannot read {}: {why}", lease())),
             },
-            Err(err) => problem(format!("cannot read {}: {}", lease(), crate::error::reason(&err))),
+            Err(err) => {
+                problem(format!("cannot read {}: {}", lease(), crate::values::error::reason(&err)))
+            }
         }
     }
     Ok(())

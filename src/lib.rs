@@ -7,15 +7,12 @@ pub mod attributes;
 pub mod cli;
 pub mod commands;
 pub mod copy;
-pub mod duration;
-pub mod error;
 pub mod exec;
 pub mod getopt;
 pub mod identity;
 pub mod inventory;
 pub mod lease;
 pub mod making;
-pub mod mode;
 pub mod mount;
 pub mod os;
 pub mod output;
@@ -23,7 +20,6 @@ pub mod passing;
 pub mod place;
 pub mod progress;
 pub mod quoting;
-pub mod raw;
 pub mod reaper;
 pub mod reclaim;
 pub mod refusal;
@@ -31,18 +27,17 @@ pub mod remove;
 pub mod replace;
 pub mod report;
 pub mod shell;
-pub mod size;
 pub mod source;
 pub mod spool;
 pub mod stream;
 pub mod sys;
 pub mod target;
 pub mod tempdir;
-pub mod template;
 pub mod terms;
+pub mod values;
 pub mod workspace;
 
-pub use crate::error::Status;
+pub use crate::values::error::Status;
 
 use crate::sys::Start;
 
@@ -67,11 +62,11 @@ pub fn run(start: Start) -> Status {
     };
     let broken = parsed.command.runs_a_command();
     crate::commands::dispatch(parsed.command, &context).unwrap_or_else(|err| {
-        crate::output::note(crate::error::message(&err));
-        if let Some(hint) = crate::error::hint_of(&err) {
+        crate::output::note(crate::values::error::message(&err));
+        if let Some(hint) = crate::values::error::hint_of(&err) {
             crate::output::hint(hint);
         }
         let usual = if broken { Status::Broken } else { Status::Failed };
-        crate::error::status_of(&err).unwrap_or(usual)
+        crate::values::error::status_of(&err).unwrap_or(usual)
     })
 }

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::error::Tell as _;
 use crate::lease::create::{BATCH, CouldNotCreate, Fill, Made, Wanted, make};
 use crate::lease::record::{Kind, Lifetime};
 use crate::lease::store::Stores;
@@ -17,6 +16,7 @@ use crate::lease::{Lease, Terms};
 use crate::os::env::Env;
 use crate::os::random::Entropy;
 use crate::place::Place;
+use crate::values::error::Tell as _;
 use crate::{reaper, reclaim, tempdir};
 
 /// Tells the caller of names in a place; the last time with `true`.
@@ -108,7 +108,8 @@ impl Making {
                 Err(err) => err,
             };
             if let Some(variable) = candidate.variable {
-                let why = err.root_cause().downcast_ref::<io::Error>().map(crate::error::reason);
+                let why =
+                    err.root_cause().downcast_ref::<io::Error>().map(crate::values::error::reason);
                 let dir = candidate.path.display();
                 self.notes.push(format!(
                     "{variable}={dir} cannot be used and is passed over: {}",

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::error::{Status, hint_of, message};
 use crate::lease::Terms;
 use crate::lease::create::{Naming, Wanted};
 use crate::lease::record::{Kind, Lifetime};
@@ -16,8 +15,9 @@ use crate::os::env::Env;
 use crate::output::{hint, note};
 use crate::place::Place;
 use crate::progress::shown;
-use crate::template::Template;
 use crate::terms::Wish;
+use crate::values::error::{Status, hint_of, message};
+use crate::values::template::Template;
 use crate::{reclaim, replace, terms};
 
 /// Things that are gone when tmpx ends, under a lease that is begun with the first of them: to find

@@ -11,7 +11,7 @@ use rustix::stdio::stderr;
 use rustix::termios::isatty;
 
 use crate::remove::{Freed, Progress};
-use crate::size::ByteSize;
+use crate::values::size::ByteSize;
 
 /// Nobody wonders before.
 const PATIENCE: Duration = Duration::from_millis(500);

@@ -27,7 +27,6 @@ use rustix::time::{
     timerfd_settime,
 };
 
-use crate::error::Status;
 use crate::lease::read::Content;
 use crate::lease::record::{Lifetime, Record};
 use crate::lease::store::Store;
@@ -39,6 +38,7 @@ use crate::reclaim::judge::{Kept, Present, Selection, State, state};
 use crate::reclaim::sweep::Sweep;
 use crate::remove::Removal;
 use crate::sys;
+use crate::values::error::Status;
 
 /// What tmpx is called when it is the reaper: its name in ps(1).
 pub const NAME: &str = "tmpx-reaper";

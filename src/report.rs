@@ -9,7 +9,7 @@ use crate::lease::record::Kind;
 use crate::lease::{Lease, create};
 use crate::output::Output;
 use crate::place::Place;
-use crate::raw::{PathKey, Raw, WorkspaceKey};
+use crate::values::encoding::{PathKey, Raw, WorkspaceKey};
 
 /// A resource that was made: `file`, `dir` and `workspace`.
 #[derive(Debug, Serialize)]

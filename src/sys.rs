@@ -20,10 +20,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::{io, ptr};
 
-use crate::error::Status;
 pub use crate::sys::launch::{CouldNotPrepare, Ended, Launch, ended, has_children};
 pub use crate::sys::private::PrivateMounts;
 pub use crate::sys::signals::{Arrived, SignalQueue, is_ignored, send};
+use crate::values::error::Status;
 
 /// Defines the process's `main` and gives it over to a `fn(Start) -> Status`.
 ///

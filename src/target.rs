@@ -19,8 +19,8 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use crate::error::Tell as _;
 use crate::place::Place;
+use crate::values::error::Tell as _;
 
 /// How many symlinks are followed, as the kernel does it (`path_resolution(7)`).
 const MOST_LINKS: usize = 40;

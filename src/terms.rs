@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 
-use crate::duration::Span;
-use crate::error::{Tell as _, usage};
 use crate::lease::Terms;
 use crate::lease::record::Lifetime;
 use crate::os::env::Env;
 use crate::os::processes as process;
 use crate::os::processes::{Habitat, Liveness, Process};
+use crate::values::duration::Span;
+use crate::values::error::{Tell as _, usage};
 
 /// Whose exit is to end a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

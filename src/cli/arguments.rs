@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueHint};
 
-use crate::duration::Span;
-use crate::mode::FileMode;
 use crate::output::Format;
-use crate::template::{Affix, ExactName, TemplatePath};
 use crate::terms::{UntilExit, Wish};
+use crate::values::duration::Span;
+use crate::values::mode::FileMode;
+use crate::values::template::{Affix, ExactName, TemplatePath};
 
 /// A template, as raw bytes.
 pub(super) fn template_path() -> impl TypedValueParser<Value = TemplatePath> {

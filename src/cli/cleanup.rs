@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::OutputFormat;
 use crate::cli::arguments::session;
-use crate::duration::Span;
+use crate::values::duration::Span;
 
 /// Which leases are meant. Several narrow it down.
 #[derive(Args, Clone, Debug)]

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use crate::cli::arguments::session;
 use crate::cli::{Layout, Place};
-use crate::duration::Span;
+use crate::values::duration::Span;
 
 /// When a workspace outlives its command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

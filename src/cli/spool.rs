@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueHint};
 
-use crate::size::ByteSize;
+use crate::values::size::ByteSize;
 
 /// Hold standard input until its end, in memory or a file that nobody sees
 ///

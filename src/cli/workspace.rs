@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::cli::arguments::template_path;
 use crate::cli::{Layout, Lifetime, OutputFormat, Place};
-use crate::template::TemplatePath;
+use crate::values::template::TemplatePath;
 
 /// Make a directory with a layout and a private TMPDIR, and print its path
 ///

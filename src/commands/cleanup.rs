@@ -8,18 +8,18 @@ use anyhow::Context as _;
 
 use crate::cli::Cleanup;
 use crate::commands::Context;
-use crate::duration::Span;
-use crate::error::{Status, usage};
 use crate::lease::record::Resource;
 use crate::lease::store::Stores;
 use crate::output::{Output, note};
-use crate::raw::PathKey;
 use crate::reclaim::Fate;
 use crate::reclaim::judge::{Kept, Present, Selection};
 use crate::reclaim::sweep::Sweep;
 use crate::remove::{Act, Freed, Removal};
 use crate::report::Cleaned;
-use crate::size::ByteSize;
+use crate::values::duration::Span;
+use crate::values::encoding::PathKey;
+use crate::values::error::{Status, usage};
+use crate::values::size::ByteSize;
 use crate::{output, progress, reaper};
 
 pub(super) fn run(args: &Cleanup, context: &Context) -> anyhow::Result<Status> {

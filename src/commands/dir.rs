@@ -2,8 +2,8 @@
 
 use crate::cli::Dir;
 use crate::commands::{Context, make_and_print};
-use crate::error::Status;
 use crate::lease::record::Kind;
+use crate::values::error::Status;
 
 pub(super) fn run(args: Dir, context: &Context) -> anyhow::Result<Status> {
     make_and_print(args.make, Kind::Dir, context, &mut |_| Ok(()))

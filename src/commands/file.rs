@@ -4,9 +4,9 @@ use std::path::Path;
 
 use crate::cli::File;
 use crate::commands::{Context, make_and_print};
-use crate::error::Status;
 use crate::lease::record::Kind;
 use crate::source::Source;
+use crate::values::error::Status;
 
 pub(super) fn run(args: File, context: &Context) -> anyhow::Result<Status> {
     let mut source = match args.from {

@@ -6,12 +6,12 @@ use anyhow::{Context as _, anyhow};
 
 use crate::cli::Gettempdir;
 use crate::commands::Context;
-use crate::error::{Status, Tell as _, reason};
 use crate::output::{Output, format};
-use crate::raw::PathKey;
 use crate::report::TempDir;
 use crate::tempdir;
 use crate::tempdir::Candidate;
+use crate::values::encoding::PathKey;
+use crate::values::error::{Status, Tell as _, reason};
 
 pub(super) fn run(args: &Gettempdir, context: &Context) -> anyhow::Result<Status> {
     let mut output = Output::new(format(args.json, false));

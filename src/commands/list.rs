@@ -7,15 +7,15 @@ use anyhow::Context as _;
 
 use crate::cli::List;
 use crate::commands::Context;
-use crate::duration::Span;
-use crate::error::Status;
 use crate::inventory::{Entry, survey};
 use crate::lease::store::Stores;
 use crate::output::{Output, note, printable};
-use crate::raw::PathKey;
 use crate::reclaim::judge::{Present, Selection};
 use crate::report::Listed;
-use crate::size::ByteSize;
+use crate::values::duration::Span;
+use crate::values::encoding::PathKey;
+use crate::values::error::Status;
+use crate::values::size::ByteSize;
 
 pub(super) fn run(args: &List, context: &Context) -> anyhow::Result<Status> {
     let selection = Selection {

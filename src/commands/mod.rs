@@ -17,7 +17,6 @@ use anyhow::anyhow;
 use clap::error::ErrorKind;
 
 use crate::cli::{Command, Make, Place};
-use crate::error::{Status, Tell as _, reason};
 use crate::lease::create::{Fill, Naming, Wanted};
 use crate::lease::record::Kind;
 use crate::making::Making;
@@ -26,8 +25,9 @@ use crate::output::{Format, Output, hint, note, raw_note};
 use crate::refusal::Refusal;
 use crate::report::Made;
 use crate::sys::{InheritedSignals, SignalQueue};
-use crate::template::Template;
 use crate::terms;
+use crate::values::error::{Status, Tell as _, reason};
+use crate::values::template::Template;
 
 /// What a command is given to work with.
 pub(crate) struct Context {

@@ -7,16 +7,16 @@ use rustix::stdio::stdin;
 
 use crate::cli::Replace;
 use crate::commands::{Context, go_on};
-use crate::error::{Status, usage};
 use crate::exec;
 use crate::exec::Command;
 use crate::making::Making;
 use crate::output::note;
 use crate::passing::Passing;
-use crate::raw::PathKey;
 use crate::replace::Replacement;
 use crate::report::NewContent;
 use crate::target::Target;
+use crate::values::encoding::PathKey;
+use crate::values::error::{Status, usage};
 
 pub(super) fn run(args: Replace, context: &Context) -> anyhow::Result<Status> {
     let target = Target::find(&args.file)?;

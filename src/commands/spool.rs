@@ -7,15 +7,15 @@ use anyhow::Context as _;
 use rustix::stdio::{stdin, stdout};
 
 use crate::commands::{Context, go_on};
-use crate::error::Status;
 use crate::exec::{Command, Limits};
 use crate::mount::blamed_by_file;
 use crate::passing::Passing;
-use crate::raw::PathKey;
 use crate::report::Spooled;
 use crate::spool::Spool;
 use crate::stream::Stuck;
 use crate::target::Target;
+use crate::values::encoding::PathKey;
+use crate::values::error::Status;
 use crate::{cli, exec};
 
 pub(super) fn run(args: cli::Spool, context: &Context) -> anyhow::Result<Status> {

@@ -5,13 +5,13 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::commands::Context;
-use crate::error::Status;
 use crate::lease::create::{Naming, Wanted};
 use crate::lease::record::Kind;
 use crate::making::Making;
 use crate::output::{Format, Output, note};
 use crate::report::Made;
-use crate::template::Template;
+use crate::values::error::Status;
+use crate::values::template::Template;
 use crate::workspace::Workspace;
 use crate::workspace::layout::Layout;
 use crate::{cli, shell, terms};

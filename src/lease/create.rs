@@ -17,15 +17,15 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::error::message;
 use crate::identity::Identity;
 use crate::lease::Lease;
 use crate::lease::record::{Event, Kind};
-use crate::mode::FileMode;
 use crate::os::random::Entropy;
 use crate::place::{Place, c_name};
-use crate::raw::Raw;
-use crate::template::{ExactName, Template};
+use crate::values::encoding::Raw;
+use crate::values::error::message;
+use crate::values::mode::FileMode;
+use crate::values::template::{ExactName, Template};
 use crate::{mount, remove, sys};
 
 /// What to make.

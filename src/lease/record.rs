@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::identity::Identity;
 use crate::os::clock::Moment;
 use crate::os::processes::{Habitat, Process};
-use crate::raw::Raw;
+use crate::values::encoding::Raw;
 
 /// The version of the format. Another one is kept and reported, never acted on.
 pub const VERSION: u32 = 1;

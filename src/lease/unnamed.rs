@@ -16,11 +16,11 @@ use crate::identity::Identity;
 use crate::lease::Lease;
 use crate::lease::create::{CouldNotCreate, Naming, Wanted, make, take_back};
 use crate::lease::record::{Event, Kind};
-use crate::mode::FileMode;
 use crate::os::random::Entropy;
 use crate::place::Place;
-use crate::raw::Raw;
-use crate::template::Template;
+use crate::values::encoding::Raw;
+use crate::values::mode::FileMode;
+use crate::values::template::Template;
 
 /// A file in some directory, open for reading and writing, that has no name there.
 #[derive(Debug)]

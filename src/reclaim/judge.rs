@@ -8,10 +8,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::duration::Span;
 use crate::lease::record::{Lifetime, Record, Resource};
 use crate::os::clock::Moment;
 use crate::os::processes::{Habitat, Liveness, Process};
+use crate::values::duration::Span;
 
 /// What leases are held against.
 #[derive(Clone, Debug)]

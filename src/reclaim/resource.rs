@@ -129,5 +129,5 @@ fn is_absence(err: &io::Error) -> bool {
 }
 
 fn unknown<'a>(path: &Path, err: &io::Error) -> Presence<'a> {
-    Presence::Unknown(format!("{}: {}", path.display(), crate::error::reason(err)))
+    Presence::Unknown(format!("{}: {}", path.display(), crate::values::error::reason(err)))
 }

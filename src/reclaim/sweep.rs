@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::error::reason;
 use crate::lease::read;
 use crate::lease::read::{Content, Held};
 use crate::lease::record::{Kind, Lifetime, Record, Resource};
@@ -17,6 +16,7 @@ use crate::reclaim::Fate;
 use crate::reclaim::judge::{Kept, Present, Selection, State, Verdict, judge, state};
 use crate::reclaim::resource::{Presence, examine};
 use crate::remove::{Act, Outcome, Removal};
+use crate::values::error::reason;
 
 /// What is told of each resource that a sweep comes across.
 pub type Report<'a> = &'a mut dyn FnMut(&str, &Resource, Fate) -> anyhow::Result<()>;
@@ -325,7 +325,7 @@ pub(super) fn discard_leftover(store: &Store, id: &str, present: &Present) -> Pa
 }
 
 fn discarded(done: std::io::Result<()>) -> PassedOver {
-    done.context("could not remove it").map_err(|err| crate::error::message(&err))
+    done.context("could not remove it").map_err(|err| crate::values::error::message(&err))
 }
 
 fn fate_of(outcome: Outcome) -> Fate {

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 
-use crate::error::{Tell as _, usage};
+use crate::values::error::{Tell as _, usage};
 use crate::workspace::TEMP_DIR;
 use crate::workspace::private::VAR_TEMP_DIR;
 

@@ -18,8 +18,8 @@ use rustix::fs::{AtFlags, Mode, OFlags, chmodat, fstat, mkdirat, openat};
 use crate::copy::{GoOn, Manner};
 use crate::exec::Command;
 use crate::lease::create::Made;
-use crate::mode::FileMode;
 use crate::place::Place;
+use crate::values::mode::FileMode;
 use crate::workspace::layout::Layout;
 use crate::{copy, sys};
 

@@ -13,9 +13,9 @@ use globset::{GlobBuilder, GlobMatcher};
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, Statx, StatxFlags, StatxTimestamp, statx};
 use rustix::io::Errno;
 
-use crate::error::{Tell as _, reason, usage};
 use crate::place::{Place, open_beneath};
 use crate::remove;
+use crate::values::error::{Tell as _, reason, usage};
 use crate::workspace::TEMP_DIR;
 use crate::workspace::layout::split;
 use crate::workspace::private::VAR_TEMP_DIR;

@@ -17,13 +17,13 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, mkdirat, readlinkat, re
 use rustix::io::Errno;
 
 use crate::copy::GoOn;
-use crate::error::Tell as _;
 use crate::lease::Lease;
 use crate::lease::create::{Naming, Wanted, make, make_link};
 use crate::lease::record::Kind;
 use crate::os::random::Entropy;
 use crate::place::{Place, open_beneath};
-use crate::template::Template;
+use crate::values::error::Tell as _;
+use crate::values::template::Template;
 use crate::workspace::outputs::{Plan, Source, kind};
 use crate::{copy, remove};
 

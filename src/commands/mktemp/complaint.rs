@@ -4,10 +4,10 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::{fmt, io};
 
-use crate::error::{hint_of, message, reason};
 use crate::output::raw_note;
 use crate::quoting::quoted;
 use crate::sys::LocaleCharset;
+use crate::values::error::{hint_of, message, reason};
 
 /// A message for stderr, in GNU's words.
 #[derive(Debug)]

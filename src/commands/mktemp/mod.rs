@@ -18,7 +18,6 @@ use crate::commands::Context;
 use crate::commands::mktemp::complaint::Complaint;
 use crate::commands::mktemp::request::{Options, Request};
 use crate::commands::mktemp::target::Target;
-use crate::error::Status;
 use crate::lease::Terms;
 use crate::lease::create::{CouldNotCreate, Naming, Wanted};
 use crate::lease::record::Kind;
@@ -26,6 +25,7 @@ use crate::lease::unrecorded::{Unrecorded, as_path, unused_path};
 use crate::making::Making;
 use crate::os::random::Entropy;
 use crate::output::{Format, Output};
+use crate::values::error::Status;
 use crate::{cli, terms};
 
 /// mktemp's own arguments, where a command line is one for mktemp: by the name that tmpx was called

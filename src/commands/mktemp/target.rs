@@ -11,7 +11,7 @@ use crate::lease::record::Kind;
 use crate::os::env::Env;
 use crate::os::random::Entropy;
 use crate::place::Place;
-use crate::template::{Affix, Template, TemplatePath};
+use crate::values::template::{Affix, Template, TemplatePath};
 
 /// The template that is used when none is given.
 const USUAL: &str = "tmp.XXXXXXXXXX";

@@ -22,11 +22,12 @@ use rustix::process::{
 
 use crate::os::env::Env;
 use crate::os::processes as process;
-use crate::sys::{
+use crate::refusal;
+use crate::sys::start as sys;
+use crate::sys::start::{
     Arrived, CouldNotPrepare, Ended, InheritedSignals, Launch, PrivateMounts, SignalQueue,
 };
 use crate::values::error::{Status, Tell as _, usage};
-use crate::{refusal, sys};
 
 /// Where programs are looked for when PATH is not set, as execvp(3) does.
 const USUAL_PATH: &str = "/bin:/usr/bin";

@@ -39,7 +39,7 @@ pub mod workspace;
 
 pub use crate::values::error::Status;
 
-use crate::sys::Start;
+use crate::sys::start::Start;
 
 /// Runs tmpx and returns how it ended. Everything that went wrong has been told by then.
 #[must_use]

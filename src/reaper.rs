@@ -37,7 +37,7 @@ use crate::reclaim::Fate;
 use crate::reclaim::judge::{Kept, Present, Selection, State, state};
 use crate::reclaim::sweep::Sweep;
 use crate::remove::Removal;
-use crate::sys;
+use crate::sys::start as sys;
 use crate::values::error::Status;
 
 /// What tmpx is called when it is the reaper: its name in ps(1).

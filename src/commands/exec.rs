@@ -19,7 +19,7 @@ use crate::output::{hint, note};
 use crate::passing::{clear_away, tell, unreported, write_report};
 use crate::place::Place;
 use crate::report::Executed;
-use crate::sys::SignalQueue;
+use crate::sys::start::SignalQueue;
 use crate::target::Target;
 use crate::terms::Wish;
 use crate::values::duration::Span;

@@ -24,7 +24,7 @@ use crate::os::env::Env;
 use crate::output::{Format, Output, hint, note, raw_note};
 use crate::refusal::Refusal;
 use crate::report::Made;
-use crate::sys::{InheritedSignals, SignalQueue};
+use crate::sys::start::{InheritedSignals, SignalQueue};
 use crate::terms;
 use crate::values::error::{Status, Tell as _, reason};
 use crate::values::template::Template;

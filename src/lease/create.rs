@@ -22,11 +22,12 @@ use crate::lease::Lease;
 use crate::lease::record::{Event, Kind};
 use crate::os::random::Entropy;
 use crate::place::{Place, c_name};
+use crate::sys::start as sys;
 use crate::values::encoding::Raw;
 use crate::values::error::message;
 use crate::values::mode::FileMode;
 use crate::values::template::{ExactName, Template};
-use crate::{mount, remove, sys};
+use crate::{mount, remove};
 
 /// What to make.
 #[derive(Clone, Debug)]

@@ -27,7 +27,7 @@ use crate::lease::store::{Store, Stores};
 use crate::os::clock::Moment;
 use crate::os::processes::{Habitat, Process};
 use crate::os::random::{Entropy, NAME_LENGTH};
-use crate::sys;
+use crate::sys::start as sys;
 
 /// What a lease is to say, known before it is written.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use crate::lease::record::{Record, Unreadable};
 use crate::lease::store::Store;
-use crate::sys;
+use crate::sys::start as sys;
 
 /// What a lease file holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

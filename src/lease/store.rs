@@ -239,7 +239,7 @@ fn open_own(parent: rustix::fd::BorrowedFd<'_>, path: &Path, mend: bool) -> io::
         Err(Errno::ACCESS) if mend => {
             // Perhaps a mode of our own that keeps its owner out.
             let point = openat(parent, path, DIRECTORY | OFlags::PATH, Mode::empty())?;
-            mend_mode(&point, |mode| crate::sys::chmod_path_fd(point.as_fd(), mode))?;
+            mend_mode(&point, |mode| crate::sys::start::chmod_path_fd(point.as_fd(), mode))?;
             openat(parent, path, DIRECTORY, Mode::empty())?
         }
         opened => opened?,

@@ -19,7 +19,7 @@ use rustix::process::{Resource, getrlimit};
 use crate::remove::level::{Key, key};
 use crate::remove::walk::{End, OPEN_LEVELS, Walk};
 use crate::remove::{Act, Outcome, Removal, bytes, is_dir};
-use crate::sys;
+use crate::sys::start as sys;
 
 /// How many threads there are at most. More than these wait for each other in the kernel.
 const MOST_THREADS: usize = 8;

@@ -7,7 +7,7 @@ use std::{io, ptr};
 
 use rustix::process::Pid;
 
-use crate::sys::InheritedSignals;
+use crate::sys::start::InheritedSignals;
 
 /// The signals of a process that waits for a command: each is taken from a queue, none is handled
 /// by a function that could run at any moment.

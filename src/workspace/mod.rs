@@ -15,13 +15,14 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::Context as _;
 use rustix::fs::{AtFlags, Mode, OFlags, chmodat, fstat, mkdirat, openat};
 
+use crate::copy;
 use crate::copy::{GoOn, Manner};
 use crate::exec::Command;
 use crate::lease::create::Made;
 use crate::place::Place;
+use crate::sys::start as sys;
 use crate::values::mode::FileMode;
 use crate::workspace::layout::Layout;
-use crate::{copy, sys};
 
 /// The temp dir inside a workspace, hidden from a plain `ls` and from patterns.
 pub const TEMP_DIR: &str = ".tmp";

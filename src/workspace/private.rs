@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use rustix::fs::{AtFlags, Mode, Stat, chmodat, fstat, stat};
 
 use crate::exec::Command;
-use crate::sys::PrivateMounts;
+use crate::sys::start::PrivateMounts;
 use crate::workspace::{TEMP_DIR, Workspace};
 
 /// What lies over /var/tmp, beside what lies over /tmp: a program may use the same name in both.

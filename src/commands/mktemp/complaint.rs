@@ -6,7 +6,7 @@ use std::{fmt, io};
 
 use crate::output::raw_note;
 use crate::quoting::quoted;
-use crate::sys::LocaleCharset;
+use crate::sys::start::LocaleCharset;
 use crate::values::error::{hint_of, message, reason};
 
 /// A message for stderr, in GNU's words.

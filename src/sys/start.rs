@@ -8,21 +8,15 @@
 //! opens /dev/null over descriptors that the caller closed and ignores SIGPIPE before `main` is
 //! reached, which hides two things that tmpx has to know, and it costs 19 system calls.
 
-#![allow(unsafe_code, reason = "the one module that may; every block says why it is sound")]
-
-pub mod launch;
-pub mod private;
-pub mod signals;
-
 use std::ffi::{CStr, OsString, c_char, c_int, c_void};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::{io, ptr};
 
-pub use crate::sys::launch::{CouldNotPrepare, Ended, Launch, ended, has_children};
-pub use crate::sys::private::PrivateMounts;
+pub use crate::sys::mount_ns::PrivateMounts;
 pub use crate::sys::signals::{Arrived, SignalQueue, is_ignored, send};
+pub use crate::sys::spawn::{CouldNotPrepare, Ended, Launch, ended, has_children};
 use crate::values::error::Status;
 
 /// Defines the process's `main` and gives it over to a `fn(Start) -> Status`.
@@ -38,7 +32,7 @@ macro_rules! entry_point {
             argv: *const *const ::std::ffi::c_char,
         ) -> ::std::ffi::c_int {
             // SAFETY: the C runtime calls main with exactly these two values, once.
-            unsafe { $crate::sys::enter(argc, argv, $run) }
+            unsafe { $crate::sys::start::enter(argc, argv, $run) }
         }
     };
 }
@@ -55,7 +49,7 @@ pub struct Start {
 /// The signal state that the caller gave to tmpx.
 #[derive(Clone, Copy)]
 pub struct InheritedSignals {
-    mask: libc::sigset_t,
+    pub(crate) mask: libc::sigset_t,
     pipe: libc::sighandler_t,
     child: libc::sighandler_t,
 }
@@ -74,7 +68,7 @@ impl InheritedSignals {
     }
 
     /// Makes it this process's again. What else tmpx was given it has not changed.
-    fn restore(&self) {
+    pub(crate) fn restore(&self) {
         set_disposition(libc::SIGPIPE, self.pipe);
         set_disposition(libc::SIGCHLD, self.child);
         // SAFETY: the mask is one that sigprocmask itself returned; nothing is written back.

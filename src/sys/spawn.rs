@@ -12,7 +12,7 @@ use std::{fmt, ptr};
 
 use rustix::process::{Pid, WaitOptions, fchdir, waitpid};
 
-use crate::sys::{InheritedSignals, PrivateMounts, SignalQueue};
+use crate::sys::start::{InheritedSignals, PrivateMounts, SignalQueue};
 
 /// A command, and what it is started with.
 #[derive(Debug)]

@@ -3,21 +3,17 @@
 //! The library is the program; the binary only calls [`run`]. ARCHITECTURE.md describes the floors
 //! that the modules stand on.
 
-pub mod attributes;
 pub mod cli;
 pub mod commands;
-pub mod copy;
 pub mod exec;
+pub mod fs;
 pub mod getopt;
-pub mod identity;
 pub mod inventory;
 pub mod lease;
 pub mod making;
-pub mod mount;
 pub mod os;
 pub mod output;
 pub mod passing;
-pub mod place;
 pub mod progress;
 pub mod quoting;
 pub mod reaper;
@@ -29,7 +25,6 @@ pub mod report;
 pub mod shell;
 pub mod source;
 pub mod spool;
-pub mod stream;
 pub mod sys;
 pub mod target;
 pub mod tempdir;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use crate::fs::dir::Place;
 use crate::lease::create::{BATCH, CouldNotCreate, Fill, Made, Wanted, make};
 use crate::lease::record::{Kind, Lifetime};
 use crate::lease::store::Stores;
@@ -15,7 +16,6 @@ use crate::lease::unnamed::Unnamed;
 use crate::lease::{Lease, Terms};
 use crate::os::env::Env;
 use crate::os::random::Entropy;
-use crate::place::Place;
 use crate::values::error::Tell as _;
 use crate::{reaper, reclaim, tempdir};
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
+use crate::fs::dir::Place;
 use crate::lease::Terms;
 use crate::lease::create::{Naming, Wanted};
 use crate::lease::record::{Kind, Lifetime};
@@ -13,7 +14,6 @@ use crate::lease::unnamed::Unnamed;
 use crate::making::Making;
 use crate::os::env::Env;
 use crate::output::{hint, note};
-use crate::place::Place;
 use crate::progress::shown;
 use crate::terms::Wish;
 use crate::values::error::{Status, hint_of, message};

@@ -11,15 +11,15 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow};
 use rustix::fs::{Mode, OFlags, SeekFrom, fstat, fsync, openat, seek};
 
+use crate::fs::dir::Place;
+use crate::fs::disk_full::blamed;
+use crate::fs::transfer::Stuck;
+use crate::fs::{copy, metadata as attributes, transfer as stream};
 use crate::lease::Lease;
 use crate::lease::unnamed::Unnamed;
-use crate::mount::blamed;
 use crate::os::random::Entropy;
 use crate::output::write_all;
-use crate::place::Place;
-use crate::stream::Stuck;
 use crate::target::{Old, Target};
-use crate::{attributes, copy, stream};
 
 /// New content in the making.
 #[derive(Debug)]

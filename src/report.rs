@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::fs::dir::Place;
 use crate::lease::record::Kind;
 use crate::lease::{Lease, create};
 use crate::output::Output;
-use crate::place::Place;
 use crate::values::encoding::{PathKey, Raw, WorkspaceKey};
 
 /// A resource that was made: `file`, `dir` and `workspace`.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::stream::Stuck;
-use crate::{copy, stream};
+use crate::fs::transfer::Stuck;
+use crate::fs::{copy, transfer as stream};
 
 /// A file or standard input, for one new file or several.
 #[derive(Debug)]

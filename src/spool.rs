@@ -18,13 +18,13 @@ use rustix::fs::{
     seek,
 };
 
-use crate::copy::GoOn;
+use crate::fs::copy::GoOn;
+use crate::fs::dir::Place;
+use crate::fs::disk_full::blamed;
+use crate::fs::transfer as stream;
+use crate::fs::transfer::{BLOCK, Stuck};
 use crate::lease::unnamed::{Unnamed, proc_path};
-use crate::mount::blamed;
 use crate::output::write_all;
-use crate::place::Place;
-use crate::stream;
-use crate::stream::{BLOCK, Stuck};
 
 /// The name of what is held, where it needs one.
 const NAME: &str = "stdin";

@@ -19,7 +19,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use crate::place::Place;
+use crate::fs::dir::Place;
 use crate::values::error::Tell as _;
 
 /// How many symlinks are followed, as the kernel does it (`path_resolution(7)`).

@@ -8,11 +8,11 @@ use rustix::stdio::{stdin, stdout};
 
 use crate::commands::{Context, go_on};
 use crate::exec::{Command, Limits};
-use crate::mount::blamed_by_file;
+use crate::fs::disk_full::blamed_by_file;
+use crate::fs::transfer::Stuck;
 use crate::passing::Passing;
 use crate::report::Spooled;
 use crate::spool::Spool;
-use crate::stream::Stuck;
 use crate::target::Target;
 use crate::values::encoding::PathKey;
 use crate::values::error::Status;

@@ -17,17 +17,18 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::identity::Identity;
+use crate::fs::dir::{Place, c_name};
+use crate::fs::disk_full as mount;
+use crate::fs::identity::Identity;
 use crate::lease::Lease;
 use crate::lease::record::{Event, Kind};
 use crate::os::random::Entropy;
-use crate::place::{Place, c_name};
+use crate::remove;
 use crate::sys::start as sys;
 use crate::values::encoding::Raw;
 use crate::values::error::message;
 use crate::values::mode::FileMode;
 use crate::values::template::{ExactName, Template};
-use crate::{mount, remove};
 
 /// What to make.
 #[derive(Clone, Debug)]

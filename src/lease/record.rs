@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::identity::Identity;
+use crate::fs::identity::Identity;
 use crate::os::clock::Moment;
 use crate::os::processes::{Habitat, Process};
 use crate::values::encoding::Raw;

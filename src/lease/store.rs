@@ -155,7 +155,7 @@ impl Candidate {
     fn may_be_ours(&self) -> bool {
         let us = rustix::process::geteuid().as_raw();
         let own_dir = rustix::fs::lstat(&self.path)
-            .is_ok_and(|stat| stat.st_uid == us && crate::place::is_directory(stat.st_mode));
+            .is_ok_and(|stat| stat.st_uid == us && crate::fs::dir::is_directory(stat.st_mode));
         own_dir && self.is_fit().is_ok()
     }
 

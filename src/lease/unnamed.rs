@@ -12,12 +12,12 @@ use anyhow::Context as _;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, renameat};
 use rustix::io::Errno;
 
-use crate::identity::Identity;
+use crate::fs::dir::Place;
+use crate::fs::identity::Identity;
 use crate::lease::Lease;
 use crate::lease::create::{CouldNotCreate, Naming, Wanted, make, take_back};
 use crate::lease::record::{Event, Kind};
 use crate::os::random::Entropy;
-use crate::place::Place;
 use crate::values::encoding::Raw;
 use crate::values::mode::FileMode;
 use crate::values::template::Template;

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::Path;
 
+use crate::fs::dir::Place;
 use crate::lease::record::{Kind, Resource};
 use crate::os::processes::Habitat;
-use crate::place::Place;
 use crate::remove::Root;
 use rustix::fs::FileType;
 

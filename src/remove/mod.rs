@@ -24,8 +24,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use rustix::fs::{AtFlags, CWD, FileType, Statx, StatxFlags, fstat, lstat, statx, unlinkat};
 
-use crate::identity::Identity;
-use crate::place::{Place, c_name};
+use crate::fs::dir::{Place, c_name};
+use crate::fs::identity::Identity;
 use crate::remove::crew::Crew;
 use crate::remove::walk::Walk;
 
@@ -293,5 +293,5 @@ fn bytes(stat: &Statx) -> u64 {
 }
 
 fn is_dir(stat: &Statx) -> bool {
-    crate::place::is_directory(stat.stx_mode.into())
+    crate::fs::dir::is_directory(stat.stx_mode.into())
 }

@@ -13,7 +13,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, Statx, StatxFlags, StatxTimestamp, statx};
 use rustix::io::Errno;
 
-use crate::place::{Place, open_beneath};
+use crate::fs::dir::{Place, open_beneath};
 use crate::remove;
 use crate::values::error::{Tell as _, reason, usage};
 use crate::workspace::TEMP_DIR;

@@ -16,16 +16,17 @@ use anyhow::{Context as _, anyhow};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, mkdirat, readlinkat, renameat, statat};
 use rustix::io::Errno;
 
-use crate::copy::GoOn;
+use crate::fs::copy;
+use crate::fs::copy::GoOn;
+use crate::fs::dir::{Place, open_beneath};
 use crate::lease::Lease;
 use crate::lease::create::{Naming, Wanted, make, make_link};
 use crate::lease::record::Kind;
 use crate::os::random::Entropy;
-use crate::place::{Place, open_beneath};
+use crate::remove;
 use crate::values::error::Tell as _;
 use crate::values::template::Template;
 use crate::workspace::outputs::{Plan, Source, kind};
-use crate::{copy, remove};
 
 /// Saves what was planned, and tells the paths of what is there now, directories aside.
 ///

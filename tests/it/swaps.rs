@@ -14,8 +14,8 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, RenameFlags, fstat, openat, unlinkat};
-use tmpx::identity::Identity;
-use tmpx::place::Place;
+use tmpx::fs::dir::Place;
+use tmpx::fs::identity::Identity;
 use tmpx::remove::{Removal, Root};
 
 use crate::sandbox::skip_unless;

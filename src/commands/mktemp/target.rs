@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use crate::commands::mktemp::complaint::Complaint;
 use crate::commands::mktemp::request::{DirRule, Options};
+use crate::fs::dir::Place;
 use crate::lease::record::Kind;
 use crate::os::env::Env;
 use crate::os::random::Entropy;
-use crate::place::Place;
 use crate::values::template::{Affix, Template, TemplatePath};
 
 /// The template that is used when none is given.

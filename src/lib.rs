@@ -5,7 +5,6 @@
 
 pub mod cli;
 pub mod commands;
-pub mod exec;
 pub mod fs;
 pub mod getopt;
 pub mod inventory;
@@ -14,6 +13,7 @@ pub mod making;
 pub mod os;
 pub mod output;
 pub mod passing;
+pub mod process;
 pub mod progress;
 pub mod quoting;
 pub mod reaper;

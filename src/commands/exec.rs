@@ -9,7 +9,6 @@ use anyhow::Context as _;
 
 use crate::cli::{Exec, Keep};
 use crate::commands::{Context, go_on};
-use crate::exec::{Command, Limits, Ran, Stragglers};
 use crate::fs::dir::Place;
 use crate::lease::Terms;
 use crate::lease::create::{Naming, Wanted};
@@ -18,6 +17,8 @@ use crate::lease::unnamed::Unnamed;
 use crate::making::Making;
 use crate::output::{hint, note};
 use crate::passing::{clear_away, tell, unreported, write_report};
+use crate::process::command as exec;
+use crate::process::command::{Command, Limits, Ran, Stragglers};
 use crate::report::Executed;
 use crate::sys::start::SignalQueue;
 use crate::target::Target;
@@ -29,7 +30,7 @@ use crate::values::template::Template;
 use crate::workspace::layout::Layout;
 use crate::workspace::outputs::{Before, Pattern, Unsaved};
 use crate::workspace::{Workspace, outputs, private, saving};
-use crate::{exec, reaper, terms};
+use crate::{reaper, terms};
 
 pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
     // Before anything else is opened.

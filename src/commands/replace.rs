@@ -7,11 +7,11 @@ use rustix::stdio::stdin;
 
 use crate::cli::Replace;
 use crate::commands::{Context, go_on};
-use crate::exec;
-use crate::exec::Command;
 use crate::making::Making;
 use crate::output::note;
 use crate::passing::Passing;
+use crate::process::command as exec;
+use crate::process::command::Command;
 use crate::replace::Replacement;
 use crate::report::NewContent;
 use crate::target::Target;

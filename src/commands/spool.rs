@@ -6,17 +6,18 @@ use std::io;
 use anyhow::Context as _;
 use rustix::stdio::{stdin, stdout};
 
+use crate::cli;
 use crate::commands::{Context, go_on};
-use crate::exec::{Command, Limits};
 use crate::fs::disk_full::blamed_by_file;
 use crate::fs::transfer::Stuck;
 use crate::passing::Passing;
+use crate::process::command as exec;
+use crate::process::command::{Command, Limits};
 use crate::report::Spooled;
 use crate::spool::Spool;
 use crate::target::Target;
 use crate::values::encoding::PathKey;
 use crate::values::error::Status;
-use crate::{cli, exec};
 
 pub(super) fn run(args: cli::Spool, context: &Context) -> anyhow::Result<Status> {
     if let Some(report) = &args.report {

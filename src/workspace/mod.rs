@@ -15,11 +15,11 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::Context as _;
 use rustix::fs::{AtFlags, Mode, OFlags, chmodat, fstat, mkdirat, openat};
 
-use crate::exec::Command;
 use crate::fs::copy;
 use crate::fs::copy::{GoOn, Manner};
 use crate::fs::dir::Place;
 use crate::lease::create::Made;
+use crate::process::command::Command;
 use crate::sys::start as sys;
 use crate::values::mode::FileMode;
 use crate::workspace::layout::Layout;

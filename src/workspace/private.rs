@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use rustix::fs::{AtFlags, Mode, Stat, chmodat, fstat, stat};
 
-use crate::exec::Command;
+use crate::process::command::Command;
 use crate::sys::start::PrivateMounts;
 use crate::workspace::{TEMP_DIR, Workspace};
 

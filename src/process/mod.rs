@@ -1,0 +1,3 @@
+//! process
+
+pub mod command;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::lease::read;
-use crate::lease::read::Content;
+use crate::lease::reader as read;
+use crate::lease::reader::Content;
 use crate::lease::record::{Header, Kind, Lifetime, Record};
 use crate::lease::store::Store;
 use crate::os::processes::Process;

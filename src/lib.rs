@@ -28,7 +28,6 @@ pub mod spool;
 pub mod sys;
 pub mod target;
 pub mod tempdir;
-pub mod terms;
 pub mod values;
 pub mod workspace;
 

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::fs::dir::Place;
-use crate::lease::create::{BATCH, CouldNotCreate, Fill, Made, Wanted, make};
+use crate::lease::entry::{BATCH, CouldNotCreate, Fill, Made, Wanted, make};
 use crate::lease::record::{Kind, Lifetime};
 use crate::lease::store::Stores;
-use crate::lease::unnamed::Unnamed;
-use crate::lease::{Lease, Terms};
+use crate::lease::tmpfile::Unnamed;
+use crate::lease::writer::{Lease, Terms};
 use crate::os::env::Env;
 use crate::os::random::Entropy;
 use crate::values::error::Tell as _;

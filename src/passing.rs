@@ -7,18 +7,19 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::fs::dir::Place;
-use crate::lease::Terms;
-use crate::lease::create::{Naming, Wanted};
+use crate::lease::entry::{Naming, Wanted};
 use crate::lease::record::{Kind, Lifetime};
-use crate::lease::unnamed::Unnamed;
+use crate::lease::spec as terms;
+use crate::lease::spec::Wish;
+use crate::lease::tmpfile::Unnamed;
+use crate::lease::writer::Terms;
 use crate::making::Making;
 use crate::os::env::Env;
 use crate::output::{hint, note};
 use crate::progress::shown;
-use crate::terms::Wish;
 use crate::values::error::{Status, hint_of, message};
 use crate::values::template::Template;
-use crate::{reclaim, replace, terms};
+use crate::{reclaim, replace};
 
 /// Things that are gone when tmpx ends, under a lease that is begun with the first of them: to find
 /// out whose it is costs as much as all else that a short run does.

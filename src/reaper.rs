@@ -27,10 +27,11 @@ use rustix::time::{
     timerfd_settime,
 };
 
-use crate::lease::read::Content;
+use crate::lease::reader as read;
+use crate::lease::reader::Content;
 use crate::lease::record::{Lifetime, Record};
 use crate::lease::store::Store;
-use crate::lease::{is_id, read};
+use crate::lease::writer::is_id;
 use crate::os::clock::Moment;
 use crate::os::processes::{Habitat, Process};
 use crate::reclaim::Fate;

@@ -6,8 +6,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::fs::dir::Place;
+use crate::lease::entry as create;
 use crate::lease::record::Kind;
-use crate::lease::{Lease, create};
+use crate::lease::writer::Lease;
 use crate::output::Output;
 use crate::values::encoding::{PathKey, Raw, WorkspaceKey};
 

@@ -23,7 +23,7 @@ use crate::fs::dir::Place;
 use crate::fs::disk_full::blamed;
 use crate::fs::transfer as stream;
 use crate::fs::transfer::{BLOCK, Stuck};
-use crate::lease::unnamed::{Unnamed, proc_path};
+use crate::lease::tmpfile::{Unnamed, proc_path};
 use crate::output::write_all;
 
 /// The name of what is held, where it needs one.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueHint};
 
+use crate::lease::spec::{UntilExit, Wish};
 use crate::output::Format;
-use crate::terms::{UntilExit, Wish};
 use crate::values::duration::Span;
 use crate::values::mode::FileMode;
 use crate::values::template::{Affix, ExactName, TemplatePath};

@@ -10,19 +10,21 @@ use anyhow::Context as _;
 use crate::cli::{Exec, Keep};
 use crate::commands::{Context, go_on};
 use crate::fs::dir::Place;
-use crate::lease::Terms;
-use crate::lease::create::{Naming, Wanted};
+use crate::lease::entry::{Naming, Wanted};
 use crate::lease::record::{Kind, Lifetime};
-use crate::lease::unnamed::Unnamed;
+use crate::lease::spec as terms;
+use crate::lease::spec::Wish;
+use crate::lease::tmpfile::Unnamed;
+use crate::lease::writer::Terms;
 use crate::making::Making;
 use crate::output::{hint, note};
 use crate::passing::{clear_away, tell, unreported, write_report};
 use crate::process::command as exec;
 use crate::process::command::{Command, Limits, Ran, Stragglers};
+use crate::reaper;
 use crate::report::Executed;
 use crate::sys::start::SignalQueue;
 use crate::target::Target;
-use crate::terms::Wish;
 use crate::values::duration::Span;
 use crate::values::encoding::{PathKey, Raw, WorkspaceKey};
 use crate::values::error::{Status, Tell as _, status_of, usage};
@@ -30,7 +32,6 @@ use crate::values::template::Template;
 use crate::workspace::layout::Layout;
 use crate::workspace::outputs::{Before, Pattern, Unsaved};
 use crate::workspace::{Workspace, outputs, private, saving};
-use crate::{reaper, terms};
 
 pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
     // Before anything else is opened.

@@ -17,15 +17,15 @@ use anyhow::anyhow;
 use clap::error::ErrorKind;
 
 use crate::cli::{Command, Make, Place};
-use crate::lease::create::{Fill, Naming, Wanted};
+use crate::lease::entry::{Fill, Naming, Wanted};
 use crate::lease::record::Kind;
+use crate::lease::spec as terms;
 use crate::making::Making;
 use crate::os::env::Env;
 use crate::output::{Format, Output, hint, note, raw_note};
 use crate::refusal::Refusal;
 use crate::report::Made;
 use crate::sys::start::{InheritedSignals, SignalQueue};
-use crate::terms;
 use crate::values::error::{Status, Tell as _, reason};
 use crate::values::template::Template;
 

@@ -5,8 +5,9 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::commands::Context;
-use crate::lease::create::{Naming, Wanted};
+use crate::lease::entry::{Naming, Wanted};
 use crate::lease::record::Kind;
+use crate::lease::spec as terms;
 use crate::making::Making;
 use crate::output::{Format, Output, note};
 use crate::report::Made;
@@ -14,7 +15,7 @@ use crate::values::error::Status;
 use crate::values::template::Template;
 use crate::workspace::Workspace;
 use crate::workspace::layout::Layout;
-use crate::{cli, shell, terms};
+use crate::{cli, shell};
 
 pub(super) fn run(args: cli::Workspace, context: &Context) -> anyhow::Result<Status> {
     let export = args.export;
@@ -53,7 +54,7 @@ fn make(args: cli::Workspace, context: &Context) -> anyhow::Result<Status> {
 
 fn tell(
     workspace: &Workspace,
-    lease: &crate::lease::Lease,
+    lease: &crate::lease::writer::Lease,
     export: bool,
     output: &mut Output,
 ) -> std::io::Result<()> {

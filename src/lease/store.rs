@@ -315,7 +315,7 @@ impl Store {
         for entry in rustix::fs::Dir::read_from(&self.leases)? {
             // What is not named like a lease is none of ours.
             if let Ok(name) = entry?.file_name().to_str()
-                && crate::lease::is_id(name)
+                && crate::lease::writer::is_id(name)
             {
                 ids.push(name.to_owned());
             }

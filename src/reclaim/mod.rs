@@ -12,10 +12,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 
-use crate::lease::read::Content;
+use crate::lease::reader as read;
+use crate::lease::reader::Content;
 use crate::lease::record::Record;
 use crate::lease::store::Store;
-use crate::lease::{Lease, read};
+use crate::lease::writer::Lease;
 use crate::os::processes::Habitat;
 use crate::os::random::Entropy;
 use crate::reclaim::judge::{Kept, Present};

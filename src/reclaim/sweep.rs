@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::lease::read;
-use crate::lease::read::{Content, Held};
+use crate::lease::reader as read;
+use crate::lease::reader::{Content, Held};
 use crate::lease::record::{Kind, Lifetime, Record, Resource};
 use crate::lease::store::Store;
 use crate::os::processes::standing_in;

@@ -18,7 +18,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, chmodat, fstat, mkdirat, openat};
 use crate::fs::copy;
 use crate::fs::copy::{GoOn, Manner};
 use crate::fs::dir::Place;
-use crate::lease::create::Made;
+use crate::lease::entry::Made;
 use crate::process::command::Command;
 use crate::sys::start as sys;
 use crate::values::mode::FileMode;

@@ -14,19 +14,20 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use crate::cli;
 use crate::commands::Context;
 use crate::commands::mktemp::complaint::Complaint;
 use crate::commands::mktemp::request::{Options, Request};
 use crate::commands::mktemp::target::Target;
-use crate::lease::Terms;
-use crate::lease::create::{CouldNotCreate, Naming, Wanted};
+use crate::lease::entry::{CouldNotCreate, Naming, Wanted};
 use crate::lease::record::Kind;
-use crate::lease::unrecorded::{Unrecorded, as_path, unused_path};
+use crate::lease::spec as terms;
+use crate::lease::unleased::{Unrecorded, as_path, unused_path};
+use crate::lease::writer::Terms;
 use crate::making::Making;
 use crate::os::random::Entropy;
 use crate::output::{Format, Output};
 use crate::values::error::Status;
-use crate::{cli, terms};
 
 /// mktemp's own arguments, where a command line is one for mktemp: by the name that tmpx was called
 /// by, or as a subcommand.

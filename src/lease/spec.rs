@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 
-use crate::lease::Terms;
 use crate::lease::record::Lifetime;
+use crate::lease::writer::Terms;
 use crate::os::env::Env;
 use crate::os::processes as process;
 use crate::os::processes::{Habitat, Liveness, Process};

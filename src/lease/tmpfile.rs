@@ -14,9 +14,9 @@ use rustix::io::Errno;
 
 use crate::fs::dir::Place;
 use crate::fs::identity::Identity;
-use crate::lease::Lease;
-use crate::lease::create::{CouldNotCreate, Naming, Wanted, make, take_back};
+use crate::lease::entry::{CouldNotCreate, Naming, Wanted, make, take_back};
 use crate::lease::record::{Event, Kind};
+use crate::lease::writer::Lease;
 use crate::os::random::Entropy;
 use crate::values::encoding::Raw;
 use crate::values::mode::FileMode;

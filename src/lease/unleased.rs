@@ -14,7 +14,7 @@ use std::path::Path;
 use rustix::fs::{CWD, Mode, OFlags, lstat, mkdirat, openat};
 use rustix::io::Errno;
 
-use crate::lease::create::MOST_TRIES;
+use crate::lease::entry::MOST_TRIES;
 use crate::lease::record::Kind;
 use crate::remove;
 

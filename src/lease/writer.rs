@@ -1,0 +1,279 @@
+//! No resource without a lease.
+//!
+//! A [`Lease`] is the record of one run of tmpx, open and locked while that run makes things. It
+//! comes into being with its first intent, which is written before the thing exists; the functions
+//! in [`create`] that make things take a `&mut Lease`, and there are no others. [`Lease::give`]
+//! marks that the caller has been told. An unlocked lease that was not given has ended, whatever
+//! its lifetime: nobody knows of what it made.
+//!
+//! [`unrecorded`] is the one exception, for mktemp without a lifetime.
+
+use crate::lease::reader as read;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use anyhow::Context as _;
+use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom, fchmod, fstat, openat, unlinkat};
+use serde::Serialize;
+
+use crate::lease::record::{Event, GIVEN_OFFSET, Header, Lifetime, VERSION};
+use crate::lease::store::{Store, Stores};
+use crate::os::clock::Moment;
+use crate::os::processes::{Habitat, Process};
+use crate::os::random::{Entropy, NAME_LENGTH};
+use crate::sys::start as sys;
+
+/// What a lease is to say, known before it is written.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// When it ends.
+    pub lifetime: Lifetime,
+    /// The group it belongs to.
+    pub session: Option<String>,
+    /// The script that calls.
+    pub caller: Option<Process>,
+    /// Where this process belongs to.
+    pub habitat: Habitat,
+}
+
+/// A lease that is being written.
+#[derive(Debug)]
+pub struct Lease {
+    header: Header,
+    stores: Stores,
+    written: Option<Written>,
+}
+
+/// A lease file, open and locked.
+#[derive(Debug)]
+struct Written {
+    store: Store,
+    file: OwnedFd,
+    /// How long it is, in bytes.
+    length: u64,
+    /// The lock that commands inherit.
+    bequest: Option<OwnedFd>,
+}
+
+/// Whether a file name is that of a lease: the time in 12 hexadecimal digits, then random
+/// characters.
+#[must_use]
+pub fn is_id(name: &str) -> bool {
+    match name.split_once('-') {
+        Some((time, random)) => {
+            time.len() == 12
+                && time.bytes().all(|byte| byte.is_ascii_hexdigit())
+                && random.len() == NAME_LENGTH
+                && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        }
+        None => false,
+    }
+}
+
+fn new_id(now: Moment, entropy: &mut Entropy) -> io::Result<String> {
+    let mut id = format!("{:012x}-", now.wall_ms & 0xffff_ffff_ffff).into_bytes();
+    entropy.push_name(&mut id, NAME_LENGTH)?;
+    // All of it is ASCII.
+    Ok(String::from_utf8_lossy(&id).into_owned())
+}
+
+impl Lease {
+    /// A lease on these terms. Nothing is on disk yet.
+    #[must_use]
+    pub fn new(stores: Stores, terms: Terms) -> Self {
+        let header = Header {
+            v: VERSION,
+            given: 0,
+            id: String::new(),
+            created: Moment::now(),
+            habitat: terms.habitat,
+            caller: terms.caller,
+            lifetime: terms.lifetime,
+            session: terms.session,
+        };
+        Self { header, stores, written: None }
+    }
+
+    /// The lease's name; empty before the first intent.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.header.id
+    }
+
+    /// When it ends.
+    #[must_use]
+    pub fn lifetime(&self) -> &Lifetime {
+        &self.header.lifetime
+    }
+
+    /// Where this process belongs to.
+    #[must_use]
+    pub fn habitat(&self) -> &Habitat {
+        &self.header.habitat
+    }
+
+    /// The group it belongs to.
+    #[must_use]
+    pub fn session(&self) -> Option<&str> {
+        self.header.session.as_deref()
+    }
+
+    /// Adds a line; the first one brings the lease into being. When this has returned, whatever
+    /// the line announces may be done.
+    pub(crate) fn append(&mut self, event: &Event, entropy: &mut Entropy) -> anyhow::Result<()> {
+        if let Some(written) = &mut self.written {
+            let line = line(event)?;
+            return written.append(&line).with_context(|| written.could_not_write());
+        }
+        let header = &mut self.header;
+        let written = self.stores.with_first(|store| {
+            let file = loop {
+                header.id = new_id(header.created, entropy)?;
+                if let Some(file) = create_locked(&store, &header.id)? {
+                    break file;
+                }
+            };
+            let mut lines = line(header)?;
+            lines.extend(line(event)?);
+            match write_whole(&file, &lines) {
+                Ok(()) => {
+                    let length = u64::try_from(lines.len()).unwrap_or(u64::MAX);
+                    Ok(Written { store, file, length, bequest: None })
+                }
+                Err(err) => {
+                    let _ = unlinkat(store.dir(), &header.id, AtFlags::empty());
+                    Err(err)
+                }
+            }
+        })?;
+        self.written = Some(written);
+        Ok(())
+    }
+
+    /// Marks that the caller has been told. From now on the lifetime counts.
+    ///
+    /// # Errors
+    /// As write(2).
+    pub fn give(&mut self) -> anyhow::Result<()> {
+        self.header.given = 1;
+        let Some(written) = &self.written else {
+            return Ok(());
+        };
+        rustix::io::pwrite(&written.file, b"1", GIVEN_OFFSET)
+            .with_context(|| written.could_not_write())?;
+        Ok(())
+    }
+
+    /// Gives the lease another lifetime.
+    ///
+    /// # Errors
+    /// As write(2).
+    pub fn change_lifetime(
+        &mut self,
+        lifetime: Lifetime,
+        entropy: &mut Entropy,
+    ) -> anyhow::Result<()> {
+        self.append(&Event::Lifetime(lifetime.clone()), entropy)?;
+        self.header.lifetime = lifetime;
+        Ok(())
+    }
+
+    /// Gives the commands that are run the lock too, so that one which outlives tmpx still holds it:
+    /// on a descriptor where scripts open no files of their own, and for reading, so that they
+    /// cannot write into the lease.
+    ///
+    /// # Errors
+    /// As open(2) and fcntl(2).
+    pub fn bequeath_lock(&mut self) -> io::Result<()> {
+        let Some(written) = &mut self.written else { return Ok(()) };
+        sys::share_lock(written.file.as_fd())?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let reading = openat(written.store.dir(), &self.header.id, flags, Mode::empty())?;
+        sys::share_lock(reading.as_fd())?;
+        // A low limit on descriptors leaves none of the high numbers.
+        let [usual, lower, lowest] = LOCK_DESCRIPTORS;
+        let copy = |min| sys::duplicate_inheritable(reading.as_fd(), min);
+        let copy = copy(usual).or_else(|_| copy(lower)).or_else(|_| copy(lowest))?;
+        written.bequest = Some(copy);
+        Ok(())
+    }
+
+    /// The lease as one that this process holds the lock of, which is how it is reclaimed. `None`
+    /// where nothing was written.
+    ///
+    /// # Errors
+    /// As dup(2).
+    pub fn held(&self) -> io::Result<Option<(&Store, read::Held<'_>)>> {
+        let Some(Written { store, file, .. }) = &self.written else { return Ok(None) };
+        Ok(Some((store, read::Held::new(store, &self.header.id, file.try_clone()?))))
+    }
+}
+
+impl Lease {
+    /// Lets go of the lock, and gives the store where the lease is. `None` where nothing was
+    /// written.
+    #[must_use]
+    pub fn close(&mut self) -> Option<Store> {
+        self.written.take().map(|written| written.store)
+    }
+}
+
+impl Written {
+    /// Adds a line, whole or not at all: half a line would make the lease a damaged one.
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        match write_whole(&self.file, line) {
+            Ok(()) => {
+                self.length += u64::try_from(line.len()).unwrap_or(u64::MAX);
+                Ok(())
+            }
+            Err(err) => {
+                rustix::fs::ftruncate(&self.file, self.length)?;
+                rustix::fs::seek(&self.file, SeekFrom::Start(self.length))?;
+                Err(err)
+            }
+        }
+    }
+
+    fn could_not_write(&self) -> String {
+        format!("could not write the lease in {}", self.store.path().display())
+    }
+}
+
+/// Makes the lease file and takes its lock. Between the two a cleaner may take the empty file for
+/// one that was left behind, and remove it: `None` then, and another one is to be made.
+fn create_locked(store: &Store, id: &str) -> io::Result<Option<OwnedFd>> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let mode = Mode::RUSR | Mode::WUSR;
+    let file = openat(store.dir(), id, flags, mode)?;
+    if !sys::try_lock(file.as_fd())? {
+        return Ok(None);
+    }
+    let stat = fstat(&file)?;
+    if !Mode::from_raw_mode(stat.st_mode).contains(mode) {
+        // A umask that keeps even the owner out would keep out every cleanup, too.
+        fchmod(&file, mode)?;
+    }
+    Ok((stat.st_nlink == 1).then_some(file))
+}
+
+fn line(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut line = Vec::with_capacity(512);
+    serde_json::to_writer(&mut line, value)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+fn write_whole(file: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(file, bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => bytes = &bytes[count..],
+            Err(rustix::io::Errno::INTR) => {}
+            Err(err) => return Err(err.into()),
+        }
+    }
+    Ok(())
+}
+
+/// The lowest descriptors that the lock goes to which commands inherit, in order of preference.
+const LOCK_DESCRIPTORS: [i32; 3] = [100, 20, 3];

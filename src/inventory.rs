@@ -12,7 +12,7 @@ use crate::lease::store::Store;
 use crate::os::processes::Process;
 use crate::reclaim::judge::{Present, Selection, state};
 use crate::reclaim::resource::{Presence, examine};
-use crate::remove::{Freed, Removal};
+use crate::remove::root::{Freed, Removal};
 
 /// A resource that is there.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustix::stdio::stderr;
 use rustix::termios::isatty;
 
-use crate::remove::{Freed, Progress};
+use crate::remove::root::{Freed, Progress};
 use crate::values::size::ByteSize;
 
 /// Nobody wonders before.

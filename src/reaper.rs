@@ -37,7 +37,7 @@ use crate::os::processes::{Habitat, Process};
 use crate::reclaim::Fate;
 use crate::reclaim::judge::{Kept, Present, Selection, State, state};
 use crate::reclaim::sweep::Sweep;
-use crate::remove::Removal;
+use crate::remove::root::Removal;
 use crate::sys::start as sys;
 use crate::values::error::Status;
 

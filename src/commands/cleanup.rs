@@ -14,7 +14,7 @@ use crate::output::{Output, note};
 use crate::reclaim::Fate;
 use crate::reclaim::judge::{Kept, Present, Selection};
 use crate::reclaim::sweep::Sweep;
-use crate::remove::{Act, Freed, Removal};
+use crate::remove::root::{Act, Freed, Removal};
 use crate::report::Cleaned;
 use crate::values::duration::Span;
 use crate::values::encoding::PathKey;

@@ -23,7 +23,7 @@ use crate::fs::identity::Identity;
 use crate::lease::record::{Event, Kind};
 use crate::lease::writer::Lease;
 use crate::os::random::Entropy;
-use crate::remove;
+use crate::remove::root as remove;
 use crate::sys::start as sys;
 use crate::values::encoding::Raw;
 use crate::values::error::message;

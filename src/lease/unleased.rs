@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use crate::lease::entry::MOST_TRIES;
 use crate::lease::record::Kind;
-use crate::remove;
+use crate::remove::root as remove;
 
 /// Paths to try, one after the other.
 pub type Paths<'a> = &'a mut dyn FnMut() -> io::Result<CString>;

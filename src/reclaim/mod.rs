@@ -20,7 +20,7 @@ use crate::lease::writer::Lease;
 use crate::os::processes::Habitat;
 use crate::os::random::Entropy;
 use crate::reclaim::judge::{Kept, Present};
-use crate::remove::{Freed, Progress, Removal};
+use crate::remove::root::{Freed, Progress, Removal};
 
 /// What became of one resource.
 #[derive(Debug)]

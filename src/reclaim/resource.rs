@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::fs::dir::Place;
 use crate::lease::record::{Kind, Resource};
 use crate::os::processes::Habitat;
-use crate::remove::Root;
+use crate::remove::root::Root;
 use rustix::fs::FileType;
 
 /// What has become of a resource.

@@ -15,7 +15,7 @@ use crate::os::processes::standing_in;
 use crate::reclaim::Fate;
 use crate::reclaim::judge::{Kept, Present, Selection, State, Verdict, judge, state};
 use crate::reclaim::resource::{Presence, examine};
-use crate::remove::{Act, Outcome, Removal};
+use crate::remove::root::{Act, Outcome, Removal};
 use crate::values::error::reason;
 
 /// What is told of each resource that a sweep comes across.

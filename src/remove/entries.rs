@@ -8,8 +8,8 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{FileType, RawDir};
 use rustix::io::Errno;
 
-use crate::remove::level::Read;
-use crate::remove::{is_dir, stat_entry};
+use crate::remove::frame::Read;
+pub(crate) use crate::remove::root::{is_dir, stat_entry};
 
 /// The buffer for a call, in bytes.
 const ROOM: usize = 32 * 1024;

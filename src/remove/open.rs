@@ -10,7 +10,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::remove::stat_fd;
+pub(crate) use crate::remove::root::stat_fd;
 use crate::sys::start as sys;
 
 const DIRECTORY: OFlags =

@@ -6,7 +6,7 @@
 //! that was left there; if not, somebody has moved a directory, and the way is gone again from above
 //! by names.
 //!
-//! A walk may lend a part of what it has to do to another one, see [`crate::remove::crew`].
+//! A walk may lend a part of what it has to do to another one, see [`crate::remove::pool`].
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
@@ -19,10 +19,12 @@ use rustix::fs::{AtFlags, CWD, SeekFrom, seek, unlinkat};
 use rustix::io::Errno;
 use rustix::process::fchdir;
 
-use crate::remove::crew::{Crew, Debt, Worker};
 use crate::remove::entries::{Entries, Names};
-use crate::remove::level::{Level, MOST_REWINDS, Read, key, moved};
-use crate::remove::{Act, Freed, Outcome, level, open, stat_entry, stat_fd};
+use crate::remove::frame::{Level, MOST_REWINDS, Read, key, moved};
+use crate::remove::pool::{Crew, Debt, Worker};
+use crate::remove::root::{Act, Freed, Outcome};
+pub(crate) use crate::remove::root::{stat_entry, stat_fd};
+use crate::remove::{frame as level, open};
 
 /// How many levels keep their descriptor.
 pub(super) const OPEN_LEVELS: usize = 24;

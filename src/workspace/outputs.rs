@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, Dir, FileType, OFlags, Statx, StatxFlags, StatxTimesta
 use rustix::io::Errno;
 
 use crate::fs::dir::{Place, open_beneath};
-use crate::remove;
+use crate::remove::root as remove;
 use crate::values::error::{Tell as _, reason, usage};
 use crate::workspace::TEMP_DIR;
 use crate::workspace::layout::split;

@@ -23,7 +23,7 @@ use crate::lease::entry::{Naming, Wanted, make, make_link};
 use crate::lease::record::Kind;
 use crate::lease::writer::Lease;
 use crate::os::random::Entropy;
-use crate::remove;
+use crate::remove::root as remove;
 use crate::values::error::Tell as _;
 use crate::values::template::Template;
 use crate::workspace::outputs::{Plan, Source, kind};

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, RenameFlags, fstat, openat, unlinkat};
 use tmpx::fs::dir::Place;
 use tmpx::fs::identity::Identity;
-use tmpx::remove::{Removal, Root};
+use tmpx::remove::root::{Removal, Root};
 
 use crate::sandbox::skip_unless;
 

@@ -16,9 +16,10 @@ use std::thread;
 use rustix::fs::Statx;
 use rustix::process::{Resource, getrlimit};
 
-use crate::remove::level::{Key, key};
+use crate::remove::frame::{Key, key};
+use crate::remove::root::{Act, Outcome, Removal};
+pub(crate) use crate::remove::root::{bytes, is_dir};
 use crate::remove::walk::{End, OPEN_LEVELS, Walk};
-use crate::remove::{Act, Outcome, Removal, bytes, is_dir};
 use crate::sys::start as sys;
 
 /// How many threads there are at most. More than these wait for each other in the kernel.

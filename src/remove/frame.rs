@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use rustix::fs::{SeekFrom, Statx, seek};
 
-use crate::remove::crew::Debt;
-use crate::remove::{stat_entry, stat_fd};
+use crate::remove::pool::Debt;
+pub(crate) use crate::remove::root::{stat_entry, stat_fd};
 
 /// How often a directory is read again from its beginning before somebody else is taken to be
 /// filling it, or what is found again cannot be removed.

@@ -7,7 +7,6 @@ pub mod cli;
 pub mod commands;
 pub mod fs;
 pub mod getopt;
-pub mod inventory;
 pub mod lease;
 pub mod making;
 pub mod os;
@@ -16,7 +15,6 @@ pub mod passing;
 pub mod process;
 pub mod progress;
 pub mod quoting;
-pub mod reaper;
 pub mod reclaim;
 pub mod refusal;
 pub mod remove;
@@ -43,8 +41,8 @@ pub fn run(start: Start) -> Status {
         env: crate::os::env::Env::Process,
         signals: start.signals,
     };
-    if let Some(store) = crate::reaper::store_of(&context.args) {
-        return crate::reaper::run(store);
+    if let Some(store) = crate::reclaim::reaper::store_of(&context.args) {
+        return crate::reclaim::reaper::run(store);
     }
     // Before clap is touched: mktemp's command line is not clap's, and its callers are in a hurry.
     if let Some(args) = crate::commands::mktemp::arguments(&context.args) {

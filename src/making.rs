@@ -16,8 +16,9 @@ use crate::lease::tmpfile::Unnamed;
 use crate::lease::writer::{Lease, Terms};
 use crate::os::env::Env;
 use crate::os::random::Entropy;
+use crate::reclaim::{reaper, release as reclaim};
+use crate::tempdir;
 use crate::values::error::Tell as _;
-use crate::{reaper, reclaim, tempdir};
 
 /// Tells the caller of names in a place; the last time with `true`.
 pub type Tell<'a> = &'a mut dyn FnMut(&Lease, &Place, &[Made], bool) -> io::Result<()>;

@@ -17,9 +17,10 @@ use crate::making::Making;
 use crate::os::env::Env;
 use crate::output::{hint, note};
 use crate::progress::shown;
+use crate::reclaim::release as reclaim;
+use crate::replace;
 use crate::values::error::{Status, hint_of, message};
 use crate::values::template::Template;
-use crate::{reclaim, replace};
 
 /// Things that are gone when tmpx ends, under a lease that is begun with the first of them: to find
 /// out whose it is costs as much as all else that a short run does.

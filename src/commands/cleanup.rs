@@ -11,8 +11,9 @@ use crate::commands::Context;
 use crate::lease::record::Resource;
 use crate::lease::store::Stores;
 use crate::output::{Output, note};
-use crate::reclaim::Fate;
 use crate::reclaim::judge::{Kept, Present, Selection};
+use crate::reclaim::reaper;
+use crate::reclaim::release::Fate;
 use crate::reclaim::sweep::Sweep;
 use crate::remove::root::{Act, Freed, Removal};
 use crate::report::Cleaned;
@@ -20,7 +21,7 @@ use crate::values::duration::Span;
 use crate::values::encoding::PathKey;
 use crate::values::error::{Status, usage};
 use crate::values::size::ByteSize;
-use crate::{output, progress, reaper};
+use crate::{output, progress};
 
 pub(super) fn run(args: &Cleanup, context: &Context) -> anyhow::Result<Status> {
     let selection = selection(args)?;

@@ -21,7 +21,7 @@ use crate::output::{hint, note};
 use crate::passing::{clear_away, tell, unreported, write_report};
 use crate::process::command as exec;
 use crate::process::command::{Command, Limits, Ran, Stragglers};
-use crate::reaper;
+use crate::reclaim::reaper;
 use crate::report::Executed;
 use crate::sys::start::SignalQueue;
 use crate::target::Target;

@@ -7,9 +7,9 @@ use anyhow::Context as _;
 
 use crate::cli::List;
 use crate::commands::Context;
-use crate::inventory::{Entry, survey};
 use crate::lease::store::Stores;
 use crate::output::{Output, note, printable};
+use crate::reclaim::inventory::{Entry, survey};
 use crate::reclaim::judge::{Present, Selection};
 use crate::report::Listed;
 use crate::values::duration::Span;

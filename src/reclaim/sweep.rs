@@ -12,9 +12,9 @@ use crate::lease::reader::{Content, Held};
 use crate::lease::record::{Kind, Lifetime, Record, Resource};
 use crate::lease::store::Store;
 use crate::os::processes::standing_in;
-use crate::reclaim::Fate;
 use crate::reclaim::judge::{Kept, Present, Selection, State, Verdict, judge, state};
-use crate::reclaim::resource::{Presence, examine};
+use crate::reclaim::presence::{Presence, examine};
+use crate::reclaim::release::Fate;
 use crate::remove::root::{Act, Outcome, Removal};
 use crate::values::error::reason;
 

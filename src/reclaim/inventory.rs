@@ -11,7 +11,7 @@ use crate::lease::record::{Header, Kind, Lifetime, Record};
 use crate::lease::store::Store;
 use crate::os::processes::Process;
 use crate::reclaim::judge::{Present, Selection, state};
-use crate::reclaim::resource::{Presence, examine};
+use crate::reclaim::presence::{Presence, examine};
 use crate::remove::root::{Freed, Removal};
 
 /// A resource that is there.

@@ -18,7 +18,7 @@ use crate::os::env::Env;
 use crate::output::{hint, note};
 use crate::progress::shown;
 use crate::reclaim::release as reclaim;
-use crate::replace;
+use crate::streams::replace;
 use crate::values::error::{Status, hint_of, message};
 use crate::values::template::Template;
 

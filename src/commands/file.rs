@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::cli::File;
 use crate::commands::{Context, make_and_print};
 use crate::lease::record::Kind;
-use crate::source::Source;
+use crate::streams::input::Source;
 use crate::values::error::Status;
 
 pub(super) fn run(args: File, context: &Context) -> anyhow::Result<Status> {

@@ -12,9 +12,9 @@ use crate::output::note;
 use crate::passing::Passing;
 use crate::process::command as exec;
 use crate::process::command::Command;
-use crate::replace::Replacement;
 use crate::report::NewContent;
-use crate::target::Target;
+use crate::streams::replace::Replacement;
+use crate::streams::target::Target;
 use crate::values::encoding::PathKey;
 use crate::values::error::{Status, usage};
 

@@ -14,8 +14,8 @@ use crate::passing::Passing;
 use crate::process::command as exec;
 use crate::process::command::{Command, Limits};
 use crate::report::Spooled;
-use crate::spool::Spool;
-use crate::target::Target;
+use crate::streams::spool::Spool;
+use crate::streams::target::Target;
 use crate::values::encoding::PathKey;
 use crate::values::error::Status;
 

@@ -19,7 +19,7 @@ use crate::lease::tmpfile::Unnamed;
 use crate::lease::writer::Lease;
 use crate::os::random::Entropy;
 use crate::output::write_all;
-use crate::target::{Old, Target};
+use crate::streams::target::{Old, Target};
 
 /// New content in the making.
 #[derive(Debug)]

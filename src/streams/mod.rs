@@ -1,0 +1,6 @@
+//! streams
+
+pub mod input;
+pub mod replace;
+pub mod spool;
+pub mod target;

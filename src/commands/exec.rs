@@ -29,9 +29,10 @@ use crate::values::duration::Span;
 use crate::values::encoding::{PathKey, Raw, WorkspaceKey};
 use crate::values::error::{Status, Tell as _, status_of, usage};
 use crate::values::template::Template;
+use crate::workspace::dir::Workspace;
 use crate::workspace::layout::Layout;
-use crate::workspace::outputs::{Before, Pattern, Unsaved};
-use crate::workspace::{Workspace, outputs, private, saving};
+use crate::workspace::plan::{Before, Pattern, Unsaved};
+use crate::workspace::{plan as outputs, private_tmp as private, save as saving};
 
 pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
     // Before anything else is opened.

@@ -13,7 +13,7 @@ use crate::output::{Format, Output, note};
 use crate::report::Made;
 use crate::values::error::Status;
 use crate::values::template::Template;
-use crate::workspace::Workspace;
+use crate::workspace::dir::Workspace;
 use crate::workspace::layout::Layout;
 use crate::{cli, shell};
 

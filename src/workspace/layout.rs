@@ -8,8 +8,8 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 
 use crate::values::error::{Tell as _, usage};
-use crate::workspace::TEMP_DIR;
-use crate::workspace::private::VAR_TEMP_DIR;
+use crate::workspace::dir::TEMP_DIR;
+use crate::workspace::private_tmp::VAR_TEMP_DIR;
 
 /// A plan of what goes into a workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, Mode, Stat, chmodat, fstat, stat};
 
 use crate::process::command::Command;
 use crate::sys::start::PrivateMounts;
-use crate::workspace::{TEMP_DIR, Workspace};
+use crate::workspace::dir::{TEMP_DIR, Workspace};
 
 /// What lies over /var/tmp, beside what lies over /tmp: a program may use the same name in both.
 pub(super) const VAR_TEMP_DIR: &str = ".tmp-var";

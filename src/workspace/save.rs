@@ -26,7 +26,7 @@ use crate::os::random::Entropy;
 use crate::remove::root as remove;
 use crate::values::error::Tell as _;
 use crate::values::template::Template;
-use crate::workspace::outputs::{Plan, Source, kind};
+use crate::workspace::plan::{Plan, Source, kind};
 
 /// Saves what was planned, and tells the paths of what is there now, directories aside.
 ///

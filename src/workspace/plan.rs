@@ -16,9 +16,9 @@ use rustix::io::Errno;
 use crate::fs::dir::{Place, open_beneath};
 use crate::remove::root as remove;
 use crate::values::error::{Tell as _, reason, usage};
-use crate::workspace::TEMP_DIR;
+use crate::workspace::dir::TEMP_DIR;
 use crate::workspace::layout::split;
-use crate::workspace::private::VAR_TEMP_DIR;
+use crate::workspace::private_tmp::VAR_TEMP_DIR;
 
 /// One `--out GLOB[:DEST]`.
 #[derive(Clone, Debug)]

@@ -1,0 +1,151 @@
+//! A workspace: a leased directory with a layout and a private temp dir.
+//!
+//! It is laid out through its descriptor: in a parent that others may write to, somebody could put
+//! another directory, or a link to one, under its name meanwhile.
+
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::Context as _;
+use rustix::fs::{AtFlags, Mode, OFlags, chmodat, fstat, mkdirat, openat};
+
+use crate::fs::copy;
+use crate::fs::copy::{GoOn, Manner};
+use crate::fs::dir::Place;
+use crate::lease::entry::Made;
+use crate::process::command::Command;
+use crate::sys::start as sys;
+use crate::values::mode::FileMode;
+use crate::workspace::layout::Layout;
+
+/// The temp dir inside a workspace, hidden from a plain `ls` and from patterns.
+pub const TEMP_DIR: &str = ".tmp";
+
+/// A directory that has been laid out.
+#[derive(Debug)]
+pub struct Workspace {
+    pub(crate) path: PathBuf,
+    /// A path that goes by the descriptor, by the name where there is no /proc.
+    pub(crate) base: PathBuf,
+    pub(crate) dir: OwnedFd,
+}
+
+impl Workspace {
+    /// Opens the directory that has just been made, if it still is that one.
+    ///
+    /// # Errors
+    /// As open(2); an error of its own where another one has its name.
+    pub fn of(place: &Place, made: &[Made]) -> anyhow::Result<Self> {
+        let Made { name, identity } = made.first().context("there is no directory")?;
+        let path = place.join(name);
+        let could_not = || format!("could not open {}", path.display());
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let dir = openat(place, name, flags, Mode::empty()).with_context(could_not)?;
+        if !identity.is(&dir, c"", place.fsid(), true).with_context(could_not)? {
+            return Err(anyhow::Error::msg("somebody replaced it as it was made"))
+                .with_context(could_not);
+        }
+        let by_descriptor = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd()));
+        let base = if by_descriptor.exists() { by_descriptor } else { path.clone() };
+        Ok(Self { path, base, dir })
+    }
+
+    /// Lays it out, perhaps with a /tmp of its own, and gives it its mode: 0700 whatever the umask, or
+    /// the one that is asked for.
+    ///
+    /// # Errors
+    /// Names the entry that could not be made or copied.
+    pub fn lay_out(
+        &self,
+        layout: &Layout,
+        mode: Option<FileMode>,
+        private_tmp: bool,
+        go_on: GoOn<'_>,
+    ) -> anyhow::Result<()> {
+        let stat = fstat(&self.dir)?;
+        let manner = Manner { go_on, except: (stat.st_dev, stat.st_ino) };
+        if stat.st_mode & 0o777 != 0o700 {
+            self.set_mode(0o700)?;
+        }
+        self.make_temp_dir()
+            .with_context(|| format!("could not create directory {}", self.temp_dir().display()))?;
+        layout.dirs.iter().try_for_each(|dir| self.make(dir))?;
+        for input in &layout.inputs {
+            self.make(input.dest.parent().unwrap_or(Path::new("")))?;
+            let dest = self.reach(&input.dest);
+            if input.contents {
+                copy::directory(&input.source, &dest, manner)?;
+            } else {
+                copy::tree(&input.source, &dest, manner)?;
+            }
+        }
+        if private_tmp {
+            self.make_private_tmp()?;
+        }
+        mode.map_or(Ok(()), |FileMode(mode)| self.set_mode(mode))
+    }
+
+    fn set_mode(&self, mode: u32) -> anyhow::Result<()> {
+        sys::chmod_path_fd(self.dir.as_fd(), mode)
+            .with_context(|| format!("could not set the mode of {}", self.path.display()))
+    }
+
+    /// Makes a directory in it, with those above it, through no symlink.
+    pub(crate) fn make(&self, below: &Path) -> anyhow::Result<()> {
+        let mut path = PathBuf::new();
+        for part in below.components().filter(|part| matches!(part, Component::Normal(_))) {
+            path.push(part);
+            copy::make_directory(&self.reach(&path)).with_context(|| {
+                format!("could not create directory {}", self.path.join(&path).display())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Nobody else can have put anything there: the workspace is private and has just been made.
+    fn make_temp_dir(&self) -> io::Result<()> {
+        mkdirat(&self.dir, TEMP_DIR, Mode::RWXU)?;
+        Ok(chmodat(&self.dir, TEMP_DIR, Mode::RWXU, AtFlags::empty())?)
+    }
+
+    /// A path to something in it.
+    fn reach(&self, below: &Path) -> PathBuf {
+        self.base.join(below)
+    }
+
+    /// The directory, whatever has its path by now: a command may have moved it, and somebody else put
+    /// another one there.
+    ///
+    /// # Errors
+    /// As dup(2).
+    pub fn place(&self) -> io::Result<Place> {
+        Place::held(self.dir.try_clone()?, self.path.clone(), self.path.clone())
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Has a command that is said in `cwd` know of it and run in it.
+    pub fn take_in<'a>(&'a self, command: &mut Command<'a>, cwd: &Path) {
+        self.announce(command);
+        command.enter(self.dir.as_fd());
+        command.set("PWD", &self.path);
+        command.set("OLDPWD", cwd);
+    }
+
+    /// Has a command know of it.
+    pub fn announce(&self, command: &mut Command<'_>) {
+        command.set("TMPX_WORKSPACE", &self.path);
+        command.set("TMPDIR", self.temp_dir());
+    }
+
+    /// Its private temp dir.
+    #[must_use]
+    pub fn temp_dir(&self) -> PathBuf {
+        self.path.join(TEMP_DIR)
+    }
+}

@@ -5,13 +5,12 @@
 
 pub mod cli;
 pub mod commands;
+pub mod create;
 pub mod fs;
 pub mod getopt;
 pub mod lease;
-pub mod making;
 pub mod os;
 pub mod output;
-pub mod passing;
 pub mod process;
 pub mod progress;
 pub mod quoting;
@@ -22,7 +21,6 @@ pub mod report;
 pub mod shell;
 pub mod streams;
 pub mod sys;
-pub mod tempdir;
 pub mod values;
 pub mod workspace;
 

@@ -9,6 +9,8 @@ use anyhow::Context as _;
 
 use crate::cli::{Exec, Keep};
 use crate::commands::{Context, go_on};
+use crate::create::scratch::{clear_away, tell, unreported, write_report};
+use crate::create::transaction::Making;
 use crate::fs::dir::Place;
 use crate::lease::entry::{Naming, Wanted};
 use crate::lease::record::{Kind, Lifetime};
@@ -16,9 +18,7 @@ use crate::lease::spec as terms;
 use crate::lease::spec::Wish;
 use crate::lease::tmpfile::Unnamed;
 use crate::lease::writer::Terms;
-use crate::making::Making;
 use crate::output::{hint, note};
-use crate::passing::{clear_away, tell, unreported, write_report};
 use crate::process::command as exec;
 use crate::process::command::{Command, Limits, Ran, Stragglers};
 use crate::reclaim::reaper;

@@ -6,10 +6,10 @@ use anyhow::{Context as _, anyhow};
 
 use crate::cli::Gettempdir;
 use crate::commands::Context;
+use crate::create::tempdir;
+use crate::create::tempdir::Candidate;
 use crate::output::{Output, format};
 use crate::report::TempDir;
-use crate::tempdir;
-use crate::tempdir::Candidate;
 use crate::values::encoding::PathKey;
 use crate::values::error::{Status, Tell as _, reason};
 

@@ -17,10 +17,10 @@ use anyhow::anyhow;
 use clap::error::ErrorKind;
 
 use crate::cli::{Command, Make, Place};
+use crate::create::transaction::Making;
 use crate::lease::entry::{Fill, Naming, Wanted};
 use crate::lease::record::Kind;
 use crate::lease::spec as terms;
-use crate::making::Making;
 use crate::os::env::Env;
 use crate::output::{Format, Output, hint, note, raw_note};
 use crate::refusal::Refusal;

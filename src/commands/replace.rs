@@ -7,9 +7,9 @@ use rustix::stdio::stdin;
 
 use crate::cli::Replace;
 use crate::commands::{Context, go_on};
-use crate::making::Making;
+use crate::create::scratch::Passing;
+use crate::create::transaction::Making;
 use crate::output::note;
-use crate::passing::Passing;
 use crate::process::command as exec;
 use crate::process::command::Command;
 use crate::report::NewContent;

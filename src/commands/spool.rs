@@ -8,9 +8,9 @@ use rustix::stdio::{stdin, stdout};
 
 use crate::cli;
 use crate::commands::{Context, go_on};
+use crate::create::scratch::Passing;
 use crate::fs::disk_full::blamed_by_file;
 use crate::fs::transfer::Stuck;
-use crate::passing::Passing;
 use crate::process::command as exec;
 use crate::process::command::{Command, Limits};
 use crate::report::Spooled;

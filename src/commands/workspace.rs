@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::commands::Context;
+use crate::create::transaction::Making;
 use crate::lease::entry::{Naming, Wanted};
 use crate::lease::record::Kind;
 use crate::lease::spec as terms;
-use crate::making::Making;
 use crate::output::{Format, Output, note};
 use crate::report::Made;
 use crate::values::error::Status;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
+use crate::create::transaction::Making;
 use crate::fs::dir::Place;
 use crate::lease::entry::{Naming, Wanted};
 use crate::lease::record::{Kind, Lifetime};
@@ -13,7 +14,6 @@ use crate::lease::spec as terms;
 use crate::lease::spec::Wish;
 use crate::lease::tmpfile::Unnamed;
 use crate::lease::writer::Terms;
-use crate::making::Making;
 use crate::os::env::Env;
 use crate::output::{hint, note};
 use crate::progress::shown;

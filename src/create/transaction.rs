@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use crate::create::tempdir;
 use crate::fs::dir::Place;
 use crate::lease::entry::{BATCH, CouldNotCreate, Fill, Made, Wanted, make};
 use crate::lease::record::{Kind, Lifetime};
@@ -17,7 +18,6 @@ use crate::lease::writer::{Lease, Terms};
 use crate::os::env::Env;
 use crate::os::random::Entropy;
 use crate::reclaim::{reaper, release as reclaim};
-use crate::tempdir;
 use crate::values::error::Tell as _;
 
 /// Tells the caller of names in a place; the last time with `true`.

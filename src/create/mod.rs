@@ -1,0 +1,5 @@
+//! create
+
+pub mod scratch;
+pub mod tempdir;
+pub mod transaction;

@@ -10,17 +10,13 @@ pub mod fs;
 pub mod getopt;
 pub mod lease;
 pub mod os;
-pub mod output;
 pub mod process;
-pub mod progress;
-pub mod quoting;
 pub mod reclaim;
 pub mod refusal;
 pub mod remove;
-pub mod report;
-pub mod shell;
 pub mod streams;
 pub mod sys;
+pub mod ui;
 pub mod values;
 pub mod workspace;
 
@@ -49,9 +45,9 @@ pub fn run(start: Start) -> Status {
     };
     let broken = parsed.command.runs_a_command();
     crate::commands::dispatch(parsed.command, &context).unwrap_or_else(|err| {
-        crate::output::note(crate::values::error::message(&err));
+        crate::ui::stdout::note(crate::values::error::message(&err));
         if let Some(hint) = crate::values::error::hint_of(&err) {
-            crate::output::hint(hint);
+            crate::ui::stdout::hint(hint);
         }
         let usual = if broken { Status::Broken } else { Status::Failed };
         crate::values::error::status_of(&err).unwrap_or(usual)

@@ -6,7 +6,7 @@ use clap::builder::{NonEmptyStringValueParser, OsStringValueParser, TypedValuePa
 use clap::{Args, ValueHint};
 
 use crate::lease::spec::{UntilExit, Wish};
-use crate::output::Format;
+use crate::ui::stdout::Format;
 use crate::values::duration::Span;
 use crate::values::mode::FileMode;
 use crate::values::template::{Affix, ExactName, TemplatePath};
@@ -141,6 +141,6 @@ impl OutputFormat {
     /// The format that is asked for.
     #[must_use]
     pub fn format(&self) -> Format {
-        crate::output::format(self.json, self.null)
+        crate::ui::stdout::format(self.json, self.null)
     }
 }

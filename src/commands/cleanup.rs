@@ -10,18 +10,18 @@ use crate::cli::Cleanup;
 use crate::commands::Context;
 use crate::lease::record::Resource;
 use crate::lease::store::Stores;
-use crate::output::{Output, note};
 use crate::reclaim::judge::{Kept, Present, Selection};
 use crate::reclaim::reaper;
 use crate::reclaim::release::Fate;
 use crate::reclaim::sweep::Sweep;
 use crate::remove::root::{Act, Freed, Removal};
-use crate::report::Cleaned;
+use crate::ui::json::Cleaned;
+use crate::ui::stdout::{Output, note};
+use crate::ui::{progress, stdout as output};
 use crate::values::duration::Span;
 use crate::values::encoding::PathKey;
 use crate::values::error::{Status, usage};
 use crate::values::size::ByteSize;
-use crate::{output, progress};
 
 pub(super) fn run(args: &Cleanup, context: &Context) -> anyhow::Result<Status> {
     let selection = selection(args)?;

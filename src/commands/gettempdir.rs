@@ -8,8 +8,8 @@ use crate::cli::Gettempdir;
 use crate::commands::Context;
 use crate::create::tempdir;
 use crate::create::tempdir::Candidate;
-use crate::output::{Output, format};
-use crate::report::TempDir;
+use crate::ui::json::TempDir;
+use crate::ui::stdout::{Output, format};
 use crate::values::encoding::PathKey;
 use crate::values::error::{Status, Tell as _, reason};
 

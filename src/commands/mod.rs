@@ -22,10 +22,10 @@ use crate::lease::entry::{Fill, Naming, Wanted};
 use crate::lease::record::Kind;
 use crate::lease::spec as terms;
 use crate::os::env::Env;
-use crate::output::{Format, Output, hint, note, raw_note};
 use crate::refusal::Refusal;
-use crate::report::Made;
 use crate::sys::start::{InheritedSignals, SignalQueue};
+use crate::ui::json::Made;
+use crate::ui::stdout::{Format, Output, hint, note, raw_note};
 use crate::values::error::{Status, Tell as _, reason};
 use crate::values::template::Template;
 

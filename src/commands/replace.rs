@@ -9,12 +9,12 @@ use crate::cli::Replace;
 use crate::commands::{Context, go_on};
 use crate::create::scratch::Passing;
 use crate::create::transaction::Making;
-use crate::output::note;
 use crate::process::command as exec;
 use crate::process::command::Command;
-use crate::report::NewContent;
 use crate::streams::replace::Replacement;
 use crate::streams::target::Target;
+use crate::ui::json::NewContent;
+use crate::ui::stdout::note;
 use crate::values::encoding::PathKey;
 use crate::values::error::{Status, usage};
 

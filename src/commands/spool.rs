@@ -13,9 +13,9 @@ use crate::fs::disk_full::blamed_by_file;
 use crate::fs::transfer::Stuck;
 use crate::process::command as exec;
 use crate::process::command::{Command, Limits};
-use crate::report::Spooled;
 use crate::streams::spool::Spool;
 use crate::streams::target::Target;
+use crate::ui::json::Spooled;
 use crate::values::encoding::PathKey;
 use crate::values::error::Status;
 

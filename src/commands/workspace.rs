@@ -4,18 +4,19 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+use crate::cli;
 use crate::commands::Context;
 use crate::create::transaction::Making;
 use crate::lease::entry::{Naming, Wanted};
 use crate::lease::record::Kind;
 use crate::lease::spec as terms;
-use crate::output::{Format, Output, note};
-use crate::report::Made;
+use crate::ui::json::Made;
+use crate::ui::sh_quote as shell;
+use crate::ui::stdout::{Format, Output, note};
 use crate::values::error::Status;
 use crate::values::template::Template;
 use crate::workspace::dir::Workspace;
 use crate::workspace::layout::Layout;
-use crate::{cli, shell};
 
 pub(super) fn run(args: cli::Workspace, context: &Context) -> anyhow::Result<Status> {
     let export = args.export;

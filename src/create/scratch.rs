@@ -15,10 +15,10 @@ use crate::lease::spec::Wish;
 use crate::lease::tmpfile::Unnamed;
 use crate::lease::writer::Terms;
 use crate::os::env::Env;
-use crate::output::{hint, note};
-use crate::progress::shown;
 use crate::reclaim::release as reclaim;
 use crate::streams::replace;
+use crate::ui::progress::shown;
+use crate::ui::stdout::{hint, note};
 use crate::values::error::{Status, hint_of, message};
 use crate::values::template::Template;
 

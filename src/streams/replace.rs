@@ -18,8 +18,8 @@ use crate::fs::{copy, metadata as attributes, transfer as stream};
 use crate::lease::tmpfile::Unnamed;
 use crate::lease::writer::Lease;
 use crate::os::random::Entropy;
-use crate::output::write_all;
 use crate::streams::target::{Old, Target};
+use crate::ui::stdout::write_all;
 
 /// New content in the making.
 #[derive(Debug)]

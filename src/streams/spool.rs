@@ -24,7 +24,7 @@ use crate::fs::disk_full::blamed;
 use crate::fs::transfer as stream;
 use crate::fs::transfer::{BLOCK, Stuck};
 use crate::lease::tmpfile::{Unnamed, proc_path};
-use crate::output::write_all;
+use crate::ui::stdout::write_all;
 
 /// The name of what is held, where it needs one.
 const NAME: &str = "stdin";

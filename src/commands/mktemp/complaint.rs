@@ -4,9 +4,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::{fmt, io};
 
-use crate::output::raw_note;
-use crate::quoting::quoted;
 use crate::sys::start::LocaleCharset;
+use crate::ui::gnu_quote::quoted;
+use crate::ui::stdout::raw_note;
 use crate::values::error::{hint_of, message, reason};
 
 /// A message for stderr, in GNU's words.

@@ -26,7 +26,7 @@ use crate::lease::spec as terms;
 use crate::lease::unleased::{Unrecorded, as_path, unused_path};
 use crate::lease::writer::Terms;
 use crate::os::random::Entropy;
-use crate::output::{Format, Output};
+use crate::ui::stdout::{Format, Output};
 use crate::values::error::Status;
 
 /// mktemp's own arguments, where a command line is one for mktemp: by the name that tmpx was called

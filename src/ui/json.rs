@@ -9,7 +9,7 @@ use crate::fs::dir::Place;
 use crate::lease::entry as create;
 use crate::lease::record::Kind;
 use crate::lease::writer::Lease;
-use crate::output::Output;
+use crate::ui::stdout::Output;
 use crate::values::encoding::{PathKey, Raw, WorkspaceKey};
 
 /// A resource that was made: `file`, `dir` and `workspace`.

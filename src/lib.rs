@@ -7,12 +7,10 @@ pub mod cli;
 pub mod commands;
 pub mod create;
 pub mod fs;
-pub mod getopt;
 pub mod lease;
 pub mod os;
 pub mod process;
 pub mod reclaim;
-pub mod refusal;
 pub mod remove;
 pub mod streams;
 pub mod sys;
@@ -39,7 +37,7 @@ pub fn run(start: Start) -> Status {
     if let Some(args) = crate::commands::mktemp::arguments(&context.args) {
         return crate::commands::mktemp::run(args, &context);
     }
-    let parsed = match crate::cli::parse(&context.args) {
+    let parsed = match crate::cli::command::parse(&context.args) {
         Ok(parsed) => parsed,
         Err(err) => return crate::commands::told_by_clap(&err, &context.args),
     };

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::OutputFormat;
-use crate::cli::arguments::session;
+use crate::cli::command::OutputFormat;
+use crate::cli::shared::session;
 use crate::values::duration::Span;
 
 /// Which leases are meant. Several narrow it down.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::Make;
+use crate::cli::command::Make;
 
 /// Make a directory and print its path
 ///

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::cli::arguments::session;
-use crate::cli::{Layout, Place};
+use crate::cli::command::{Layout, Place};
+use crate::cli::shared::session;
 use crate::values::duration::Span;
 
 /// When a workspace outlives its command.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Args, ValueHint};
 
-use crate::cli::Make;
+use crate::cli::command::Make;
 
 /// Make a file and print its path
 ///

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use crate::cli::OutputFormat;
 use crate::cli::cleanup::Select;
+use crate::cli::command::OutputFormat;
 
 /// List what is there and in what state it is
 ///

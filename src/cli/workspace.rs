@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use crate::cli::arguments::template_path;
-use crate::cli::{Layout, Lifetime, OutputFormat, Place};
+use crate::cli::command::{Layout, Lifetime, OutputFormat, Place};
+use crate::cli::shared::template_path;
 use crate::values::template::TemplatePath;
 
 /// Make a directory with a layout and a private TMPDIR, and print its path

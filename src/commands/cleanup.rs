@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::cli::Cleanup;
+use crate::cli::command::Cleanup;
 use crate::commands::Context;
 use crate::lease::record::Resource;
 use crate::lease::store::Stores;

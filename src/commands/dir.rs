@@ -1,6 +1,6 @@
 //! `tmpx dir`: make directories, print their paths.
 
-use crate::cli::Dir;
+use crate::cli::command::Dir;
 use crate::commands::{Context, make_and_print};
 use crate::lease::record::Kind;
 use crate::values::error::Status;

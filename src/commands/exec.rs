@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::cli::{Exec, Keep};
+use crate::cli::command::{Exec, Keep};
 use crate::commands::{Context, go_on};
 use crate::create::scratch::{clear_away, tell, unreported, write_report};
 use crate::create::transaction::Making;

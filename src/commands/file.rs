@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::cli::File;
+use crate::cli::command::File;
 use crate::commands::{Context, make_and_print};
 use crate::lease::record::Kind;
 use crate::streams::input::Source;

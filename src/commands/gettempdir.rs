@@ -4,7 +4,7 @@ use std::io;
 
 use anyhow::{Context as _, anyhow};
 
-use crate::cli::Gettempdir;
+use crate::cli::command::Gettempdir;
 use crate::commands::Context;
 use crate::create::tempdir;
 use crate::create::tempdir::Candidate;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 
-use crate::cli::List;
+use crate::cli::command::List;
 use crate::commands::Context;
 use crate::lease::store::Stores;
 use crate::reclaim::inventory::{Entry, survey};

@@ -16,13 +16,13 @@ use std::ffi::OsString;
 use anyhow::anyhow;
 use clap::error::ErrorKind;
 
-use crate::cli::{Command, Make, Place};
+use crate::cli::clap_error::Refusal;
+use crate::cli::command::{Command, Make, Place};
 use crate::create::transaction::Making;
 use crate::lease::entry::{Fill, Naming, Wanted};
 use crate::lease::record::Kind;
 use crate::lease::spec as terms;
 use crate::os::env::Env;
-use crate::refusal::Refusal;
 use crate::sys::start::{InheritedSignals, SignalQueue};
 use crate::ui::json::Made;
 use crate::ui::stdout::{Format, Output, hint, note, raw_note};

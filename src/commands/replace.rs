@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use anyhow::Context as _;
 use rustix::stdio::stdin;
 
-use crate::cli::Replace;
+use crate::cli::command::Replace;
 use crate::commands::{Context, go_on};
 use crate::create::scratch::Passing;
 use crate::create::transaction::Making;

@@ -6,7 +6,7 @@ use std::io;
 use anyhow::Context as _;
 use rustix::stdio::{stdin, stdout};
 
-use crate::cli;
+use crate::cli::command as cli;
 use crate::commands::{Context, go_on};
 use crate::create::scratch::Passing;
 use crate::fs::disk_full::blamed_by_file;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::cli;
+use crate::cli::command as cli;
 use crate::commands::Context;
 use crate::create::transaction::Making;
 use crate::lease::entry::{Naming, Wanted};

@@ -20,9 +20,9 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, getpid, getsid, kill_process, set_child_subreaper, waitid,
 };
 
+use crate::cli::clap_error as refusal;
 use crate::os::env::Env;
 use crate::os::processes as process;
-use crate::refusal;
 use crate::sys::start as sys;
 use crate::sys::start::{
     Arrived, CouldNotPrepare, Ended, InheritedSignals, Launch, PrivateMounts, SignalQueue,

@@ -14,7 +14,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use crate::cli;
+use crate::cli::command as cli;
 use crate::commands::Context;
 use crate::commands::mktemp::complaint::Complaint;
 use crate::commands::mktemp::request::{Options, Request};

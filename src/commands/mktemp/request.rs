@@ -2,8 +2,8 @@
 
 use std::ffi::{OsStr, OsString};
 
+use crate::cli::getopt::{Item, Known, Reader, Takes};
 use crate::commands::mktemp::complaint::Complaint;
-use crate::getopt::{Item, Known, Reader, Takes};
 use crate::lease::record::Kind;
 
 /// What is to be done.

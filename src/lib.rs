@@ -25,7 +25,7 @@ use crate::sys::start::Start;
 /// Runs tmpx and returns how it ended. Everything that went wrong has been told by then.
 #[must_use]
 pub fn run(start: Start) -> Status {
-    let context = crate::commands::Context {
+    let context = crate::commands::context::Context {
         args: start.args,
         env: crate::os::env::Env::Process,
         signals: start.signals,
@@ -34,15 +34,15 @@ pub fn run(start: Start) -> Status {
         return crate::reclaim::reaper::run(store);
     }
     // Before clap is touched: mktemp's command line is not clap's, and its callers are in a hurry.
-    if let Some(args) = crate::commands::mktemp::arguments(&context.args) {
-        return crate::commands::mktemp::run(args, &context);
+    if let Some(args) = crate::commands::mktemp::handler::arguments(&context.args) {
+        return crate::commands::mktemp::handler::run(args, &context);
     }
     let parsed = match crate::cli::command::parse(&context.args) {
         Ok(parsed) => parsed,
-        Err(err) => return crate::commands::told_by_clap(&err, &context.args),
+        Err(err) => return crate::commands::context::told_by_clap(&err, &context.args),
     };
     let broken = parsed.command.runs_a_command();
-    crate::commands::dispatch(parsed.command, &context).unwrap_or_else(|err| {
+    crate::commands::context::dispatch(parsed.command, &context).unwrap_or_else(|err| {
         crate::ui::stdout::note(crate::values::error::message(&err));
         if let Some(hint) = crate::values::error::hint_of(&err) {
             crate::ui::stdout::hint(hint);

@@ -1,7 +1,8 @@
 //! `tmpx dir`: make directories, print their paths.
 
 use crate::cli::command::Dir;
-use crate::commands::{Context, make_and_print};
+use crate::commands::context::Context;
+pub(crate) use crate::commands::context::make_and_print;
 use crate::lease::record::Kind;
 use crate::values::error::Status;
 

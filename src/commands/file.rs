@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::cli::command::File;
-use crate::commands::{Context, make_and_print};
+use crate::commands::context::Context;
+pub(crate) use crate::commands::context::make_and_print;
 use crate::lease::record::Kind;
 use crate::streams::input::Source;
 use crate::values::error::Status;

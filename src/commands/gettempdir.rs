@@ -5,7 +5,7 @@ use std::io;
 use anyhow::{Context as _, anyhow};
 
 use crate::cli::command::Gettempdir;
-use crate::commands::Context;
+use crate::commands::context::Context;
 use crate::create::tempdir;
 use crate::create::tempdir::Candidate;
 use crate::ui::json::TempDir;

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 
 use crate::cli::command::List;
-use crate::commands::Context;
+use crate::commands::context::Context;
 use crate::lease::store::Stores;
 use crate::reclaim::inventory::{Entry, survey};
 use crate::reclaim::judge::{Present, Selection};

@@ -6,7 +6,8 @@ use anyhow::Context as _;
 use rustix::stdio::stdin;
 
 use crate::cli::command::Replace;
-use crate::commands::{Context, go_on};
+use crate::commands::context::Context;
+pub(crate) use crate::commands::context::go_on;
 use crate::create::scratch::Passing;
 use crate::create::transaction::Making;
 use crate::process::command as exec;

@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use rustix::stdio::{stdin, stdout};
 
 use crate::cli::command as cli;
-use crate::commands::{Context, go_on};
+use crate::commands::context::Context;
+pub(crate) use crate::commands::context::go_on;
 use crate::create::scratch::Passing;
 use crate::fs::disk_full::blamed_by_file;
 use crate::fs::transfer::Stuck;

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use crate::cli::command as cli;
-use crate::commands::Context;
+use crate::commands::context::Context;
 use crate::create::transaction::Making;
 use crate::lease::entry::{Naming, Wanted};
 use crate::lease::record::Kind;

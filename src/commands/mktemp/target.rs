@@ -5,8 +5,8 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::commands::mktemp::complaint::Complaint;
-use crate::commands::mktemp::request::{DirRule, Options};
+use crate::commands::mktemp::diagnostic::Complaint;
+use crate::commands::mktemp::options::{DirRule, Options};
 use crate::fs::dir::Place;
 use crate::lease::record::Kind;
 use crate::os::env::Env;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use crate::cli::command::{Exec, Keep};
-use crate::commands::{Context, go_on};
+use crate::commands::context::Context;
+pub(crate) use crate::commands::context::go_on;
 use crate::create::scratch::{clear_away, tell, unreported, write_report};
 use crate::create::transaction::Making;
 use crate::fs::dir::Place;
@@ -34,7 +35,7 @@ use crate::workspace::layout::Layout;
 use crate::workspace::plan::{Before, Pattern, Unsaved};
 use crate::workspace::{plan as outputs, private_tmp as private, save as saving};
 
-pub(super) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
+pub(crate) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
     // Before anything else is opened.
     let reserved = exec::reserve(&args.run.anon_fds)?;
     let job = Job::plan(args, context)?;

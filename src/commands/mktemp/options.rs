@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use crate::cli::getopt::{Item, Known, Reader, Takes};
-use crate::commands::mktemp::complaint::Complaint;
+use crate::commands::mktemp::diagnostic::Complaint;
 use crate::lease::record::Kind;
 
 /// What is to be done.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::cli::command::Cleanup;
-use crate::commands::Context;
+use crate::commands::context::Context;
 use crate::lease::record::Resource;
 use crate::lease::store::Stores;
 use crate::reclaim::judge::{Kept, Present, Selection};
@@ -23,7 +23,7 @@ use crate::values::encoding::PathKey;
 use crate::values::error::{Status, usage};
 use crate::values::size::ByteSize;
 
-pub(super) fn run(args: &Cleanup, context: &Context) -> anyhow::Result<Status> {
+pub(crate) fn run(args: &Cleanup, context: &Context) -> anyhow::Result<Status> {
     let selection = selection(args)?;
     let act = if args.dry_run { Act::Measure } else { Act::Remove };
     let weigh = args.output.json || !args.quiet;

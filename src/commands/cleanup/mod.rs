@@ -1,0 +1,3 @@
+//! commands::cleanup
+
+pub mod handler;

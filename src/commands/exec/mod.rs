@@ -1,0 +1,3 @@
+//! commands::exec
+
+pub mod handler;

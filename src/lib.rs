@@ -3,27 +3,27 @@
 //! The library is the program; the binary only calls [`run`]. ARCHITECTURE.md describes the floors
 //! that the modules stand on.
 
-pub mod cli;
-pub mod commands;
-pub mod create;
-pub mod fs;
-pub mod lease;
-pub mod os;
-pub mod process;
-pub mod reclaim;
-pub mod remove;
-pub mod streams;
-pub mod sys;
-pub mod ui;
-pub mod values;
-pub mod workspace;
+mod cli;
+mod commands;
+mod create;
+mod fs;
+mod lease;
+mod os;
+mod process;
+mod reclaim;
+mod remove;
+mod streams;
+mod sys;
+mod ui;
+mod values;
+mod workspace;
 
+pub use crate::sys::start::Start;
+#[doc(hidden)]
+pub use crate::sys::start::enter;
 pub use crate::values::error::Status;
 
-use crate::sys::start::Start;
-
 /// Runs tmpx and returns how it ended. Everything that went wrong has been told by then.
-#[must_use]
 pub fn run(start: Start) -> Status {
     let context = crate::commands::context::Context {
         args: start.args,
@@ -50,4 +50,13 @@ pub fn run(start: Start) -> Status {
         let usual = if broken { Status::Broken } else { Status::Failed };
         crate::values::error::status_of(&err).unwrap_or(usual)
     })
+}
+
+/// What the tests of this package use. It promises nothing to anybody else.
+#[doc(hidden)]
+pub mod testing {
+    pub use crate::cli::command::Cli;
+    pub use crate::fs::dir::Place;
+    pub use crate::fs::identity::Identity;
+    pub use crate::remove::root::{Removal, Root};
 }

@@ -12,7 +12,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// A message and its hints.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// What is wrong.
     pub message: String,
     /// What may have been meant.
@@ -21,8 +21,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// From clap's error for these arguments.
-    #[must_use]
-    pub fn new(err: &clap::Error, args: &[OsString]) -> Self {
+    pub(crate) fn new(err: &clap::Error, args: &[OsString]) -> Self {
         let (message, mut hints) = condensed(&err.render().to_string());
         let words: Vec<&str> = args.iter().filter_map(|word| word.to_str()).collect();
         let subcommand = words.get(1).copied().unwrap_or_default();
@@ -46,8 +45,7 @@ const OF_THE_SHELL: [&str; 20] = [
 
 /// What may have been meant by the name of a program that could not be run, said in the directory
 /// `here`.
-#[must_use]
-pub fn of_program(name: &OsStr, err: &io::Error, here: &Path) -> Option<String> {
+pub(crate) fn of_program(name: &OsStr, err: &io::Error, here: &Path) -> Option<String> {
     let shown = Path::new(name).display();
     let bytes = name.as_bytes();
     let for_a_shell = |byte: &u8| byte.is_ascii_whitespace() || b"|&;<>()$`".contains(byte);

@@ -59,10 +59,8 @@ pub struct Cleanup {
     #[arg(short, long)]
     pub quiet: bool,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "the struct has them")]
     pub select: Select,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "the struct has them")]
     pub output: OutputFormat,
 }
 

@@ -2,19 +2,17 @@
 //!
 //! The doc comments of arguments are the help texts, the man pages and the completions.
 
-#![allow(clippy::doc_markdown, reason = "help texts are plain text")]
-
-pub use crate::cli::cleanup::Cleanup;
-pub use crate::cli::dir::Dir;
-pub use crate::cli::exec::{Exec, Keep};
-pub use crate::cli::file::File;
-pub use crate::cli::gettempdir::Gettempdir;
-pub use crate::cli::list::List;
-pub use crate::cli::mktemp::Mktemp;
-pub use crate::cli::replace::Replace;
-pub use crate::cli::shared::{Layout, Lifetime, Make, OutputFormat, Place};
-pub use crate::cli::spool::Spool;
-pub use crate::cli::workspace::Workspace;
+pub(crate) use crate::cli::cleanup::Cleanup;
+pub(crate) use crate::cli::dir::Dir;
+pub(crate) use crate::cli::exec::{Exec, Keep};
+pub(crate) use crate::cli::file::File;
+pub(crate) use crate::cli::gettempdir::Gettempdir;
+pub(crate) use crate::cli::list::List;
+pub(crate) use crate::cli::mktemp::Mktemp;
+pub(crate) use crate::cli::replace::Replace;
+pub(crate) use crate::cli::shared::{Layout, Lifetime, Make, OutputFormat, Place};
+pub(crate) use crate::cli::spool::Spool;
+pub(crate) use crate::cli::workspace::Workspace;
 
 use std::ffi::OsString;
 
@@ -154,10 +152,7 @@ pub enum Command {
 }
 
 /// Reads a command line.
-///
-/// # Errors
-/// clap's: bad input, and requests for help.
-pub fn parse(args: &[OsString]) -> clap::error::Result<Cli> {
+pub(crate) fn parse(args: &[OsString]) -> clap::error::Result<Cli> {
     match Exec::without_options(args) {
         Some(exec) => Ok(Cli { command: Command::Exec(exec) }),
         None => parse_by_clap(args),
@@ -181,8 +176,7 @@ fn parse_by_clap(args: &[OsString]) -> clap::error::Result<Cli> {
 }
 
 /// The help of `tmpx mktemp`, whose command line is not read by clap.
-#[must_use]
-pub fn mktemp_help() -> String {
+pub(crate) fn mktemp_help() -> String {
     let mut command = Cli::command();
     command.build();
     match command.find_subcommand_mut("mktemp") {
@@ -193,7 +187,6 @@ pub fn mktemp_help() -> String {
 
 impl Command {
     /// Whether it passes on the status of a command, so that its own failures have another one.
-    #[must_use]
     pub fn runs_a_command(&self) -> bool {
         match self {
             Self::Exec(_) => true,

@@ -25,7 +25,6 @@ use crate::cli::command::Make;
  after_long_help = EXAMPLES)]
 pub struct Dir {
     #[command(flatten)]
-    #[allow(missing_docs, reason = "the struct has them")]
     pub make: Make,
 }
 

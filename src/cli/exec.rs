@@ -60,13 +60,10 @@ pub struct Exec {
           value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "the struct has them")]
     pub layout: Layout,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "the struct has them")]
     pub run: Run,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "the struct has them")]
     pub place: Place,
 }
 

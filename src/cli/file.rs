@@ -29,7 +29,6 @@ pub struct File {
     #[arg(long, value_name = "SRC", value_hint = ValueHint::FilePath)]
     pub from: Option<OsString>,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "the struct has them")]
     pub make: Make,
 }
 

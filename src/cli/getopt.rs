@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 /// Whether an option has a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Takes {
+pub(crate) enum Takes {
     /// None.
     Nothing,
     /// One, the rest of the argument or the whole of the next.
@@ -23,7 +23,7 @@ pub enum Takes {
 
 /// An option that is understood.
 #[derive(Clone, Copy, Debug)]
-pub struct Known<T> {
+pub(crate) struct Known<T> {
     /// Its letter.
     pub short: Option<u8>,
     /// Its name.
@@ -36,7 +36,7 @@ pub struct Known<T> {
 
 /// What stands on the command line next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Item<'a, T> {
+pub(crate) enum Item<'a, T> {
     /// An option, perhaps with its value.
     Option(T, Option<&'a OsStr>),
     /// Anything else.
@@ -45,7 +45,7 @@ pub enum Item<'a, T> {
 
 /// Why an option was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BadOption<'a> {
+pub(crate) enum BadOption<'a> {
     /// There is no such letter.
     UnknownLetter(u8),
     /// There is no such name.
@@ -62,8 +62,7 @@ pub enum BadOption<'a> {
 
 impl BadOption<'_> {
     /// The message, in glibc's words. Arguments stand in it as they were given, byte for byte.
-    #[must_use]
-    pub fn message(&self) -> Vec<u8> {
+    pub(crate) fn message(&self) -> Vec<u8> {
         match self {
             Self::UnknownLetter(letter) => [b"invalid option -- '", &[*letter][..], b"'"].concat(),
             Self::UnknownName(name) => [b"unrecognized option '--", *name, b"'"].concat(),
@@ -91,7 +90,7 @@ impl BadOption<'_> {
 
 /// Reads arguments, the program's own name not among them.
 #[derive(Debug)]
-pub struct Reader<'a, T> {
+pub(crate) struct Reader<'a, T> {
     known: &'a [Known<T>],
     args: std::slice::Iter<'a, OsString>,
     /// The letters that are left of a cluster.
@@ -103,8 +102,7 @@ pub struct Reader<'a, T> {
 impl<'a, T: Copy> Reader<'a, T> {
     /// A reader of these arguments. With `stops_at_operand`, all that comes after the first operand
     /// is operands too, which is what POSIX asks for and `POSIXLY_CORRECT` switches on.
-    #[must_use]
-    pub fn new(known: &'a [Known<T>], args: &'a [OsString], stops_at_operand: bool) -> Self {
+    pub(crate) fn new(known: &'a [Known<T>], args: &'a [OsString], stops_at_operand: bool) -> Self {
         Self { known, args: args.iter(), cluster: &[], operands_only: false, stops_at_operand }
     }
 

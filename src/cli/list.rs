@@ -27,10 +27,8 @@ use crate::cli::command::OutputFormat;
 )]
 pub struct List {
     #[command(flatten)]
-    #[allow(missing_docs, reason = "the struct has them")]
     pub select: Select,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "the struct has them")]
     pub output: OutputFormat,
 }
 

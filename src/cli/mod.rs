@@ -1,16 +1,18 @@
 //! cli
 
-pub mod clap_error;
-pub mod cleanup;
-pub mod command;
-pub mod dir;
-pub mod exec;
-pub mod file;
-pub mod getopt;
-pub mod gettempdir;
-pub mod list;
-pub mod mktemp;
-pub mod replace;
-pub mod shared;
-pub mod spool;
-pub mod workspace;
+#![allow(clippy::doc_markdown, reason = "help texts are plain text")]
+
+pub(crate) mod clap_error;
+pub(crate) mod cleanup;
+pub(crate) mod command;
+pub(crate) mod dir;
+pub(crate) mod exec;
+pub(crate) mod file;
+pub(crate) mod getopt;
+pub(crate) mod gettempdir;
+pub(crate) mod list;
+pub(crate) mod mktemp;
+pub(crate) mod replace;
+pub(crate) mod shared;
+pub(crate) mod spool;
+pub(crate) mod workspace;

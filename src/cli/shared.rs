@@ -68,13 +68,10 @@ pub struct Make {
           value_parser = at_least_one, hide_short_help = true)]
     pub count: u64,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "the struct has them")]
     pub place: Place,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "the struct has them")]
     pub lifetime: Lifetime,
     #[command(flatten)]
-    #[allow(missing_docs, reason = "the struct has them")]
     pub output: OutputFormat,
 }
 
@@ -139,7 +136,6 @@ pub struct OutputFormat {
 
 impl OutputFormat {
     /// The format that is asked for.
-    #[must_use]
     pub fn format(&self) -> Format {
         crate::ui::stdout::format(self.json, self.null)
     }

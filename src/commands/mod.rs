@@ -1,13 +1,13 @@
 //! commands
 
-pub mod cleanup;
-pub mod context;
-pub mod dir;
-pub mod exec;
-pub mod file;
-pub mod gettempdir;
-pub mod list;
-pub mod mktemp;
-pub mod replace;
-pub mod spool;
-pub mod workspace;
+pub(crate) mod cleanup;
+pub(crate) mod context;
+pub(crate) mod dir;
+pub(crate) mod exec;
+pub(crate) mod file;
+pub(crate) mod gettempdir;
+pub(crate) mod list;
+pub(crate) mod mktemp;
+pub(crate) mod replace;
+pub(crate) mod spool;
+pub(crate) mod workspace;

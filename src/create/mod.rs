@@ -1,5 +1,5 @@
 //! create
 
-pub mod scratch;
-pub mod tempdir;
-pub mod transaction;
+pub(crate) mod scratch;
+pub(crate) mod tempdir;
+pub(crate) mod transaction;

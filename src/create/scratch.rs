@@ -25,7 +25,7 @@ use crate::values::template::Template;
 /// Things that are gone when tmpx ends, under a lease that is begun with the first of them: to find
 /// out whose it is costs as much as all else that a short run does.
 #[derive(Debug)]
-pub struct Passing<'a> {
+pub(crate) struct Passing<'a> {
     env: &'a Env,
     args: &'a [OsString],
     making: Option<Making>,
@@ -34,10 +34,7 @@ pub struct Passing<'a> {
 impl<'a> Passing<'a> {
     /// Does something with such things, and removes them however that ends. `args` are tmpx's own
     /// arguments.
-    ///
-    /// # Errors
-    /// That of `act`.
-    pub fn with<T>(
+    pub(crate) fn with<T>(
         env: &'a Env,
         args: &'a [OsString],
         act: impl FnOnce(&mut Self) -> anyhow::Result<T>,
@@ -54,10 +51,7 @@ impl<'a> Passing<'a> {
     }
 
     /// What makes them.
-    ///
-    /// # Errors
-    /// As [`terms::settle`] and [`Making::new`].
-    pub fn making(&mut self) -> anyhow::Result<&mut Making> {
+    pub(crate) fn making(&mut self) -> anyhow::Result<&mut Making> {
         let making = match self.making.take() {
             Some(making) => making,
             None => self.begin()?,
@@ -72,10 +66,7 @@ impl<'a> Passing<'a> {
     }
 
     /// A file without a name, in `dir` or the temp dir.
-    ///
-    /// # Errors
-    /// As [`Making::unnamed`].
-    pub fn unnamed(&mut self, dir: Option<&Path>) -> anyhow::Result<Unnamed> {
+    pub(crate) fn unnamed(&mut self, dir: Option<&Path>) -> anyhow::Result<Unnamed> {
         let making = self.making()?;
         let made = making.unnamed(dir);
         making.take_notes().iter().for_each(note);
@@ -84,10 +75,11 @@ impl<'a> Passing<'a> {
 
     /// A directory that a command keeps for as long as it or a child of it runs: in this place, or
     /// else in `dir` or the temp dir.
-    ///
-    /// # Errors
-    /// As [`Making::unnamed`].
-    pub fn dir(&mut self, place: Option<&Place>, dir: Option<&Path>) -> anyhow::Result<PathBuf> {
+    pub(crate) fn dir(
+        &mut self,
+        place: Option<&Place>,
+        dir: Option<&Path>,
+    ) -> anyhow::Result<PathBuf> {
         let name = Naming::Random(Template::new(None, None));
         let wanted = Wanted { kind: Kind::Dir, name, mode: None };
         let making = self.making()?;
@@ -105,7 +97,7 @@ impl<'a> Passing<'a> {
 
     /// Writes a report, if one is wanted. Where it cannot be written, that is told, and masks no
     /// status but success.
-    pub fn report(
+    pub(crate) fn report(
         &mut self,
         file: Option<&Path>,
         report: &impl Serialize,
@@ -122,10 +114,7 @@ impl<'a> Passing<'a> {
 }
 
 /// Writes a report, whole: a JSON object on a line.
-///
-/// # Errors
-/// As [`replace::write_whole`].
-pub fn write_report(
+pub(crate) fn write_report(
     file: &Path,
     report: &impl Serialize,
     making: &mut Making,
@@ -137,8 +126,7 @@ pub fn write_report(
 }
 
 /// What a run ends with whose report could not be written; tells of that.
-#[must_use]
-pub fn unreported(err: &anyhow::Error, status: Status) -> Status {
+pub(crate) fn unreported(err: &anyhow::Error, status: Status) -> Status {
     tell(err);
     match status {
         Status::Done => Status::Failed,
@@ -148,10 +136,7 @@ pub fn unreported(err: &anyhow::Error, status: Status) -> Status {
 }
 
 /// Removes what was made for as long as a command ran. What cannot be removed is told.
-///
-/// # Errors
-/// Where the lease cannot be read or removed.
-pub fn clear_away(making: &Making) -> anyhow::Result<()> {
+pub(crate) fn clear_away(making: &Making) -> anyhow::Result<()> {
     let failures = shown(true, |shown| reclaim::release(&making.lease, Some(&shown.progress)))?;
     for (path, why) in failures {
         note(format_args!("could not remove {}: {why}", path.display()));
@@ -160,7 +145,7 @@ pub fn clear_away(making: &Making) -> anyhow::Result<()> {
 }
 
 /// Says what went wrong where it is not the end.
-pub fn tell(err: &anyhow::Error) {
+pub(crate) fn tell(err: &anyhow::Error) {
     note(message(err));
     if let Some(remedy) = hint_of(err) {
         hint(remedy);

@@ -16,7 +16,7 @@ const USUAL: [&str; 3] = ["/tmp", "/var/tmp", "/usr/tmp"];
 
 /// One directory to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// The directory, absolute.
     pub path: PathBuf,
     /// The variable that named it.
@@ -24,8 +24,7 @@ pub struct Candidate {
 }
 
 /// The directories to try, in order.
-#[must_use]
-pub fn candidates(env: &Env) -> Vec<Candidate> {
+pub(crate) fn candidates(env: &Env) -> Vec<Candidate> {
     let cwd = std::env::current_dir().ok();
     let absolute = |path: &Path| match &cwd {
         Some(cwd) => normal(&cwd.join(path)),
@@ -57,10 +56,7 @@ fn normal(path: &Path) -> PathBuf {
 
 /// Finds out whether a directory can be used, as Python does it: by writing a file there. The file
 /// has no name where the filesystem can do that, and is gone when this returns either way.
-///
-/// # Errors
-/// What made, or would make, the directory unusable.
-pub fn probe(dir: &Path) -> io::Result<()> {
+pub(crate) fn probe(dir: &Path) -> io::Result<()> {
     let mut file = tempfile::tempfile_in(dir).map_err(|err| match err.raw_os_error() {
         Some(code) => io::Error::from_raw_os_error(code),
         // tempfile wraps the error to name the path; the cause is the system's own.

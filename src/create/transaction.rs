@@ -21,11 +21,11 @@ use crate::reclaim::{reaper, release as reclaim};
 use crate::values::error::Tell as _;
 
 /// Tells the caller of names in a place; the last time with `true`.
-pub type Tell<'a> = &'a mut dyn FnMut(&Lease, &Place, &[Made], bool) -> io::Result<()>;
+pub(crate) type Tell<'a> = &'a mut dyn FnMut(&Lease, &Place, &[Made], bool) -> io::Result<()>;
 
 /// Things in the making, under one lease.
 #[derive(Debug)]
-pub struct Making {
+pub(crate) struct Making {
     /// The lease that covers them.
     pub lease: Lease,
     /// Randomness.
@@ -37,10 +37,7 @@ pub struct Making {
 
 impl Making {
     /// Gets ready to make things on these terms. Nothing is on disk yet.
-    ///
-    /// # Errors
-    /// Where the environment names no usable store.
-    pub fn new(terms: Terms, env: &Env) -> anyhow::Result<Self> {
+    pub(crate) fn new(terms: Terms, env: &Env) -> anyhow::Result<Self> {
         let stores = Stores::new(env)?;
         Ok(Self {
             lease: Lease::new(stores.clone(), terms),
@@ -52,10 +49,7 @@ impl Making {
     }
 
     /// Does something with it; if that fails, all that was made goes.
-    ///
-    /// # Errors
-    /// That of `act`.
-    pub fn attempt<T>(
+    pub(crate) fn attempt<T>(
         &mut self,
         act: impl FnOnce(&mut Self) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
@@ -67,10 +61,7 @@ impl Making {
 
     /// Makes the first things, up to a batch, and so finds out where: in `dir`, or else in the
     /// first temp dir that lets it.
-    ///
-    /// # Errors
-    /// Where `dir` does not let it, or no temp dir does.
-    pub fn first(
+    pub(crate) fn first(
         &mut self,
         dir: Option<&Path>,
         wanted: &Wanted,
@@ -81,10 +72,7 @@ impl Making {
     }
 
     /// Makes a file without a name, in `dir` or the first temp dir that lets it.
-    ///
-    /// # Errors
-    /// As [`Making::first`].
-    pub fn unnamed(&mut self, dir: Option<&Path>) -> anyhow::Result<Unnamed> {
+    pub(crate) fn unnamed(&mut self, dir: Option<&Path>) -> anyhow::Result<Unnamed> {
         self.somewhere(dir, &mut |making, dir| {
             let place =
                 Place::open(dir).map_err(|err| CouldNotCreate::because(err, Kind::File, dir))?;
@@ -137,10 +125,7 @@ impl Making {
     }
 
     /// Makes more things in the same place, up to a batch.
-    ///
-    /// # Errors
-    /// That of the call that failed.
-    pub fn more(
+    pub(crate) fn more(
         &mut self,
         place: &Place,
         wanted: &Wanted,
@@ -152,10 +137,7 @@ impl Making {
     }
 
     /// Makes `count` things and tells of them, batch by batch; then marks the lease as given.
-    ///
-    /// # Errors
-    /// Where making or telling fails; nothing is left then.
-    pub fn make_all(
+    pub(crate) fn make_all(
         &mut self,
         dir: Option<&Path>,
         wanted: &Wanted,
@@ -179,12 +161,12 @@ impl Making {
     }
 
     /// What is to be said of variables that could not be followed.
-    pub fn take_notes(&mut self) -> Vec<String> {
+    pub(crate) fn take_notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
     }
 
     /// Removes leases of what was made below `dirs` in a mount namespace that is gone.
-    pub fn forget(&self, mnt_ns: u64, dirs: &[PathBuf]) {
+    pub(crate) fn forget(&self, mnt_ns: u64, dirs: &[PathBuf]) {
         for store in self.stores.existing().0 {
             reclaim::forget(&store, mnt_ns, dirs, self.lease.habitat());
         }
@@ -192,7 +174,7 @@ impl Making {
 
     /// Lets go of the lease, and has what it says come true: the reaper learns of one that has an
     /// end. Once in a while, removes leases of things that are long gone.
-    pub fn conclude(mut self, env: &Env) {
+    pub(crate) fn conclude(mut self, env: &Env) {
         let store = self.lease.close();
         if let Some(store) = store
             && matches!(self.lease.lifetime(), Lifetime::Bound { .. })

@@ -12,14 +12,14 @@ use rustix::fs::{Mode, SeekFrom, Timespec, Timestamps, fchmod, futimens, ioctl_f
 use rustix::io::Errno;
 
 /// Asked now and then during a long copy; an error ends it.
-pub type GoOn<'a> = &'a dyn Fn() -> anyhow::Result<()>;
+pub(crate) type GoOn<'a> = &'a dyn Fn() -> anyhow::Result<()>;
 
 /// Which directory it is: device and inode.
-pub type DirId = (u64, u64);
+pub(crate) type DirId = (u64, u64);
 
 /// How a tree is copied.
 #[derive(Clone, Copy)]
-pub struct Manner<'a> {
+pub(crate) struct Manner<'a> {
     /// Asked now and then.
     pub go_on: GoOn<'a>,
     /// A directory that is passed over: the one that is copied into may lie in what is copied.
@@ -32,10 +32,7 @@ const PORTION: u64 = 64 * 1024 * 1024;
 /// Fills an empty file with what another one holds, or what a pipe brings until its end. Shares the
 /// blocks where both lie on a filesystem that can (`FICLONE`), and leaves out the holes of a sparse
 /// file where not.
-///
-/// # Errors
-/// As the calls that it makes, and that of `go_on`.
-pub fn fill(from: impl AsFd, to: &OwnedFd, go_on: GoOn<'_>) -> anyhow::Result<()> {
+pub(crate) fn fill(from: impl AsFd, to: &OwnedFd, go_on: GoOn<'_>) -> anyhow::Result<()> {
     if ioctl_ficlone(to, from.as_fd()).is_ok() {
         return Ok(());
     }
@@ -119,10 +116,7 @@ fn portions(from: &mut File, to: &mut File, length: u64, go_on: GoOn<'_>) -> any
 
 /// Gives a file the permission bits and times of another one. Set-uid and set-gid bits are not for
 /// copies.
-///
-/// # Errors
-/// As fchmod(2) and futimens(2).
-pub fn imitate(like: &fs::Metadata, file: impl AsFd) -> io::Result<()> {
+pub(crate) fn imitate(like: &fs::Metadata, file: impl AsFd) -> io::Result<()> {
     fchmod(&file, Mode::from_raw_mode(like.permissions().mode() & 0o777))?;
     let time = |seconds, nanoseconds| Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
     futimens(
@@ -138,10 +132,7 @@ pub fn imitate(like: &fs::Metadata, file: impl AsFd) -> io::Result<()> {
 /// Copies a file, a directory with all that is in it, or what a pipe brings, to a path where
 /// nothing is. A symlink at `from` is followed, one inside a directory is copied as a link. Modes
 /// and times are kept.
-///
-/// # Errors
-/// Names the entry that could not be copied.
-pub fn tree(from: &Path, to: &Path, manner: Manner<'_>) -> anyhow::Result<()> {
+pub(crate) fn tree(from: &Path, to: &Path, manner: Manner<'_>) -> anyhow::Result<()> {
     let metadata = fs::metadata(from).with_context(|| could_not_copy(from))?;
     if metadata.is_dir() {
         return directory(from, to, manner);
@@ -179,10 +170,7 @@ fn unlike_any(path: &Path) -> anyhow::Error {
 }
 
 /// Copies what is in a directory into one that is there already, or is made.
-///
-/// # Errors
-/// Names the entry that could not be copied.
-pub fn directory(from: &Path, to: &Path, manner: Manner<'_>) -> anyhow::Result<()> {
+pub(crate) fn directory(from: &Path, to: &Path, manner: Manner<'_>) -> anyhow::Result<()> {
     let mut pending = vec![(from.to_owned(), to.to_owned())];
     let mut finished = Vec::new();
     while let Some((from, to)) = pending.pop() {
@@ -234,10 +222,7 @@ fn one_directory(
 
 /// Makes a directory, unless there is one. A symlink is none: what was copied a moment before must
 /// not lead out of the copy.
-///
-/// # Errors
-/// EEXIST where something else has the name.
-pub fn make_directory(path: &Path) -> io::Result<bool> {
+pub(crate) fn make_directory(path: &Path) -> io::Result<bool> {
     match fs::create_dir(path) {
         Ok(()) => Ok(true),
         Err(err) if err.kind() == io::ErrorKind::AlreadyExists => {

@@ -28,9 +28,6 @@ pub struct Place {
 
 impl Place {
     /// Opens a directory by any path.
-    ///
-    /// # Errors
-    /// As open(2) with `O_DIRECTORY`.
     pub fn open(path: &Path) -> io::Result<Self> {
         let path = std::path::absolute(path)?;
         if path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_))) {
@@ -49,25 +46,16 @@ impl Place {
     }
 
     /// Opens a directory by the real path that a lease recorded.
-    ///
-    /// # Errors
-    /// As open(2); ELOOP or ENOTDIR where a component has become a symlink.
     pub fn reopen(real: &Path) -> io::Result<Self> {
         Self::from_fd(open_without_symlinks(real)?, real.to_owned(), real.to_owned())
     }
 
     /// A directory that is open already.
-    ///
-    /// # Errors
-    /// As fstat(2).
     pub fn held(fd: OwnedFd, path: PathBuf, real: PathBuf) -> io::Result<Self> {
         Self::from_fd(fd, path, real)
     }
 
     /// Another descriptor of the same directory, whatever has its path by now.
-    ///
-    /// # Errors
-    /// As dup(2).
     pub fn try_clone(&self) -> io::Result<Self> {
         let (path, real) = (self.path.clone(), self.real.clone());
         Ok(Self { fd: self.fd.try_clone()?, path, real, ..*self })
@@ -82,25 +70,21 @@ impl Place {
     }
 
     /// The path as it was given, made absolute: what is shown to the user.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// The path without symlinks: what is recorded.
-    #[must_use]
     pub fn real(&self) -> &Path {
         &self.real
     }
 
     /// The path of an entry, as it is shown to the user.
-    #[must_use]
     pub fn join(&self, name: &OsStr) -> PathBuf {
         self.path.join(name)
     }
 
     /// The id of the filesystem (statfs(2)).
-    #[must_use]
     pub fn fsid(&self) -> u64 {
         self.fsid
     }
@@ -109,13 +93,11 @@ impl Place {
     /// or us, and others may not write to it, unless it is sticky, where each can only touch their
     /// own. (The group bits of the mode are also the mask of an ACL, so an ACL that lets others
     /// write shows in them.)
-    #[must_use]
     pub fn is_safe(&self) -> bool {
         self.safe
     }
 
     /// Whether, besides, nobody but us and root can make entries in it.
-    #[must_use]
     pub fn is_private(&self) -> bool {
         self.private
     }
@@ -159,10 +141,7 @@ fn is_link(dir: &OwnedFd, name: &OsStr) -> bool {
 }
 
 /// Opens what lies below a place, through no symlink.
-///
-/// # Errors
-/// As `openat2(2)` with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS`.
-pub fn open_beneath(place: &Place, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+pub(crate) fn open_beneath(place: &Place, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
@@ -175,16 +154,12 @@ pub fn open_beneath(place: &Place, path: &Path, flags: OFlags) -> io::Result<Own
 }
 
 /// Whether an entry is a directory, from what stat(2) says of it.
-#[must_use]
-pub fn is_directory(mode: u32) -> bool {
+pub(crate) fn is_directory(mode: u32) -> bool {
     FileType::from_raw_mode(mode) == FileType::Directory
 }
 
 /// A name as C has it.
-///
-/// # Errors
-/// EINVAL where it holds a NUL.
-pub fn c_name(name: &OsStr) -> io::Result<std::ffi::CString> {
+pub(crate) fn c_name(name: &OsStr) -> io::Result<std::ffi::CString> {
     std::ffi::CString::new(name.as_bytes()).map_err(|_| io::ErrorKind::InvalidInput.into())
 }
 

@@ -9,8 +9,7 @@ use rustix::fs::FileType;
 
 /// Where the filesystem is mounted that holds a path: the highest directory above it on the same
 /// device.
-#[must_use]
-pub fn point(path: &Path) -> PathBuf {
+pub(crate) fn point(path: &Path) -> PathBuf {
     let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
     let Ok(path) = std::fs::canonicalize(path) else {
         return path.to_owned();
@@ -21,15 +20,13 @@ pub fn point(path: &Path) -> PathBuf {
 }
 
 /// What could not be done in a directory, and on which filesystem where that is full.
-#[must_use]
-pub fn blamed(act: String, dir: &Path, err: &io::Error) -> String {
+pub(crate) fn blamed(act: String, dir: &Path, err: &io::Error) -> String {
     if is_full(err) { on(&act, &point(dir)) } else { act }
 }
 
 /// The same of an open file. The name that it has now, or had last, tells where it lies; what is no
 /// file lies nowhere.
-#[must_use]
-pub fn blamed_by_file(act: String, file: impl AsFd, err: &io::Error) -> String {
+pub(crate) fn blamed_by_file(act: String, file: impl AsFd, err: &io::Error) -> String {
     if !is_full(err) || !is_file(&file) {
         return act;
     }
@@ -41,14 +38,12 @@ pub fn blamed_by_file(act: String, file: impl AsFd, err: &io::Error) -> String {
 }
 
 /// The filesystem that is full, if that is why something could not be done in a directory.
-#[must_use]
-pub fn full(dir: &Path, err: &io::Error) -> Option<PathBuf> {
+pub(crate) fn full(dir: &Path, err: &io::Error) -> Option<PathBuf> {
     is_full(err).then(|| point(dir))
 }
 
 /// What could not be done, and on which filesystem.
-#[must_use]
-pub fn on(act: &str, filesystem: &Path) -> String {
+pub(crate) fn on(act: &str, filesystem: &Path) -> String {
     format!("{act}, on the filesystem {}", filesystem.display())
 }
 

@@ -51,9 +51,6 @@ impl fmt::Display for BadIdentity {
 impl Identity {
     /// The identity of `name` in `dir`, or of `dir` itself where `name` is empty, on the filesystem
     /// `fsid`. A symlink is not followed.
-    ///
-    /// # Errors
-    /// As statx(2).
     pub fn of(dir: impl AsFd, name: &CStr, fsid: u64) -> io::Result<Self> {
         match handle_at(&dir, name) {
             Ok(handle) => Ok(Self::Handle { fsid, handle }),
@@ -78,9 +75,6 @@ impl Identity {
     }
 
     /// Whether `name` in `dir` (or `dir` itself) is the file that was recorded.
-    ///
-    /// # Errors
-    /// ENOENT where there is no such name; otherwise as [`Identity::of`].
     pub fn is(&self, dir: impl AsFd, name: &CStr, fsid: u64, same_boot: bool) -> io::Result<bool> {
         match self {
             Self::Handle { .. } => Ok(*self == Self::of(dir, name, fsid)?),

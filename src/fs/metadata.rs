@@ -30,10 +30,7 @@ const SET_ID: u32 = 0o6000;
 
 /// Gives a new file the owner, group, mode and extended attributes of an old one, which may be open
 /// as a mere path (`O_PATH`). Returns what we may not keep, in words.
-///
-/// # Errors
-/// As fchmod(2) and fsetxattr(2), but for a lack of permission.
-pub fn keep(old: impl AsFd, new: impl AsFd) -> io::Result<Vec<String>> {
+pub(crate) fn keep(old: impl AsFd, new: impl AsFd) -> io::Result<Vec<String>> {
     let wanted = fstat(&old)?;
     let mut lost = keep_owner(&wanted, &new)?;
     let names = names(&old)?;

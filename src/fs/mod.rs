@@ -1,8 +1,8 @@
 //! fs
 
-pub mod copy;
-pub mod dir;
-pub mod disk_full;
-pub mod identity;
-pub mod metadata;
-pub mod transfer;
+pub(crate) mod copy;
+pub(crate) mod dir;
+pub(crate) mod disk_full;
+pub(crate) mod identity;
+pub(crate) mod metadata;
+pub(crate) mod transfer;

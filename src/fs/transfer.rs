@@ -18,7 +18,7 @@ use crate::ui::stdout::{wait_for, write_all};
 
 /// How much is read at once: large enough that system calls cost nothing, small enough to stay in
 /// a processor's cache between reading and writing (measured).
-pub const BLOCK: usize = 256 * 1024;
+pub(crate) const BLOCK: usize = 256 * 1024;
 
 /// What an unprivileged user may make of a pipe (`/proc/sys/fs/pipe-max-size`, unless changed).
 const WIDEST_PIPE: usize = 1024 * 1024;
@@ -27,15 +27,12 @@ const WIDEST_PIPE: usize = 1024 * 1024;
 const MOST_AT_ONCE: u64 = 1 << 30;
 
 /// Makes a pipe wide. What is no pipe, or may not be widened, stays as it is.
-pub fn widen(pipe: impl AsFd) {
+pub(crate) fn widen(pipe: impl AsFd) {
     let _ = fcntl_setpipe_size(pipe, WIDEST_PIPE);
 }
 
 /// Reads once into the spare capacity of a block, and waits for it if need be. 0 at the end.
-///
-/// # Errors
-/// As read(2).
-pub fn read(from: impl AsFd, block: &mut Vec<u8>) -> io::Result<usize> {
+pub(crate) fn read(from: impl AsFd, block: &mut Vec<u8>) -> io::Result<usize> {
     loop {
         match rustix::io::read(&from, spare_capacity(block)) {
             Ok(count) => return Ok(count),
@@ -48,7 +45,7 @@ pub fn read(from: impl AsFd, block: &mut Vec<u8>) -> io::Result<usize> {
 
 /// Why bytes did not get from one descriptor to another.
 #[derive(Debug)]
-pub enum Stuck {
+pub(crate) enum Stuck {
     /// They could not be read.
     Reading(io::Error),
     /// They could not be written.
@@ -57,8 +54,7 @@ pub enum Stuck {
 
 impl Stuck {
     /// The system's error, whichever side it was on.
-    #[must_use]
-    pub fn cause(self) -> io::Error {
+    pub(crate) fn cause(self) -> io::Error {
         match self {
             Self::Reading(err) | Self::Writing(err) => err,
         }
@@ -66,10 +62,7 @@ impl Stuck {
 }
 
 /// Copies what a stream brings until its end, and tells how much that was.
-///
-/// # Errors
-/// As splice(2), read(2) and write(2).
-pub fn drain(from: impl AsFd, to: impl AsFd) -> Result<u64, Stuck> {
+pub(crate) fn drain(from: impl AsFd, to: impl AsFd) -> Result<u64, Stuck> {
     widen(&from);
     let mut bytes = 0;
     loop {
@@ -100,10 +93,7 @@ fn is_no_way(err: Errno) -> bool {
 
 /// Copies a part of a file to wherever, in the kernel where that can be, and tells how much that
 /// was: less than wanted where the file ends before. The file's own offset counts for nothing.
-///
-/// # Errors
-/// As sendfile(2), pread(2) and write(2).
-pub fn pour(from: impl AsFd, start: u64, length: u64, to: impl AsFd) -> Result<u64, Stuck> {
+pub(crate) fn pour(from: impl AsFd, start: u64, length: u64, to: impl AsFd) -> Result<u64, Stuck> {
     widen(&to);
     let end = start.saturating_add(length);
     let mut offset = start;

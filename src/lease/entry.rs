@@ -32,7 +32,7 @@ use crate::values::template::{ExactName, Template};
 
 /// What to make.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// A file or a directory.
     pub kind: Kind,
     /// How its name comes about.
@@ -43,7 +43,7 @@ pub struct Wanted {
 
 /// How a name comes about.
 #[derive(Clone, Debug)]
-pub enum Naming {
+pub(crate) enum Naming {
     /// From a pattern.
     Random(Template),
     /// Exactly so, or numbered when it is taken.
@@ -51,7 +51,7 @@ pub enum Naming {
 }
 
 /// How many names one intent announces at most. A line of this length is read in one go.
-pub const BATCH: usize = 512;
+pub(crate) const BATCH: usize = 512;
 
 /// The longest path that a call takes, with the NUL at its end, in bytes (`limits.h`): a longer one
 /// would be of no use to who is told it.
@@ -63,7 +63,7 @@ pub(super) const MOST_TRIES: u64 = 62 * 62 * 62;
 
 /// Something that was made.
 #[derive(Clone, Debug)]
-pub struct Made {
+pub(crate) struct Made {
     /// Its name in its place.
     pub name: OsString,
     /// Which file it is.
@@ -71,14 +71,10 @@ pub struct Made {
 }
 
 /// What is to be done with a new file while it is open for writing.
-pub type Fill<'a> = &'a mut dyn FnMut(&OwnedFd) -> anyhow::Result<()>;
+pub(crate) type Fill<'a> = &'a mut dyn FnMut(&OwnedFd) -> anyhow::Result<()>;
 
 /// Makes up to [`BATCH`] resources in `place`. `fill` is called for each new file.
-///
-/// # Errors
-/// That of the call that failed. What has been made by then stands in the lease, for the caller to
-/// reclaim.
-pub fn make(
+pub(crate) fn make(
     lease: &mut Lease,
     entropy: &mut Entropy,
     place: &Place,
@@ -196,10 +192,7 @@ pub(super) fn take_back(place: &Place, kind: Kind, names: &[OsString]) -> bool {
 }
 
 /// Makes a symlink under a hidden name, for one that is to be renamed.
-///
-/// # Errors
-/// As symlink(2).
-pub fn make_link(
+pub(crate) fn make_link(
     lease: &mut Lease,
     entropy: &mut Entropy,
     place: &Place,
@@ -231,7 +224,7 @@ fn is_taken(err: &anyhow::Error) -> bool {
 /// What was being done when a resource could not be made. A type, so that a directory that will not
 /// take it can be told from a store that will not take the lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CouldNotCreate {
+pub(crate) struct CouldNotCreate {
     kind: Kind,
     dir: PathBuf,
     /// The filesystem that is full.
@@ -240,8 +233,7 @@ pub struct CouldNotCreate {
 
 impl CouldNotCreate {
     /// In this directory, for this reason.
-    #[must_use]
-    pub fn because(why: impl Into<anyhow::Error>, kind: Kind, dir: &Path) -> anyhow::Error {
+    pub(crate) fn because(why: impl Into<anyhow::Error>, kind: Kind, dir: &Path) -> anyhow::Error {
         let why = why.into();
         let full = why.root_cause().downcast_ref().and_then(|err| mount::full(dir, err));
         why.context(Self { kind, dir: dir.to_owned(), full })

@@ -1,10 +1,10 @@
 //! lease
 
-pub mod entry;
-pub mod reader;
-pub mod record;
-pub mod spec;
-pub mod store;
-pub mod tmpfile;
-pub mod unleased;
-pub mod writer;
+pub(crate) mod entry;
+pub(crate) mod reader;
+pub(crate) mod record;
+pub(crate) mod spec;
+pub(crate) mod store;
+pub(crate) mod tmpfile;
+pub(crate) mod unleased;
+pub(crate) mod writer;

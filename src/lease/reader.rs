@@ -15,7 +15,7 @@ use crate::sys::start as sys;
 
 /// What a lease file holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content {
+pub(crate) enum Content {
     /// A record.
     Record(Box<Record>),
     /// Nothing: its maker was killed before it wrote, and so before it made anything.
@@ -26,7 +26,7 @@ pub enum Content {
 
 /// A lease as a looker sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// What it says.
     pub content: Content,
     /// Whether a process holds its lock.
@@ -35,17 +35,14 @@ pub struct Seen {
 
 /// A lease whose lock this process holds.
 #[derive(Debug)]
-pub struct Held<'a> {
+pub(crate) struct Held<'a> {
     store: &'a Store,
     id: &'a str,
     file: OwnedFd,
 }
 
 /// Looks at a lease. `None` where it is gone.
-///
-/// # Errors
-/// As open(2) and read(2).
-pub fn look(store: &Store, id: &str) -> io::Result<Option<Seen>> {
+pub(crate) fn look(store: &Store, id: &str) -> io::Result<Option<Seen>> {
     let Some(file) = open(store, id)? else {
         return Ok(None);
     };
@@ -54,10 +51,7 @@ pub fn look(store: &Store, id: &str) -> io::Result<Option<Seen>> {
 }
 
 /// Takes the lock of a lease. `None` where somebody else has it, or it is gone.
-///
-/// # Errors
-/// As open(2) and fcntl(2).
-pub fn hold<'a>(store: &'a Store, id: &'a str) -> io::Result<Option<Held<'a>>> {
+pub(crate) fn hold<'a>(store: &'a Store, id: &'a str) -> io::Result<Option<Held<'a>>> {
     let Some(file) = open(store, id)? else {
         return Ok(None);
     };
@@ -75,27 +69,18 @@ impl<'a> Held<'a> {
     }
 
     /// What it says, now that nobody else can write to it.
-    ///
-    /// # Errors
-    /// As read(2).
-    pub fn content(&self) -> io::Result<Content> {
+    pub(crate) fn content(&self) -> io::Result<Content> {
         content(self.id, &self.file)
     }
 
     /// Removes the lease. Its resources are gone by now.
-    ///
-    /// # Errors
-    /// As unlink(2).
-    pub fn discard(self) -> io::Result<()> {
+    pub(crate) fn discard(self) -> io::Result<()> {
         discard(self.store, self.id)
     }
 }
 
 /// Removes a lease, whoever holds it.
-///
-/// # Errors
-/// As unlink(2).
-pub fn discard(store: &Store, id: &str) -> io::Result<()> {
+pub(crate) fn discard(store: &Store, id: &str) -> io::Result<()> {
     match unlinkat(store.dir(), id, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(err) => Err(err.into()),

@@ -23,14 +23,14 @@ use crate::os::processes::{Habitat, Process};
 use crate::values::encoding::Raw;
 
 /// The version of the format. Another one is kept and reported, never acted on.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// Where the header's `given` stands: after `{"v":1,"given":`.
-pub const GIVEN_OFFSET: u64 = 15;
+pub(crate) const GIVEN_OFFSET: u64 = 15;
 
 /// The first line of a lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
+pub(crate) struct Header {
     /// The format's version. First, so that it can be read of any.
     pub v: u32,
     /// 1 when the caller has been told of the resources.
@@ -52,7 +52,7 @@ pub struct Header {
 /// When a lease ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Lifetime {
+pub(crate) enum Lifetime {
     /// By a cleanup that asks for it.
     Manual,
     /// With the command that tmpx runs: when nobody holds the lock any more.
@@ -70,8 +70,7 @@ pub enum Lifetime {
 
 impl Lifetime {
     /// The word for it in the output.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Manual => "manual",
             Self::Command => "command",
@@ -81,8 +80,7 @@ impl Lifetime {
     }
 
     /// How long it lasts at most.
-    #[must_use]
-    pub fn ttl(&self) -> Option<Duration> {
+    pub(crate) fn ttl(&self) -> Option<Duration> {
         match self {
             Self::Bound { ttl_ms, .. } => ttl_ms.map(Duration::from_millis),
             _ => None,
@@ -93,7 +91,7 @@ impl Lifetime {
 /// What sort of entry a resource is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A regular file.
     File,
     /// A directory.
@@ -104,8 +102,7 @@ pub enum Kind {
 
 impl Kind {
     /// The word for it.
-    #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::File => "file",
             Self::Dir => "directory",
@@ -117,7 +114,7 @@ impl Kind {
 /// A line after the first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Event {
+pub(crate) enum Event {
     /// These names are about to be made.
     Intent {
         /// What they will be.
@@ -140,7 +137,7 @@ pub enum Event {
 
 /// One resource, as far as its lease tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resource {
+pub(crate) struct Resource {
     /// File or directory.
     pub kind: Kind,
     /// The real path of its directory.
@@ -157,14 +154,12 @@ pub struct Resource {
 
 impl Resource {
     /// The path that the caller was told.
-    #[must_use]
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.dir.join(self.published.as_ref().unwrap_or(&self.name).as_path())
     }
 
     /// The filesystem that it was made on, where that is known.
-    #[must_use]
-    pub fn fsid(&self) -> Option<u64> {
+    pub(crate) fn fsid(&self) -> Option<u64> {
         match self.identity {
             Some(Identity::Handle { fsid, .. }) => Some(fsid),
             _ => None,
@@ -173,7 +168,7 @@ impl Resource {
 
     /// The names it may have, and whether each can be guessed by others. A published name always
     /// can: it is what the user chose.
-    pub fn names(&self) -> impl Iterator<Item = (&Raw, bool)> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&Raw, bool)> {
         let published = self.published.iter().map(|name| (name, true));
         published.chain(std::iter::once((&self.name, self.guessable)))
     }
@@ -181,7 +176,7 @@ impl Resource {
 
 /// A lease as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub(crate) struct Record {
     /// Its first line.
     pub header: Header,
     /// What it is about.
@@ -192,7 +187,7 @@ pub struct Record {
 
 /// Why a lease cannot be read. Such a one is kept and reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unreadable {
+pub(crate) enum Unreadable {
     /// It was written by a newer tmpx.
     Version(u32),
     /// It is damaged.
@@ -210,10 +205,7 @@ impl fmt::Display for Unreadable {
 
 impl Record {
     /// Reads a lease that is called `id`.
-    ///
-    /// # Errors
-    /// Where it is of another version or damaged.
-    pub fn parse(id: &str, bytes: &[u8]) -> Result<Self, Unreadable> {
+    pub(crate) fn parse(id: &str, bytes: &[u8]) -> Result<Self, Unreadable> {
         let mut lines = bytes.split_inclusive(|&byte| byte == b'\n');
         let header = Self::header(lines.next().unwrap_or_default())?;
         if header.id != id {

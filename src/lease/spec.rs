@@ -15,7 +15,7 @@ use crate::values::error::{Tell as _, usage};
 
 /// Whose exit is to end a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UntilExit {
+pub(crate) enum UntilExit {
     /// The script's that called.
     Caller,
     /// This process's.
@@ -24,7 +24,7 @@ pub enum UntilExit {
 
 /// What the command line says of a lifetime.
 #[derive(Clone, Debug, Default)]
-pub struct Wish {
+pub(crate) struct Wish {
     /// `--until-exit[=PID]`
     pub until_exit: Option<UntilExit>,
     /// `--ttl DURATION`
@@ -37,10 +37,7 @@ pub struct Wish {
 
 /// Settles the terms of a lease. `args` are tmpx's own arguments, by which the calling script is
 /// found; `note` is told where a habit in the environment cannot be followed.
-///
-/// # Errors
-/// Where the process of `--until-exit` is dead or not ours, and where a variable makes no sense.
-pub fn settle(
+pub(crate) fn settle(
     wish: Wish,
     env: &Env,
     args: &[OsString],
@@ -74,10 +71,7 @@ const HABITS: [&str; 3] = ["TMPX_SESSION", "TMPX_TTL", "TMPX_UNTIL_EXIT"];
 
 /// The terms that the environment alone asks for, and `None` where it asks for nothing. A
 /// `TMPX_UNTIL_EXIT` that is no script above asks for nothing: it was meant for another one.
-///
-/// # Errors
-/// Where a variable makes no sense.
-pub fn of_habits(env: &Env, args: &[OsString]) -> anyhow::Result<Option<Terms>> {
+pub(crate) fn of_habits(env: &Env, args: &[OsString]) -> anyhow::Result<Option<Terms>> {
     if HABITS.iter().all(|variable| env.get(variable).is_none()) {
         return Ok(None);
     }

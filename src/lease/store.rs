@@ -25,7 +25,7 @@ const DIRECTORY: OFlags =
 
 /// A place where a store may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     path: PathBuf,
     kind: CandidateKind,
 }
@@ -42,21 +42,18 @@ enum CandidateKind {
 
 /// All places where the leases of this user may be, the first that works is written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stores(Vec<Candidate>);
+pub(crate) struct Stores(Vec<Candidate>);
 
 /// An open store: the directory with the lease files.
 #[derive(Debug)]
-pub struct Store {
+pub(crate) struct Store {
     leases: OwnedFd,
     path: PathBuf,
 }
 
 impl Stores {
     /// The list for this environment and user.
-    ///
-    /// # Errors
-    /// Where `TMPX_STATE_DIR` is not absolute: a cleanup elsewhere would not find it.
-    pub fn new(env: &Env) -> anyhow::Result<Self> {
+    pub(crate) fn new(env: &Env) -> anyhow::Result<Self> {
         if let Some(path) = env.get("TMPX_STATE_DIR").map(PathBuf::from) {
             if path.is_relative() {
                 return Err(anyhow!("TMPX_STATE_DIR is not absolute: {}", path.display()))
@@ -83,10 +80,10 @@ impl Stores {
 
     /// Does something in the first store that can be opened, made if it must be, and goes on to
     /// the next where the disk of one is full or read-only.
-    ///
-    /// # Errors
-    /// The first store's, where none of them works.
-    pub fn with_first<T>(&self, mut act: impl FnMut(Store) -> io::Result<T>) -> anyhow::Result<T> {
+    pub(crate) fn with_first<T>(
+        &self,
+        mut act: impl FnMut(Store) -> io::Result<T>,
+    ) -> anyhow::Result<T> {
         let mut first = None;
         for candidate in &self.0 {
             let tried = candidate.open(true).and_then(&mut act);
@@ -108,8 +105,7 @@ impl Stores {
     }
 
     /// All stores that exist, and what is wrong with those that cannot be opened.
-    #[must_use]
-    pub fn existing(&self) -> (Vec<Store>, Vec<String>) {
+    pub(crate) fn existing(&self) -> (Vec<Store>, Vec<String>) {
         let mut stores = Vec::new();
         let mut problems = Vec::new();
         for candidate in &self.0 {
@@ -287,30 +283,22 @@ fn is_local(filesystem: &StatFs) -> bool {
 
 impl Store {
     /// Opens a store that exists, as [`Store::path`]'s parent names it.
-    ///
-    /// # Errors
-    /// As open(2); an error of its own where it belongs to somebody else.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         Candidate { path: path.to_owned(), kind: CandidateKind::Explicit }.open(false)
     }
 
     /// The directory with the lease files.
-    #[must_use]
-    pub fn dir(&self) -> rustix::fd::BorrowedFd<'_> {
+    pub(crate) fn dir(&self) -> rustix::fd::BorrowedFd<'_> {
         self.leases.as_fd()
     }
 
     /// Its path, for messages.
-    #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The names of all leases, oldest first: they begin with their time.
-    ///
-    /// # Errors
-    /// As readdir(3).
-    pub fn ids(&self) -> io::Result<Vec<String>> {
+    pub(crate) fn ids(&self) -> io::Result<Vec<String>> {
         let mut ids: Vec<String> = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.leases)? {
             // What is not named like a lease is none of ours.

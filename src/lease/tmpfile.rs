@@ -24,7 +24,7 @@ use crate::values::template::Template;
 
 /// A file in some directory, open for reading and writing, that has no name there.
 #[derive(Debug)]
-pub struct Unnamed {
+pub(crate) struct Unnamed {
     file: OwnedFd,
     place: Place,
     /// The hidden name that it has after all.
@@ -33,10 +33,7 @@ pub struct Unnamed {
 
 impl Unnamed {
     /// Makes one, with a mode less the umask.
-    ///
-    /// # Errors
-    /// As open(2).
-    pub fn make(
+    pub(crate) fn make(
         lease: &mut Lease,
         entropy: &mut Entropy,
         place: Place,
@@ -78,16 +75,12 @@ impl Unnamed {
     }
 
     /// The directory it is in.
-    #[must_use]
-    pub fn place(&self) -> &Place {
+    pub(crate) fn place(&self) -> &Place {
         &self.place
     }
 
     /// Gives it a hidden name.
-    ///
-    /// # Errors
-    /// As linkat(2).
-    pub fn link(&mut self, lease: &mut Lease, entropy: &mut Entropy) -> anyhow::Result<()> {
+    pub(crate) fn link(&mut self, lease: &mut Lease, entropy: &mut Entropy) -> anyhow::Result<()> {
         if self.name.is_some() {
             return Ok(());
         }
@@ -114,10 +107,7 @@ impl Unnamed {
 
     /// Puts it in the place of another entry of its directory, or where none is. It must have been
     /// linked.
-    ///
-    /// # Errors
-    /// As rename(2).
-    pub fn rename(&self, to: &OsStr) -> io::Result<()> {
+    pub(crate) fn rename(&self, to: &OsStr) -> io::Result<()> {
         let name = self.name.as_deref().ok_or(io::ErrorKind::NotFound)?;
         Ok(renameat(&self.place, name, &self.place, to)?)
     }
@@ -131,7 +121,6 @@ impl AsFd for Unnamed {
 
 /// Another way to an open file, by which it can be linked and opened anew, whether it has a name or
 /// not.
-#[must_use]
-pub fn proc_path(file: impl AsFd) -> String {
+pub(crate) fn proc_path(file: impl AsFd) -> String {
     format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
 }

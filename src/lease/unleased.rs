@@ -19,11 +19,11 @@ use crate::lease::record::Kind;
 use crate::remove::root as remove;
 
 /// Paths to try, one after the other.
-pub type Paths<'a> = &'a mut dyn FnMut() -> io::Result<CString>;
+pub(crate) type Paths<'a> = &'a mut dyn FnMut() -> io::Result<CString>;
 
 /// Something that was made and is in no lease. It goes again unless it is given away.
 #[derive(Debug)]
-pub struct Unrecorded {
+pub(crate) struct Unrecorded {
     path: CString,
     /// What was made, where making it gave a descriptor.
     file: Option<OwnedFd>,
@@ -33,10 +33,7 @@ pub struct Unrecorded {
 impl Unrecorded {
     /// Makes a file (0600) or directory (0700, both less the umask) exclusively, under the first of
     /// the paths that is not taken.
-    ///
-    /// # Errors
-    /// As open(2) and mkdir(2); EEXIST where as many paths were taken as mktemp tries.
-    pub fn make(kind: Kind, paths: Paths<'_>) -> io::Result<Self> {
+    pub(crate) fn make(kind: Kind, paths: Paths<'_>) -> io::Result<Self> {
         let (path, file) = first_free(paths, |path| match kind {
             Kind::Dir => mkdirat(CWD, path, Mode::RWXU).map(|()| None),
             Kind::Link => Err(Errno::OPNOTSUPP),
@@ -49,13 +46,12 @@ impl Unrecorded {
     }
 
     /// Its path, as it was asked for.
-    #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         as_path(&self.path)
     }
 
     /// Marks that the caller has been told: from now on it is theirs.
-    pub fn give(mut self) {
+    pub(crate) fn give(mut self) {
         self.given = true;
     }
 }
@@ -69,10 +65,7 @@ impl Drop for Unrecorded {
 }
 
 /// The first of the paths that nothing stands at. Somebody else may take it at any moment.
-///
-/// # Errors
-/// As lstat(2), but for what says that nothing is there; EEXIST where all were taken.
-pub fn unused_path(paths: Paths<'_>) -> io::Result<CString> {
+pub(crate) fn unused_path(paths: Paths<'_>) -> io::Result<CString> {
     let (path, ()) = first_free(paths, |path| match lstat(path) {
         // What is too large to be described is there.
         Ok(_) | Err(Errno::OVERFLOW) => Err(Errno::EXIST),
@@ -83,8 +76,7 @@ pub fn unused_path(paths: Paths<'_>) -> io::Result<CString> {
 }
 
 /// A path as Rust has it.
-#[must_use]
-pub fn as_path(path: &CStr) -> &Path {
+pub(crate) fn as_path(path: &CStr) -> &Path {
     Path::new(OsStr::from_bytes(path.to_bytes()))
 }
 

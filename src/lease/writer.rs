@@ -25,7 +25,7 @@ use crate::sys::start as sys;
 
 /// What a lease is to say, known before it is written.
 #[derive(Clone, Debug)]
-pub struct Terms {
+pub(crate) struct Terms {
     /// When it ends.
     pub lifetime: Lifetime,
     /// The group it belongs to.
@@ -38,7 +38,7 @@ pub struct Terms {
 
 /// A lease that is being written.
 #[derive(Debug)]
-pub struct Lease {
+pub(crate) struct Lease {
     header: Header,
     stores: Stores,
     written: Option<Written>,
@@ -57,8 +57,7 @@ struct Written {
 
 /// Whether a file name is that of a lease: the time in 12 hexadecimal digits, then random
 /// characters.
-#[must_use]
-pub fn is_id(name: &str) -> bool {
+pub(crate) fn is_id(name: &str) -> bool {
     match name.split_once('-') {
         Some((time, random)) => {
             time.len() == 12
@@ -79,8 +78,7 @@ fn new_id(now: Moment, entropy: &mut Entropy) -> io::Result<String> {
 
 impl Lease {
     /// A lease on these terms. Nothing is on disk yet.
-    #[must_use]
-    pub fn new(stores: Stores, terms: Terms) -> Self {
+    pub(crate) fn new(stores: Stores, terms: Terms) -> Self {
         let header = Header {
             v: VERSION,
             given: 0,
@@ -95,26 +93,22 @@ impl Lease {
     }
 
     /// The lease's name; empty before the first intent.
-    #[must_use]
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.header.id
     }
 
     /// When it ends.
-    #[must_use]
-    pub fn lifetime(&self) -> &Lifetime {
+    pub(crate) fn lifetime(&self) -> &Lifetime {
         &self.header.lifetime
     }
 
     /// Where this process belongs to.
-    #[must_use]
-    pub fn habitat(&self) -> &Habitat {
+    pub(crate) fn habitat(&self) -> &Habitat {
         &self.header.habitat
     }
 
     /// The group it belongs to.
-    #[must_use]
-    pub fn session(&self) -> Option<&str> {
+    pub(crate) fn session(&self) -> Option<&str> {
         self.header.session.as_deref()
     }
 
@@ -151,10 +145,7 @@ impl Lease {
     }
 
     /// Marks that the caller has been told. From now on the lifetime counts.
-    ///
-    /// # Errors
-    /// As write(2).
-    pub fn give(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn give(&mut self) -> anyhow::Result<()> {
         self.header.given = 1;
         let Some(written) = &self.written else {
             return Ok(());
@@ -165,10 +156,7 @@ impl Lease {
     }
 
     /// Gives the lease another lifetime.
-    ///
-    /// # Errors
-    /// As write(2).
-    pub fn change_lifetime(
+    pub(crate) fn change_lifetime(
         &mut self,
         lifetime: Lifetime,
         entropy: &mut Entropy,
@@ -181,10 +169,7 @@ impl Lease {
     /// Gives the commands that are run the lock too, so that one which outlives tmpx still holds it:
     /// on a descriptor where scripts open no files of their own, and for reading, so that they
     /// cannot write into the lease.
-    ///
-    /// # Errors
-    /// As open(2) and fcntl(2).
-    pub fn bequeath_lock(&mut self) -> io::Result<()> {
+    pub(crate) fn bequeath_lock(&mut self) -> io::Result<()> {
         let Some(written) = &mut self.written else { return Ok(()) };
         sys::share_lock(written.file.as_fd())?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -200,10 +185,7 @@ impl Lease {
 
     /// The lease as one that this process holds the lock of, which is how it is reclaimed. `None`
     /// where nothing was written.
-    ///
-    /// # Errors
-    /// As dup(2).
-    pub fn held(&self) -> io::Result<Option<(&Store, read::Held<'_>)>> {
+    pub(crate) fn held(&self) -> io::Result<Option<(&Store, read::Held<'_>)>> {
         let Some(Written { store, file, .. }) = &self.written else { return Ok(None) };
         Ok(Some((store, read::Held::new(store, &self.header.id, file.try_clone()?))))
     }
@@ -212,8 +194,7 @@ impl Lease {
 impl Lease {
     /// Lets go of the lock, and gives the store where the lease is. `None` where nothing was
     /// written.
-    #[must_use]
-    pub fn close(&mut self) -> Option<Store> {
+    pub(crate) fn close(&mut self) -> Option<Store> {
         self.written.take().map(|written| written.store)
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// A moment, in milliseconds on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Moment {
+pub(crate) struct Moment {
     /// Since the Unix epoch.
     pub wall_ms: u64,
     /// Since the machine was started.
@@ -19,8 +19,7 @@ pub struct Moment {
 
 impl Moment {
     /// Now.
-    #[must_use]
-    pub fn now() -> Self {
+    pub(crate) fn now() -> Self {
         Self {
             wall_ms: milliseconds(clock_gettime(ClockId::Realtime)),
             boot_ms: milliseconds(clock_gettime(ClockId::Boottime)),
@@ -29,8 +28,7 @@ impl Moment {
 
     /// How long ago `earlier` was, or `None` where it lies in the future (a wall clock that was
     /// set back): a negative age never ends anything.
-    #[must_use]
-    pub fn since(self, earlier: Self, same_boot: bool) -> Option<Duration> {
+    pub(crate) fn since(self, earlier: Self, same_boot: bool) -> Option<Duration> {
         let (now, then) = if same_boot {
             (self.boot_ms, earlier.boot_ms)
         } else {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Where variables come from.
 #[derive(Clone, Debug)]
-pub enum Env {
+pub(crate) enum Env {
     /// The process's own environment.
     Process,
     /// A fixed set, for tests.
@@ -17,22 +17,17 @@ pub enum Env {
 
 impl Env {
     /// The value of a variable; an empty one counts as unset.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<OsString> {
+    pub(crate) fn get(&self, name: &str) -> Option<OsString> {
         self.value(name).filter(|value| !value.is_empty())
     }
 
     /// Whether a variable is set, be it to nothing: for those whose mere presence counts.
-    #[must_use]
-    pub fn is_set(&self, name: &str) -> bool {
+    pub(crate) fn is_set(&self, name: &str) -> bool {
         self.value(name).is_some()
     }
 
     /// All variables, these changed or added, as a new process is given them: `NAME=value`.
-    ///
-    /// # Errors
-    /// Where a value has a NUL in it.
-    pub fn with(&self, changed: &[(&'static str, OsString)]) -> io::Result<Vec<CString>> {
+    pub(crate) fn with(&self, changed: &[(&'static str, OsString)]) -> io::Result<Vec<CString>> {
         let is_changed = |name: &OsString| changed.iter().any(|(other, _)| name == other);
         let kept: Vec<_> = match self {
             Self::Process => std::env::vars_os().filter(|(name, _)| !is_changed(name)).collect(),
@@ -55,8 +50,7 @@ impl Env {
     }
 
     /// The value of a variable, be it empty.
-    #[must_use]
-    pub fn value(&self, name: &str) -> Option<OsString> {
+    pub(crate) fn value(&self, name: &str) -> Option<OsString> {
         match self {
             Self::Process => std::env::var_os(name),
             Self::Fixed(variables) => variables.get(OsStr::new(name)).cloned(),
@@ -65,8 +59,7 @@ impl Env {
 
     /// The value of a variable that holds an absolute path; the XDG base directory specification
     /// has a relative one ignored, and so does tmpx for HOME.
-    #[must_use]
-    pub fn absolute(&self, name: &str) -> Option<PathBuf> {
+    pub(crate) fn absolute(&self, name: &str) -> Option<PathBuf> {
         self.get(name).map(PathBuf::from).filter(|path| Path::is_absolute(path))
     }
 }

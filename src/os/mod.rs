@@ -1,6 +1,6 @@
 //! os
 
-pub mod clock;
-pub mod env;
-pub mod processes;
-pub mod random;
+pub(crate) mod clock;
+pub(crate) mod env;
+pub(crate) mod processes;
+pub(crate) mod random;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 /// A process, told apart from a later one of the same number by its start time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Process {
+pub(crate) struct Process {
     /// Its number.
     pub pid: u32,
     /// When it was started, in clock ticks since boot (field 22 of `proc_pid_stat(5)`).
@@ -25,7 +25,7 @@ pub struct Process {
 
 /// What could be found out about a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Liveness {
+pub(crate) enum Liveness {
     /// It runs.
     Alive,
     /// It has ended, or its number belongs to another one by now.
@@ -36,7 +36,7 @@ pub enum Liveness {
 
 /// Which boot and which namespaces a process belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Habitat {
+pub(crate) struct Habitat {
     /// The random id of the running kernel (`/proc/sys/kernel/random/boot_id`).
     pub boot: Option<String>,
     /// The inode of the PID namespace: a process number means nothing in another one.
@@ -50,8 +50,7 @@ pub struct Habitat {
 
 impl Habitat {
     /// That of this process.
-    #[must_use]
-    pub fn here() -> Self {
+    pub(crate) fn here() -> Self {
         Self {
             boot: read_small("/proc/sys/kernel/random/boot_id", &mut [0; 64])
                 .and_then(|text| std::str::from_utf8(text).ok())
@@ -63,21 +62,18 @@ impl Habitat {
     }
 
     /// Whether both are known and of one boot; `None` where one is unknown.
-    #[must_use]
-    pub fn same_boot(&self, other: &Self) -> Option<bool> {
+    pub(crate) fn same_boot(&self, other: &Self) -> Option<bool> {
         Some(self.boot.as_ref()? == other.boot.as_ref()?)
     }
 
     /// Whether both read the same clock since boot.
-    #[must_use]
-    pub fn same_clock(&self, other: &Self) -> bool {
+    pub(crate) fn same_clock(&self, other: &Self) -> bool {
         self.same_boot(other) == Some(true) && self.time_ns == other.time_ns
     }
 
     /// Whether a path means the same here as there. Mount namespaces do not outlive their boot, so
     /// after a restart what is missing is missing.
-    #[must_use]
-    pub fn sees_the_same_files(&self, other: &Self) -> bool {
+    pub(crate) fn sees_the_same_files(&self, other: &Self) -> bool {
         match self.same_boot(other) {
             Some(false) => true,
             Some(true) => self.mnt_ns.is_some() && self.mnt_ns == other.mnt_ns,
@@ -86,8 +82,7 @@ impl Habitat {
     }
 
     /// Whether a process of `there` is alive, as far as this habitat can tell.
-    #[must_use]
-    pub fn liveness(&self, process: Process, there: &Self) -> Liveness {
+    pub(crate) fn liveness(&self, process: Process, there: &Self) -> Liveness {
         match self.same_boot(there) {
             None => Liveness::Unknown,
             Some(false) => Liveness::Dead,
@@ -99,7 +94,7 @@ impl Habitat {
 
 impl Process {
     /// Sends it a signal, and to no later process of the same number.
-    pub fn signal(self, signal: Signal) {
+    pub(crate) fn signal(self, signal: Signal) {
         let pid = Pid::from_raw(self.pid.cast_signed());
         if let Some(fd) = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok())
             && Self::find(self.pid) == Some(self)
@@ -109,16 +104,14 @@ impl Process {
     }
 
     /// The process with this number, if there is one now.
-    #[must_use]
-    pub fn find(pid: u32) -> Option<Self> {
+    pub(crate) fn find(pid: u32) -> Option<Self> {
         stat(pid).map(|stat| Self { pid, start: stat.start })
     }
 
     /// A descriptor that becomes readable when it has exited, all threads of it: so it tells a zombie
     /// from a leader whose threads go on. `None` where it is gone, or another process has its
     /// number by now.
-    #[must_use]
-    pub fn open(self) -> Option<OwnedFd> {
+    pub(crate) fn open(self) -> Option<OwnedFd> {
         self.try_open().ok()
     }
 
@@ -138,8 +131,7 @@ impl Process {
     }
 
     /// Whether it runs, for a process of this boot and PID namespace.
-    #[must_use]
-    pub fn liveness(self) -> Liveness {
+    pub(crate) fn liveness(self) -> Liveness {
         let pidfd = match self.try_open() {
             Ok(pidfd) => pidfd,
             Err(liveness) => return liveness,
@@ -154,7 +146,7 @@ impl Process {
 }
 
 /// The parent of this process, the parent's parent, and so on.
-pub fn ancestors() -> impl Iterator<Item = Process> {
+pub(crate) fn ancestors() -> impl Iterator<Item = Process> {
     let find = |pid: u32| if pid == 0 { None } else { Some((pid, stat(pid)?)) };
     std::iter::successors(parent_pid().and_then(find), move |(_, stat)| find(stat.parent))
         .map(|(pid, stat)| Process { pid, start: stat.start })
@@ -167,8 +159,7 @@ pub fn ancestors() -> impl Iterator<Item = Process> {
 /// From the parent the climb first goes past wrappers (processes whose argument list ends with
 /// `args`, ours), then on while the process is a fork that never called exec (`PF_FORKNOEXEC`, which
 /// bash, dash, zsh and busybox ash leave on their subshells) and no session leader.
-#[must_use]
-pub fn caller(args: &[OsString]) -> Option<Process> {
+pub(crate) fn caller(args: &[OsString]) -> Option<Process> {
     let mut pid = parent_pid()?;
     let mut here = stat(pid)?;
     while here.parent != 0 && runs_a_command_like(pid, args) {
@@ -261,8 +252,7 @@ fn all() -> impl Iterator<Item = u32> {
 
 /// A process that we may look at whose working directory is `dir` or lies below it. `dir` is a real
 /// path.
-#[must_use]
-pub fn standing_in(dir: &Path) -> Option<u32> {
+pub(crate) fn standing_in(dir: &Path) -> Option<u32> {
     all().find(|&pid| {
         std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(dir))
             && pid != std::process::id()
@@ -270,14 +260,12 @@ pub fn standing_in(dir: &Path) -> Option<u32> {
 }
 
 /// The inode of a process's mount namespace.
-#[must_use]
-pub fn mount_namespace(pid: Pid) -> Option<u64> {
+pub(crate) fn mount_namespace(pid: Pid) -> Option<u64> {
     namespace(&format!("/proc/{}/ns/mnt", pid.as_raw_nonzero()))
 }
 
 /// The children of this process, by number.
-#[must_use]
-pub fn children() -> Vec<u32> {
+pub(crate) fn children() -> Vec<u32> {
     let us = std::process::id();
     let mut children: Vec<u32> =
         all().filter(|&pid| stat(pid).is_some_and(|stat| stat.parent == us)).collect();
@@ -287,8 +275,7 @@ pub fn children() -> Vec<u32> {
 
 /// What has been started by this process, or by what it has started, and is in its session: what
 /// put itself apart has its own life.
-#[must_use]
-pub fn descendants() -> Vec<Process> {
+pub(crate) fn descendants() -> Vec<Process> {
     let Some(us) = stat(std::process::id()) else { return Vec::new() };
     let all: Vec<(u32, Stat)> = all().filter_map(|pid| Some((pid, stat(pid)?))).collect();
     let mut found = vec![std::process::id()];
@@ -305,15 +292,13 @@ pub fn descendants() -> Vec<Process> {
 }
 
 /// Whether a process runs under our user id.
-#[must_use]
-pub fn belongs_to_us(pid: u32) -> bool {
+pub(crate) fn belongs_to_us(pid: u32) -> bool {
     let us = rustix::process::geteuid().as_raw();
     rustix::fs::stat(format!("/proc/{pid}")).is_ok_and(|stat| stat.st_uid == us)
 }
 
 /// A short name for a process, for messages: what /proc/PID/comm says.
-#[must_use]
-pub fn name_of(pid: u32) -> Option<OsString> {
+pub(crate) fn name_of(pid: u32) -> Option<OsString> {
     let mut buffer = [0; 64];
     let name = read_small(&format!("/proc/{pid}/comm"), &mut buffer)?;
     Some(OsStr::from_bytes(name.trim_ascii_end()).to_owned())

@@ -9,14 +9,13 @@ use std::io;
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// The random characters of a name that tmpx chooses: 10 are 59.5 bits.
-pub const NAME_LENGTH: usize = 10;
+pub(crate) const NAME_LENGTH: usize = 10;
 
 /// From how many bits on a random name counts as one that nobody guesses.
 const UNGUESSABLE_BITS: f64 = 40.0;
 
 /// Whether `length` random characters make a name that nobody can guess or take beforehand.
-#[must_use]
-pub fn is_unguessable(length: usize) -> bool {
+pub(crate) fn is_unguessable(length: usize) -> bool {
     // Lengths are bounded by NAME_MAX, far below where the conversion would round.
     #[allow(clippy::cast_precision_loss, reason = "lengths are below 256")]
     let bits = length as f64 * 62f64.log2();
@@ -41,7 +40,6 @@ impl std::fmt::Debug for Entropy {
 
 impl Entropy {
     /// The kernel's generator, getrandom(2).
-    #[must_use]
     pub fn system() -> Self {
         Self::from_source(|block| {
             let mut filled = 0;
@@ -73,9 +71,6 @@ impl Entropy {
     }
 
     /// Appends `length` characters of `[0-9A-Za-z]`, each equally likely.
-    ///
-    /// # Errors
-    /// Where the source has no bytes to give.
     pub fn push_name(&mut self, name: &mut Vec<u8>, length: usize) -> io::Result<()> {
         for _ in 0..length {
             // 6 bits have 64 values: two of them are drawn again, which keeps the rest even.
@@ -90,17 +85,11 @@ impl Entropy {
     }
 
     /// True once in `n` times on average, for `n` up to 256.
-    ///
-    /// # Errors
-    /// Where the source has no bytes to give.
     pub fn one_in(&mut self, n: u8) -> io::Result<bool> {
         Ok(self.byte()? % n.max(1) == 0)
     }
 
     /// A number below `n` (0 where `n` is 0), near enough to even for choosing where to start.
-    ///
-    /// # Errors
-    /// Where the source has no bytes to give.
     pub fn below(&mut self, n: usize) -> io::Result<usize> {
         let mut bytes = [0; size_of::<usize>()];
         for byte in &mut bytes {

@@ -37,7 +37,7 @@ const SHELL: &CStr = c"/bin/sh";
 
 /// A command line, and what it is to be run with.
 #[derive(Debug)]
-pub struct Command<'a> {
+pub(crate) struct Command<'a> {
     name: OsString,
     args: Vec<OsString>,
     env: &'a Env,
@@ -50,8 +50,7 @@ pub struct Command<'a> {
 
 impl<'a> Command<'a> {
     /// The words of a command line that was said in the directory `said_in`.
-    #[must_use]
-    pub fn new(words: Vec<OsString>, env: &'a Env, said_in: &'a Path) -> Self {
+    pub(crate) fn new(words: Vec<OsString>, env: &'a Env, said_in: &'a Path) -> Self {
         let mut words = words.into_iter();
         Self {
             name: words.next().unwrap_or_default(),
@@ -66,23 +65,23 @@ impl<'a> Command<'a> {
     }
 
     /// Has it find a variable with this value in its environment.
-    pub fn set(&mut self, name: &'static str, value: impl Into<OsString>) {
+    pub(crate) fn set(&mut self, name: &'static str, value: impl Into<OsString>) {
         self.changed.retain(|(other, _)| *other != name);
         self.changed.push((name, value.into()));
     }
 
     /// Has it run in this directory.
-    pub fn enter(&mut self, dir: BorrowedFd<'a>) {
+    pub(crate) fn enter(&mut self, dir: BorrowedFd<'a>) {
         self.dir = Some(dir);
     }
 
     /// Gives it a descriptor, under this number.
-    pub fn give(&mut self, descriptor: OwnedFd, number: i32) {
+    pub(crate) fn give(&mut self, descriptor: OwnedFd, number: i32) {
         self.descriptors.push((descriptor, number));
     }
 
     /// Mounts these for it alone. Their directories are relative to the one that it runs in.
-    pub fn mount(&mut self, private: PrivateMounts) {
+    pub(crate) fn mount(&mut self, private: PrivateMounts) {
         self.private = Some(private);
     }
 
@@ -199,10 +198,7 @@ fn is_file(path: &Path) -> bool {
 
 /// Occupies these descriptors, so that nothing of tmpx's own comes to lie where a command is to
 /// find something else. One that is open already is left as it is.
-///
-/// # Errors
-/// Where a number is beyond what the process may have.
-pub fn reserve(numbers: &[i32]) -> anyhow::Result<Vec<OwnedFd>> {
+pub(crate) fn reserve(numbers: &[i32]) -> anyhow::Result<Vec<OwnedFd>> {
     let mut reserved = Vec::new();
     for &number in numbers {
         let anything = open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
@@ -224,23 +220,21 @@ pub fn reserve(numbers: &[i32]) -> anyhow::Result<Vec<OwnedFd>> {
 
 /// What a command leaves running.
 #[derive(Debug)]
-pub struct Stragglers {
+pub(crate) struct Stragglers {
     /// Children that a script had before it became this process.
     older: Vec<u32>,
 }
 
 impl Stragglers {
     /// Has this process adopt what the command will leave running, so that it can be told of.
-    #[must_use]
-    pub fn adopt() -> Self {
+    pub(crate) fn adopt() -> Self {
         // Where that fails, nothing is told.
         let _ = set_child_subreaper(Some(getpid()));
         Self { older: if sys::has_children() { process::children() } else { Vec::new() } }
     }
 
     /// What runs still although the command has ended: numbers and names.
-    #[must_use]
-    pub fn left(&self) -> Vec<(u32, OsString)> {
+    pub(crate) fn left(&self) -> Vec<(u32, OsString)> {
         if !sys::has_children() {
             return Vec::new();
         }
@@ -250,14 +244,13 @@ impl Stragglers {
 }
 
 /// Signals are queued from here on: one that arrives before the command is started reaches it.
-#[must_use]
-pub fn queue(inherited: InheritedSignals) -> SignalQueue {
+pub(crate) fn queue(inherited: InheritedSignals) -> SignalQueue {
     SignalQueue::open(inherited)
 }
 
 /// How long a command may take.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// After this it is asked to end, by SIGTERM.
     pub timeout: Option<Duration>,
     /// After this more it is made to, by SIGKILL.
@@ -266,12 +259,12 @@ pub struct Limits {
 
 impl Limits {
     /// As long as it likes.
-    pub const NONE: Self = Self { timeout: None, kill_after: Duration::ZERO };
+    pub(crate) const NONE: Self = Self { timeout: None, kill_after: Duration::ZERO };
 }
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug)]
-pub struct Ran {
+pub(crate) struct Ran {
     /// What tmpx is to end with.
     pub status: Status,
     /// What the command itself ended with, and what it took.
@@ -283,11 +276,7 @@ pub struct Ran {
 }
 
 /// Runs a command to its end.
-///
-/// # Errors
-/// Where it cannot be started: status 127 where there is no such command, 126 where it cannot be
-/// executed.
-pub fn run(command: Command, signals: &SignalQueue, limits: Limits) -> anyhow::Result<Ran> {
+pub(crate) fn run(command: Command, signals: &SignalQueue, limits: Limits) -> anyhow::Result<Ran> {
     let began = Instant::now();
     let is_private = command.private.is_some();
     let child = command.start(signals)?;
@@ -301,10 +290,7 @@ pub fn run(command: Command, signals: &SignalQueue, limits: Limits) -> anyhow::R
 /// Runs a command to its end, and has `take` read what it writes to stdout. When both have ended,
 /// gives the command's status and what `take` returned. Where `take` gives up before the end, the
 /// command finds its reader gone.
-///
-/// # Errors
-/// As [`run`], and where there is no pipe or thread to be had.
-pub fn run_into<T: Send>(
+pub(crate) fn run_into<T: Send>(
     mut command: Command,
     signals: SignalQueue,
     take: impl FnOnce(PipeReader) -> T + Send,

@@ -1,3 +1,3 @@
 //! process
 
-pub mod command;
+pub(crate) mod command;

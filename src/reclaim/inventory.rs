@@ -16,7 +16,7 @@ use crate::remove::root::{Freed, Removal};
 
 /// A resource that is there.
 #[derive(Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Where.
     pub path: PathBuf,
     /// What.
@@ -37,8 +37,7 @@ pub struct Entry {
 
 impl Entry {
     /// The process whose exit ends it.
-    #[must_use]
-    pub fn owner(&self) -> Option<Process> {
+    pub(crate) fn owner(&self) -> Option<Process> {
         match self.lifetime {
             Lifetime::Bound { owner, .. } => owner,
             _ => None,
@@ -47,10 +46,7 @@ impl Entry {
 }
 
 /// Collects the resources of a store. `problem` is told of leases that cannot be read.
-///
-/// # Errors
-/// Where the store cannot be read.
-pub fn survey(
+pub(crate) fn survey(
     store: &Store,
     selection: &Selection,
     present: &Present,

@@ -15,7 +15,7 @@ use crate::values::duration::Span;
 
 /// What leases are held against.
 #[derive(Clone, Debug)]
-pub struct Present {
+pub(crate) struct Present {
     /// The time.
     pub now: Moment,
     /// Where this process belongs to.
@@ -27,22 +27,19 @@ pub struct Present {
 
 impl Present {
     /// Now, for a process of this habitat, without a look at who its ancestors are.
-    #[must_use]
-    pub fn of(habitat: Habitat) -> Self {
+    pub(crate) fn of(habitat: Habitat) -> Self {
         Self { now: Moment::now(), habitat, line: Vec::new() }
     }
 
     /// Now, as this process sees it.
-    #[must_use]
-    pub fn look() -> Self {
+    pub(crate) fn look() -> Self {
         let this = Process::find(std::process::id());
         let line = this.into_iter().chain(crate::os::processes::ancestors()).collect();
         Self { line, ..Self::of(Habitat::here()) }
     }
 
     /// How old a lease is.
-    #[must_use]
-    pub fn age(&self, record: &Record) -> Option<Duration> {
+    pub(crate) fn age(&self, record: &Record) -> Option<Duration> {
         let same_clock = self.habitat.same_clock(&record.header.habitat);
         self.now.since(record.header.created, same_clock)
     }
@@ -52,15 +49,14 @@ impl Present {
     }
 
     /// Whether it is this process, or above it.
-    #[must_use]
-    pub fn descends_from(&self, process: Process) -> bool {
+    pub(crate) fn descends_from(&self, process: Process) -> bool {
         self.line.contains(&process)
     }
 }
 
 /// Which leases a cleanup is about.
 #[derive(Clone, Debug, Default)]
-pub struct Selection {
+pub(crate) struct Selection {
     /// Only older ones, and then manual ones too.
     pub older_than: Option<Duration>,
     /// Only those of a session, and then manual ones too.
@@ -75,8 +71,7 @@ pub struct Selection {
 
 impl Selection {
     /// Whether the lease is among those that the cleanup is about.
-    #[must_use]
-    pub fn narrows_to(&self, record: &Record, present: &Present) -> bool {
+    pub(crate) fn narrows_to(&self, record: &Record, present: &Present) -> bool {
         let in_session = match &self.session {
             Some(session) => record.header.session.as_ref() == Some(session),
             None => true,
@@ -89,21 +84,18 @@ impl Selection {
     }
 
     /// Whether the resource is among those that the cleanup is about.
-    #[must_use]
-    pub fn names(&self, resource: &Resource) -> bool {
+    pub(crate) fn names(&self, resource: &Resource) -> bool {
         self.paths.is_empty() || self.paths.contains(&resource.path())
     }
 
     /// Whether the user names things and insists. Then a lease may end although what it covers
     /// cannot be removed from here.
-    #[must_use]
-    pub fn insists(&self) -> bool {
+    pub(crate) fn insists(&self) -> bool {
         self.force && !self.paths.is_empty()
     }
 
     /// Whether it asks for more than what is due.
-    #[must_use]
-    pub fn takes_manual(&self) -> bool {
+    pub(crate) fn takes_manual(&self) -> bool {
         self.all || self.older_than.is_some() || self.session.is_some() || !self.paths.is_empty()
     }
 
@@ -115,7 +107,7 @@ impl Selection {
 
 /// Why a resource stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub(crate) enum Kept {
     /// Its lifetime is manual, and nobody asked for those.
     Manual,
     /// Its owner lives: the process, if it is to be seen.
@@ -136,8 +128,7 @@ pub enum Kept {
 
 impl Kept {
     /// The word for it in the summary and in JSON.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Manual => "manual",
             Self::Live(_) => "live",
@@ -174,7 +165,7 @@ fn described(pid: u32) -> String {
 
 /// The state of a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     /// Its lifetime is over, or nobody was ever told of it.
     Ended,
     /// A process has its lock.
@@ -189,8 +180,7 @@ pub enum State {
 
 impl State {
     /// The word for it in `list`.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Ended => "ended",
             Self::InUse => "in use",
@@ -203,7 +193,7 @@ impl State {
 
 /// Whether to remove.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Yes.
     Take,
     /// No, and why not.
@@ -211,8 +201,7 @@ pub enum Verdict {
 }
 
 /// The state of a lease.
-#[must_use]
-pub fn state(record: &Record, locked: bool, present: &Present) -> State {
+pub(crate) fn state(record: &Record, locked: bool, present: &Present) -> State {
     if locked {
         return State::InUse;
     }
@@ -237,8 +226,12 @@ pub fn state(record: &Record, locked: bool, present: &Present) -> State {
 }
 
 /// What to do with a lease that the selection is about.
-#[must_use]
-pub fn judge(record: &Record, locked: bool, selection: &Selection, present: &Present) -> Verdict {
+pub(crate) fn judge(
+    record: &Record,
+    locked: bool,
+    selection: &Selection,
+    present: &Present,
+) -> Verdict {
     if selection.force {
         return Verdict::Take;
     }

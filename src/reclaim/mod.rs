@@ -1,8 +1,8 @@
 //! reclaim
 
-pub mod inventory;
-pub mod judge;
-pub mod presence;
-pub mod reaper;
-pub mod release;
-pub mod sweep;
+pub(crate) mod inventory;
+pub(crate) mod judge;
+pub(crate) mod presence;
+pub(crate) mod reaper;
+pub(crate) mod release;
+pub(crate) mod sweep;

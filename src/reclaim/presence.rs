@@ -12,7 +12,7 @@ use rustix::fs::FileType;
 /// What has become of a resource.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "one at a time, on the stack")]
-pub enum Presence<'a> {
+pub(crate) enum Presence<'a> {
     /// It is there and ours to remove.
     There {
         /// The entry, opened.
@@ -34,8 +34,7 @@ pub enum Presence<'a> {
 }
 
 /// Looks for a resource. `place` keeps its directory open from one resource to the next.
-#[must_use]
-pub fn examine<'a>(
+pub(crate) fn examine<'a>(
     resource: &Resource,
     there: &Habitat,
     here: &Habitat,

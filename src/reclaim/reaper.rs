@@ -42,7 +42,7 @@ use crate::sys::start as sys;
 use crate::values::error::Status;
 
 /// What tmpx is called when it is the reaper: its name in ps(1).
-pub const NAME: &str = "tmpx-reaper";
+pub(crate) const NAME: &str = "tmpx-reaper";
 
 /// The FIFO's name. Process numbers and paths mean something in one namespace only, so each has a
 /// reaper of its own; where the namespaces are not known there is none.
@@ -52,7 +52,7 @@ fn fifo_name(habitat: &Habitat) -> Option<String> {
 
 /// Tells the reaper of a lease that has an end, and starts one if there is none. Returns at once;
 /// where it fails, a cleanup will have to do.
-pub fn summon(store: &Store, id: &str, habitat: &Habitat) {
+pub(crate) fn summon(store: &Store, id: &str, habitat: &Habitat) {
     if !tell(store, id, habitat) {
         start(store);
     }
@@ -65,7 +65,7 @@ const LATER: u64 = 1000;
 const ALL: &str = "*";
 
 /// Tells the reaper, if there is one, that leases are gone: it may have nothing left to watch.
-pub fn look_again(store: &Store, habitat: &Habitat) {
+pub(crate) fn look_again(store: &Store, habitat: &Habitat) {
     tell(store, ALL, habitat);
 }
 
@@ -96,8 +96,7 @@ fn start(store: &Store) {
 }
 
 /// The store to watch, where a command line is the reaper's.
-#[must_use]
-pub fn store_of(args: &[OsString]) -> Option<&OsStr> {
+pub(crate) fn store_of(args: &[OsString]) -> Option<&OsStr> {
     match args {
         [name, store] if name == NAME => Some(store),
         _ => None,
@@ -105,8 +104,7 @@ pub fn store_of(args: &[OsString]) -> Option<&OsStr> {
 }
 
 /// Is the reaper of a store until there is nothing left to watch.
-#[must_use]
-pub fn run(store: &OsStr) -> Status {
+pub(crate) fn run(store: &OsStr) -> Status {
     detach();
     let habitat = Habitat::here();
     let (Ok(store), Some(name)) = (Store::open(Path::new(store)), fifo_name(&habitat)) else {

@@ -21,7 +21,7 @@ use crate::remove::root::{Freed, Progress, Removal};
 
 /// What became of one resource.
 #[derive(Debug)]
-pub enum Fate {
+pub(crate) enum Fate {
     /// It is gone, or would be.
     Removed(Freed),
     /// It stays, and why.
@@ -33,10 +33,7 @@ pub enum Fate {
 /// Removes everything that a lease of this very process covers, then the lease: when the command
 /// it was made for has ended, or when the caller could not be told. Who else has its lock does not
 /// matter. `progress` is counted into. Returns what could not be removed.
-///
-/// # Errors
-/// Where the lease cannot be read or removed.
-pub fn release(
+pub(crate) fn release(
     lease: &Lease,
     progress: Option<&Progress>,
 ) -> anyhow::Result<Vec<(PathBuf, String)>> {
@@ -67,7 +64,7 @@ pub fn release(
 
 /// Removes leases of things that were made below `dirs` in a mount namespace that is gone: what it had
 /// there was its own, and went with it. Does nothing where anything goes wrong.
-pub fn forget(store: &Store, mnt_ns: u64, dirs: &[PathBuf], habitat: &Habitat) {
+pub(crate) fn forget(store: &Store, mnt_ns: u64, dirs: &[PathBuf], habitat: &Habitat) {
     let is_hidden = |dir: &PathBuf| dirs.iter().any(|hidden| dir.starts_with(hidden));
     let went = |record: &Record| {
         let there = &record.header.habitat;
@@ -93,7 +90,7 @@ const PRUNED: usize = 128;
 /// Removes leases whose resources have all been removed by somebody else, so that scripts which
 /// clean up after themselves leave no litter in the store. Looks at some of them, beginning
 /// anywhere; does nothing where anything goes wrong, since nothing depends on it.
-pub fn prune(store: &Store, habitat: &Habitat, entropy: &mut Entropy) {
+pub(crate) fn prune(store: &Store, habitat: &Habitat, entropy: &mut Entropy) {
     let Ok(ids) = store.ids() else { return };
     let Ok(start) = entropy.below(ids.len()) else { return };
     let present = Present::of(habitat.clone());

@@ -19,14 +19,14 @@ use crate::remove::root::{Act, Outcome, Removal};
 use crate::values::error::reason;
 
 /// What is told of each resource that a sweep comes across.
-pub type Report<'a> = &'a mut dyn FnMut(&str, &Resource, Fate) -> anyhow::Result<()>;
+pub(crate) type Report<'a> = &'a mut dyn FnMut(&str, &Resource, Fate) -> anyhow::Result<()>;
 
 /// Why a lease is passed over as a whole.
-pub type PassedOver = Result<(), String>;
+pub(crate) type PassedOver = Result<(), String>;
 
 /// A way through the leases of a store.
 #[derive(Debug)]
-pub struct Sweep<'a> {
+pub(crate) struct Sweep<'a> {
     store: &'a Store,
     selection: &'a Selection,
     present: &'a Present,
@@ -38,8 +38,7 @@ pub struct Sweep<'a> {
 
 impl<'a> Sweep<'a> {
     /// Through this store, for what is selected, at this time.
-    #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         store: &'a Store,
         selection: &'a Selection,
         present: &'a Present,
@@ -49,10 +48,11 @@ impl<'a> Sweep<'a> {
     }
 
     /// Goes through all leases. `problem` is told of those that cannot be read.
-    ///
-    /// # Errors
-    /// That of the report.
-    pub fn all(&self, problem: &mut dyn FnMut(&str), report: Report<'_>) -> anyhow::Result<()> {
+    pub(crate) fn all(
+        &self,
+        problem: &mut dyn FnMut(&str),
+        report: Report<'_>,
+    ) -> anyhow::Result<()> {
         let path = self.store.path();
         let ids = match self.store.ids() {
             Ok(ids) => ids,
@@ -71,10 +71,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// Looks at one lease and removes what the selection takes of it.
-    ///
-    /// # Errors
-    /// That of the report. A lease that cannot be read is told in the value.
-    pub fn one(&self, id: &str, report: Report<'_>) -> anyhow::Result<PassedOver> {
+    pub(crate) fn one(&self, id: &str, report: Report<'_>) -> anyhow::Result<PassedOver> {
         // One that is asked for by name may have been told of a moment ago, and its maker be about
         // to let go of it; or another cleaner is at it.
         let tries = if self.selection.paths.is_empty() { 1 } else { 200 };

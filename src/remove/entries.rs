@@ -33,9 +33,6 @@ pub(super) struct Entries {
 
 impl Entries {
     /// Reads on where a descriptor stands. Gives how far the directory has been read with that.
-    ///
-    /// # Errors
-    /// As getdents(2), but for a directory that somebody has removed: it has no more entries.
     pub(super) fn read(&mut self, dir: BorrowedFd<'_>) -> io::Result<Read> {
         self.files.clear();
         self.dirs.clear();

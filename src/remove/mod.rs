@@ -1,8 +1,8 @@
 //! remove
 
-pub mod entries;
-pub mod frame;
-pub mod open;
-pub mod pool;
-pub mod root;
-pub mod walk;
+pub(crate) mod entries;
+pub(crate) mod frame;
+pub(crate) mod open;
+pub(crate) mod pool;
+pub(crate) mod root;
+pub(crate) mod walk;

@@ -39,10 +39,7 @@ pub(super) fn to_empty(parent: BorrowedFd<'_>, name: &CStr, open_up: bool) -> io
 
 /// Makes a descriptor that can be read from one that is a mere point in the tree. A directory of our
 /// own that does not let its owner read it is opened up if that is wished.
-///
-/// # Errors
-/// As open(2).
-pub fn readable(point: &OwnedFd, open_up: bool) -> io::Result<OwnedFd> {
+pub(crate) fn readable(point: &OwnedFd, open_up: bool) -> io::Result<OwnedFd> {
     match openat(point, c".", DIRECTORY, Mode::empty()) {
         Err(Errno::ACCESS) if open_up => {}
         opened => return Ok(opened?),

@@ -8,7 +8,7 @@
 //! Nothing here follows a symlink or enters a mount point.
 
 use crate::remove::open;
-pub use crate::remove::open::readable;
+pub(crate) use crate::remove::open::readable;
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
@@ -64,7 +64,6 @@ pub struct Progress {
 
 impl Progress {
     /// What has been removed so far.
-    #[must_use]
     pub fn freed(&self) -> Freed {
         let [entries, bytes] = [&self.entries, &self.bytes].map(|count| count.load(Relaxed));
         Freed { entries, bytes }
@@ -118,7 +117,6 @@ impl Outcome {
     pub const MOST_FAILURES: usize = 20;
 
     /// Whether everything is gone.
-    #[must_use]
     pub fn is_complete(&self) -> bool {
         self.failures.is_empty()
     }
@@ -156,9 +154,6 @@ pub struct Root<'a> {
 
 impl<'a> Root<'a> {
     /// Opens the entry `name` of `parent`.
-    ///
-    /// # Errors
-    /// ENOENT where there is none; an error of its own where it is a mount point.
     pub fn open(parent: &'a Place, name: &OsStr) -> io::Result<Self> {
         let path = parent.join(name);
         let name = c_name(name)?;
@@ -174,33 +169,26 @@ impl<'a> Root<'a> {
     }
 
     /// Its type.
-    #[must_use]
     pub fn file_type(&self) -> FileType {
         FileType::from_raw_mode(self.stat.stx_mode.into())
     }
 
     /// The user it belongs to.
-    #[must_use]
     pub fn owner(&self) -> u32 {
         self.stat.stx_uid
     }
 
     /// Its permission bits.
-    #[must_use]
     pub fn mode(&self) -> u32 {
         u32::from(self.stat.stx_mode) & 0o7777
     }
 
     /// Its path, for messages.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Whether it is the very thing that was recorded.
-    ///
-    /// # Errors
-    /// As [`Identity::is`].
     pub fn is(&self, identity: &Identity, same_boot: bool) -> io::Result<bool> {
         let fsid = self.parent.fsid();
         match &self.dir {
@@ -210,7 +198,6 @@ impl<'a> Root<'a> {
     }
 
     /// Removes it, a directory with all that is in it, or measures what that would free.
-    #[must_use]
     pub fn remove(self, removal: Removal<'_>) -> Outcome {
         let mut outcome = Outcome::default();
         let removed = match (&self.dir, removal.act) {
@@ -243,10 +230,7 @@ impl<'a> Root<'a> {
 }
 
 /// Removes one entry of a directory by its name, and nothing that is in it: a directory must be empty.
-///
-/// # Errors
-/// As unlinkat(2).
-pub fn entry(place: &Place, name: &OsStr, is_dir: bool) -> io::Result<()> {
+pub(crate) fn entry(place: &Place, name: &OsStr, is_dir: bool) -> io::Result<()> {
     let flags = if is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
     Ok(unlinkat(place, name, flags)?)
 }
@@ -254,7 +238,7 @@ pub fn entry(place: &Place, name: &OsStr, is_dir: bool) -> io::Result<()> {
 /// Takes back what was made at `path` a moment ago, and of which nobody was told: a file that is
 /// still the one behind `file`, or an empty directory. What went wrong is nobody's concern: there
 /// is nobody left to tell.
-pub fn take_back(path: &CStr, file: Option<&OwnedFd>) {
+pub(crate) fn take_back(path: &CStr, file: Option<&OwnedFd>) {
     let Some(file) = file else {
         let _ = unlinkat(CWD, path, AtFlags::REMOVEDIR);
         return;

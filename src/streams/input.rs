@@ -12,7 +12,7 @@ use crate::fs::{copy, transfer as stream};
 
 /// A file or standard input, for one new file or several.
 #[derive(Debug)]
-pub struct Source {
+pub(crate) struct Source {
     from: File,
     name: PathBuf,
     /// Whether it can be read again from its beginning.
@@ -21,10 +21,7 @@ pub struct Source {
 
 impl Source {
     /// Opens a file.
-    ///
-    /// # Errors
-    /// As open(2); EISDIR for a directory.
-    pub fn open(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let could_not = || format!("could not read {}", path.display());
         let from = File::open(path).with_context(could_not)?;
         let metadata = from.metadata().with_context(could_not)?;
@@ -35,20 +32,14 @@ impl Source {
     }
 
     /// Takes standard input, from where it stands.
-    ///
-    /// # Errors
-    /// As dup(2).
-    pub fn stdin() -> anyhow::Result<Self> {
+    pub(crate) fn stdin() -> anyhow::Result<Self> {
         let stdin = rustix::stdio::stdin().try_clone_to_owned();
         let from = stdin.context("could not read standard input")?.into();
         Ok(Self { from, name: "standard input".into(), rereadable: false })
     }
 
     /// Fills a new, empty file.
-    ///
-    /// # Errors
-    /// As read(2) and write(2).
-    pub fn fill(&mut self, to: &OwnedFd) -> anyhow::Result<()> {
+    pub(crate) fn fill(&mut self, to: &OwnedFd) -> anyhow::Result<()> {
         let could_not = || format!("could not copy {}", self.name.display());
         if self.rereadable {
             self.from.rewind().with_context(could_not)?;

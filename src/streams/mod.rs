@@ -1,6 +1,6 @@
 //! streams
 
-pub mod input;
-pub mod replace;
-pub mod spool;
-pub mod target;
+pub(crate) mod input;
+pub(crate) mod replace;
+pub(crate) mod spool;
+pub(crate) mod target;

@@ -23,7 +23,7 @@ use crate::ui::stdout::write_all;
 
 /// New content in the making.
 #[derive(Debug)]
-pub struct Replacement {
+pub(crate) struct Replacement {
     target: Target,
     /// What it is to replace, as it was in the beginning.
     old: Option<Old>,
@@ -33,10 +33,7 @@ pub struct Replacement {
 
 impl Replacement {
     /// Begins it: empty, or with what the file holds in order to append to that.
-    ///
-    /// # Errors
-    /// Where no file can be made in the target's directory, or the old content cannot be read.
-    pub fn begin(
+    pub(crate) fn begin(
         target: Target,
         append: bool,
         lease: &mut Lease,
@@ -87,18 +84,12 @@ impl Replacement {
     }
 
     /// Adds all that a stream brings, and tells how much that was. `what` it is stands in messages.
-    ///
-    /// # Errors
-    /// As read(2) and write(2).
-    pub fn fill(&self, from: impl AsFd, what: &str) -> anyhow::Result<u64> {
+    pub(crate) fn fill(&self, from: impl AsFd, what: &str) -> anyhow::Result<u64> {
         stream::drain(from, &self.new).map_err(|stuck| self.told(stuck, what))
     }
 
     /// Adds bytes.
-    ///
-    /// # Errors
-    /// As write(2).
-    pub fn write(&self, bytes: &[u8]) -> anyhow::Result<()> {
+    pub(crate) fn write(&self, bytes: &[u8]) -> anyhow::Result<()> {
         write_all(self.new.as_fd(), bytes).map_err(|err| self.told(Stuck::Writing(err), ""))
     }
 
@@ -117,10 +108,7 @@ impl Replacement {
 
     /// Puts it in the target's place. `durable` says that it has to be on the disk when this
     /// returns. Returns what the user should know.
-    ///
-    /// # Errors
-    /// Where it cannot be put there; the target is as it was then.
-    pub fn commit(
+    pub(crate) fn commit(
         mut self,
         durable: bool,
         lease: &mut Lease,
@@ -172,10 +160,7 @@ fn sync_dir(place: &Place) -> io::Result<()> {
 }
 
 /// Writes a file whole, by a rename.
-///
-/// # Errors
-/// As [`Replacement`].
-pub fn write_whole(
+pub(crate) fn write_whole(
     path: &Path,
     bytes: &[u8],
     lease: &mut Lease,

@@ -37,7 +37,7 @@ const PORTION: u64 = 64 * 1024 * 1024;
 
 /// What a stream brought.
 #[derive(Debug)]
-pub struct Spool<'a> {
+pub(crate) struct Spool<'a> {
     from: BorrowedFd<'a>,
     bytes: u64,
     held: Held,
@@ -57,15 +57,12 @@ enum Held {
 }
 
 /// Makes a file without a name when memory does not do.
-pub type Roll<'a> = &'a mut dyn FnMut() -> anyhow::Result<Unnamed>;
+pub(crate) type Roll<'a> = &'a mut dyn FnMut() -> anyhow::Result<Unnamed>;
 
 impl<'a> Spool<'a> {
     /// Reads standard input, or what stands for it, to its end. `seekable` says that it must be a
     /// file in the end, whose first byte is the first one that was read.
-    ///
-    /// # Errors
-    /// As read(2) and write(2), and that of `roll`.
-    pub fn read(
+    pub(crate) fn read(
         from: BorrowedFd<'a>,
         limit: u64,
         seekable: bool,
@@ -102,14 +99,12 @@ impl<'a> Spool<'a> {
     }
 
     /// How much there is.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// Where it is held, in one word.
-    #[must_use]
-    pub fn held_in(&self) -> &'static str {
+    pub(crate) fn held_in(&self) -> &'static str {
         match &self.held {
             Held::There(_) => "stdin",
             Held::Block(_) | Held::Memory(_) => "memory",
@@ -118,8 +113,7 @@ impl<'a> Spool<'a> {
     }
 
     /// The directory of the file without a name that it is in.
-    #[must_use]
-    pub fn place(&self) -> Option<&Place> {
+    pub(crate) fn place(&self) -> Option<&Place> {
         match &self.held {
             Held::Disk(file) => Some(file.place()),
             _ => None,
@@ -127,10 +121,7 @@ impl<'a> Spool<'a> {
     }
 
     /// Writes all of it.
-    ///
-    /// # Errors
-    /// As write(2), and read(2) where it stayed in the file that it came from.
-    pub fn write_to(&self, to: impl AsFd) -> Result<(), Stuck> {
+    pub(crate) fn write_to(&self, to: impl AsFd) -> Result<(), Stuck> {
         let written = self.write_part(0, self.bytes, to);
         if let Held::There(offset) = self.held {
             // Whoever reads on finds nothing more, as if it had been read.
@@ -151,10 +142,7 @@ impl<'a> Spool<'a> {
 
     /// It as a file for a command: at its beginning, for reading only. `None` where what the command
     /// inherits is that already.
-    ///
-    /// # Errors
-    /// As open(2).
-    pub fn to_read(&self) -> anyhow::Result<Option<OwnedFd>> {
+    pub(crate) fn to_read(&self) -> anyhow::Result<Option<OwnedFd>> {
         let reopened = match &self.held {
             Held::There(_) if is_read_only(self.from) => return Ok(None),
             Held::There(_) => reopen(self.from),
@@ -169,8 +157,7 @@ impl<'a> Spool<'a> {
 
     /// The path that it has already, where it was read from a file as a whole, and can be opened by
     /// us: a descriptor may give what its path does not.
-    #[must_use]
-    pub fn own_path(&self) -> Option<PathBuf> {
+    pub(crate) fn own_path(&self) -> Option<PathBuf> {
         let Held::There(0) = self.held else {
             return None;
         };
@@ -184,10 +171,7 @@ impl<'a> Spool<'a> {
 
     /// Gives it a name in a directory, as a file for reading only, and returns its path. A file
     /// without a name that lies on the same filesystem is linked there, else it is copied.
-    ///
-    /// # Errors
-    /// As linkat(2), open(2) and write(2), and that of `go_on`.
-    pub fn name_in(&self, dir: &Path, go_on: GoOn<'_>) -> anyhow::Result<PathBuf> {
+    pub(crate) fn name_in(&self, dir: &Path, go_on: GoOn<'_>) -> anyhow::Result<PathBuf> {
         let path = dir.join(NAME);
         if let Held::Disk(file) = &self.held
             && linkat(CWD, proc_path(file), CWD, &path, AtFlags::SYMLINK_FOLLOW).is_ok()

@@ -30,7 +30,7 @@ const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC)
 
 /// A file that is there, or will be.
 #[derive(Debug)]
-pub struct Target {
+pub(crate) struct Target {
     place: Place,
     name: OsString,
     shown: PathBuf,
@@ -39,7 +39,7 @@ pub struct Target {
 /// A file as it was when it was looked at. The descriptor is a mere path (`O_PATH`), and stays with
 /// that very file whatever becomes of its name.
 #[derive(Debug)]
-pub struct Old {
+pub(crate) struct Old {
     file: OwnedFd,
     /// What was to be said of it.
     pub stat: Stat,
@@ -53,8 +53,7 @@ impl AsFd for Old {
 
 impl Old {
     /// Whether it is the same file, and was not written to since.
-    #[must_use]
-    pub fn is_like(&self, other: &Self) -> bool {
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
         let stamp = |Stat { st_dev, st_ino, st_size, st_mtime, st_mtime_nsec, .. }: Stat| {
             (st_dev, st_ino, st_size, st_mtime, st_mtime_nsec)
         };
@@ -64,10 +63,7 @@ impl Old {
 
 impl Target {
     /// Finds a file by its path. A symlink is followed to what it points to, be that there or not.
-    ///
-    /// # Errors
-    /// Where there is no such directory, or the file cannot be replaced.
-    pub fn find(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn find(path: &Path) -> anyhow::Result<Self> {
         Self::find_unexplained(path).with_context(|| could_not_replace(path))
     }
 
@@ -88,40 +84,32 @@ impl Target {
     }
 
     /// The directory it is in.
-    #[must_use]
-    pub fn place(&self) -> &Place {
+    pub(crate) fn place(&self) -> &Place {
         &self.place
     }
 
     /// Its name there.
-    #[must_use]
-    pub fn name(&self) -> &OsString {
+    pub(crate) fn name(&self) -> &OsString {
         &self.name
     }
 
     /// The path without symlinks.
-    #[must_use]
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.place.real().join(&self.name)
     }
 
     /// As the user wrote it.
-    #[must_use]
-    pub fn shown(&self) -> &Path {
+    pub(crate) fn shown(&self) -> &Path {
         &self.shown
     }
 
     /// What is said when it could not be replaced.
-    #[must_use]
-    pub fn could_not_replace(&self) -> String {
+    pub(crate) fn could_not_replace(&self) -> String {
         could_not_replace(&self.shown)
     }
 
     /// What there is under its name now.
-    ///
-    /// # Errors
-    /// As open(2); where it is no regular file.
-    pub fn look(&self) -> anyhow::Result<Option<Old>> {
+    pub(crate) fn look(&self) -> anyhow::Result<Option<Old>> {
         let file = match openat(&self.place, &self.name, LOOK, Mode::empty()) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(None),

@@ -9,7 +9,7 @@ use rustix::process::{chdir, fchdir};
 /// Directories that lie over others for one command. It is made in a new process, between fork(2)
 /// and execve(2), so everything that takes memory is done before.
 #[derive(Clone, Debug)]
-pub struct PrivateMounts {
+pub(crate) struct PrivateMounts {
     over: Vec<(CString, CString)>,
     stands_in: Option<Stand>,
     uid_map: Vec<u8>,
@@ -29,8 +29,7 @@ const DIRECTORY: OFlags =
 impl PrivateMounts {
     /// Plans them: each directory, relative to the one that the process stands in, and over which
     /// path it is to lie, in this order.
-    #[must_use]
-    pub fn new(over: Vec<(CString, CString)>) -> Self {
+    pub(crate) fn new(over: Vec<(CString, CString)>) -> Self {
         let uid = rustix::process::geteuid().as_raw();
         let gid = rustix::process::getegid().as_raw();
         Self {
@@ -43,8 +42,7 @@ impl PrivateMounts {
 
     /// Has the command stand in another directory then, if its path leads to that very one
     /// (`st_dev`, `st_ino`).
-    #[must_use]
-    pub fn standing_in(self, path: CString, id: (u64, u64)) -> Self {
+    pub(crate) fn standing_in(self, path: CString, id: (u64, u64)) -> Self {
         Self { stands_in: Some(Stand { path, id }), ..self }
     }
 

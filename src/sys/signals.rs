@@ -12,13 +12,13 @@ use crate::sys::start::InheritedSignals;
 /// The signals of a process that waits for a command: each is taken from a queue, none is handled
 /// by a function that could run at any moment.
 #[derive(Debug)]
-pub struct SignalQueue {
+pub(crate) struct SignalQueue {
     pub(super) inherited: InheritedSignals,
 }
 
 /// A signal that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arrived {
+pub(crate) struct Arrived {
     /// Its number.
     pub signal: i32,
     /// Whether a process sent it. The terminal's signals come from the kernel, and reach the
@@ -52,8 +52,7 @@ const HARMLESS: [c_int; 3] = [libc::SIGCHLD, libc::SIGURG, libc::SIGWINCH];
 
 impl SignalQueue {
     /// Queues SIGCHLD and the signals that are to be passed on, from now until the process ends.
-    #[must_use]
-    pub fn open(inherited: InheritedSignals) -> Self {
+    pub(crate) fn open(inherited: InheritedSignals) -> Self {
         let set = queued_set();
         // SAFETY: `set` is initialised; blocking signals touches no memory.
         unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) };
@@ -61,7 +60,7 @@ impl SignalQueue {
     }
 
     /// Lets signals do again what they did before.
-    pub fn close(self) {
+    pub(crate) fn close(self) {
         // SAFETY: the mask is one that sigprocmask itself returned; nothing is written back.
         unsafe {
             libc::sigprocmask(libc::SIG_SETMASK, &raw const self.inherited.mask, ptr::null_mut());
@@ -70,8 +69,7 @@ impl SignalQueue {
 
     /// Waits for the next signal, at most so long. `None` where none came, or the wait was cut
     /// short (by a stop and a continuation of this process).
-    #[must_use]
-    pub fn wait(&self, limit: Option<Duration>) -> Option<Arrived> {
+    pub(crate) fn wait(&self, limit: Option<Duration>) -> Option<Arrived> {
         let set = queued_set();
         let limit = limit.map(|limit| libc::timespec {
             tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
@@ -91,8 +89,7 @@ impl SignalQueue {
 
     /// The next signal that would have ended this process if it were not queued, if one has come
     /// already.
-    #[must_use]
-    pub fn wish_to_end(&self) -> Option<i32> {
+    pub(crate) fn wish_to_end(&self) -> Option<i32> {
         while let Some(Arrived { signal, .. }) = self.wait(Some(Duration::ZERO)) {
             if !HARMLESS.contains(&signal) && !is_ignored(signal) {
                 return Some(signal);
@@ -116,8 +113,7 @@ fn queued_set() -> libc::sigset_t {
 }
 
 /// Whether this process ignores a signal. One that is blocked is queued all the same.
-#[must_use]
-pub fn is_ignored(signal: i32) -> bool {
+pub(crate) fn is_ignored(signal: i32) -> bool {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: a null pointer changes nothing; all zeroes is a valid sigaction, and what the call
     // writes is one.
@@ -129,10 +125,7 @@ pub fn is_ignored(signal: i32) -> bool {
 }
 
 /// Sends any signal, the real-time ones included, for which `rustix` has no names.
-///
-/// # Errors
-/// As kill(2).
-pub fn send(signal: i32, to: Pid) -> io::Result<()> {
+pub(crate) fn send(signal: i32, to: Pid) -> io::Result<()> {
     // SAFETY: takes two numbers.
     match unsafe { libc::kill(to.as_raw_nonzero().get(), signal) } {
         0 => Ok(()),

@@ -16,7 +16,7 @@ use crate::sys::start::{InheritedSignals, PrivateMounts, SignalQueue};
 
 /// A command, and what it is started with.
 #[derive(Debug)]
-pub struct Launch<'a> {
+pub(crate) struct Launch<'a> {
     /// The program's path.
     pub path: &'a CStr,
     /// The arguments, the name that it is called by first.
@@ -34,7 +34,7 @@ pub struct Launch<'a> {
 
 /// What was to be done in the new process before it becomes the command, and failed.
 #[derive(Debug)]
-pub struct CouldNotPrepare(pub io::Error);
+pub(crate) struct CouldNotPrepare(pub io::Error);
 
 impl fmt::Display for CouldNotPrepare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,11 +50,7 @@ impl Launch<'_> {
     /// As vfork(2) does it, in this process's memory, which need not be copied for that:
     /// `posix_spawn(3)` would ask for and set each of the 64 signals besides. What mounts something
     /// takes a process of its own, by fork(2).
-    ///
-    /// # Errors
-    /// As fchdir(2), dup2(2) and execve(2) in the new process, and as clone(2); [`CouldNotPrepare`]
-    /// where the private mounts could not be made.
-    pub fn start(&self, signals: &SignalQueue) -> io::Result<Pid> {
+    pub(crate) fn start(&self, signals: &SignalQueue) -> io::Result<Pid> {
         if self.private.is_some() {
             return self.start_by_fork(signals);
         }
@@ -189,7 +185,7 @@ fn copy(fd: c_int, number: c_int) -> io::Result<()> {
 
 /// How a command ended, and what it took, with those of its children that it waited for.
 #[derive(Clone, Copy, Debug)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// Its exit status or signal.
     pub status: ExitStatus,
     /// Processor time in user mode.
@@ -202,10 +198,7 @@ pub struct Ended {
 
 /// Whether a command has ended, and how; does not wait. Other children, which this process has
 /// adopted, are seen off on the way.
-///
-/// # Errors
-/// As wait4(2).
-pub fn ended(command: Pid) -> io::Result<Option<Ended>> {
+pub(crate) fn ended(command: Pid) -> io::Result<Option<Ended>> {
     loop {
         let mut status = 0;
         let mut usage = MaybeUninit::<libc::rusage>::zeroed();
@@ -237,8 +230,7 @@ fn duration(time: libc::timeval) -> Duration {
 
 /// Whether this process has children that live, those that it has adopted included. The ones that
 /// have ended are seen off.
-#[must_use]
-pub fn has_children() -> bool {
+pub(crate) fn has_children() -> bool {
     loop {
         // SAFETY: a null pointer says that the status is not wanted.
         match unsafe { libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG) } {

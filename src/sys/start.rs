@@ -14,9 +14,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::{io, ptr};
 
-pub use crate::sys::mount_ns::PrivateMounts;
-pub use crate::sys::signals::{Arrived, SignalQueue, is_ignored, send};
-pub use crate::sys::spawn::{CouldNotPrepare, Ended, Launch, ended, has_children};
+pub(crate) use crate::sys::mount_ns::PrivateMounts;
+pub(crate) use crate::sys::signals::{Arrived, SignalQueue, is_ignored, send};
+pub(crate) use crate::sys::spawn::{CouldNotPrepare, Ended, Launch, ended, has_children};
 use crate::values::error::Status;
 
 /// Defines the process's `main` and gives it over to a `fn(Start) -> Status`.
@@ -32,7 +32,7 @@ macro_rules! entry_point {
             argv: *const *const ::std::ffi::c_char,
         ) -> ::std::ffi::c_int {
             // SAFETY: the C runtime calls main with exactly these two values, once.
-            unsafe { $crate::sys::start::enter(argc, argv, $run) }
+            unsafe { $crate::enter(argc, argv, $run) }
         }
     };
 }
@@ -62,7 +62,6 @@ impl std::fmt::Debug for InheritedSignals {
 
 impl InheritedSignals {
     /// Whether a reader that is gone is to be an error, and not the end.
-    #[must_use]
     pub fn ignore_broken_pipes(&self) -> bool {
         self.pipe == libc::SIG_IGN
     }
@@ -81,7 +80,6 @@ impl InheritedSignals {
 /// # Safety
 /// `argv` must point to `count` pointers to NUL-terminated strings, as C's `main` is given them, and
 /// no other thread may run yet.
-#[must_use]
 pub unsafe fn enter(count: c_int, argv: *const *const c_char, run: fn(Start) -> Status) -> c_int {
     let words = (0..usize::try_from(count).unwrap_or(0))
         .map(|n| {
@@ -174,10 +172,7 @@ fn whole_file_lock(kind: c_int) -> libc::flock {
 /// Takes the exclusive lock on the open file description behind `fd`: it belongs to whoever holds
 /// a copy of the descriptor, and is gone when the last copy is closed. `false` where somebody
 /// else has it.
-///
-/// # Errors
-/// As fcntl(2), `F_OFD_SETLK`.
-pub fn try_lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
+pub(crate) fn try_lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
     match set_lock(fd, libc::F_WRLCK) {
         Ok(()) => Ok(true),
         Err(err) if matches!(err.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
@@ -187,10 +182,7 @@ pub fn try_lock(fd: BorrowedFd<'_>) -> io::Result<bool> {
 
 /// Takes a lock that others may have too, in place of the exclusive one where `fd` has that. It
 /// needs no more than reading, and keeps off whoever wants the exclusive one.
-///
-/// # Errors
-/// As fcntl(2), `F_OFD_SETLK`.
-pub fn share_lock(fd: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn share_lock(fd: BorrowedFd<'_>) -> io::Result<()> {
     set_lock(fd, libc::F_RDLCK)
 }
 
@@ -203,10 +195,7 @@ fn set_lock(fd: BorrowedFd<'_>, kind: c_int) -> io::Result<()> {
 
 /// Whether somebody else holds the lock that [`try_lock`] takes. Only looks: a probe that took the
 /// lock for a moment would make a cleaner that comes by in that moment pass the lease over.
-///
-/// # Errors
-/// As fcntl(2), `F_OFD_GETLK`.
-pub fn is_locked(fd: BorrowedFd<'_>) -> io::Result<bool> {
+pub(crate) fn is_locked(fd: BorrowedFd<'_>) -> io::Result<bool> {
     let mut lock = whole_file_lock(libc::F_WRLCK);
     // SAFETY: `lock` lives through the call, which writes the answer into it.
     let done = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) };
@@ -217,17 +206,14 @@ pub fn is_locked(fd: BorrowedFd<'_>) -> io::Result<bool> {
 }
 
 /// Copies a descriptor to one of at least `min`, which commands that are run inherit.
-///
-/// # Errors
-/// As fcntl(2), `F_DUPFD`.
-pub fn duplicate_inheritable(fd: BorrowedFd<'_>, min: i32) -> io::Result<OwnedFd> {
+pub(crate) fn duplicate_inheritable(fd: BorrowedFd<'_>, min: i32) -> io::Result<OwnedFd> {
     let copy = rustix::io::fcntl_dupfd_cloexec(fd, min)?;
     rustix::io::fcntl_setfd(&copy, rustix::io::FdFlags::empty())?;
     Ok(copy)
 }
 
 /// Closes all descriptors from `first` on, of which nothing in this process knows.
-pub fn close_from(first: u32) {
+pub(crate) fn close_from(first: u32) {
     /// `close_range(2)`, by number: the same on all architectures.
     const SYS_CLOSE_RANGE: libc::c_long = 436;
     // SAFETY: called before this process has opened anything of its own, so no owner of a
@@ -264,10 +250,7 @@ pub struct Handle {
 
 /// The handle of `name` in `dir`, or of `dir` itself where `name` is empty. A symlink is not
 /// followed.
-///
-/// # Errors
-/// As `name_to_handle_at(2)`; EOPNOTSUPP where the filesystem has no handles.
-pub fn handle_at(dir: impl AsFd, name: &CStr) -> io::Result<Handle> {
+pub(crate) fn handle_at(dir: impl AsFd, name: &CStr) -> io::Result<Handle> {
     let mut buffer = HandleBuffer {
         bytes: u32::try_from(MAX_HANDLE).unwrap_or(u32::MAX),
         kind: 0,
@@ -295,7 +278,7 @@ pub fn handle_at(dir: impl AsFd, name: &CStr) -> io::Result<Handle> {
 
 /// The character set of the user's locale.
 #[derive(Clone, Copy, Debug)]
-pub struct LocaleCharset {
+pub(crate) struct LocaleCharset {
     utf8: bool,
 }
 
@@ -307,8 +290,7 @@ unsafe extern "C" {
 impl LocaleCharset {
     /// That of the locale which the environment names; ASCII where the system lacks that locale.
     /// Costs as much as all else that a short command does, so only messages ask for it.
-    #[must_use]
-    pub fn of_the_environment() -> Self {
+    pub(crate) fn of_the_environment() -> Self {
         // SAFETY: the empty string is a C string, and tmpx has one thread, so nobody reads the
         // locale while it changes. What nl_langinfo returns is a C string that stays as it is until
         // the locale changes again.
@@ -320,14 +302,12 @@ impl LocaleCharset {
     }
 
     /// Whether it is UTF-8.
-    #[must_use]
-    pub fn is_utf8(self) -> bool {
+    pub(crate) fn is_utf8(self) -> bool {
         self.utf8
     }
 
     /// Whether a character can be shown: a code point in UTF-8, else a byte.
-    #[must_use]
-    pub fn prints(self, code: u32) -> bool {
+    pub(crate) fn prints(self, code: u32) -> bool {
         let printable = match u8::try_from(code) {
             // SAFETY: isprint takes any number that fits a byte.
             Ok(byte) if !self.utf8 => unsafe { libc::isprint(byte.into()) },
@@ -340,10 +320,7 @@ impl LocaleCharset {
 
 /// Gives the calling thread a working directory, umask and root of its own, which begin as the
 /// process's, so that fchdir(2) is nobody else's concern.
-///
-/// # Errors
-/// As unshare(2): some sandboxes do not allow it.
-pub fn own_working_directory() -> io::Result<()> {
+pub(crate) fn own_working_directory() -> io::Result<()> {
     // SAFETY: the descriptors, which safe code relies on all threads having, stay shared.
     Ok(unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::FS) }?)
 }
@@ -354,10 +331,7 @@ const SYS_FCHMODAT2: libc::c_long = 452;
 
 /// Sets the mode of what an `O_PATH` descriptor stands for, which fchmod(2) refuses to do. Kernels
 /// before 6.6 have no call for it; there the descriptor's entry in /proc serves.
-///
-/// # Errors
-/// As chmod(2).
-pub fn chmod_path_fd(fd: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
+pub(crate) fn chmod_path_fd(fd: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
     // SAFETY: the empty string is a C string; the call reads nothing else.
     let done = unsafe {
         libc::syscall(

@@ -7,7 +7,7 @@
 use crate::sys::start::LocaleCharset;
 
 /// What the locale's character set can show.
-pub trait Charset {
+pub(crate) trait Charset {
     /// Whether it is UTF-8; any other one is taken for one of single bytes.
     fn is_utf8(&self) -> bool;
 
@@ -26,8 +26,7 @@ impl Charset for LocaleCharset {
 }
 
 /// A name in quotation marks.
-#[must_use]
-pub fn quoted(text: &[u8], charset: &impl Charset) -> Vec<u8> {
+pub(crate) fn quoted(text: &[u8], charset: &impl Charset) -> Vec<u8> {
     let (open, close) = if charset.is_utf8() { ('\u{2018}', '\u{2019}') } else { ('\'', '\'') };
     let mut out = Vec::with_capacity(text.len() + 8);
     push(&mut out, open);

@@ -14,7 +14,7 @@ use crate::values::encoding::{PathKey, Raw, WorkspaceKey};
 
 /// A resource that was made: `file`, `dir` and `workspace`.
 #[derive(Debug, Serialize)]
-pub struct Made<'a> {
+pub(crate) struct Made<'a> {
     #[serde(flatten)]
     path: PathKey<'a>,
     kind: Kind,
@@ -26,8 +26,7 @@ pub struct Made<'a> {
 
 impl<'a> Made<'a> {
     /// A resource of a lease.
-    #[must_use]
-    pub fn new(path: &'a Path, kind: Kind, lease: &'a Lease) -> Self {
+    pub(crate) fn new(path: &'a Path, kind: Kind, lease: &'a Lease) -> Self {
         Self {
             path: PathKey::of(path),
             kind,
@@ -38,10 +37,7 @@ impl<'a> Made<'a> {
     }
 
     /// Adds resources of one lease to the output.
-    ///
-    /// # Errors
-    /// As write(2) to stdout.
-    pub fn tell_all(
+    pub(crate) fn tell_all(
         output: &mut Output,
         lease: &Lease,
         place: &Place,
@@ -58,7 +54,7 @@ impl<'a> Made<'a> {
 
 /// A candidate for the temp dir: `gettempdir`.
 #[derive(Debug, Serialize)]
-pub struct TempDir<'a> {
+pub(crate) struct TempDir<'a> {
     #[serde(flatten)]
     pub(crate) path: PathKey<'a>,
     pub(crate) variable: Option<&'a str>,
@@ -70,7 +66,7 @@ pub struct TempDir<'a> {
 
 /// What a cleanup did with a resource.
 #[derive(Debug, Serialize)]
-pub struct Cleaned<'a> {
+pub(crate) struct Cleaned<'a> {
     #[serde(flatten)]
     pub(crate) path: PathKey<'a>,
     pub(crate) lease: &'a str,
@@ -86,7 +82,7 @@ pub struct Cleaned<'a> {
 
 /// A resource that is there: `list`.
 #[derive(Debug, Serialize)]
-pub struct Listed<'a> {
+pub(crate) struct Listed<'a> {
     #[serde(flatten)]
     pub(crate) path: PathKey<'a>,
     pub(crate) kind: Kind,
@@ -107,7 +103,7 @@ pub struct Listed<'a> {
 
 /// What `spool --report` tells.
 #[derive(Debug, Serialize)]
-pub struct Spooled<'a> {
+pub(crate) struct Spooled<'a> {
     pub(crate) bytes: u64,
     /// `stdin` (it was a file, and stayed there), `memory` or `file`.
     pub(crate) held_in: &'a str,
@@ -123,7 +119,7 @@ pub struct Spooled<'a> {
 
 /// What `replace --report` tells.
 #[derive(Debug, Serialize)]
-pub struct NewContent<'a> {
+pub(crate) struct NewContent<'a> {
     #[serde(flatten)]
     pub(crate) path: PathKey<'a>,
     /// How much was new.
@@ -136,7 +132,7 @@ pub struct NewContent<'a> {
 
 /// What `exec --report` tells.
 #[derive(Debug, Serialize)]
-pub struct Executed<'a> {
+pub(crate) struct Executed<'a> {
     /// The words of the command line.
     pub(crate) command: &'a [Raw],
     #[serde(flatten)]

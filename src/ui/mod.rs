@@ -1,7 +1,7 @@
 //! ui
 
-pub mod gnu_quote;
-pub mod json;
-pub mod progress;
-pub mod sh_quote;
-pub mod stdout;
+pub(crate) mod gnu_quote;
+pub(crate) mod json;
+pub(crate) mod progress;
+pub(crate) mod sh_quote;
+pub(crate) mod stdout;

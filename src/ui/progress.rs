@@ -21,7 +21,7 @@ const PERIOD: Duration = Duration::from_millis(100);
 
 /// A line on stderr that is there while something is removed.
 #[derive(Debug)]
-pub struct Shown {
+pub(crate) struct Shown {
     /// What the removal counts into.
     pub progress: Progress,
     bar: ProgressBar,
@@ -29,7 +29,7 @@ pub struct Shown {
 
 impl Shown {
     /// Says something where the line is, which then comes below it.
-    pub fn aside<T>(&self, say: impl FnOnce() -> T) -> T {
+    pub(crate) fn aside<T>(&self, say: impl FnOnce() -> T) -> T {
         self.bar.suspend(say)
     }
 
@@ -58,7 +58,7 @@ impl Shown {
 }
 
 /// Does something and shows meanwhile how far it is, if that is wanted and stderr is a terminal.
-pub fn shown<T>(is_wanted: bool, act: impl FnOnce(&Shown) -> T) -> T {
+pub(crate) fn shown<T>(is_wanted: bool, act: impl FnOnce(&Shown) -> T) -> T {
     let shown = Shown { progress: Progress::default(), bar: ProgressBar::hidden() };
     if !is_wanted || !isatty(stderr()) {
         return act(&shown);

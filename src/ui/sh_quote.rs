@@ -4,8 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
 /// A line that exports variables, for `eval`.
-#[must_use]
-pub fn export(variables: &[(&str, &OsStr)]) -> Vec<u8> {
+pub(crate) fn export(variables: &[(&str, &OsStr)]) -> Vec<u8> {
     let mut line = b"export".to_vec();
     for (name, value) in variables {
         line.push(b' ');

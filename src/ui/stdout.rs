@@ -26,7 +26,7 @@ pub enum Format {
 
 /// Results on their way to stdout, in blocks.
 #[derive(Debug)]
-pub struct Output {
+pub(crate) struct Output {
     format: Format,
     block: Vec<u8>,
 }
@@ -36,16 +36,12 @@ const BLOCK: usize = 64 * 1024;
 
 impl Output {
     /// Results in this format.
-    #[must_use]
-    pub fn new(format: Format) -> Self {
+    pub(crate) fn new(format: Format) -> Self {
         Self { format, block: Vec::new() }
     }
 
     /// Adds a result: its path, or what `json` makes of it.
-    ///
-    /// # Errors
-    /// As write(2) to stdout.
-    pub fn result<J: Serialize>(
+    pub(crate) fn result<J: Serialize>(
         &mut self,
         path: &Path,
         json: impl FnOnce() -> J,
@@ -59,20 +55,14 @@ impl Output {
     }
 
     /// Adds a JSON object.
-    ///
-    /// # Errors
-    /// As write(2) to stdout.
-    pub fn object(&mut self, object: &impl Serialize) -> io::Result<()> {
+    pub(crate) fn object(&mut self, object: &impl Serialize) -> io::Result<()> {
         serde_json::to_writer(&mut self.block, object)?;
         self.block.push(b'\n');
         self.flush_when_full()
     }
 
     /// Adds text as it is.
-    ///
-    /// # Errors
-    /// As write(2) to stdout.
-    pub fn text(&mut self, text: &[u8]) -> io::Result<()> {
+    pub(crate) fn text(&mut self, text: &[u8]) -> io::Result<()> {
         self.block.extend_from_slice(text);
         self.flush_when_full()
     }
@@ -87,10 +77,7 @@ impl Output {
     }
 
     /// Writes what is still in hand. Results are told only when this has returned.
-    ///
-    /// # Errors
-    /// As write(2) to stdout.
-    pub fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         write_all(rustix::stdio::stdout(), &self.block)?;
         self.block.clear();
         Ok(())
@@ -98,8 +85,7 @@ impl Output {
 }
 
 /// The format that a command's OUTPUT flags ask for.
-#[must_use]
-pub fn format(json: bool, null: bool) -> Format {
+pub(crate) fn format(json: bool, null: bool) -> Format {
     match (json, null) {
         (true, _) => Format::Json,
         (false, true) => Format::Null,
@@ -109,18 +95,17 @@ pub fn format(json: bool, null: bool) -> Format {
 
 /// Says something on stderr, as one write: lines of several processes do not mix. A stderr that is
 /// closed or full is no reason to fail.
-pub fn note(message: impl Display) {
+pub(crate) fn note(message: impl Display) {
     raw_note(format!("tmpx: {}\n", printable(&message.to_string())));
 }
 
 /// Names a remedy on stderr.
-pub fn hint(remedy: impl Display) {
+pub(crate) fn hint(remedy: impl Display) {
     raw_note(format!("hint: {}\n", printable(&remedy.to_string())));
 }
 
 /// Text with its control characters written out: a name must not speak to the terminal.
-#[must_use]
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let plain = |character: char| !character.is_control();
     if text.chars().all(plain) {
         return text.to_owned();
@@ -137,15 +122,12 @@ pub fn printable(text: &str) -> String {
 }
 
 /// Writes text to stderr as it is.
-pub fn raw_note(text: impl AsRef<[u8]>) {
+pub(crate) fn raw_note(text: impl AsRef<[u8]>) {
     let _ = write_all(rustix::stdio::stderr(), text.as_ref());
 }
 
 /// Writes all of it, and waits where the descriptor does not block.
-///
-/// # Errors
-/// As write(2).
-pub fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match rustix::io::write(fd, bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -160,10 +142,7 @@ pub fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Waits until a descriptor that does not block can be read from or written to.
-///
-/// # Errors
-/// As poll(2).
-pub fn wait_for(fd: BorrowedFd<'_>, what: PollFlags) -> io::Result<()> {
+pub(crate) fn wait_for(fd: BorrowedFd<'_>, what: PollFlags) -> io::Result<()> {
     match poll(&mut [PollFd::from_borrowed_fd(fd, what)], None) {
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(err) => Err(err.into()),

@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A path in the output: flattened into an object it is one key, `path` or `path_b64`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum PathKey<'a> {
+pub(crate) enum PathKey<'a> {
     /// The path itself.
     Path(&'a str),
     /// The path in base64.
@@ -25,8 +25,7 @@ pub enum PathKey<'a> {
 
 impl<'a> PathKey<'a> {
     /// The key for this path.
-    #[must_use]
-    pub fn of(path: &'a Path) -> Self {
+    pub(crate) fn of(path: &'a Path) -> Self {
         match path.to_str() {
             Some(text) => Self::Path(text),
             None => Self::PathB64(STANDARD.encode(path.as_os_str().as_bytes())),
@@ -37,7 +36,7 @@ impl<'a> PathKey<'a> {
 /// A workspace in the output, likewise: `workspace` or `workspace_b64`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum WorkspaceKey<'a> {
+pub(crate) enum WorkspaceKey<'a> {
     /// The path itself.
     Workspace(&'a str),
     /// The path in base64.
@@ -46,8 +45,7 @@ pub enum WorkspaceKey<'a> {
 
 impl<'a> WorkspaceKey<'a> {
     /// The key for the workspace with this path.
-    #[must_use]
-    pub fn of(path: &'a Path) -> Self {
+    pub(crate) fn of(path: &'a Path) -> Self {
         match PathKey::of(path) {
             PathKey::Path(text) => Self::Workspace(text),
             PathKey::PathB64(text) => Self::WorkspaceB64(text),
@@ -57,18 +55,16 @@ impl<'a> WorkspaceKey<'a> {
 
 /// A name or path in a lease, or a word of a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Raw(pub OsString);
+pub(crate) struct Raw(pub OsString);
 
 impl Raw {
     /// As a path.
-    #[must_use]
-    pub fn as_path(&self) -> &Path {
+    pub(crate) fn as_path(&self) -> &Path {
         Path::new(&self.0)
     }
 
     /// As a name.
-    #[must_use]
-    pub fn as_os_str(&self) -> &OsStr {
+    pub(crate) fn as_os_str(&self) -> &OsStr {
         &self.0
     }
 }

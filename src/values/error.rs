@@ -33,7 +33,6 @@ pub enum Status {
 impl Status {
     /// The exit code. 124 to 127 are those of env(1), timeout(1) and the shell; a death by signal
     /// counts as 128 + n where it can only be told as a number.
-    #[must_use]
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -49,7 +48,6 @@ impl Status {
     }
 
     /// The exit code where it is that of a command that was run.
-    #[must_use]
     pub fn of_command(self) -> Option<u8> {
         matches!(self, Self::Command(_) | Self::Signal(_)).then(|| self.code())
     }
@@ -72,17 +70,11 @@ impl fmt::Display for Told {
 impl std::error::Error for Told {}
 
 /// Adds a remedy or a status to the error of a result.
-pub trait Tell<T> {
+pub(crate) trait Tell<T> {
     /// Adds the line that is printed as `hint: …`.
-    ///
-    /// # Errors
-    /// The error it was given, with the hint.
     fn hint(self, hint: impl Into<String>) -> anyhow::Result<T>;
 
     /// Sets the status that tmpx ends with.
-    ///
-    /// # Errors
-    /// The error it was given, with the status.
     fn status(self, status: Status) -> anyhow::Result<T>;
 }
 
@@ -103,21 +95,18 @@ impl<T, E: Into<anyhow::Error>> Tell<T> for Result<T, E> {
 }
 
 /// An error that is the command line's fault.
-#[must_use]
-pub fn usage(message: impl Into<String>) -> anyhow::Error {
+pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
     let cause = anyhow::Error::msg(message.into());
     anyhow::Error::new(Told { cause, hint: None, status: Some(Status::Usage) })
 }
 
 /// The status that an error ends with, where it has one of its own.
-#[must_use]
-pub fn status_of(err: &anyhow::Error) -> Option<Status> {
+pub(crate) fn status_of(err: &anyhow::Error) -> Option<Status> {
     told(err).find_map(|told| told.status)
 }
 
 /// The remedy that was added to an error.
-#[must_use]
-pub fn hint_of(err: &anyhow::Error) -> Option<&str> {
+pub(crate) fn hint_of(err: &anyhow::Error) -> Option<&str> {
     told(err).find_map(|told| told.hint.as_deref())
 }
 
@@ -130,15 +119,13 @@ fn find_told(err: &anyhow::Error) -> Option<&Told> {
 }
 
 /// The whole error in one line: what was being done, then why it failed.
-#[must_use]
-pub fn message(err: &anyhow::Error) -> String {
+pub(crate) fn message(err: &anyhow::Error) -> String {
     let links: Vec<String> = err.chain().map(|link| plain(&link.to_string())).collect();
     links.join(": ")
 }
 
 /// The system's own words for a failed call, as strerror(3) has them.
-#[must_use]
-pub fn reason(err: &io::Error) -> String {
+pub(crate) fn reason(err: &io::Error) -> String {
     plain(&err.to_string())
 }
 

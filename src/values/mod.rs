@@ -1,8 +1,8 @@
 //! values
 
-pub mod duration;
-pub mod encoding;
-pub mod error;
-pub mod mode;
-pub mod size;
-pub mod template;
+pub(crate) mod duration;
+pub(crate) mod encoding;
+pub(crate) mod error;
+pub(crate) mod mode;
+pub(crate) mod size;
+pub(crate) mod template;

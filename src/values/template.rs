@@ -32,9 +32,6 @@ pub struct Affix(OsString);
 
 impl Affix {
     /// Checks a prefix or suffix.
-    ///
-    /// # Errors
-    /// Where it holds a slash: the name would then leave its directory.
     pub fn parse(text: OsString) -> Result<Self, BadName> {
         if text.as_bytes().contains(&b'/') {
             return Err(BadName("must not contain a slash".into()));
@@ -43,7 +40,6 @@ impl Affix {
     }
 
     /// The text.
-    #[must_use]
     pub fn as_os_str(&self) -> &OsStr {
         &self.0
     }
@@ -55,9 +51,6 @@ pub struct ExactName(OsString);
 
 impl ExactName {
     /// Checks a name.
-    ///
-    /// # Errors
-    /// Where it is empty, `.`, `..` or holds a slash.
     pub fn parse(text: OsString) -> Result<Self, BadName> {
         match text.as_bytes() {
             b"" => Err(BadName("must not be empty".into())),
@@ -71,7 +64,6 @@ impl ExactName {
 
     /// The `n`th name to try: the name itself, then `report_1.csv`, `report_2.csv`, …. The number
     /// stands before the last extension; a leading dot begins no extension.
-    #[must_use]
     pub fn numbered(&self, n: u64) -> OsString {
         if n == 0 {
             return self.0.clone();
@@ -97,7 +89,6 @@ pub struct Template {
 
 impl Template {
     /// `tmp.` and ten random characters, or another prefix, and a suffix.
-    #[must_use]
     pub fn new(prefix: Option<&Affix>, suffix: Option<&Affix>) -> Self {
         let text = |affix: Option<&Affix>| affix.map(|affix| affix.0.clone());
         Self {
@@ -109,7 +100,6 @@ impl Template {
 
     /// The template that the command line asks for, and the directory that it names: one given as
     /// such, with a suffix after it, or the usual one with another beginning and end.
-    #[must_use]
     pub fn choose(
         given: Option<TemplatePath>,
         prefix: Option<&Affix>,
@@ -127,7 +117,6 @@ impl Template {
     }
 
     /// A random name that says nothing, for what is to be renamed.
-    #[must_use]
     pub fn hidden() -> Self {
         Self { prefix: ".tmpx.".into(), random: NAME_LENGTH, suffix: OsString::new() }
     }
@@ -146,15 +135,11 @@ impl Template {
     }
 
     /// Whether a name of this pattern can be guessed, or taken beforehand, by somebody else.
-    #[must_use]
     pub fn is_guessable(&self) -> bool {
         !is_unguessable(self.random)
     }
 
     /// A name of this pattern.
-    ///
-    /// # Errors
-    /// Where there is no randomness to be had.
     pub fn name(&self, entropy: &mut Entropy) -> io::Result<OsString> {
         let mut name = Vec::with_capacity(self.prefix.len() + self.random + self.suffix.len());
         name.extend_from_slice(self.prefix.as_bytes());
@@ -175,9 +160,6 @@ pub struct TemplatePath {
 
 impl TemplatePath {
     /// Reads a template.
-    ///
-    /// # Errors
-    /// Where its last component has no run of three X.
     pub fn parse(text: &OsStr) -> Result<Self, BadName> {
         let bytes = text.as_bytes();
         let (dir, name) = match bytes.iter().rposition(|&byte| byte == b'/') {

@@ -20,11 +20,11 @@ use crate::values::mode::FileMode;
 use crate::workspace::layout::Layout;
 
 /// The temp dir inside a workspace, hidden from a plain `ls` and from patterns.
-pub const TEMP_DIR: &str = ".tmp";
+pub(crate) const TEMP_DIR: &str = ".tmp";
 
 /// A directory that has been laid out.
 #[derive(Debug)]
-pub struct Workspace {
+pub(crate) struct Workspace {
     pub(crate) path: PathBuf,
     /// A path that goes by the descriptor, by the name where there is no /proc.
     pub(crate) base: PathBuf,
@@ -33,10 +33,7 @@ pub struct Workspace {
 
 impl Workspace {
     /// Opens the directory that has just been made, if it still is that one.
-    ///
-    /// # Errors
-    /// As open(2); an error of its own where another one has its name.
-    pub fn of(place: &Place, made: &[Made]) -> anyhow::Result<Self> {
+    pub(crate) fn of(place: &Place, made: &[Made]) -> anyhow::Result<Self> {
         let Made { name, identity } = made.first().context("there is no directory")?;
         let path = place.join(name);
         let could_not = || format!("could not open {}", path.display());
@@ -53,10 +50,7 @@ impl Workspace {
 
     /// Lays it out, perhaps with a /tmp of its own, and gives it its mode: 0700 whatever the umask, or
     /// the one that is asked for.
-    ///
-    /// # Errors
-    /// Names the entry that could not be made or copied.
-    pub fn lay_out(
+    pub(crate) fn lay_out(
         &self,
         layout: &Layout,
         mode: Option<FileMode>,
@@ -116,21 +110,17 @@ impl Workspace {
 
     /// The directory, whatever has its path by now: a command may have moved it, and somebody else put
     /// another one there.
-    ///
-    /// # Errors
-    /// As dup(2).
-    pub fn place(&self) -> io::Result<Place> {
+    pub(crate) fn place(&self) -> io::Result<Place> {
         Place::held(self.dir.try_clone()?, self.path.clone(), self.path.clone())
     }
 
     /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Has a command that is said in `cwd` know of it and run in it.
-    pub fn take_in<'a>(&'a self, command: &mut Command<'a>, cwd: &Path) {
+    pub(crate) fn take_in<'a>(&'a self, command: &mut Command<'a>, cwd: &Path) {
         self.announce(command);
         command.enter(self.dir.as_fd());
         command.set("PWD", &self.path);
@@ -138,14 +128,13 @@ impl Workspace {
     }
 
     /// Has a command know of it.
-    pub fn announce(&self, command: &mut Command<'_>) {
+    pub(crate) fn announce(&self, command: &mut Command<'_>) {
         command.set("TMPX_WORKSPACE", &self.path);
         command.set("TMPDIR", self.temp_dir());
     }
 
     /// Its private temp dir.
-    #[must_use]
-    pub fn temp_dir(&self) -> PathBuf {
+    pub(crate) fn temp_dir(&self) -> PathBuf {
         self.path.join(TEMP_DIR)
     }
 }

@@ -13,7 +13,7 @@ use crate::workspace::private_tmp::VAR_TEMP_DIR;
 
 /// A plan of what goes into a workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Layout {
+pub(crate) struct Layout {
     /// Directories to make, relative to the workspace.
     pub dirs: Vec<PathBuf>,
     /// What is copied in.
@@ -22,7 +22,7 @@ pub struct Layout {
 
 /// Something to copy into a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Input {
+pub(crate) struct Input {
     /// What, absolute or relative to the working directory.
     pub source: PathBuf,
     /// Where to, relative to the workspace.
@@ -33,11 +33,7 @@ pub struct Input {
 
 impl Layout {
     /// Plans a layout from `--mkdir REL` and `--in SRC[:DEST]`.
-    ///
-    /// # Errors
-    /// Where a path would leave the workspace, a source is missing, or two things would get the
-    /// same name.
-    pub fn plan(dirs: &[PathBuf], inputs: &[OsString]) -> anyhow::Result<Self> {
+    pub(crate) fn plan(dirs: &[PathBuf], inputs: &[OsString]) -> anyhow::Result<Self> {
         let dirs = dirs
             .iter()
             .map(|dir| within(dir).with_context(|| format!("--mkdir {}", dir.display())))
@@ -100,8 +96,10 @@ impl Layout {
 }
 
 /// Splits `SRC:DEST` at its last colon, unless there is a source with that whole name.
-#[must_use]
-pub fn split(spec: &OsStr, exists: impl FnOnce(&Path) -> bool) -> (PathBuf, Option<PathBuf>) {
+pub(crate) fn split(
+    spec: &OsStr,
+    exists: impl FnOnce(&Path) -> bool,
+) -> (PathBuf, Option<PathBuf>) {
     let whole = Path::new(spec);
     let bytes = spec.as_bytes();
     match bytes.iter().rposition(|&byte| byte == b':') {

@@ -1,7 +1,7 @@
 //! workspace
 
-pub mod dir;
-pub mod layout;
-pub mod plan;
-pub mod private_tmp;
-pub mod save;
+pub(crate) mod dir;
+pub(crate) mod layout;
+pub(crate) mod plan;
+pub(crate) mod private_tmp;
+pub(crate) mod save;

@@ -22,7 +22,7 @@ use crate::workspace::private_tmp::VAR_TEMP_DIR;
 
 /// One `--out GLOB[:DEST]`.
 #[derive(Clone, Debug)]
-pub struct Pattern {
+pub(crate) struct Pattern {
     spec: OsString,
     /// Whether the command must have succeeded, and something must match.
     pub required: bool,
@@ -30,7 +30,7 @@ pub struct Pattern {
 
 /// Which files a workspace held before the command ran: a wildcard means what the command made.
 #[derive(Debug, Default)]
-pub struct Before(HashMap<PathBuf, Stamp>);
+pub(crate) struct Before(HashMap<PathBuf, Stamp>);
 
 /// What changes when a file is written to or replaced: inode, size, and when data and inode were
 /// last changed, to the nanosecond.
@@ -53,8 +53,7 @@ fn is_dir(stat: &Statx) -> bool {
 
 impl Before {
     /// Takes note of all files in a workspace.
-    #[must_use]
-    pub fn look(workspace: &Place) -> Self {
+    pub(crate) fn look(workspace: &Place) -> Self {
         let entries = Contents::read(workspace).entries;
         Self(entries.into_iter().map(|(path, stat)| (path, stamp(&stat))).collect())
     }
@@ -142,10 +141,7 @@ struct Saving {
 
 impl Pattern {
     /// Checks a pattern.
-    ///
-    /// # Errors
-    /// Where it would leave the workspace or is no pattern.
-    pub fn parse(spec: &OsStr, required: bool) -> anyhow::Result<Self> {
+    pub(crate) fn parse(spec: &OsStr, required: bool) -> anyhow::Result<Self> {
         let pattern = Self { spec: spec.to_owned(), required };
         let (glob, _) = split(spec, |_| false);
         pattern.matcher(&glob)?;
@@ -259,7 +255,7 @@ fn hides(path: &Path, literal: &Path, glob: &Path) -> bool {
 
 /// What is to be saved, and where to.
 #[derive(Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The workspace.
     pub(super) root: Place,
     /// What is in it.
@@ -279,7 +275,7 @@ pub(super) struct Source {
 
 /// Outputs that were not saved.
 #[derive(Debug)]
-pub struct Unsaved {
+pub(crate) struct Unsaved {
     /// Why.
     pub cause: anyhow::Error,
     /// Whether there is something that the user wants and has nowhere else.
@@ -293,11 +289,7 @@ impl From<anyhow::Error> for Unsaved {
 }
 
 /// Finds what the patterns match. Targets are meant from `cwd`.
-///
-/// # Errors
-/// Where a required pattern matches nothing, what may match cannot be read, or two things would be
-/// saved under one name.
-pub fn plan(
+pub(crate) fn plan(
     patterns: &[&Pattern],
     root: Place,
     before: &Before,

@@ -23,10 +23,7 @@ const HIDDEN: [(&str, &str); 2] = [("/tmp", TEMP_DIR), ("/var/tmp", VAR_TEMP_DIR
 const OPEN_TO_ALL: u32 = 0o1777;
 
 /// The real paths of the directories that are there, each once, and what lies over each.
-///
-/// # Errors
-/// As realpath(3).
-pub fn hidden() -> io::Result<Vec<(PathBuf, &'static str)>> {
+pub(crate) fn hidden() -> io::Result<Vec<(PathBuf, &'static str)>> {
     let mut found: Vec<(PathBuf, &str)> = Vec::new();
     for (path, dir) in HIDDEN {
         match std::fs::canonicalize(path) {
@@ -40,8 +37,7 @@ pub fn hidden() -> io::Result<Vec<(PathBuf, &'static str)>> {
 }
 
 /// Whether a command with a /tmp of its own would not see this directory.
-#[must_use]
-pub fn hides(dir: &Path) -> bool {
+pub(crate) fn hides(dir: &Path) -> bool {
     let (Ok(dir), Ok(hidden)) = (std::fs::canonicalize(dir), hidden()) else {
         return false;
     };
@@ -67,10 +63,7 @@ impl Workspace {
 
     /// Has a command see that in the place of /tmp and /var/tmp. The workspace is seen under its
     /// real path all the same. With `here` the command runs in `cwd`, else in the workspace.
-    ///
-    /// # Errors
-    /// As realpath(3) and stat(2).
-    pub fn hide_tmp<'a>(
+    pub(crate) fn hide_tmp<'a>(
         &'a self,
         command: &mut Command<'a>,
         cwd: &Path,

@@ -29,11 +29,7 @@ use crate::values::template::Template;
 use crate::workspace::plan::{Plan, Source, kind};
 
 /// Saves what was planned, and tells the paths of what is there now, directories aside.
-///
-/// # Errors
-/// Where something cannot be copied, and that of `go_on`; the copies that were made already are gone
-/// then, and so are the directories that were made for them.
-pub fn save(
+pub(crate) fn save(
     plan: &Plan,
     lease: &mut Lease,
     entropy: &mut Entropy,

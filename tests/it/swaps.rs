@@ -14,9 +14,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, RenameFlags, fstat, openat, unlinkat};
-use tmpx::fs::dir::Place;
-use tmpx::fs::identity::Identity;
-use tmpx::remove::root::{Removal, Root};
+use tmpx::testing::{Identity, Place, Removal, Root};
 
 use crate::sandbox::skip_unless;
 

@@ -1,3 +1,3 @@
 //! commands::cleanup
 
-pub mod handler;
+pub(crate) mod handler;

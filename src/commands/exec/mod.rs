@@ -1,3 +1,3 @@
 //! commands::exec
 
-pub mod handler;
+pub(crate) mod handler;

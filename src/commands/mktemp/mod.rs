@@ -1,6 +1,6 @@
 //! commands::mktemp
 
-pub mod diagnostic;
-pub mod handler;
-pub mod options;
-pub mod target;
+pub(crate) mod diagnostic;
+pub(crate) mod handler;
+pub(crate) mod options;
+pub(crate) mod target;

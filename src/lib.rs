@@ -18,14 +18,14 @@ mod ui;
 mod values;
 mod workspace;
 
-pub use crate::sys::start::Start;
+pub use crate::sys::Start;
 #[doc(hidden)]
-pub use crate::sys::start::enter;
-pub use crate::values::error::Status;
+pub use crate::sys::enter;
+pub use crate::values::Status;
 
 /// Runs tmpx and returns how it ended. Everything that went wrong has been told by then.
 pub fn run(start: Start) -> Status {
-    let context = crate::commands::context::Context {
+    let context = crate::commands::Context {
         args: start.args,
         env: crate::os::env::Env::Process,
         signals: start.signals,
@@ -39,15 +39,15 @@ pub fn run(start: Start) -> Status {
     }
     let parsed = match crate::cli::command::parse(&context.args) {
         Ok(parsed) => parsed,
-        Err(err) => return crate::commands::context::told_by_clap(&err, &context.args),
+        Err(err) => return crate::commands::context::report_clap_error(&err, &context.args),
     };
     let broken = parsed.command.runs_a_command();
     crate::commands::context::dispatch(parsed.command, &context).unwrap_or_else(|err| {
-        crate::ui::stdout::note(crate::values::error::message(&err));
+        crate::ui::stdout::print_note(crate::values::error::render(&err));
         if let Some(hint) = crate::values::error::hint_of(&err) {
-            crate::ui::stdout::hint(hint);
+            crate::ui::stdout::print_hint(hint);
         }
-        let usual = if broken { Status::Broken } else { Status::Failed };
+        let usual = if broken { Status::TmpxFailed } else { Status::Failed };
         crate::values::error::status_of(&err).unwrap_or(usual)
     })
 }
@@ -55,8 +55,7 @@ pub fn run(start: Start) -> Status {
 /// What the tests of this package use. It promises nothing to anybody else.
 #[doc(hidden)]
 pub mod testing {
-    pub use crate::cli::command::Cli;
-    pub use crate::fs::dir::Place;
-    pub use crate::fs::identity::Identity;
-    pub use crate::remove::root::{Removal, Root};
+    pub use crate::cli::CliArgs;
+    pub use crate::fs::{Dir, Identity};
+    pub use crate::remove::{Removal, Root};
 }

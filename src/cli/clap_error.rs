@@ -12,22 +12,22 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// A message and its hints.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct UsageError {
     /// What is wrong.
     pub message: String,
     /// What may have been meant.
     pub hints: Vec<String>,
 }
 
-impl Refusal {
+impl UsageError {
     /// From clap's error for these arguments.
     pub(crate) fn new(err: &clap::Error, args: &[OsString]) -> Self {
-        let (message, mut hints) = condensed(&err.render().to_string());
+        let (message, mut hints) = flatten(&err.render().to_string());
         let words: Vec<&str> = args.iter().filter_map(|word| word.to_str()).collect();
         let subcommand = words.get(1).copied().unwrap_or_default();
-        if let Some(known) = known_mistake(err, subcommand, &words) {
+        if let Some(known) = suggest(err, subcommand, &words) {
             hints = vec![known];
-        } else if hints.is_empty() && takes_none_of_it(err.kind()) {
+        } else if hints.is_empty() && is_unknown_word(err.kind()) {
             hints = vec![match err.kind() {
                 ErrorKind::InvalidSubcommand => "tmpx --help lists what there is".to_owned(),
                 _ => format!("tmpx {subcommand} -h lists the options"),
@@ -38,14 +38,14 @@ impl Refusal {
 }
 
 /// Commands that are a part of the shell, and nowhere else.
-const OF_THE_SHELL: [&str; 20] = [
+const SHELL_BUILTINS: [&str; 20] = [
     ".", "alias", "break", "case", "cd", "eval", "exec", "export", "for", "function", "if", "read",
     "set", "shift", "source", "trap", "ulimit", "unset", "until", "while",
 ];
 
 /// What may have been meant by the name of a program that could not be run, said in the directory
 /// `here`.
-pub(crate) fn of_program(name: &OsStr, err: &io::Error, here: &Path) -> Option<String> {
+pub(crate) fn suggest_for_program(name: &OsStr, err: &io::Error, here: &Path) -> Option<String> {
     let shown = Path::new(name).display();
     let bytes = name.as_bytes();
     let for_a_shell = |byte: &u8| byte.is_ascii_whitespace() || b"|&;<>()$`".contains(byte);
@@ -67,19 +67,19 @@ pub(crate) fn of_program(name: &OsStr, err: &io::Error, here: &Path) -> Option<S
     if path.is_file() {
         return Some(format!("for the one in this directory: ./{shown}"));
     }
-    if OF_THE_SHELL.iter().any(|word| word.as_bytes() == bytes) {
+    if SHELL_BUILTINS.iter().any(|word| word.as_bytes() == bytes) {
         return Some(format!("that is the shell's own: sh -c '{shown} …'"));
     }
     bytes.contains(&b'=').then(|| format!("for a variable: env {shown} …"))
 }
 
-fn takes_none_of_it(kind: ErrorKind) -> bool {
+fn is_unknown_word(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::UnknownArgument | ErrorKind::InvalidSubcommand)
 }
 
 /// clap's error text is a paragraph, perhaps with tips, then the usage. The paragraph becomes one
 /// line, the tips become hints.
-fn condensed(text: &str) -> (String, Vec<String>) {
+fn flatten(text: &str) -> (String, Vec<String>) {
     let mut message = Vec::new();
     let mut hints = Vec::new();
     for line in text.lines() {
@@ -99,7 +99,7 @@ fn condensed(text: &str) -> (String, Vec<String>) {
 }
 
 /// Mistakes that people bring along from mktemp, or make at first.
-fn known_mistake(err: &clap::Error, subcommand: &str, words: &[&str]) -> Option<String> {
+fn suggest(err: &clap::Error, subcommand: &str, words: &[&str]) -> Option<String> {
     let context = |kind| match err.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,

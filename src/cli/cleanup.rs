@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::command::OutputFormat;
+use crate::cli::command::OutputArgs;
 use crate::cli::shared::session;
-use crate::values::duration::Span;
+use crate::values::Span;
 
 /// Which leases are meant. Several narrow it down.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Selection")]
-pub struct Select {
+pub struct SelectArgs {
     /// Only what is at least this old (90, 15m, 2d)
     #[arg(long, value_name = "DURATION")]
     pub older_than: Option<Span>,
@@ -45,7 +45,7 @@ pub struct Select {
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment,    override_usage = "tmpx cleanup [OPTIONS] [PATH]...",
  after_long_help = EXAMPLES)]
-pub struct Cleanup {
+pub struct CleanupArgs {
     /// Only these resources, by their paths
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
@@ -59,9 +59,9 @@ pub struct Cleanup {
     #[arg(short, long)]
     pub quiet: bool,
     #[command(flatten)]
-    pub select: Select,
+    pub select: SelectArgs,
     #[command(flatten)]
-    pub output: OutputFormat,
+    pub output: OutputArgs,
 }
 
 const EXAMPLES: &str = "\

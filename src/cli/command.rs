@@ -2,17 +2,17 @@
 //!
 //! The doc comments of arguments are the help texts, the man pages and the completions.
 
-pub(crate) use crate::cli::cleanup::Cleanup;
-pub(crate) use crate::cli::dir::Dir;
-pub(crate) use crate::cli::exec::{Exec, Keep};
-pub(crate) use crate::cli::file::File;
-pub(crate) use crate::cli::gettempdir::Gettempdir;
-pub(crate) use crate::cli::list::List;
-pub(crate) use crate::cli::mktemp::Mktemp;
-pub(crate) use crate::cli::replace::Replace;
-pub(crate) use crate::cli::shared::{Layout, Lifetime, Make, OutputFormat, Place};
-pub(crate) use crate::cli::spool::Spool;
-pub(crate) use crate::cli::workspace::Workspace;
+pub(crate) use crate::cli::cleanup::CleanupArgs;
+pub(crate) use crate::cli::dir::DirArgs;
+pub(crate) use crate::cli::exec::{ExecArgs, KeepPolicy};
+pub(crate) use crate::cli::file::FileArgs;
+pub(crate) use crate::cli::gettempdir::GettempdirArgs;
+pub(crate) use crate::cli::list::ListArgs;
+pub(crate) use crate::cli::mktemp::MktempArgs;
+pub(crate) use crate::cli::replace::ReplaceArgs;
+pub(crate) use crate::cli::shared::{CreateArgs, LayoutArgs, LifetimeArgs, OutputArgs, PlaceArgs};
+pub(crate) use crate::cli::spool::SpoolArgs;
+pub(crate) use crate::cli::workspace::WorkspaceArgs;
 
 use std::ffi::OsString;
 
@@ -119,48 +119,48 @@ Examples:
     after_long_help = DETAILS,
     disable_help_subcommand = true
 )]
-pub struct Cli {
+pub struct CliArgs {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: CommandArgs,
 }
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
-pub enum Command {
+pub enum CommandArgs {
     /// Make a file and print its path
-    File(File),
+    File(FileArgs),
     /// Make a directory and print its path
-    Dir(Dir),
+    Dir(DirArgs),
     /// Make a directory with a layout and a private TMPDIR, and print its path
-    Workspace(Workspace),
+    Workspace(WorkspaceArgs),
     /// Run a command in a workspace that is gone when it ends
-    Exec(Exec),
+    Exec(ExecArgs),
     /// Hold standard input until its end, in memory or a file that nobody sees
-    Spool(Spool),
+    Spool(SpoolArgs),
     /// Put standard input in the place of a file, whole or not at all
-    Replace(Replace),
+    Replace(ReplaceArgs),
     /// List what is there and in what state it is
-    List(List),
+    List(ListArgs),
     /// Remove what is no longer wanted
-    Cleanup(Cleanup),
+    Cleanup(CleanupArgs),
     /// Print the directory that temporary files go to
-    Gettempdir(Gettempdir),
+    Gettempdir(GettempdirArgs),
     /// Make a file or directory, option for option as GNU mktemp
-    Mktemp(Mktemp),
+    Mktemp(MktempArgs),
 }
 
 /// Reads a command line.
-pub(crate) fn parse(args: &[OsString]) -> clap::error::Result<Cli> {
-    match Exec::without_options(args) {
-        Some(exec) => Ok(Cli { command: Command::Exec(exec) }),
+pub(crate) fn parse(args: &[OsString]) -> clap::error::Result<CliArgs> {
+    match ExecArgs::without_options(args) {
+        Some(exec) => Ok(CliArgs { command: CommandArgs::Exec(exec) }),
         None => parse_by_clap(args),
     }
 }
 
-fn parse_by_clap(args: &[OsString]) -> clap::error::Result<Cli> {
-    let mut command = Cli::command();
+fn parse_by_clap(args: &[OsString]) -> clap::error::Result<CliArgs> {
+    let mut command = CliArgs::command();
     let mut matches = match args {
         // `tmpx help file` as well as `tmpx file --help`.
         [program, help, rest @ ..] if help == "help" => {
@@ -169,7 +169,7 @@ fn parse_by_clap(args: &[OsString]) -> clap::error::Result<Cli> {
         }
         args => command.try_get_matches_from_mut(args)?,
     };
-    let parsed = Cli::from_arg_matches_mut(&mut matches);
+    let parsed = CliArgs::from_arg_matches_mut(&mut matches);
     // Taking apart what clap has built costs a tenth of all that `tmpx file` does.
     std::mem::forget((command, matches));
     parsed
@@ -177,7 +177,7 @@ fn parse_by_clap(args: &[OsString]) -> clap::error::Result<Cli> {
 
 /// The help of `tmpx mktemp`, whose command line is not read by clap.
 pub(crate) fn mktemp_help() -> String {
-    let mut command = Cli::command();
+    let mut command = CliArgs::command();
     command.build();
     match command.find_subcommand_mut("mktemp") {
         Some(mktemp) => mktemp.render_long_help().to_string(),
@@ -185,7 +185,7 @@ pub(crate) fn mktemp_help() -> String {
     }
 }
 
-impl Command {
+impl CommandArgs {
     /// Whether it passes on the status of a command, so that its own failures have another one.
     pub fn runs_a_command(&self) -> bool {
         match self {
@@ -222,14 +222,14 @@ mod tests {
         ] {
             let args: Vec<OsString> =
                 ["tmpx"].into_iter().chain(line.split(' ')).map(Into::into).collect();
-            let told = |parsed: clap::error::Result<Cli>| {
+            let told = |parsed: clap::error::Result<CliArgs>| {
                 parsed.map_or_else(|err| err.to_string(), |cli| format!("{cli:?}"))
             };
             assert_eq!(told(parse(&args)), told(parse_by_clap(&args)), "{line}");
         }
         let read = |line: &str| {
             let args: Vec<OsString> = line.split(' ').map(Into::into).collect();
-            Exec::without_options(&args).is_some()
+            ExecArgs::without_options(&args).is_some()
         };
         assert!(read("tmpx exec true") && read("tmpx exec -- -x") && read("tmpx exec sh -c x"));
         assert!(!read("tmpx exec --here true") && !read("tmpx file true") && !read("tmpx exec --"));
@@ -237,16 +237,16 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        CliArgs::command().debug_assert();
     }
 
     #[test]
     fn the_overview_and_the_help_of_a_subcommand_describe_it_in_the_same_words() {
-        for listed in Cli::command().get_subcommands() {
+        for listed in CliArgs::command().get_subcommands() {
             let name = listed.get_name();
             let line = format!("\n  {name:<10}  {}\n", listed.get_about().unwrap());
             assert!(OVERVIEW.contains(&line), "{line}");
-            let mut built = Cli::command();
+            let mut built = CliArgs::command();
             built.build();
             let own = built.find_subcommand(name).unwrap();
             assert_eq!(own.get_about(), listed.get_about());
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn help_texts_fit_a_terminal() {
-        let mut command = Cli::command();
+        let mut command = CliArgs::command();
         command.build();
         let all = std::iter::once(&command).chain(command.get_subcommands());
         for command in all {

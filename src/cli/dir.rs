@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::command::Make;
+use crate::cli::command::CreateArgs;
 
 /// Make a directory and print its path
 ///
@@ -23,9 +23,9 @@ use crate::cli::command::Make;
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment,    override_usage = "tmpx dir [OPTIONS] [TEMPLATE]",
  after_long_help = EXAMPLES)]
-pub struct Dir {
+pub struct DirArgs {
     #[command(flatten)]
-    pub make: Make,
+    pub make: CreateArgs,
 }
 
 const EXAMPLES: &str = "\

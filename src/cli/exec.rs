@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::cli::command::{Layout, Place};
+use crate::cli::command::{LayoutArgs, PlaceArgs};
 use crate::cli::shared::session;
-use crate::values::duration::Span;
+use crate::values::Span;
 
 /// When a workspace outlives its command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Keep {
+pub enum KeepPolicy {
     /// However the command ended.
     Always,
     /// When the command failed.
@@ -54,20 +54,20 @@ pub enum Keep {
     override_usage = "tmpx exec [OPTIONS] [--] [COMMAND [ARG]...]",
     after_long_help = DETAILS,
 )]
-pub struct Exec {
+pub struct ExecArgs {
     /// The command and its arguments; $SHELL if there is none
     #[arg(trailing_var_arg = true, value_name = "COMMAND",
           value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
     #[command(flatten)]
-    pub layout: Layout,
+    pub layout: LayoutArgs,
     #[command(flatten)]
-    pub run: Run,
+    pub run: RunArgs,
     #[command(flatten)]
-    pub place: Place,
+    pub place: PlaceArgs,
 }
 
-impl Exec {
+impl ExecArgs {
     /// The command line where it has no option, which is how `exec` is called most: to have clap read it
     /// costs a twentieth of all that `tmpx exec true` does. `None` where there may be one.
     pub(super) fn without_options(args: &[OsString]) -> Option<Self> {
@@ -81,9 +81,9 @@ impl Exec {
         // How clap takes further dashes is its own affair.
         (is_one && command.iter().all(|word| word != "--")).then(|| Self {
             command: command.to_vec(),
-            layout: Layout::default(),
-            run: Run::default(),
-            place: Place::default(),
+            layout: LayoutArgs::default(),
+            run: RunArgs::default(),
+            place: PlaceArgs::default(),
         })
     }
 }
@@ -91,7 +91,7 @@ impl Exec {
 /// How the command is run, and what becomes of what it made.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Run")]
-pub struct Run {
+pub struct RunArgs {
     /// If the command succeeds, save what matches GLOB, here or to DEST
     #[arg(long = "out", value_name = "GLOB[:DEST]")]
     pub outputs: Vec<OsString>,
@@ -103,7 +103,7 @@ pub struct Run {
     /// It stays until 'tmpx cleanup' is given its path, --all or its --session.
     #[arg(long, value_name = "WHEN", value_enum, num_args = 0..=1, require_equals = true,
           default_missing_value = "always")]
-    pub keep: Option<Keep>,
+    pub keep: Option<KeepPolicy>,
     /// Ask the command to end (SIGTERM) when it takes longer than this; the status is 124 then
     ///
     /// What it has started is asked too, unless it has a session of its own. 0
@@ -142,7 +142,7 @@ pub struct Run {
     pub session: Option<String>,
 }
 
-impl Default for Run {
+impl Default for RunArgs {
     fn default() -> Self {
         Self {
             outputs: Vec::new(),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Args, ValueHint};
 
-use crate::cli::command::Make;
+use crate::cli::command::CreateArgs;
 
 /// Make a file and print its path
 ///
@@ -24,12 +24,12 @@ use crate::cli::command::Make;
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment,    override_usage = "tmpx file [OPTIONS] [TEMPLATE]",
  after_long_help = EXAMPLES)]
-pub struct File {
+pub struct FileArgs {
     /// Fill it from a file, or from standard input if SRC is '-'
     #[arg(long, value_name = "SRC", value_hint = ValueHint::FilePath)]
     pub from: Option<OsString>,
     #[command(flatten)]
-    pub make: Make,
+    pub make: CreateArgs,
 }
 
 const EXAMPLES: &str = "\

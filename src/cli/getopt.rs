@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 /// Whether an option has a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Takes {
+pub(crate) enum HasArg {
     /// None.
     Nothing,
     /// One, the rest of the argument or the whole of the next.
@@ -23,20 +23,20 @@ pub(crate) enum Takes {
 
 /// An option that is understood.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Known<T> {
+pub(crate) struct OptSpec<T> {
     /// Its letter.
     pub short: Option<u8>,
     /// Its name.
     pub long: Option<&'static str>,
     /// Whether it has a value.
-    pub takes: Takes,
+    pub takes: HasArg,
     /// What it stands for.
     pub means: T,
 }
 
 /// What stands on the command line next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Item<'a, T> {
+pub(crate) enum Arg<'a, T> {
     /// An option, perhaps with its value.
     Option(T, Option<&'a OsStr>),
     /// Anything else.
@@ -91,7 +91,7 @@ impl BadOption<'_> {
 /// Reads arguments, the program's own name not among them.
 #[derive(Debug)]
 pub(crate) struct Reader<'a, T> {
-    known: &'a [Known<T>],
+    known: &'a [OptSpec<T>],
     args: std::slice::Iter<'a, OsString>,
     /// The letters that are left of a cluster.
     cluster: &'a [u8],
@@ -102,16 +102,20 @@ pub(crate) struct Reader<'a, T> {
 impl<'a, T: Copy> Reader<'a, T> {
     /// A reader of these arguments. With `stops_at_operand`, all that comes after the first operand
     /// is operands too, which is what POSIX asks for and `POSIXLY_CORRECT` switches on.
-    pub(crate) fn new(known: &'a [Known<T>], args: &'a [OsString], stops_at_operand: bool) -> Self {
+    pub(crate) fn new(
+        known: &'a [OptSpec<T>],
+        args: &'a [OsString],
+        stops_at_operand: bool,
+    ) -> Self {
         Self { known, args: args.iter(), cluster: &[], operands_only: false, stops_at_operand }
     }
 
-    fn short(&mut self, letter: u8, rest: &'a [u8]) -> Result<Item<'a, T>, BadOption<'a>> {
+    fn short(&mut self, letter: u8, rest: &'a [u8]) -> Result<Arg<'a, T>, BadOption<'a>> {
         self.cluster = rest;
         let known = self.known.iter().find(|one| one.short == Some(letter));
         let known = known.ok_or(BadOption::UnknownLetter(letter))?;
-        if known.takes != Takes::Value {
-            return Ok(Item::Option(known.means, None));
+        if known.takes != HasArg::Value {
+            return Ok(Arg::Option(known.means, None));
         }
         self.cluster = &[];
         let value = if rest.is_empty() {
@@ -120,29 +124,29 @@ impl<'a, T: Copy> Reader<'a, T> {
             Some(OsStr::from_bytes(rest))
         };
         match value {
-            Some(_) => Ok(Item::Option(known.means, value)),
+            Some(_) => Ok(Arg::Option(known.means, value)),
             None => Err(BadOption::LetterWantsValue(letter)),
         }
     }
 
     /// `text` is what stands after the two dashes.
-    fn long(&mut self, text: &'a [u8]) -> Result<Item<'a, T>, BadOption<'a>> {
+    fn long(&mut self, text: &'a [u8]) -> Result<Arg<'a, T>, BadOption<'a>> {
         let (name, attached) = match text.iter().position(|&byte| byte == b'=') {
             Some(at) => (&text[..at], Some(OsStr::from_bytes(&text[at + 1..]))),
             None => (text, None),
         };
         let (known, long) = self.named(name, text)?;
         let value = match known.takes {
-            Takes::Nothing if attached.is_some() => {
+            HasArg::Nothing if attached.is_some() => {
                 return Err(BadOption::NameTakesNoValue(long));
             }
-            Takes::Value if attached.is_none() => {
+            HasArg::Value if attached.is_none() => {
                 let next = self.args.next().map(OsString::as_os_str);
                 Some(next.ok_or(BadOption::NameWantsValue(long))?)
             }
             _ => attached,
         };
-        Ok(Item::Option(known.means, value))
+        Ok(Arg::Option(known.means, value))
     }
 
     /// The option of this name, or the only one whose name begins like it.
@@ -150,8 +154,8 @@ impl<'a, T: Copy> Reader<'a, T> {
         &self,
         name: &[u8],
         text: &'a [u8],
-    ) -> Result<(&'a Known<T>, &'static str), BadOption<'a>> {
-        let with_name = |one: &'a Known<T>| one.long.map(|long| (one, long));
+    ) -> Result<(&'a OptSpec<T>, &'static str), BadOption<'a>> {
+        let with_name = |one: &'a OptSpec<T>| one.long.map(|long| (one, long));
         let mut fitting = Vec::new();
         for (one, long) in self.known.iter().filter_map(with_name) {
             if long.as_bytes() == name {
@@ -173,7 +177,7 @@ impl<'a, T: Copy> Reader<'a, T> {
 }
 
 impl<'a, T: Copy> Iterator for Reader<'a, T> {
-    type Item = Result<Item<'a, T>, BadOption<'a>>;
+    type Item = Result<Arg<'a, T>, BadOption<'a>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if let [letter, rest @ ..] = self.cluster {
@@ -181,7 +185,7 @@ impl<'a, T: Copy> Iterator for Reader<'a, T> {
         }
         let arg = self.args.next()?;
         match arg.as_bytes() {
-            _ if self.operands_only => Some(Ok(Item::Operand(arg))),
+            _ if self.operands_only => Some(Ok(Arg::Operand(arg))),
             b"--" => {
                 self.operands_only = true;
                 self.next()
@@ -190,7 +194,7 @@ impl<'a, T: Copy> Iterator for Reader<'a, T> {
             [b'-', letter, rest @ ..] => Some(self.short(*letter, rest)),
             _ => {
                 self.operands_only = self.stops_at_operand;
-                Some(Ok(Item::Operand(arg)))
+                Some(Ok(Arg::Operand(arg)))
             }
         }
     }
@@ -202,21 +206,21 @@ mod tests {
     use proptest::prelude::*;
     use std::os::unix::ffi::OsStringExt as _;
 
-    const KNOWN: [Known<char>; 5] = [
-        known(Some(b'a'), Some("all"), Takes::Nothing, 'a'),
-        known(Some(b'b'), Some("alter"), Takes::Nothing, 'b'),
-        known(Some(b'v'), Some("value"), Takes::Value, 'v'),
-        known(None, Some("maybe"), Takes::ValueIfAttached, 'm'),
-        known(None, Some("alt"), Takes::Nothing, 'x'),
+    const KNOWN: [OptSpec<char>; 5] = [
+        known(Some(b'a'), Some("all"), HasArg::Nothing, 'a'),
+        known(Some(b'b'), Some("alter"), HasArg::Nothing, 'b'),
+        known(Some(b'v'), Some("value"), HasArg::Value, 'v'),
+        known(None, Some("maybe"), HasArg::ValueIfAttached, 'm'),
+        known(None, Some("alt"), HasArg::Nothing, 'x'),
     ];
 
     const fn known(
         short: Option<u8>,
         long: Option<&'static str>,
-        takes: Takes,
+        takes: HasArg,
         means: char,
-    ) -> Known<char> {
-        Known { short, long, takes, means }
+    ) -> OptSpec<char> {
+        OptSpec { short, long, takes, means }
     }
 
     /// What was read, in letters: options by what they mean, values after `=`, operands in brackets,
@@ -225,9 +229,9 @@ mod tests {
         let args: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
         let words: Vec<String> = Reader::new(&KNOWN, &args, posix)
             .map(|item| match item {
-                Ok(Item::Option(means, None)) => means.to_string(),
-                Ok(Item::Option(means, Some(value))) => format!("{means}={}", value.display()),
-                Ok(Item::Operand(operand)) => format!("[{}]", operand.display()),
+                Ok(Arg::Option(means, None)) => means.to_string(),
+                Ok(Arg::Option(means, Some(value))) => format!("{means}={}", value.display()),
+                Ok(Arg::Operand(operand)) => format!("[{}]", operand.display()),
                 Err(bad) => String::from_utf8(bad.message()).unwrap(),
             })
             .collect();
@@ -299,7 +303,7 @@ mod tests {
             let mut args = vec![OsString::from("--")];
             args.extend(rest.iter().cloned());
             let read: Vec<_> = Reader::new(&KNOWN, &args, false).collect();
-            let operands: Vec<_> = rest.iter().map(|arg| Ok(Item::Operand(arg.as_os_str()))).collect();
+            let operands: Vec<_> = rest.iter().map(|arg| Ok(Arg::Operand(arg.as_os_str()))).collect();
             prop_assert_eq!(read, operands);
         }
     }

@@ -14,7 +14,7 @@ use clap::Args;
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment,    override_usage = "tmpx gettempdir [OPTIONS]",
  after_long_help = EXAMPLES)]
-pub struct Gettempdir {
+pub struct GettempdirArgs {
     /// Show every candidate, and why it was passed over
     #[arg(long)]
     pub all: bool,

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use crate::cli::cleanup::Select;
-use crate::cli::command::OutputFormat;
+use crate::cli::cleanup::SelectArgs;
+use crate::cli::command::OutputArgs;
 
 /// List what is there and in what state it is
 ///
@@ -25,11 +25,11 @@ use crate::cli::command::OutputFormat;
     after_long_help = EXAMPLES,
     mut_arg("all", |all| all.help("Everything, as without a selection")),
 )]
-pub struct List {
+pub struct ListArgs {
     #[command(flatten)]
-    pub select: Select,
+    pub select: SelectArgs,
     #[command(flatten)]
-    pub output: OutputFormat,
+    pub output: OutputArgs,
 }
 
 const EXAMPLES: &str = "\

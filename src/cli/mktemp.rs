@@ -23,7 +23,7 @@ use clap::{ArgAction, Args};
 #[command(verbatim_doc_comment,    override_usage = "tmpx mktemp [OPTIONS] [TEMPLATE]",
  after_long_help = DETAILS, disable_help_flag = true)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of GNU mktemp")]
-pub struct Mktemp {
+pub struct MktempArgs {
     /// The name to make, its last run of three or more X replaced [default: tmp.XXXXXXXXXX, in
     /// $TMPDIR or /tmp]
     pub template: Option<OsString>,

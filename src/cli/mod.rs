@@ -16,3 +16,7 @@ pub(crate) mod replace;
 pub(crate) mod shared;
 pub(crate) mod spool;
 pub(crate) mod workspace;
+pub(crate) use clap_error::UsageError;
+pub use command::CliArgs;
+pub(crate) use command::CommandArgs;
+pub(crate) use getopt::{Arg, HasArg, OptSpec, Reader};

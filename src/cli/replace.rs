@@ -29,7 +29,7 @@ use clap::{Args, ValueHint};
     override_usage = "tmpx replace [OPTIONS] FILE [-- COMMAND [ARG]...]",
     after_long_help = DETAILS,
 )]
-pub struct Replace {
+pub struct ReplaceArgs {
     /// The file
     #[arg(value_hint = ValueHint::FilePath)]
     pub file: PathBuf,

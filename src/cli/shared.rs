@@ -5,11 +5,9 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueHint};
 
-use crate::lease::spec::{UntilExit, Wish};
-use crate::ui::stdout::Format;
-use crate::values::duration::Span;
-use crate::values::mode::FileMode;
-use crate::values::template::{Affix, ExactName, TemplatePath};
+use crate::lease::{LifetimeOptions, UntilExit};
+use crate::ui::Format;
+use crate::values::{Affix, ExactName, FileMode, Span, TemplatePath};
 
 /// A template, as raw bytes.
 pub(super) fn template_path() -> impl TypedValueParser<Value = TemplatePath> {
@@ -38,7 +36,7 @@ fn affix() -> impl TypedValueParser<Value = Affix> {
 /// Where a resource is made.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Place")]
-pub struct Place {
+pub struct PlaceArgs {
     /// Make it in DIR, not in the temp dir
     #[arg(short = 'p', long, value_name = "DIR", alias = "tmpdir", value_hint = ValueHint::DirPath)]
     pub dir: Option<PathBuf>,
@@ -55,7 +53,7 @@ pub struct Place {
 
 /// What `file` and `dir` have in common.
 #[derive(Args, Clone, Debug)]
-pub struct Make {
+pub struct CreateArgs {
     /// A name in which the last run of three or more X is replaced, as in tmp.XXXXXXXXXX
     #[arg(conflicts_with = "prefix", value_parser = template_path())]
     pub template: Option<TemplatePath>,
@@ -68,17 +66,17 @@ pub struct Make {
           value_parser = at_least_one, hide_short_help = true)]
     pub count: u64,
     #[command(flatten)]
-    pub place: Place,
+    pub place: PlaceArgs,
     #[command(flatten)]
-    pub lifetime: Lifetime,
+    pub lifetime: LifetimeArgs,
     #[command(flatten)]
-    pub output: OutputFormat,
+    pub output: OutputArgs,
 }
 
 /// When a resource goes.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Lifetime")]
-pub struct Lifetime {
+pub struct LifetimeArgs {
     /// Let it go when PID exits, or the calling script if no PID is given
     #[arg(long, value_name = "PID", num_args = 0..=1, require_equals = true,
           value_parser = process_id)]
@@ -97,8 +95,8 @@ pub struct Lifetime {
     pub keep: bool,
 }
 
-impl From<Lifetime> for Wish {
-    fn from(lifetime: Lifetime) -> Self {
+impl From<LifetimeArgs> for LifetimeOptions {
+    fn from(lifetime: LifetimeArgs) -> Self {
         Self {
             until_exit: lifetime
                 .until_exit
@@ -113,7 +111,7 @@ impl From<Lifetime> for Wish {
 /// What a workspace holds from the start.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Layout")]
-pub struct Layout {
+pub struct LayoutArgs {
     /// Make a directory in it (may be given several times)
     #[arg(long, value_name = "REL", value_hint = ValueHint::Other)]
     pub mkdir: Vec<PathBuf>,
@@ -125,7 +123,7 @@ pub struct Layout {
 /// How results are printed.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Output")]
-pub struct OutputFormat {
+pub struct OutputArgs {
     /// Print a JSON object per line
     #[arg(long, conflicts_with = "null")]
     pub json: bool,
@@ -134,7 +132,7 @@ pub struct OutputFormat {
     pub null: bool,
 }
 
-impl OutputFormat {
+impl OutputArgs {
     /// The format that is asked for.
     pub fn format(&self) -> Format {
         crate::ui::stdout::format(self.json, self.null)

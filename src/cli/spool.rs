@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueHint};
 
-use crate::values::size::ByteSize;
+use crate::values::ByteSize;
 
 /// Hold standard input until its end, in memory or a file that nobody sees
 ///
@@ -27,7 +27,7 @@ use crate::values::size::ByteSize;
     override_usage = "tmpx spool [OPTIONS] [-- COMMAND [ARG]...]",
     after_long_help = DETAILS,
 )]
-pub struct Spool {
+pub struct SpoolArgs {
     /// The command and its arguments
     #[arg(last = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,

@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use crate::cli::command::{Layout, Lifetime, OutputFormat, Place};
+use crate::cli::command::{LayoutArgs, LifetimeArgs, OutputArgs, PlaceArgs};
 use crate::cli::shared::template_path;
-use crate::values::template::TemplatePath;
+use crate::values::TemplatePath;
 
 /// Make a directory with a layout and a private TMPDIR, and print its path
 ///
@@ -25,18 +25,18 @@ use crate::values::template::TemplatePath;
 #[derive(Args, Debug)]
 #[command(verbatim_doc_comment,    override_usage = "tmpx workspace [OPTIONS] [TEMPLATE]",
  after_long_help = EXAMPLES)]
-pub struct Workspace {
+pub struct WorkspaceArgs {
     /// A name in which the last run of three or more X is replaced, as in tmp.XXXXXXXXXX
     #[arg(conflicts_with = "prefix", value_parser = template_path())]
     pub template: Option<TemplatePath>,
     #[command(flatten)]
-    pub layout: Layout,
+    pub layout: LayoutArgs,
     #[command(flatten)]
-    pub place: Place,
+    pub place: PlaceArgs,
     #[command(flatten)]
-    pub lifetime: Lifetime,
+    pub lifetime: LifetimeArgs,
     #[command(flatten)]
-    pub output: OutputFormat,
+    pub output: OutputArgs,
     /// Print 'export TMPX_WORKSPACE=... TMPDIR=...', for eval
     #[arg(long, conflicts_with_all = ["json", "null"], help_heading = "Output")]
     pub export: bool,

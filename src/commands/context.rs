@@ -9,18 +9,17 @@ use std::ffi::OsString;
 use anyhow::anyhow;
 use clap::error::ErrorKind;
 
-use crate::cli::clap_error::Refusal;
-use crate::cli::command::{Command, Make, Place};
-use crate::create::transaction::Making;
-use crate::lease::entry::{Fill, Naming, Wanted};
-use crate::lease::record::Kind;
-use crate::lease::spec as terms;
-use crate::os::env::Env;
-use crate::sys::start::{InheritedSignals, SignalQueue};
-use crate::ui::json::Made;
-use crate::ui::stdout::{Format, Output, hint, note, raw_note};
-use crate::values::error::{Status, Tell as _, reason};
-use crate::values::template::Template;
+use crate::cli::command::{CreateArgs, PlaceArgs};
+use crate::cli::{CommandArgs, UsageError};
+use crate::create::Transaction;
+use crate::lease::{CreateOptions, Fill, Kind, NameRule, spec};
+use crate::os::Env;
+use crate::sys::InheritedSignals;
+use crate::sys::SignalQueue;
+use crate::ui::stdout::{print_hint, print_note, write_stderr};
+use crate::ui::{CreatedRow, Format, Output};
+use crate::values::error::strerror;
+use crate::values::{ErrorExt as _, Status, Template};
 
 /// What a command is given to work with.
 pub(crate) struct Context {
@@ -33,84 +32,85 @@ pub(crate) struct Context {
 }
 
 /// Carries out a subcommand.
-pub(crate) fn dispatch(command: Command, context: &Context) -> anyhow::Result<Status> {
+pub(crate) fn dispatch(command: CommandArgs, context: &Context) -> anyhow::Result<Status> {
     match command {
-        Command::File(args) => file::run(args, context),
-        Command::Dir(args) => dir::run(args, context),
-        Command::Workspace(args) => workspace::run(args, context),
-        Command::Exec(args) => exec::run(args, context),
-        Command::Spool(args) => spool::run(args, context),
-        Command::Replace(args) => replace::run(args, context),
-        Command::List(args) => list::run(&args, context),
-        Command::Cleanup(args) => cleanup::run(&args, context),
-        Command::Gettempdir(args) => gettempdir::run(&args, context),
+        CommandArgs::File(args) => file::run(args, context),
+        CommandArgs::Dir(args) => dir::run(args, context),
+        CommandArgs::Workspace(args) => workspace::run(args, context),
+        CommandArgs::Exec(args) => exec::run(args, context),
+        CommandArgs::Spool(args) => spool::run(args, context),
+        CommandArgs::Replace(args) => replace::run(args, context),
+        CommandArgs::List(args) => list::run(&args, context),
+        CommandArgs::Cleanup(args) => cleanup::run(&args, context),
+        CommandArgs::Gettempdir(args) => gettempdir::run(&args, context),
         // Recognised before clap; what clap has made of the arguments is not used.
-        Command::Mktemp(_) => Ok(mktemp::run(context.args.get(2..).unwrap_or(&[]), context)),
+        CommandArgs::Mktemp(_) => Ok(mktemp::run(context.args.get(2..).unwrap_or(&[]), context)),
     }
 }
 
 /// A signal that comes before a command runs ends the preparations. The terminal's must not be
 /// missed either: there is no command yet that it would reach.
-pub(crate) fn go_on(signals: &SignalQueue) -> anyhow::Result<()> {
-    match signals.wish_to_end() {
+pub(crate) fn check_interrupt(signals: &SignalQueue) -> anyhow::Result<()> {
+    match signals.pending_termination() {
         Some(signal) => Err(anyhow!("interrupted")).status(Status::Signal(signal)),
         None => Ok(()),
     }
 }
 
 /// Prints what clap has to say: help and version as they are, an error as one line and a hint.
-pub(crate) fn told_by_clap(err: &clap::Error, args: &[OsString]) -> Status {
+pub(crate) fn report_clap_error(err: &clap::Error, args: &[OsString]) -> Status {
     match err.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let mut out = Output::new(Format::Lines);
             let text = err.render().to_string();
             match out.text(text.as_bytes()).and_then(|()| out.flush()) {
-                Ok(()) => Status::Done,
+                Ok(()) => Status::Success,
                 Err(err) => {
-                    note(format_args!("could not write to stdout: {}", reason(&err)));
+                    print_note(format_args!("could not write to stdout: {}", strerror(&err)));
                     Status::Failed
                 }
             }
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            raw_note(err.render().to_string());
+            write_stderr(err.render().to_string());
             Status::Usage
         }
         _ => {
-            let Refusal { message, hints } = Refusal::new(err, args);
-            note(message);
-            hints.iter().for_each(hint);
+            let UsageError { message, hints } = UsageError::new(err, args);
+            print_note(message);
+            hints.iter().for_each(print_hint);
             Status::Usage
         }
     }
 }
 
 /// Makes what `file` and `dir` are asked for, and prints the paths.
-pub(crate) fn make_and_print(
-    args: Make,
+pub(crate) fn create_and_print(
+    args: CreateArgs,
     kind: Kind,
     context: &Context,
     fill: Fill<'_>,
 ) -> anyhow::Result<Status> {
-    let terms =
-        terms::settle(args.lifetime.into(), &context.env, &context.args, &mut |text| note(text))?;
-    let Place { dir, prefix, suffix, mode } = args.place;
+    let terms = spec::resolve(args.lifetime.into(), &context.env, &context.args, &mut |text| {
+        print_note(text);
+    })?;
+    let PlaceArgs { dir, prefix, suffix, mode } = args.place;
     let (template_dir, template) =
         Template::choose(args.template, prefix.as_ref(), suffix.as_ref());
-    let name = args.name.map_or(Naming::Random(template), Naming::Exact);
+    let name = args.name.map_or(NameRule::Random(template), NameRule::Exact);
     let mut output = Output::new(args.output.format());
-    let mut making = Making::new(terms, &context.env)?;
-    making.make_all(
+    let mut transaction = Transaction::new(terms, &context.env)?;
+    transaction.create_all(
         template_dir.or(dir).as_deref(),
-        &Wanted { kind, name, mode },
+        &CreateOptions { kind, name, mode },
         args.count,
         fill,
         &mut |lease, place, made, last| {
-            Made::tell_all(&mut output, lease, place, made, kind)?;
+            CreatedRow::print_all(&mut output, lease, place, made, kind)?;
             if last { output.flush() } else { Ok(()) }
         },
     )?;
-    making.take_notes().iter().for_each(note);
-    making.conclude(&context.env);
-    Ok(Status::Done)
+    transaction.take_warnings().iter().for_each(print_note);
+    transaction.finish(&context.env);
+    Ok(Status::Success)
 }

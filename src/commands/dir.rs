@@ -1,11 +1,11 @@
 //! `tmpx dir`: make directories, print their paths.
 
-use crate::cli::command::Dir;
+use crate::cli::command::DirArgs;
 use crate::commands::context::Context;
-pub(crate) use crate::commands::context::make_and_print;
-use crate::lease::record::Kind;
-use crate::values::error::Status;
+pub(crate) use crate::commands::context::create_and_print;
+use crate::lease::Kind;
+use crate::values::Status;
 
-pub(super) fn run(args: Dir, context: &Context) -> anyhow::Result<Status> {
-    make_and_print(args.make, Kind::Dir, context, &mut |_| Ok(()))
+pub(super) fn run(args: DirArgs, context: &Context) -> anyhow::Result<Status> {
+    create_and_print(args.make, Kind::Dir, context, &mut |_| Ok(()))
 }

@@ -4,24 +4,23 @@ use std::io;
 
 use anyhow::{Context as _, anyhow};
 
-use crate::cli::command::Gettempdir;
+use crate::cli::command::GettempdirArgs;
 use crate::commands::context::Context;
-use crate::create::tempdir;
-use crate::create::tempdir::Candidate;
-use crate::ui::json::TempDir;
-use crate::ui::stdout::{Output, format};
-use crate::values::encoding::PathKey;
-use crate::values::error::{Status, Tell as _, reason};
+use crate::create::{TempDirCandidate, tempdir};
+use crate::ui::stdout::format;
+use crate::ui::{GettempdirRow, Output};
+use crate::values::error::strerror;
+use crate::values::{ErrorExt as _, PathField, Status};
 
-pub(super) fn run(args: &Gettempdir, context: &Context) -> anyhow::Result<Status> {
+pub(super) fn run(args: &GettempdirArgs, context: &Context) -> anyhow::Result<Status> {
     let mut output = Output::new(format(args.json, false));
     let mut chosen = false;
     for candidate in tempdir::candidates(&context.env) {
-        let probed = tempdir::probe(&candidate.path).map_err(|err| reason(&err));
+        let probed = tempdir::probe(&candidate.path).map_err(|err| strerror(&err));
         let is_chosen = probed.is_ok() && !chosen;
         chosen |= is_chosen;
         if args.all || is_chosen {
-            tell(&mut output, args, &candidate, &probed, is_chosen)
+            explain(&mut output, args, &candidate, &probed, is_chosen)
                 .context("could not write to stdout")?;
         }
         if chosen && !args.all {
@@ -30,16 +29,16 @@ pub(super) fn run(args: &Gettempdir, context: &Context) -> anyhow::Result<Status
     }
     output.flush().context("could not write to stdout")?;
     if chosen {
-        return Ok(Status::Done);
+        return Ok(Status::Success);
     }
     Err(anyhow!("there is no usable temporary directory"))
         .hint("'tmpx gettempdir --all' shows what was tried")
 }
 
-fn tell(
+fn explain(
     output: &mut Output,
-    args: &Gettempdir,
-    candidate: &Candidate,
+    args: &GettempdirArgs,
+    candidate: &TempDirCandidate,
     probed: &Result<(), String>,
     chosen: bool,
 ) -> io::Result<()> {
@@ -53,8 +52,8 @@ fn tell(
         let line = format!("{:<24} {variable:<7} {why}\n", candidate.path.display().to_string());
         return output.text(line.as_bytes());
     }
-    output.result(&candidate.path, || TempDir {
-        path: PathKey::of(&candidate.path),
+    output.result(&candidate.path, || GettempdirRow {
+        path: PathField::of(&candidate.path),
         variable: candidate.variable,
         usable: probed.is_ok(),
         chosen,

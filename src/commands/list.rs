@@ -5,54 +5,51 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 
-use crate::cli::command::List;
+use crate::cli::command::ListArgs;
 use crate::commands::context::Context;
-use crate::lease::store::Stores;
-use crate::reclaim::inventory::{Entry, survey};
-use crate::reclaim::judge::{Present, Selection};
-use crate::ui::json::Listed;
-use crate::ui::stdout::{Output, note, printable};
-use crate::values::duration::Span;
-use crate::values::encoding::PathKey;
-use crate::values::error::Status;
-use crate::values::size::ByteSize;
+use crate::lease::Stores;
+use crate::reclaim::inventory::survey;
+use crate::reclaim::{InventoryEntry, Selection, SystemState};
+use crate::ui::stdout::{print_note, sanitize};
+use crate::ui::{ListRow, Output};
+use crate::values::{ByteSize, PathField, Span, Status};
 
-pub(super) fn run(args: &List, context: &Context) -> anyhow::Result<Status> {
+pub(super) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<Status> {
     let selection = Selection {
         older_than: args.select.older_than.map(|Span(least)| least),
         session: args.select.session.clone(),
         ..Selection::default()
     };
     let (stores, problems) = Stores::new(&context.env)?.existing();
-    problems.iter().for_each(note);
-    let present = Present::look();
+    problems.iter().for_each(print_note);
+    let present = SystemState::now();
     let mut entries = Vec::new();
     for store in &stores {
-        survey(store, &selection, &present, &mut |problem| note(problem), &mut entries)?;
+        survey(store, &selection, &present, &mut |problem| print_note(problem), &mut entries)?;
     }
     print(args, &entries).context("could not write to stdout")?;
-    Ok(if problems.is_empty() { Status::Done } else { Status::Failed })
+    Ok(if problems.is_empty() { Status::Success } else { Status::Failed })
 }
 
 /// A table for people, else the paths alone for other programs, as ls(1) does.
-fn print(args: &List, entries: &[Entry]) -> std::io::Result<()> {
+fn print(args: &ListArgs, entries: &[InventoryEntry]) -> std::io::Result<()> {
     let mut output = Output::new(args.output.format());
     let for_people =
         !args.output.json && !args.output.null && rustix::termios::isatty(rustix::stdio::stdout());
     if for_people && entries.is_empty() {
-        note("there is nothing");
+        print_note("there is nothing");
     } else if for_people {
         output.text(table(entries).as_bytes())?;
     } else {
         for entry in entries {
-            output.result(&entry.path, || listed(entry))?;
+            output.result(&entry.path, || list_row(entry))?;
         }
     }
     output.flush()
 }
 
 /// A line per entry, each column as wide as what is in it.
-fn table(entries: &[Entry]) -> String {
+fn table(entries: &[InventoryEntry]) -> String {
     const RIGHT: [bool; 7] = [false, true, true, true, true, false, false];
     let head = ["STATE", "AGE", "LEFT", "OWNER", "SIZE", "SESSION", "PATH"].map(str::to_owned);
     let time = |time: Option<Duration>| time.map_or("-".into(), |time| Span(time).to_string());
@@ -64,8 +61,8 @@ fn table(entries: &[Entry]) -> String {
             time(entry.left.map(rounded_up)),
             entry.owner().map_or("-".into(), |owner| owner.pid.to_string()),
             ByteSize(entry.size.bytes).to_string(),
-            printable(entry.header.session.as_deref().unwrap_or("-")),
-            printable(&entry.path.display().to_string()),
+            sanitize(entry.header.session.as_deref().unwrap_or("-")),
+            sanitize(&entry.path.display().to_string()),
         ]
     }));
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
@@ -93,14 +90,14 @@ fn rounded_up(left: Duration) -> Duration {
     Duration::from_secs(seconds.div_ceil(unit) * unit)
 }
 
-fn listed(entry: &Entry) -> Listed<'_> {
+fn list_row(entry: &InventoryEntry) -> ListRow<'_> {
     /// The last moment that RFC 3339 has a form for, in milliseconds since the epoch.
     const LAST: u64 = 253_402_300_799_999;
     let created = Duration::from_millis(entry.header.created.wall_ms.min(LAST));
     let created = SystemTime::UNIX_EPOCH + created;
     let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    Listed {
-        path: PathKey::of(&entry.path),
+    ListRow {
+        path: PathField::of(&entry.path),
         kind: entry.kind,
         state: entry.state.replace(' ', "_"),
         lease: &entry.header.id,

@@ -11,3 +11,4 @@ pub(crate) mod mktemp;
 pub(crate) mod replace;
 pub(crate) mod spool;
 pub(crate) mod workspace;
+pub(crate) use context::Context;

@@ -3,3 +3,6 @@
 pub(crate) mod scratch;
 pub(crate) mod tempdir;
 pub(crate) mod transaction;
+pub(crate) use scratch::Scratch;
+pub(crate) use tempdir::TempDirCandidate;
+pub(crate) use transaction::Transaction;

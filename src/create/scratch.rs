@@ -6,32 +6,29 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::create::transaction::Making;
-use crate::fs::dir::Place;
-use crate::lease::entry::{Naming, Wanted};
-use crate::lease::record::{Kind, Lifetime};
-use crate::lease::spec as terms;
-use crate::lease::spec::Wish;
-use crate::lease::tmpfile::Unnamed;
-use crate::lease::writer::Terms;
-use crate::os::env::Env;
-use crate::reclaim::release as reclaim;
+use crate::create::transaction::Transaction;
+use crate::fs::Dir;
+use crate::lease::{
+    CreateOptions, Kind, LeaseSpec, Lifetime, LifetimeOptions, NameRule, TmpFile, spec,
+};
+use crate::os::Env;
+use crate::reclaim::release;
 use crate::streams::replace;
-use crate::ui::progress::shown;
-use crate::ui::stdout::{hint, note};
-use crate::values::error::{Status, hint_of, message};
-use crate::values::template::Template;
+use crate::ui::progress::with_progress;
+use crate::ui::stdout::{print_hint, print_note};
+use crate::values::error::{hint_of, render};
+use crate::values::{Status, Template};
 
 /// Things that are gone when tmpx ends, under a lease that is begun with the first of them: to find
 /// out whose it is costs as much as all else that a short run does.
 #[derive(Debug)]
-pub(crate) struct Passing<'a> {
+pub(crate) struct Scratch<'a> {
     env: &'a Env,
     args: &'a [OsString],
-    making: Option<Making>,
+    transaction: Option<Transaction>,
 }
 
-impl<'a> Passing<'a> {
+impl<'a> Scratch<'a> {
     /// Does something with such things, and removes them however that ends. `args` are tmpx's own
     /// arguments.
     pub(crate) fn with<T>(
@@ -39,37 +36,37 @@ impl<'a> Passing<'a> {
         args: &'a [OsString],
         act: impl FnOnce(&mut Self) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        let mut passing = Self { env, args, making: None };
-        let done = act(&mut passing);
-        if let Some(making) = passing.making {
-            if let Err(err) = clear_away(&making) {
-                tell(&err);
+        let mut scratch = Self { env, args, transaction: None };
+        let done = act(&mut scratch);
+        if let Some(transaction) = scratch.transaction {
+            if let Err(err) = remove_scratch(&transaction) {
+                report_error(&err);
             }
-            making.conclude(env);
+            transaction.finish(env);
         }
         done
     }
 
     /// What makes them.
-    pub(crate) fn making(&mut self) -> anyhow::Result<&mut Making> {
-        let making = match self.making.take() {
-            Some(making) => making,
+    pub(crate) fn transaction(&mut self) -> anyhow::Result<&mut Transaction> {
+        let transaction = match self.transaction.take() {
+            Some(transaction) => transaction,
             None => self.begin()?,
         };
-        Ok(self.making.insert(making))
+        Ok(self.transaction.insert(transaction))
     }
 
-    fn begin(&self) -> anyhow::Result<Making> {
-        let wish = Wish { keep: true, ..Wish::default() };
-        let terms = terms::settle(wish, self.env, self.args, &mut |text| note(text))?;
-        Making::new(Terms { lifetime: Lifetime::Command, ..terms }, self.env)
+    fn begin(&self) -> anyhow::Result<Transaction> {
+        let wish = LifetimeOptions { keep: true, ..LifetimeOptions::default() };
+        let terms = spec::resolve(wish, self.env, self.args, &mut |text| print_note(text))?;
+        Transaction::new(LeaseSpec { lifetime: Lifetime::Command, ..terms }, self.env)
     }
 
     /// A file without a name, in `dir` or the temp dir.
-    pub(crate) fn unnamed(&mut self, dir: Option<&Path>) -> anyhow::Result<Unnamed> {
-        let making = self.making()?;
-        let made = making.unnamed(dir);
-        making.take_notes().iter().for_each(note);
+    pub(crate) fn tmpfile(&mut self, dir: Option<&Path>) -> anyhow::Result<TmpFile> {
+        let transaction = self.transaction()?;
+        let made = transaction.tmpfile(dir);
+        transaction.take_warnings().iter().for_each(print_note);
         made
     }
 
@@ -77,21 +74,21 @@ impl<'a> Passing<'a> {
     /// else in `dir` or the temp dir.
     pub(crate) fn dir(
         &mut self,
-        place: Option<&Place>,
+        place: Option<&Dir>,
         dir: Option<&Path>,
     ) -> anyhow::Result<PathBuf> {
-        let name = Naming::Random(Template::new(None, None));
-        let wanted = Wanted { kind: Kind::Dir, name, mode: None };
-        let making = self.making()?;
+        let name = NameRule::Random(Template::new(None, None));
+        let wanted = CreateOptions { kind: Kind::Dir, name, mode: None };
+        let transaction = self.transaction()?;
         let path = if let Some(place) = place {
-            let made = making.more(place, &wanted, 1, &mut |_| Ok(()))?;
+            let made = transaction.create_batch(place, &wanted, 1, &mut |_| Ok(()))?;
             place.join(&made.first().context("nothing was made")?.name)
         } else {
-            let (place, made) = making.first(dir, &wanted, 1, &mut |_| Ok(()))?;
+            let (place, made) = transaction.create_first(dir, &wanted, 1, &mut |_| Ok(()))?;
             place.join(&made.first().context("nothing was made")?.name)
         };
-        making.take_notes().iter().for_each(note);
-        making.lease.bequeath_lock().context("could not keep the lock")?;
+        transaction.take_warnings().iter().for_each(print_note);
+        transaction.lease.inherit_lock().context("could not keep the lock")?;
         Ok(path)
     }
 
@@ -106,9 +103,9 @@ impl<'a> Passing<'a> {
         let Some(file) = file else {
             return status;
         };
-        match self.making().and_then(|making| write_report(file, report, making)) {
+        match self.transaction().and_then(|transaction| write_report(file, report, transaction)) {
             Ok(()) => status,
-            Err(err) => unreported(&err, status),
+            Err(err) => status_without_report(&err, status),
         }
     }
 }
@@ -117,37 +114,38 @@ impl<'a> Passing<'a> {
 pub(crate) fn write_report(
     file: &Path,
     report: &impl Serialize,
-    making: &mut Making,
+    transaction: &mut Transaction,
 ) -> anyhow::Result<()> {
     let mut line = serde_json::to_vec(report)?;
     line.push(b'\n');
-    let Making { lease, entropy, .. } = making;
-    replace::write_whole(file, &line, lease, entropy)
+    let Transaction { lease, random, .. } = transaction;
+    replace::write_whole(file, &line, lease, random)
 }
 
 /// What a run ends with whose report could not be written; tells of that.
-pub(crate) fn unreported(err: &anyhow::Error, status: Status) -> Status {
-    tell(err);
+pub(crate) fn status_without_report(err: &anyhow::Error, status: Status) -> Status {
+    report_error(err);
     match status {
-        Status::Done => Status::Failed,
-        Status::Command(0) => Status::Broken,
+        Status::Success => Status::Failed,
+        Status::Command(0) => Status::TmpxFailed,
         other => other,
     }
 }
 
 /// Removes what was made for as long as a command ran. What cannot be removed is told.
-pub(crate) fn clear_away(making: &Making) -> anyhow::Result<()> {
-    let failures = shown(true, |shown| reclaim::release(&making.lease, Some(&shown.progress)))?;
+pub(crate) fn remove_scratch(transaction: &Transaction) -> anyhow::Result<()> {
+    let failures =
+        with_progress(true, |shown| release::release(&transaction.lease, Some(&shown.progress)))?;
     for (path, why) in failures {
-        note(format_args!("could not remove {}: {why}", path.display()));
+        print_note(format_args!("could not remove {}: {why}", path.display()));
     }
     Ok(())
 }
 
 /// Says what went wrong where it is not the end.
-pub(crate) fn tell(err: &anyhow::Error) {
-    note(message(err));
+pub(crate) fn report_error(err: &anyhow::Error) {
+    print_note(render(err));
     if let Some(remedy) = hint_of(err) {
-        hint(remedy);
+        print_hint(remedy);
     }
 }

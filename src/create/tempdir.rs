@@ -6,17 +6,17 @@
 use std::io::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
 
-use crate::os::env::Env;
+use crate::os::Env;
 
 /// The variables that name a temp dir, the first that is usable wins.
 const VARIABLES: [&str; 3] = ["TMPDIR", "TEMP", "TMP"];
 
 /// The directories that are tried after them.
-const USUAL: [&str; 3] = ["/tmp", "/var/tmp", "/usr/tmp"];
+const DEFAULT_DIRS: [&str; 3] = ["/tmp", "/var/tmp", "/usr/tmp"];
 
 /// One directory to try.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Candidate {
+pub(crate) struct TempDirCandidate {
     /// The directory, absolute.
     pub path: PathBuf,
     /// The variable that named it.
@@ -24,7 +24,7 @@ pub(crate) struct Candidate {
 }
 
 /// The directories to try, in order.
-pub(crate) fn candidates(env: &Env) -> Vec<Candidate> {
+pub(crate) fn candidates(env: &Env) -> Vec<TempDirCandidate> {
     let cwd = std::env::current_dir().ok();
     let absolute = |path: &Path| match &cwd {
         Some(cwd) => normal(&cwd.join(path)),
@@ -32,10 +32,10 @@ pub(crate) fn candidates(env: &Env) -> Vec<Candidate> {
     };
     let named = VARIABLES.into_iter().filter_map(|variable| {
         let path = absolute(Path::new(&env.get(variable)?));
-        Some(Candidate { path, variable: Some(variable) })
+        Some(TempDirCandidate { path, variable: Some(variable) })
     });
-    let usual = USUAL.into_iter().map(PathBuf::from);
-    let unnamed = usual.chain(cwd.clone()).map(|path| Candidate { path, variable: None });
+    let usual = DEFAULT_DIRS.into_iter().map(PathBuf::from);
+    let unnamed = usual.chain(cwd.clone()).map(|path| TempDirCandidate { path, variable: None });
     named.chain(unnamed).filter(|candidate| candidate.path.is_absolute()).collect()
 }
 

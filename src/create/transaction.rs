@@ -9,39 +9,38 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::create::tempdir;
-use crate::fs::dir::Place;
-use crate::lease::entry::{BATCH, CouldNotCreate, Fill, Made, Wanted, make};
-use crate::lease::record::{Kind, Lifetime};
-use crate::lease::store::Stores;
-use crate::lease::tmpfile::Unnamed;
-use crate::lease::writer::{Lease, Terms};
-use crate::os::env::Env;
-use crate::os::random::Entropy;
-use crate::reclaim::{reaper, release as reclaim};
-use crate::values::error::Tell as _;
+use crate::fs::Dir;
+use crate::lease::entry::{BATCH, create};
+use crate::lease::{
+    CreateError, CreateOptions, Created, Fill, Kind, Lease, LeaseSpec, Lifetime, Stores, TmpFile,
+};
+use crate::os::{Env, Random};
+use crate::reclaim::{reaper, release};
+use crate::values::ErrorExt as _;
 
 /// Tells the caller of names in a place; the last time with `true`.
-pub(crate) type Tell<'a> = &'a mut dyn FnMut(&Lease, &Place, &[Made], bool) -> io::Result<()>;
+pub(crate) type PrintPaths<'a> =
+    &'a mut dyn FnMut(&Lease, &Dir, &[Created], bool) -> io::Result<()>;
 
 /// Things in the making, under one lease.
 #[derive(Debug)]
-pub(crate) struct Making {
+pub(crate) struct Transaction {
     /// The lease that covers them.
     pub lease: Lease,
     /// Randomness.
-    pub entropy: Entropy,
+    pub random: Random,
     stores: Stores,
-    candidates: Vec<tempdir::Candidate>,
+    candidates: Vec<tempdir::TempDirCandidate>,
     notes: Vec<String>,
 }
 
-impl Making {
+impl Transaction {
     /// Gets ready to make things on these terms. Nothing is on disk yet.
-    pub(crate) fn new(terms: Terms, env: &Env) -> anyhow::Result<Self> {
+    pub(crate) fn new(terms: LeaseSpec, env: &Env) -> anyhow::Result<Self> {
         let stores = Stores::new(env)?;
         Ok(Self {
             lease: Lease::new(stores.clone(), terms),
-            entropy: Entropy::system(),
+            random: Random::system(),
             stores,
             candidates: tempdir::candidates(env),
             notes: Vec::new(),
@@ -49,11 +48,11 @@ impl Making {
     }
 
     /// Does something with it; if that fails, all that was made goes.
-    pub(crate) fn attempt<T>(
+    pub(crate) fn or_rollback<T>(
         &mut self,
         act: impl FnOnce(&mut Self) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        act(self).or_else(|err| match reclaim::release(&self.lease, None) {
+        act(self).or_else(|err| match release::release(&self.lease, None) {
             Ok(left) if left.is_empty() => Err(err),
             _ => Err(err).hint("what was made is still there in part; 'tmpx cleanup' removes it"),
         })
@@ -61,22 +60,23 @@ impl Making {
 
     /// Makes the first things, up to a batch, and so finds out where: in `dir`, or else in the
     /// first temp dir that lets it.
-    pub(crate) fn first(
+    pub(crate) fn create_first(
         &mut self,
         dir: Option<&Path>,
-        wanted: &Wanted,
+        wanted: &CreateOptions,
         count: u64,
         fill: Fill<'_>,
-    ) -> anyhow::Result<(Place, Vec<Made>)> {
-        self.somewhere(dir, &mut |making, dir| making.first_in(dir, wanted, count, fill))
+    ) -> anyhow::Result<(Dir, Vec<Created>)> {
+        self.somewhere(dir, &mut |transaction, dir| {
+            transaction.create_first_in(dir, wanted, count, fill)
+        })
     }
 
     /// Makes a file without a name, in `dir` or the first temp dir that lets it.
-    pub(crate) fn unnamed(&mut self, dir: Option<&Path>) -> anyhow::Result<Unnamed> {
-        self.somewhere(dir, &mut |making, dir| {
-            let place =
-                Place::open(dir).map_err(|err| CouldNotCreate::because(err, Kind::File, dir))?;
-            Unnamed::make(&mut making.lease, &mut making.entropy, place, 0o600)
+    pub(crate) fn tmpfile(&mut self, dir: Option<&Path>) -> anyhow::Result<TmpFile> {
+        self.somewhere(dir, &mut |transaction, dir| {
+            let place = Dir::open(dir).map_err(|err| CreateError::new(err, Kind::File, dir))?;
+            TmpFile::create(&mut transaction.lease, &mut transaction.random, place, 0o600)
         })
     }
 
@@ -97,8 +97,10 @@ impl Making {
                 Err(err) => err,
             };
             if let Some(variable) = candidate.variable {
-                let why =
-                    err.root_cause().downcast_ref::<io::Error>().map(crate::values::error::reason);
+                let why = err
+                    .root_cause()
+                    .downcast_ref::<io::Error>()
+                    .map(crate::values::error::strerror);
                 let dir = candidate.path.display();
                 self.notes.push(format!(
                     "{variable}={dir} cannot be used and is passed over: {}",
@@ -111,81 +113,80 @@ impl Making {
             .hint("'tmpx gettempdir --all' shows what was tried")
     }
 
-    fn first_in(
+    fn create_first_in(
         &mut self,
         dir: &Path,
-        wanted: &Wanted,
+        wanted: &CreateOptions,
         count: u64,
         fill: Fill<'_>,
-    ) -> anyhow::Result<(Place, Vec<Made>)> {
-        let place =
-            Place::open(dir).map_err(|err| CouldNotCreate::because(err, wanted.kind, dir))?;
-        let made = self.more(&place, wanted, count, fill)?;
+    ) -> anyhow::Result<(Dir, Vec<Created>)> {
+        let place = Dir::open(dir).map_err(|err| CreateError::new(err, wanted.kind, dir))?;
+        let made = self.create_batch(&place, wanted, count, fill)?;
         Ok((place, made))
     }
 
     /// Makes more things in the same place, up to a batch.
-    pub(crate) fn more(
+    pub(crate) fn create_batch(
         &mut self,
-        place: &Place,
-        wanted: &Wanted,
+        place: &Dir,
+        wanted: &CreateOptions,
         count: u64,
         fill: Fill<'_>,
-    ) -> anyhow::Result<Vec<Made>> {
+    ) -> anyhow::Result<Vec<Created>> {
         let count = usize::try_from(count).unwrap_or(BATCH).min(BATCH);
-        make(&mut self.lease, &mut self.entropy, place, wanted, count, fill)
+        create(&mut self.lease, &mut self.random, place, wanted, count, fill)
     }
 
     /// Makes `count` things and tells of them, batch by batch; then marks the lease as given.
-    pub(crate) fn make_all(
+    pub(crate) fn create_all(
         &mut self,
         dir: Option<&Path>,
-        wanted: &Wanted,
+        wanted: &CreateOptions,
         count: u64,
         fill: Fill<'_>,
-        tell: Tell<'_>,
+        tell: PrintPaths<'_>,
     ) -> anyhow::Result<()> {
-        self.attempt(|making| {
-            let (place, mut made) = making.first(dir, wanted, count, fill)?;
+        self.or_rollback(|transaction| {
+            let (place, mut made) = transaction.create_first(dir, wanted, count, fill)?;
             let mut left = count;
             loop {
                 left -= u64::try_from(made.len()).unwrap_or(left).min(left);
-                tell(&making.lease, &place, &made, left == 0)
+                tell(&transaction.lease, &place, &made, left == 0)
                     .context("could not write to stdout")?;
                 if left == 0 {
-                    return making.lease.give();
+                    return transaction.lease.commit();
                 }
-                made = making.more(&place, wanted, left, fill)?;
+                made = transaction.create_batch(&place, wanted, left, fill)?;
             }
         })
     }
 
     /// What is to be said of variables that could not be followed.
-    pub(crate) fn take_notes(&mut self) -> Vec<String> {
+    pub(crate) fn take_warnings(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
     }
 
     /// Removes leases of what was made below `dirs` in a mount namespace that is gone.
-    pub(crate) fn forget(&self, mnt_ns: u64, dirs: &[PathBuf]) {
+    pub(crate) fn forget_resources_in(&self, mnt_ns: u64, dirs: &[PathBuf]) {
         for store in self.stores.existing().0 {
-            reclaim::forget(&store, mnt_ns, dirs, self.lease.habitat());
+            release::forget_resources_in(&store, mnt_ns, dirs, self.lease.habitat());
         }
     }
 
     /// Lets go of the lease, and has what it says come true: the reaper learns of one that has an
     /// end. Once in a while, removes leases of things that are long gone.
-    pub(crate) fn conclude(mut self, env: &Env) {
+    pub(crate) fn finish(mut self, env: &Env) {
         let store = self.lease.close();
         if let Some(store) = store
             && matches!(self.lease.lifetime(), Lifetime::Bound { .. })
             && env.get("TMPX_REAPER").is_none_or(|value| value != "0")
         {
-            reaper::summon(&store, self.lease.id(), self.lease.habitat());
+            reaper::notify_or_spawn(&store, self.lease.id(), self.lease.habitat());
         }
-        if self.entropy.one_in(64).unwrap_or(false) {
+        if self.random.one_in(64).unwrap_or(false) {
             let habitat = self.lease.habitat().clone();
             for store in self.stores.existing().0 {
-                reclaim::prune(&store, &habitat, &mut self.entropy);
+                release::prune(&store, &habitat, &mut self.random);
             }
         }
     }
@@ -193,7 +194,7 @@ impl Making {
 
 /// Errors that say something of the directory, where another one may do.
 fn is_unusable(err: &anyhow::Error) -> bool {
-    if err.downcast_ref::<CouldNotCreate>().is_none() {
+    if err.downcast_ref::<CreateError>().is_none() {
         return false;
     }
     let code = err.root_cause().downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);

@@ -12,27 +12,27 @@ use rustix::fs::{Mode, SeekFrom, Timespec, Timestamps, fchmod, futimens, ioctl_f
 use rustix::io::Errno;
 
 /// Asked now and then during a long copy; an error ends it.
-pub(crate) type GoOn<'a> = &'a dyn Fn() -> anyhow::Result<()>;
+pub(crate) type Interrupt<'a> = &'a dyn Fn() -> anyhow::Result<()>;
 
 /// Which directory it is: device and inode.
 pub(crate) type DirId = (u64, u64);
 
 /// How a tree is copied.
 #[derive(Clone, Copy)]
-pub(crate) struct Manner<'a> {
+pub(crate) struct CopyOptions<'a> {
     /// Asked now and then.
-    pub go_on: GoOn<'a>,
+    pub go_on: Interrupt<'a>,
     /// A directory that is passed over: the one that is copied into may lie in what is copied.
     pub except: DirId,
 }
 
 /// How much is copied before [`GoOn`] is asked again, in bytes.
-const PORTION: u64 = 64 * 1024 * 1024;
+const STEP: u64 = 64 * 1024 * 1024;
 
 /// Fills an empty file with what another one holds, or what a pipe brings until its end. Shares the
 /// blocks where both lie on a filesystem that can (`FICLONE`), and leaves out the holes of a sparse
 /// file where not.
-pub(crate) fn fill(from: impl AsFd, to: &OwnedFd, go_on: GoOn<'_>) -> anyhow::Result<()> {
+pub(crate) fn fill(from: impl AsFd, to: &OwnedFd, go_on: Interrupt<'_>) -> anyhow::Result<()> {
     if ioctl_ficlone(to, from.as_fd()).is_ok() {
         return Ok(());
     }
@@ -50,7 +50,7 @@ pub(crate) fn fill(from: impl AsFd, to: &OwnedFd, go_on: GoOn<'_>) -> anyhow::Re
 }
 
 /// Copies what a pipe or terminal brings, which may be nothing for a long time.
-fn stream(from: &mut File, to: &mut File, go_on: GoOn<'_>) -> anyhow::Result<()> {
+fn stream(from: &mut File, to: &mut File, go_on: Interrupt<'_>) -> anyhow::Result<()> {
     const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
     let mut block = vec![0; 256 * 1024];
     loop {
@@ -72,7 +72,7 @@ fn stream(from: &mut File, to: &mut File, go_on: GoOn<'_>) -> anyhow::Result<()>
 
 /// Copies the parts of a file that hold data, each to where it was, up to where it ended when it was
 /// looked at: somebody may be adding to it all the time.
-fn data(from: &mut File, to: &mut File, length: u64, go_on: GoOn<'_>) -> anyhow::Result<()> {
+fn data(from: &mut File, to: &mut File, length: u64, go_on: Interrupt<'_>) -> anyhow::Result<()> {
     // What the kernel makes up as it is read has no length.
     let length = if length == 0 { u64::MAX } else { length };
     let mut at = 0;
@@ -83,7 +83,7 @@ fn data(from: &mut File, to: &mut File, length: u64, go_on: GoOn<'_>) -> anyhow:
             // A filesystem that knows nothing of holes.
             Err(_) => {
                 from.seek(io::SeekFrom::Start(at))?;
-                return portions(from, to, length - at, go_on);
+                return copy_range(from, to, length - at, go_on);
             }
         };
         let end = seek(&*from, SeekFrom::Hole(start))?.min(length);
@@ -92,7 +92,7 @@ fn data(from: &mut File, to: &mut File, length: u64, go_on: GoOn<'_>) -> anyhow:
         }
         from.seek(io::SeekFrom::Start(start))?;
         to.seek(io::SeekFrom::Start(start))?;
-        portions(from, to, end - start, go_on)?;
+        copy_range(from, to, end - start, go_on)?;
         at = end;
     }
     Ok(())
@@ -100,11 +100,16 @@ fn data(from: &mut File, to: &mut File, length: u64, go_on: GoOn<'_>) -> anyhow:
 
 /// Copies up to `length` bytes from where both files stand. std's copy goes through
 /// `copy_file_range`(2), sendfile(2) or splice(2), and through read and write at last.
-fn portions(from: &mut File, to: &mut File, length: u64, go_on: GoOn<'_>) -> anyhow::Result<()> {
+fn copy_range(
+    from: &mut File,
+    to: &mut File,
+    length: u64,
+    go_on: Interrupt<'_>,
+) -> anyhow::Result<()> {
     let mut left = length;
     while left > 0 {
         go_on()?;
-        let portion = left.min(PORTION);
+        let portion = left.min(STEP);
         let copied = io::copy(&mut from.take(portion), to)?;
         if copied < portion {
             break;
@@ -116,7 +121,7 @@ fn portions(from: &mut File, to: &mut File, length: u64, go_on: GoOn<'_>) -> any
 
 /// Gives a file the permission bits and times of another one. Set-uid and set-gid bits are not for
 /// copies.
-pub(crate) fn imitate(like: &fs::Metadata, file: impl AsFd) -> io::Result<()> {
+pub(crate) fn preserve_metadata(like: &fs::Metadata, file: impl AsFd) -> io::Result<()> {
     fchmod(&file, Mode::from_raw_mode(like.permissions().mode() & 0o777))?;
     let time = |seconds, nanoseconds| Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
     futimens(
@@ -132,7 +137,7 @@ pub(crate) fn imitate(like: &fs::Metadata, file: impl AsFd) -> io::Result<()> {
 /// Copies a file, a directory with all that is in it, or what a pipe brings, to a path where
 /// nothing is. A symlink at `from` is followed, one inside a directory is copied as a link. Modes
 /// and times are kept.
-pub(crate) fn tree(from: &Path, to: &Path, manner: Manner<'_>) -> anyhow::Result<()> {
+pub(crate) fn tree(from: &Path, to: &Path, manner: CopyOptions<'_>) -> anyhow::Result<()> {
     let metadata = fs::metadata(from).with_context(|| could_not_copy(from))?;
     if metadata.is_dir() {
         return directory(from, to, manner);
@@ -147,12 +152,12 @@ fn could_not_copy(from: &Path) -> String {
     format!("could not copy {}", from.display())
 }
 
-fn file(source: &File, to: &Path, go_on: GoOn<'_>) -> anyhow::Result<()> {
+fn file(source: &File, to: &Path, go_on: Interrupt<'_>) -> anyhow::Result<()> {
     let copy = OwnedFd::from(File::create_new(to)?);
     fill(source, &copy, go_on)?;
     let metadata = source.metadata()?;
     if metadata.is_file() {
-        imitate(&metadata, &copy)?;
+        preserve_metadata(&metadata, &copy)?;
     }
     Ok(())
 }
@@ -162,19 +167,19 @@ fn file(source: &File, to: &Path, go_on: GoOn<'_>) -> anyhow::Result<()> {
 fn open_regular(path: &Path) -> anyhow::Result<File> {
     let mut options = File::options();
     let file = options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(unlike_any(path)) }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(unsupported_type(path)) }
 }
 
-fn unlike_any(path: &Path) -> anyhow::Error {
+fn unsupported_type(path: &Path) -> anyhow::Error {
     anyhow!("{} is neither file, directory nor symlink", path.display())
 }
 
 /// Copies what is in a directory into one that is there already, or is made.
-pub(crate) fn directory(from: &Path, to: &Path, manner: Manner<'_>) -> anyhow::Result<()> {
+pub(crate) fn directory(from: &Path, to: &Path, manner: CopyOptions<'_>) -> anyhow::Result<()> {
     let mut pending = vec![(from.to_owned(), to.to_owned())];
     let mut finished = Vec::new();
     while let Some((from, to)) = pending.pop() {
-        let is_new = one_directory(&from, &to, &mut pending, manner)
+        let is_new = create_directory(&from, &to, &mut pending, manner)
             .with_context(|| could_not_copy(&from))?;
         if is_new {
             finished.push((from, to));
@@ -184,7 +189,7 @@ pub(crate) fn directory(from: &Path, to: &Path, manner: Manner<'_>) -> anyhow::R
     // owner may not write to has to be filled first.
     for (from, to) in finished.into_iter().rev() {
         let imitated =
-            fs::metadata(&from).and_then(|metadata| imitate(&metadata, File::open(&to)?));
+            fs::metadata(&from).and_then(|metadata| preserve_metadata(&metadata, File::open(&to)?));
         imitated.with_context(|| could_not_copy(&from))?;
     }
     Ok(())
@@ -192,11 +197,11 @@ pub(crate) fn directory(from: &Path, to: &Path, manner: Manner<'_>) -> anyhow::R
 
 /// Makes a directory, unless it is there, and copies what is in it but for its subdirectories. True
 /// where it was made.
-fn one_directory(
+fn create_directory(
     from: &Path,
     to: &Path,
     pending: &mut Vec<(PathBuf, PathBuf)>,
-    manner: Manner<'_>,
+    manner: CopyOptions<'_>,
 ) -> anyhow::Result<bool> {
     let is_new = make_directory(to)?;
     for entry in fs::read_dir(from)? {
@@ -214,7 +219,7 @@ fn one_directory(
         } else if kind.is_file() {
             file(&open_regular(&entry.path())?, &target, manner.go_on)?;
         } else {
-            return Err(unlike_any(&entry.path()));
+            return Err(unsupported_type(&entry.path()));
         }
     }
     Ok(is_new)

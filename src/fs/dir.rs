@@ -17,7 +17,7 @@ const PATH_ONLY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CL
 
 /// A directory that resources are made in or removed from.
 #[derive(Debug)]
-pub struct Place {
+pub struct Dir {
     fd: OwnedFd,
     path: PathBuf,
     real: PathBuf,
@@ -26,7 +26,7 @@ pub struct Place {
     private: bool,
 }
 
-impl Place {
+impl Dir {
     /// Opens a directory by any path.
     pub fn open(path: &Path) -> io::Result<Self> {
         let path = std::path::absolute(path)?;
@@ -51,7 +51,7 @@ impl Place {
     }
 
     /// A directory that is open already.
-    pub fn held(fd: OwnedFd, path: PathBuf, real: PathBuf) -> io::Result<Self> {
+    pub fn from_fd_at(fd: OwnedFd, path: PathBuf, real: PathBuf) -> io::Result<Self> {
         Self::from_fd(fd, path, real)
     }
 
@@ -63,7 +63,8 @@ impl Place {
 
     fn from_fd(fd: OwnedFd, path: PathBuf, real: PathBuf) -> io::Result<Self> {
         let stat = fstat(&fd)?;
-        let safe = is_safe(stat.st_uid, stat.st_mode, rustix::process::geteuid().as_raw());
+        let safe =
+            entries_are_protected(stat.st_uid, stat.st_mode, rustix::process::geteuid().as_raw());
         let private = safe && stat.st_mode & 0o022 == 0;
         let fsid = fstatvfs(&fd)?.f_fsid;
         Ok(Self { fd, path, real, fsid, safe, private })
@@ -75,7 +76,7 @@ impl Place {
     }
 
     /// The path without symlinks: what is recorded.
-    pub fn real(&self) -> &Path {
+    pub fn real_path(&self) -> &Path {
         &self.real
     }
 
@@ -93,23 +94,23 @@ impl Place {
     /// or us, and others may not write to it, unless it is sticky, where each can only touch their
     /// own. (The group bits of the mode are also the mask of an ACL, so an ACL that lets others
     /// write shows in them.)
-    pub fn is_safe(&self) -> bool {
+    pub fn entries_are_protected(&self) -> bool {
         self.safe
     }
 
     /// Whether, besides, nobody but us and root can make entries in it.
-    pub fn is_private(&self) -> bool {
+    pub fn only_owner_can_create(&self) -> bool {
         self.private
     }
 }
 
-impl AsFd for Place {
+impl AsFd for Dir {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 }
 
-fn is_safe(owner: u32, mode: u32, us: u32) -> bool {
+fn entries_are_protected(owner: u32, mode: u32, us: u32) -> bool {
     (owner == 0 || owner == us) && (mode & 0o022 == 0 || mode & 0o1000 != 0)
 }
 
@@ -141,7 +142,7 @@ fn is_link(dir: &OwnedFd, name: &OsStr) -> bool {
 }
 
 /// Opens what lies below a place, through no symlink.
-pub(crate) fn open_beneath(place: &Place, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+pub(crate) fn open_beneath(place: &Dir, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
@@ -169,11 +170,14 @@ mod tests {
 
     #[test]
     fn a_parent_is_safe_when_only_we_and_root_can_replace_our_entries() {
-        assert!(is_safe(0, 0o1777, 1000), "/tmp");
-        assert!(is_safe(1000, 0o755, 1000), "our own");
-        assert!(!is_safe(1000, 0o775, 1000), "our own, group may write");
-        assert!(!is_safe(1001, 0o1777, 1000), "sticky, but its owner is not bound by that");
-        assert!(!is_safe(0, 0o777, 1000), "all may write, not sticky");
+        assert!(entries_are_protected(0, 0o1777, 1000), "/tmp");
+        assert!(entries_are_protected(1000, 0o755, 1000), "our own");
+        assert!(!entries_are_protected(1000, 0o775, 1000), "our own, group may write");
+        assert!(
+            !entries_are_protected(1001, 0o1777, 1000),
+            "sticky, but its owner is not bound by that"
+        );
+        assert!(!entries_are_protected(0, 0o777, 1000), "all may write, not sticky");
     }
 
     #[test]
@@ -182,10 +186,10 @@ mod tests {
         let base = std::fs::canonicalize(dir.path()).unwrap();
         std::fs::create_dir(base.join("real")).unwrap();
         std::os::unix::fs::symlink("real", base.join("link")).unwrap();
-        let place = Place::open(&base.join("link")).unwrap();
+        let place = Dir::open(&base.join("link")).unwrap();
         assert_eq!(place.path(), base.join("link"));
-        assert_eq!(place.real(), base.join("real"));
-        assert!(Place::reopen(place.real()).is_ok());
-        assert!(Place::reopen(&base.join("link")).is_err());
+        assert_eq!(place.real_path(), base.join("real"));
+        assert!(Dir::reopen(place.real_path()).is_ok());
+        assert!(Dir::reopen(&base.join("link")).is_err());
     }
 }

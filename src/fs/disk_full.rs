@@ -9,7 +9,7 @@ use rustix::fs::FileType;
 
 /// Where the filesystem is mounted that holds a path: the highest directory above it on the same
 /// device.
-pub(crate) fn point(path: &Path) -> PathBuf {
+pub(crate) fn mount_point(path: &Path) -> PathBuf {
     let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
     let Ok(path) = std::fs::canonicalize(path) else {
         return path.to_owned();
@@ -20,30 +20,30 @@ pub(crate) fn point(path: &Path) -> PathBuf {
 }
 
 /// What could not be done in a directory, and on which filesystem where that is full.
-pub(crate) fn blamed(act: String, dir: &Path, err: &io::Error) -> String {
-    if is_full(err) { on(&act, &point(dir)) } else { act }
+pub(crate) fn with_full_filesystem(act: String, dir: &Path, err: &io::Error) -> String {
+    if is_full(err) { on_filesystem(&act, &mount_point(dir)) } else { act }
 }
 
 /// The same of an open file. The name that it has now, or had last, tells where it lies; what is no
 /// file lies nowhere.
-pub(crate) fn blamed_by_file(act: String, file: impl AsFd, err: &io::Error) -> String {
+pub(crate) fn with_full_filesystem_of(act: String, file: impl AsFd, err: &io::Error) -> String {
     if !is_full(err) || !is_file(&file) {
         return act;
     }
     let link = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
     match std::fs::read_link(link) {
-        Ok(path) => on(&act, &point(path.parent().unwrap_or(&path))),
+        Ok(path) => on_filesystem(&act, &mount_point(path.parent().unwrap_or(&path))),
         Err(_) => act,
     }
 }
 
 /// The filesystem that is full, if that is why something could not be done in a directory.
 pub(crate) fn full(dir: &Path, err: &io::Error) -> Option<PathBuf> {
-    is_full(err).then(|| point(dir))
+    is_full(err).then(|| mount_point(dir))
 }
 
 /// What could not be done, and on which filesystem.
-pub(crate) fn on(act: &str, filesystem: &Path) -> String {
+pub(crate) fn on_filesystem(act: &str, filesystem: &Path) -> String {
     format!("{act}, on the filesystem {}", filesystem.display())
 }
 
@@ -62,12 +62,15 @@ mod tests {
 
     #[test]
     fn a_filesystem_is_named_by_where_it_is_mounted() {
-        assert_eq!(point(Path::new("/")), Path::new("/"));
-        assert_eq!(point(Path::new("/proc/self")), Path::new("/proc"));
+        assert_eq!(mount_point(Path::new("/")), Path::new("/"));
+        assert_eq!(mount_point(Path::new("/proc/self")), Path::new("/proc"));
         let full = io::Error::from_raw_os_error(libc::ENOSPC);
-        let told = blamed("could not write".into(), Path::new("/proc/self"), &full);
+        let told = with_full_filesystem("could not write".into(), Path::new("/proc/self"), &full);
         assert_eq!(told, "could not write, on the filesystem /proc");
         let other = io::Error::from_raw_os_error(libc::EIO);
-        assert_eq!(blamed("could not".into(), Path::new("/proc"), &other), "could not");
+        assert_eq!(
+            with_full_filesystem("could not".into(), Path::new("/proc"), &other),
+            "could not"
+        );
     }
 }

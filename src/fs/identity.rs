@@ -14,7 +14,8 @@ use std::str::FromStr;
 use rustix::fs::{AtFlags, StatxFlags, statx};
 use serde::{Deserialize, Serialize};
 
-use crate::sys::start::{Handle, handle_at};
+use crate::sys::Handle;
+use crate::sys::handle_at;
 
 /// The identity of a file or directory. Its text form is what a lease records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -20,19 +20,19 @@ use rustix::io::Errno;
 const ACL: &CStr = c"system.posix_acl_access";
 
 /// Attributes that vouch for the old content: its hash, and a signature (xattr(7), evmctl(1)).
-const VOUCHERS: [&[u8]; 2] = [b"security.ima", b"security.evm"];
+const INTEGRITY_XATTRS: [&[u8]; 2] = [b"security.ima", b"security.evm"];
 
 /// The most that the names, or one value, can take (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
-const MOST: usize = 64 * 1024;
+const MAX_XATTR: usize = 64 * 1024;
 
 /// The set-user-id and set-group-id bits.
 const SET_ID: u32 = 0o6000;
 
 /// Gives a new file the owner, group, mode and extended attributes of an old one, which may be open
 /// as a mere path (`O_PATH`). Returns what we may not keep, in words.
-pub(crate) fn keep(old: impl AsFd, new: impl AsFd) -> io::Result<Vec<String>> {
+pub(crate) fn preserve(old: impl AsFd, new: impl AsFd) -> io::Result<Vec<String>> {
     let wanted = fstat(&old)?;
-    let mut lost = keep_owner(&wanted, &new)?;
+    let mut lost = preserve_owner(&wanted, &new)?;
     let names = names(&old)?;
     if !names.iter().any(|name| name.as_slice() == ACL.to_bytes()) {
         match fremovexattr(&new, ACL) {
@@ -42,15 +42,15 @@ pub(crate) fn keep(old: impl AsFd, new: impl AsFd) -> io::Result<Vec<String>> {
     }
     let mode = if lost.is_empty() { wanted.st_mode } else { wanted.st_mode & !SET_ID };
     fchmod(&new, Mode::from_raw_mode(mode & 0o7777))?;
-    for name in names.into_iter().filter(|name| !VOUCHERS.contains(&name.as_slice())) {
-        if !keep_attribute(&old, &new, &name)? {
+    for name in names.into_iter().filter(|name| !INTEGRITY_XATTRS.contains(&name.as_slice())) {
+        if !preserve_attribute(&old, &new, &name)? {
             lost.push(format!("attribute {}", String::from_utf8_lossy(&name)));
         }
     }
     Ok(lost)
 }
 
-fn keep_owner(wanted: &Stat, new: impl AsFd) -> io::Result<Vec<String>> {
+fn preserve_owner(wanted: &Stat, new: impl AsFd) -> io::Result<Vec<String>> {
     let now = fstat(&new)?;
     let owner = (now.st_uid != wanted.st_uid).then(|| Uid::from_raw(wanted.st_uid));
     let group = (now.st_gid != wanted.st_gid).then(|| Gid::from_raw(wanted.st_gid));
@@ -70,7 +70,7 @@ fn keep_owner(wanted: &Stat, new: impl AsFd) -> io::Result<Vec<String>> {
 
 /// The names of a file's extended attributes.
 fn names(file: impl AsFd) -> io::Result<Vec<Vec<u8>>> {
-    let mut list = Vec::with_capacity(MOST);
+    let mut list = Vec::with_capacity(MAX_XATTR);
     match listxattr(path(file), spare_capacity(&mut list)) {
         Ok(_) => {}
         Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
@@ -82,10 +82,10 @@ fn names(file: impl AsFd) -> io::Result<Vec<Vec<u8>>> {
 
 /// Copies one attribute; `false` where we may not. What is not the user's to set (labels of security
 /// modules and the like) is as the system sets it.
-fn keep_attribute(old: impl AsFd, new: impl AsFd, name: &[u8]) -> io::Result<bool> {
+fn preserve_attribute(old: impl AsFd, new: impl AsFd, name: &[u8]) -> io::Result<bool> {
     let users = name.starts_with(b"user.") || name == ACL.to_bytes();
     let name = OsStr::from_bytes(name);
-    let mut value = Vec::with_capacity(MOST);
+    let mut value = Vec::with_capacity(MAX_XATTR);
     let kept = getxattr(path(old), name, spare_capacity(&mut value))
         .and_then(|_| fsetxattr(new, name, &value, XattrFlags::empty()));
     match kept {

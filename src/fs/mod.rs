@@ -6,3 +6,7 @@ pub(crate) mod disk_full;
 pub(crate) mod identity;
 pub(crate) mod metadata;
 pub(crate) mod transfer;
+pub(crate) use copy::{CopyOptions, Interrupt};
+pub use dir::Dir;
+pub use identity::Identity;
+pub(crate) use transfer::TransferError;

@@ -21,14 +21,14 @@ use crate::ui::stdout::{wait_for, write_all};
 pub(crate) const BLOCK: usize = 256 * 1024;
 
 /// What an unprivileged user may make of a pipe (`/proc/sys/fs/pipe-max-size`, unless changed).
-const WIDEST_PIPE: usize = 1024 * 1024;
+const MAX_PIPE: usize = 1024 * 1024;
 
 /// How much is handed to the kernel at once; more than this it does not take.
-const MOST_AT_ONCE: u64 = 1 << 30;
+const MAX_CALL: u64 = 1 << 30;
 
 /// Makes a pipe wide. What is no pipe, or may not be widened, stays as it is.
-pub(crate) fn widen(pipe: impl AsFd) {
-    let _ = fcntl_setpipe_size(pipe, WIDEST_PIPE);
+pub(crate) fn enlarge_pipe(pipe: impl AsFd) {
+    let _ = fcntl_setpipe_size(pipe, MAX_PIPE);
 }
 
 /// Reads once into the spare capacity of a block, and waits for it if need be. 0 at the end.
@@ -45,14 +45,14 @@ pub(crate) fn read(from: impl AsFd, block: &mut Vec<u8>) -> io::Result<usize> {
 
 /// Why bytes did not get from one descriptor to another.
 #[derive(Debug)]
-pub(crate) enum Stuck {
+pub(crate) enum TransferError {
     /// They could not be read.
     Reading(io::Error),
     /// They could not be written.
     Writing(io::Error),
 }
 
-impl Stuck {
+impl TransferError {
     /// The system's error, whichever side it was on.
     pub(crate) fn cause(self) -> io::Error {
         match self {
@@ -62,22 +62,24 @@ impl Stuck {
 }
 
 /// Copies what a stream brings until its end, and tells how much that was.
-pub(crate) fn drain(from: impl AsFd, to: impl AsFd) -> Result<u64, Stuck> {
-    widen(&from);
+pub(crate) fn copy_to_end(from: impl AsFd, to: impl AsFd) -> Result<u64, TransferError> {
+    enlarge_pipe(&from);
     let mut bytes = 0;
     loop {
-        match splice(&from, None, &to, None, WIDEST_PIPE, SpliceFlags::empty()) {
+        match splice(&from, None, &to, None, MAX_PIPE, SpliceFlags::empty()) {
             Ok(0) => return Ok(bytes),
             Ok(count) => bytes += count as u64,
             Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => wait_for(from.as_fd(), PollFlags::IN).map_err(Stuck::Reading)?,
-            Err(err) if is_no_way(err) => break,
-            Err(err) => return Err(Stuck::Writing(err.into())),
+            Err(Errno::AGAIN) => {
+                wait_for(from.as_fd(), PollFlags::IN).map_err(TransferError::Reading)?
+            }
+            Err(err) if is_unsupported(err) => break,
+            Err(err) => return Err(TransferError::Writing(err.into())),
         }
     }
     let mut block = Vec::with_capacity(BLOCK);
-    while read(&from, &mut block).map_err(Stuck::Reading)? > 0 {
-        write_all(to.as_fd(), &block).map_err(Stuck::Writing)?;
+    while read(&from, &mut block).map_err(TransferError::Reading)? > 0 {
+        write_all(to.as_fd(), &block).map_err(TransferError::Writing)?;
         bytes += block.len() as u64;
         block.clear();
     }
@@ -87,32 +89,44 @@ pub(crate) fn drain(from: impl AsFd, to: impl AsFd) -> Result<u64, Stuck> {
 /// Errors of a short way through the kernel that is not there: one of the two descriptors is of a
 /// kind that it has none for, such as a file that is open for appending, or a sandbox knows no such
 /// call.
-fn is_no_way(err: Errno) -> bool {
+fn is_unsupported(err: Errno) -> bool {
     matches!(err, Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM | Errno::BADF)
 }
 
 /// Copies a part of a file to wherever, in the kernel where that can be, and tells how much that
 /// was: less than wanted where the file ends before. The file's own offset counts for nothing.
-pub(crate) fn pour(from: impl AsFd, start: u64, length: u64, to: impl AsFd) -> Result<u64, Stuck> {
-    widen(&to);
+pub(crate) fn copy_range(
+    from: impl AsFd,
+    start: u64,
+    length: u64,
+    to: impl AsFd,
+) -> Result<u64, TransferError> {
+    enlarge_pipe(&to);
     let end = start.saturating_add(length);
     let mut offset = start;
     while offset < end {
-        let count = usize::try_from((end - offset).min(MOST_AT_ONCE)).unwrap_or(BLOCK);
+        let count = usize::try_from((end - offset).min(MAX_CALL)).unwrap_or(BLOCK);
         match sendfile(&to, &from, Some(&mut offset), count) {
             Ok(0) => break,
             Ok(_) | Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => wait_for(to.as_fd(), PollFlags::OUT).map_err(Stuck::Writing)?,
-            Err(err) if is_no_way(err) => {
-                return pour_by_hand(&from, offset, end, &to).map(|end| end - start);
+            Err(Errno::AGAIN) => {
+                wait_for(to.as_fd(), PollFlags::OUT).map_err(TransferError::Writing)?
             }
-            Err(err) => return Err(Stuck::Writing(err.into())),
+            Err(err) if is_unsupported(err) => {
+                return copy_range_by_hand(&from, offset, end, &to).map(|end| end - start);
+            }
+            Err(err) => return Err(TransferError::Writing(err.into())),
         }
     }
     Ok(offset - start)
 }
 
-fn pour_by_hand(from: impl AsFd, start: u64, end: u64, to: impl AsFd) -> Result<u64, Stuck> {
+fn copy_range_by_hand(
+    from: impl AsFd,
+    start: u64,
+    end: u64,
+    to: impl AsFd,
+) -> Result<u64, TransferError> {
     let mut block = Vec::with_capacity(BLOCK);
     let mut offset = start;
     while offset < end {
@@ -121,11 +135,11 @@ fn pour_by_hand(from: impl AsFd, start: u64, end: u64, to: impl AsFd) -> Result<
             Ok(0) => break,
             Ok(_) => {}
             Err(Errno::INTR) => continue,
-            Err(err) => return Err(Stuck::Reading(err.into())),
+            Err(err) => return Err(TransferError::Reading(err.into())),
         }
         let left = usize::try_from(end - offset).unwrap_or(BLOCK);
         block.truncate(left);
-        write_all(to.as_fd(), &block).map_err(Stuck::Writing)?;
+        write_all(to.as_fd(), &block).map_err(TransferError::Writing)?;
         offset += block.len() as u64;
     }
     Ok(offset)
@@ -145,10 +159,10 @@ mod tests {
         let path = dir.path().join("log");
         std::fs::write(&path, "old ").unwrap();
         let log = File::options().append(true).open(&path).unwrap();
-        assert_eq!(pour(&from, 2, 5, &log).unwrap(), 5);
+        assert_eq!(copy_range(&from, 2, 5, &log).unwrap(), 5);
         assert_eq!(std::fs::read(&path).unwrap(), b"old 23456");
         let mut plain = tempfile::tempfile().unwrap();
-        assert_eq!(pour(&from, 8, 100, &plain).unwrap(), 2, "the file ends there");
+        assert_eq!(copy_range(&from, 8, 100, &plain).unwrap(), 2, "the file ends there");
         plain.rewind().unwrap();
         let mut text = String::new();
         plain.read_to_string(&mut text).unwrap();
@@ -165,7 +179,7 @@ mod tests {
             }
         });
         let to = tempfile::tempfile().unwrap();
-        assert_eq!(drain(&reader, &to).unwrap(), 1_000_000);
+        assert_eq!(copy_to_end(&reader, &to).unwrap(), 1_000_000);
         feeding.join().unwrap();
         assert_eq!(to.metadata().unwrap().len(), 1_000_000);
     }

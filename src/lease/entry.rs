@@ -17,33 +17,30 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::fs::dir::{Place, c_name};
-use crate::fs::disk_full as mount;
-use crate::fs::identity::Identity;
+use crate::fs::dir::c_name;
+use crate::fs::{Dir, Identity, disk_full};
 use crate::lease::record::{Event, Kind};
 use crate::lease::writer::Lease;
-use crate::os::random::Entropy;
-use crate::remove::root as remove;
-use crate::sys::start as sys;
-use crate::values::encoding::Raw;
-use crate::values::error::message;
-use crate::values::mode::FileMode;
-use crate::values::template::{ExactName, Template};
+use crate::os::Random;
+use crate::remove::root;
+use crate::sys;
+use crate::values::error::render;
+use crate::values::{ExactName, FileMode, OsJson, Template};
 
 /// What to make.
 #[derive(Clone, Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct CreateOptions {
     /// A file or a directory.
     pub kind: Kind,
     /// How its name comes about.
-    pub name: Naming,
+    pub name: NameRule,
     /// Its mode, exactly; else 0600 or 0700 less the umask.
     pub mode: Option<FileMode>,
 }
 
 /// How a name comes about.
 #[derive(Clone, Debug)]
-pub(crate) enum Naming {
+pub(crate) enum NameRule {
     /// From a pattern.
     Random(Template),
     /// Exactly so, or numbered when it is taken.
@@ -59,11 +56,11 @@ const PATH_MAX: usize = 4096;
 
 /// How many names of a pattern that can be guessed are tried: as many as mktemp tries (62³, see
 /// `ATTEMPTS_MIN` in gnulib's tempname.c).
-pub(super) const MOST_TRIES: u64 = 62 * 62 * 62;
+pub(super) const MAX_ATTEMPTS: u64 = 62 * 62 * 62;
 
 /// Something that was made.
 #[derive(Clone, Debug)]
-pub(crate) struct Made {
+pub(crate) struct Created {
     /// Its name in its place.
     pub name: OsString,
     /// Which file it is.
@@ -74,17 +71,17 @@ pub(crate) struct Made {
 pub(crate) type Fill<'a> = &'a mut dyn FnMut(&OwnedFd) -> anyhow::Result<()>;
 
 /// Makes up to [`BATCH`] resources in `place`. `fill` is called for each new file.
-pub(crate) fn make(
+pub(crate) fn create(
     lease: &mut Lease,
-    entropy: &mut Entropy,
-    place: &Place,
-    wanted: &Wanted,
+    random: &mut Random,
+    place: &Dir,
+    wanted: &CreateOptions,
     count: usize,
     fill: Fill<'_>,
-) -> anyhow::Result<Vec<Made>> {
-    let mut maker = Maker { lease, entropy, place, wanted, fill };
+) -> anyhow::Result<Vec<Created>> {
+    let mut maker = Creator { lease, random, place, wanted, fill };
     match &wanted.name {
-        Naming::Random(template) if !template.is_guessable() => {
+        NameRule::Random(template) if !template.is_guessable() => {
             let mut made = Vec::with_capacity(count);
             while made.len() < count {
                 made.extend(maker.batch(template, (count - made.len()).min(BATCH))?);
@@ -94,58 +91,58 @@ pub(crate) fn make(
         naming => {
             // A number that was taken is so for the next one too.
             let mut number = 0;
-            (0..count).map(|_| maker.make_and_publish(naming, &mut number)).collect()
+            (0..count).map(|_| maker.create_and_publish(naming, &mut number)).collect()
         }
     }
 }
 
 /// All that making something takes.
-struct Maker<'a, 'f> {
+struct Creator<'a, 'f> {
     lease: &'a mut Lease,
-    entropy: &'a mut Entropy,
-    place: &'a Place,
-    wanted: &'a Wanted,
+    random: &'a mut Random,
+    place: &'a Dir,
+    wanted: &'a CreateOptions,
     fill: Fill<'f>,
 }
 
-impl Maker<'_, '_> {
+impl Creator<'_, '_> {
     /// Announces `count` names, makes them, and records what they are. Makes fewer where one of the
     /// names is taken, which nobody will ever see: the caller asks for the rest again.
-    fn batch(&mut self, template: &Template, count: usize) -> anyhow::Result<Vec<Made>> {
+    fn batch(&mut self, template: &Template, count: usize) -> anyhow::Result<Vec<Created>> {
         let names: Vec<OsString> =
-            (0..count).map(|_| template.name(self.entropy)).collect::<io::Result<_>>()?;
+            (0..count).map(|_| template.name(self.random)).collect::<io::Result<_>>()?;
         let event = Event::Intent {
             kind: self.wanted.kind,
-            dir: Raw::from(self.place.real()),
-            names: names.iter().cloned().map(Raw).collect(),
+            dir: OsJson::from(self.place.real_path()),
+            names: names.iter().cloned().map(OsJson).collect(),
             guessable: false,
         };
-        self.lease.append(&event, self.entropy)?;
-        match self.make_each(&names) {
+        self.lease.append(&event, self.random)?;
+        match self.create_each(&names) {
             Ok(identities) => {
                 let both = names.into_iter().zip(identities);
-                Ok(both.map(|(name, identity)| Made { name, identity }).collect())
+                Ok(both.map(|(name, identity)| Created { name, identity }).collect())
             }
             // The intent stands without `made`, and so covers what was made and what was begun. It
             // goes at once all the same: the lease may live on. Only when it is gone for certain
             // may another directory be tried, since the next intent declares this one void.
-            Err(err) if take_back(self.place, self.wanted.kind, &names) => Err(err),
-            Err(err) => Err(anyhow::Error::msg(message(&err))),
+            Err(err) if remove_created(self.place, self.wanted.kind, &names) => Err(err),
+            Err(err) => Err(anyhow::Error::msg(render(&err))),
         }
     }
 
     /// Makes entries until one of the names is taken, and records which they are.
-    fn make_each(&mut self, names: &[OsString]) -> anyhow::Result<Vec<Identity>> {
+    fn create_each(&mut self, names: &[OsString]) -> anyhow::Result<Vec<Identity>> {
         let mut identities = Vec::with_capacity(names.len());
         for name in names {
-            match make_one(self.place, name, self.wanted, self.fill) {
+            match create_one(self.place, name, self.wanted, self.fill) {
                 Ok(identity) => identities.push(identity),
-                Err(err) if is_taken(&err) => break,
+                Err(err) if already_exists(&err) => break,
                 Err(err) => return Err(self.could_not_create(err)),
             }
         }
         let event = Event::Made(identities);
-        self.lease.append(&event, self.entropy)?;
+        self.lease.append(&event, self.random)?;
         match event {
             Event::Made(identities) => Ok(identities),
             _ => Ok(Vec::new()),
@@ -154,21 +151,25 @@ impl Maker<'_, '_> {
 
     /// Makes one entry under a hidden name and gives it a name that others could have taken: the
     /// first that is free from `number` on, or a random one.
-    fn make_and_publish(&mut self, naming: &Naming, number: &mut u64) -> anyhow::Result<Made> {
+    fn create_and_publish(
+        &mut self,
+        naming: &NameRule,
+        number: &mut u64,
+    ) -> anyhow::Result<Created> {
         let hidden = loop {
             if let Some(hidden) = self.batch(&Template::hidden(), 1)?.pop() {
                 break hidden;
             }
         };
-        for _ in 0..MOST_TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let name = match naming {
-                Naming::Exact(name) => name.numbered(*number),
-                Naming::Random(template) => template.name(self.entropy)?,
+                NameRule::Exact(name) => name.numbered(*number),
+                NameRule::Random(template) => template.name(self.random)?,
             };
             *number += 1;
-            self.lease.append(&Event::Publish(Raw(name.clone())), self.entropy)?;
+            self.lease.append(&Event::Publish(OsJson(name.clone())), self.random)?;
             match publish(self.place, self.wanted.kind, &hidden.name, &name) {
-                Ok(()) => return Ok(Made { name, identity: hidden.identity }),
+                Ok(()) => return Ok(Created { name, identity: hidden.identity }),
                 Err(Errno::EXIST) => {}
                 Err(err) => return Err(self.could_not_create(io::Error::from(err))),
             }
@@ -177,81 +178,81 @@ impl Maker<'_, '_> {
     }
 
     fn could_not_create(&self, why: impl Into<anyhow::Error>) -> anyhow::Error {
-        CouldNotCreate::because(why, self.wanted.kind, self.place.path())
+        CreateError::new(why, self.wanted.kind, self.place.path())
     }
 }
 
 /// Removes what has been made under names that only we know: files and empty directories, nothing
 /// that is in a directory, since where others may rename entries it may be another one by now. True
 /// where it is all gone; what is not stays in the lease.
-pub(super) fn take_back(place: &Place, kind: Kind, names: &[OsString]) -> bool {
-    names.iter().all(|name| match remove::entry(place, name, kind == Kind::Dir) {
+pub(super) fn remove_created(place: &Dir, kind: Kind, names: &[OsString]) -> bool {
+    names.iter().all(|name| match root::entry(place, name, kind == Kind::Dir) {
         Ok(()) => true,
         Err(err) => matches!(err.raw_os_error(), Some(libc::ENOENT | libc::ENAMETOOLONG)),
     })
 }
 
 /// Makes a symlink under a hidden name, for one that is to be renamed.
-pub(crate) fn make_link(
+pub(crate) fn create_link(
     lease: &mut Lease,
-    entropy: &mut Entropy,
-    place: &Place,
+    random: &mut Random,
+    place: &Dir,
     target: &Path,
 ) -> anyhow::Result<OsString> {
-    let name = Template::hidden().name(entropy)?;
+    let name = Template::hidden().name(random)?;
     let event = Event::Intent {
         kind: Kind::Link,
-        dir: Raw::from(place.real()),
-        names: vec![Raw(name.clone())],
+        dir: OsJson::from(place.real_path()),
+        names: vec![OsJson(name.clone())],
         guessable: false,
     };
-    lease.append(&event, entropy)?;
+    lease.append(&event, random)?;
     let linked = symlinkat(target, place, &name).map_err(io::Error::from);
     let made = linked
         .and_then(|()| Identity::of(place, &c_name(&name)?, place.fsid()))
-        .map_err(|err| CouldNotCreate::because(err, Kind::Link, place.path()))
-        .and_then(|identity| lease.append(&Event::Made(vec![identity]), entropy));
+        .map_err(|err| CreateError::new(err, Kind::Link, place.path()))
+        .and_then(|identity| lease.append(&Event::Made(vec![identity]), random));
     if made.is_err() {
-        take_back(place, Kind::Link, std::slice::from_ref(&name));
+        remove_created(place, Kind::Link, std::slice::from_ref(&name));
     }
     made.map(|()| name)
 }
 
-fn is_taken(err: &anyhow::Error) -> bool {
+fn already_exists(err: &anyhow::Error) -> bool {
     err.downcast_ref::<io::Error>().is_some_and(|err| err.kind() == io::ErrorKind::AlreadyExists)
 }
 
 /// What was being done when a resource could not be made. A type, so that a directory that will not
 /// take it can be told from a store that will not take the lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CouldNotCreate {
+pub(crate) struct CreateError {
     kind: Kind,
     dir: PathBuf,
     /// The filesystem that is full.
     full: Option<PathBuf>,
 }
 
-impl CouldNotCreate {
+impl CreateError {
     /// In this directory, for this reason.
-    pub(crate) fn because(why: impl Into<anyhow::Error>, kind: Kind, dir: &Path) -> anyhow::Error {
+    pub(crate) fn new(why: impl Into<anyhow::Error>, kind: Kind, dir: &Path) -> anyhow::Error {
         let why = why.into();
-        let full = why.root_cause().downcast_ref().and_then(|err| mount::full(dir, err));
+        let full = why.root_cause().downcast_ref().and_then(|err| disk_full::full(dir, err));
         why.context(Self { kind, dir: dir.to_owned(), full })
     }
 }
 
-impl fmt::Display for CouldNotCreate {
+impl fmt::Display for CreateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let act = format!("could not create {} in {}", self.kind.word(), self.dir.display());
-        f.write_str(&self.full.iter().fold(act, |act, full| mount::on(&act, full)))
+        f.write_str(&self.full.iter().fold(act, |act, full| disk_full::on_filesystem(&act, full)))
     }
 }
 
 /// Makes one entry, exclusively, with its mode and content, and tells which one it is.
-fn make_one(
-    place: &Place,
+fn create_one(
+    place: &Dir,
     name: &OsStr,
-    wanted: &Wanted,
+    wanted: &CreateOptions,
     fill: Fill<'_>,
 ) -> anyhow::Result<Identity> {
     if place.path().as_os_str().len() + 1 + name.len() >= PATH_MAX {
@@ -270,15 +271,15 @@ fn make_one(
             }
             Ok(identity)
         }
-        Kind::Dir => Ok(make_dir(place, &name, wanted.mode)?),
+        Kind::Dir => Ok(create_dir(place, &name, wanted.mode)?),
         Kind::Link => Err(io::Error::from(io::ErrorKind::Unsupported).into()),
     }
 }
 
-fn make_dir(place: &Place, name: &CStr, mode: Option<FileMode>) -> io::Result<Identity> {
+fn create_dir(place: &Dir, name: &CStr, mode: Option<FileMode>) -> io::Result<Identity> {
     let before = clock_gettime(ClockId::RealtimeCoarse);
     mkdirat(place, name, Mode::RWXU)?;
-    if place.is_safe() && mode.is_none() {
+    if place.entries_are_protected() && mode.is_none() {
         return Identity::of(place, name, place.fsid());
     }
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -299,7 +300,7 @@ fn make_dir(place: &Place, name: &CStr, mode: Option<FileMode>) -> io::Result<Id
 }
 
 /// Gives an entry another name in the same directory, unless that is taken.
-fn publish(place: &Place, kind: Kind, from: &OsStr, to: &OsStr) -> rustix::io::Result<()> {
+fn publish(place: &Dir, kind: Kind, from: &OsStr, to: &OsStr) -> rustix::io::Result<()> {
     match renameat_with(place, from, place, to, RenameFlags::NOREPLACE) {
         // A filesystem that cannot refuse to replace can still link, which never replaces.
         Err(Errno::INVAL | Errno::NOSYS) if kind == Kind::File => {

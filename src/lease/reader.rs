@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use crate::lease::record::{Record, Unreadable};
 use crate::lease::store::Store;
-use crate::sys::start as sys;
+use crate::sys;
 
 /// What a lease file holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(crate) enum Content {
 
 /// A lease as a looker sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct LeaseSnapshot {
     /// What it says.
     pub content: Content,
     /// Whether a process holds its lock.
@@ -35,35 +35,35 @@ pub(crate) struct Seen {
 
 /// A lease whose lock this process holds.
 #[derive(Debug)]
-pub(crate) struct Held<'a> {
+pub(crate) struct LockedLease<'a> {
     store: &'a Store,
     id: &'a str,
     file: OwnedFd,
 }
 
 /// Looks at a lease. `None` where it is gone.
-pub(crate) fn look(store: &Store, id: &str) -> io::Result<Option<Seen>> {
+pub(crate) fn read(store: &Store, id: &str) -> io::Result<Option<LeaseSnapshot>> {
     let Some(file) = open(store, id)? else {
         return Ok(None);
     };
     let locked = sys::is_locked(file.as_fd())?;
-    Ok(Some(Seen { content: content(id, &file)?, locked }))
+    Ok(Some(LeaseSnapshot { content: content(id, &file)?, locked }))
 }
 
 /// Takes the lock of a lease. `None` where somebody else has it, or it is gone.
-pub(crate) fn hold<'a>(store: &'a Store, id: &'a str) -> io::Result<Option<Held<'a>>> {
+pub(crate) fn lock<'a>(store: &'a Store, id: &'a str) -> io::Result<Option<LockedLease<'a>>> {
     let Some(file) = open(store, id)? else {
         return Ok(None);
     };
     // The one that had it before may have removed the file.
     if sys::try_lock(file.as_fd())? && fstat(&file)?.st_nlink > 0 {
-        Ok(Some(Held { store, id, file }))
+        Ok(Some(LockedLease { store, id, file }))
     } else {
         Ok(None)
     }
 }
 
-impl<'a> Held<'a> {
+impl<'a> LockedLease<'a> {
     pub(super) fn new(store: &'a Store, id: &'a str, file: OwnedFd) -> Self {
         Self { store, id, file }
     }
@@ -74,13 +74,13 @@ impl<'a> Held<'a> {
     }
 
     /// Removes the lease. Its resources are gone by now.
-    pub(crate) fn discard(self) -> io::Result<()> {
-        discard(self.store, self.id)
+    pub(crate) fn delete(self) -> io::Result<()> {
+        delete(self.store, self.id)
     }
 }
 
 /// Removes a lease, whoever holds it.
-pub(crate) fn discard(store: &Store, id: &str) -> io::Result<()> {
+pub(crate) fn delete(store: &Store, id: &str) -> io::Result<()> {
     match unlinkat(store.dir(), id, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(err) => Err(err.into()),

@@ -17,16 +17,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fs::identity::Identity;
-use crate::os::clock::Moment;
-use crate::os::processes::{Habitat, Process};
-use crate::values::encoding::Raw;
+use crate::fs::Identity;
+use crate::os::{Moment, Namespaces, Process};
+use crate::values::OsJson;
 
 /// The version of the format. Another one is kept and reported, never acted on.
 pub(crate) const VERSION: u32 = 1;
 
 /// Where the header's `given` stands: after `{"v":1,"given":`.
-pub(crate) const GIVEN_OFFSET: u64 = 15;
+pub(crate) const COMMITTED_OFFSET: u64 = 15;
 
 /// The first line of a lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,13 +33,13 @@ pub(crate) struct Header {
     /// The format's version. First, so that it can be read of any.
     pub v: u32,
     /// 1 when the caller has been told of the resources.
-    pub given: u8,
+    pub committed: u8,
     /// The lease's name, which is that of its file.
     pub id: String,
     /// When it was made.
     pub created: Moment,
     /// Where the processes named here belong to.
-    pub habitat: Habitat,
+    pub habitat: Namespaces,
     /// The script that called.
     pub caller: Option<Process>,
     /// When it ends.
@@ -120,9 +119,9 @@ pub(crate) enum Event {
         /// What they will be.
         kind: Kind,
         /// The real path of their directory.
-        dir: Raw,
+        dir: OsJson,
         /// Their names in it.
-        names: Vec<Raw>,
+        names: Vec<OsJson>,
         /// Whether somebody else could guess the names: then only the identity tells.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         guessable: bool,
@@ -130,7 +129,7 @@ pub(crate) enum Event {
     /// The names of the last intent have been made: their identities, in the same order.
     Made(Vec<Identity>),
     /// The one resource of the last intent is about to be given this name in the same directory.
-    Publish(Raw),
+    Publish(OsJson),
     /// The lifetime is another one from now on.
     Lifetime(Lifetime),
 }
@@ -143,9 +142,9 @@ pub(crate) struct Resource {
     /// The real path of its directory.
     pub dir: PathBuf,
     /// The name it was made under.
-    pub name: Raw,
+    pub name: OsJson,
     /// The name it was published under, or was about to be.
-    pub published: Option<Raw>,
+    pub published: Option<OsJson>,
     /// Whether its first name can be guessed.
     pub guessable: bool,
     /// Which file it is; unknown where the record ends before that was written.
@@ -168,7 +167,7 @@ impl Resource {
 
     /// The names it may have, and whether each can be guessed by others. A published name always
     /// can: it is what the user chose.
-    pub(crate) fn names(&self) -> impl Iterator<Item = (&Raw, bool)> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&OsJson, bool)> {
         let published = self.published.iter().map(|name| (name, true));
         published.chain(std::iter::once((&self.name, self.guessable)))
     }
@@ -218,11 +217,11 @@ impl Record {
                 Some(Ok(event)) => record.apply(event, &mut intended)?,
                 // An unfinished line is the mark of a maker that was killed; whoever told the
                 // caller had finished all of them.
-                None if record.header.given == 0 => {}
+                None if record.header.committed == 0 => {}
                 None | Some(Err(_)) => return Err(Unreadable::Damaged),
             }
         }
-        if record.header.given == 1 && record.resources.is_empty() {
+        if record.header.committed == 1 && record.resources.is_empty() {
             return Err(Unreadable::Damaged);
         }
         Ok(record)
@@ -288,7 +287,7 @@ impl Record {
 }
 
 /// Whether a name is that of an entry in a directory: tmpx writes no others, and acts on no others.
-fn is_entry(name: &Raw) -> bool {
+fn is_entry(name: &OsJson) -> bool {
     let bytes = name.0.as_bytes();
     !matches!(bytes, b"" | b"." | b"..") && !bytes.contains(&b'/')
 }
@@ -301,10 +300,10 @@ mod tests {
     fn header(given: u8) -> Header {
         Header {
             v: VERSION,
-            given,
+            committed: given,
             id: "one".into(),
             created: Moment { wall_ms: 1, boot_ms: 2 },
-            habitat: Habitat::default(),
+            habitat: Namespaces::default(),
             caller: None,
             lifetime: Lifetime::Manual,
             session: None,
@@ -318,8 +317,8 @@ mod tests {
     fn intent(names: &[&str]) -> Event {
         Event::Intent {
             kind: Kind::File,
-            dir: Raw("/tmp".into()),
-            names: names.iter().map(|&name| Raw(name.into())).collect(),
+            dir: OsJson("/tmp".into()),
+            names: names.iter().map(|&name| OsJson(name.into())).collect(),
             guessable: false,
         }
     }
@@ -336,7 +335,7 @@ mod tests {
     #[test]
     fn given_stands_where_it_is_looked_for() {
         let text = line(&header(0));
-        assert_eq!(text.as_bytes()[usize::try_from(GIVEN_OFFSET).unwrap()], b'0');
+        assert_eq!(text.as_bytes()[usize::try_from(COMMITTED_OFFSET).unwrap()], b'0');
     }
 
     #[test]
@@ -389,7 +388,7 @@ mod tests {
             let text = line(&header(1)) + &line(&intent(&["a", "b"])) + &line(&made(2));
             let cut = cut % (text.len() + 1);
             if let Ok(record) = Record::parse("one", &text.as_bytes()[..cut]) {
-                prop_assert_eq!(record.header.given, 1);
+                prop_assert_eq!(record.header.committed, 1);
             }
         }
 

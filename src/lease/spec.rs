@@ -6,12 +6,10 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 
 use crate::lease::record::Lifetime;
-use crate::lease::writer::Terms;
-use crate::os::env::Env;
-use crate::os::processes as process;
-use crate::os::processes::{Habitat, Liveness, Process};
-use crate::values::duration::Span;
-use crate::values::error::{Tell as _, usage};
+use crate::lease::writer::LeaseSpec;
+use crate::os::{Env, Liveness, Namespaces, Process, processes};
+use crate::values::error::usage;
+use crate::values::{ErrorExt as _, Span};
 
 /// Whose exit is to end a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +22,7 @@ pub(crate) enum UntilExit {
 
 /// What the command line says of a lifetime.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Wish {
+pub(crate) struct LifetimeOptions {
     /// `--until-exit[=PID]`
     pub until_exit: Option<UntilExit>,
     /// `--ttl DURATION`
@@ -37,13 +35,13 @@ pub(crate) struct Wish {
 
 /// Settles the terms of a lease. `args` are tmpx's own arguments, by which the calling script is
 /// found; `note` is told where a habit in the environment cannot be followed.
-pub(crate) fn settle(
-    wish: Wish,
+pub(crate) fn resolve(
+    wish: LifetimeOptions,
     env: &Env,
     args: &[OsString],
     note: &mut dyn FnMut(&str),
-) -> anyhow::Result<Terms> {
-    let caller = process::caller(args);
+) -> anyhow::Result<LeaseSpec> {
+    let caller = processes::caller(args);
     let session = match wish.session {
         Some(session) => Some(session),
         None => session_of(env)?,
@@ -63,19 +61,19 @@ pub(crate) fn settle(
             Lifetime::Manual
         }
     };
-    Ok(Terms { lifetime, session, caller, habitat: Habitat::here() })
+    Ok(LeaseSpec { lifetime, session, caller, habitat: Namespaces::current() })
 }
 
 /// The variables that give a lifetime or a session to what is made.
-const HABITS: [&str; 3] = ["TMPX_SESSION", "TMPX_TTL", "TMPX_UNTIL_EXIT"];
+const ENV_VARS: [&str; 3] = ["TMPX_SESSION", "TMPX_TTL", "TMPX_UNTIL_EXIT"];
 
 /// The terms that the environment alone asks for, and `None` where it asks for nothing. A
 /// `TMPX_UNTIL_EXIT` that is no script above asks for nothing: it was meant for another one.
-pub(crate) fn of_habits(env: &Env, args: &[OsString]) -> anyhow::Result<Option<Terms>> {
-    if HABITS.iter().all(|variable| env.get(variable).is_none()) {
+pub(crate) fn from_env(env: &Env, args: &[OsString]) -> anyhow::Result<Option<LeaseSpec>> {
+    if ENV_VARS.iter().all(|variable| env.get(variable).is_none()) {
         return Ok(None);
     }
-    let terms = settle(Wish::default(), env, args, &mut |_| ())?;
+    let terms = resolve(LifetimeOptions::default(), env, args, &mut |_| ())?;
     let asked = terms.session.is_some() || terms.lifetime != Lifetime::Manual;
     Ok(asked.then_some(terms))
 }
@@ -109,16 +107,16 @@ fn owner(
             .map(Some)
             .context("could not find the calling script")
             .hint("name it: --until-exit=$$"),
-        Some(UntilExit::Pid(pid)) => named_owner(pid).map(Some),
-        None => Ok(env.get("TMPX_UNTIL_EXIT").and_then(|pid| habitual_owner(&pid, note))),
+        Some(UntilExit::Pid(pid)) => owner_from_flag(pid).map(Some),
+        None => Ok(env.get("TMPX_UNTIL_EXIT").and_then(|pid| owner_from_env(&pid, note))),
     }
 }
 
 /// The process that the command line names.
-fn named_owner(pid: u32) -> anyhow::Result<Process> {
+fn owner_from_flag(pid: u32) -> anyhow::Result<Process> {
     let process = Process::find(pid).filter(|process| process.liveness() == Liveness::Alive);
     let process = process.ok_or_else(|| anyhow!("--until-exit={pid}: there is no such process"))?;
-    if process::belongs_to_us(pid) {
+    if processes::is_ours(pid) {
         Ok(process)
     } else {
         Err(anyhow!("--until-exit={pid}: it belongs to another user"))
@@ -128,9 +126,9 @@ fn named_owner(pid: u32) -> anyhow::Result<Process> {
 /// The process that the environment names, where it is what the variable is meant for: the script
 /// above. A daemon or a terminal multiplexer that was started by the script inherits the variable
 /// too, and outlives it.
-fn habitual_owner(pid: &OsString, note: &mut dyn FnMut(&str)) -> Option<Process> {
+fn owner_from_env(pid: &OsString, note: &mut dyn FnMut(&str)) -> Option<Process> {
     let number: Option<u32> = pid.to_str().and_then(|pid| pid.trim().parse().ok());
-    let above = number.and_then(|pid| process::ancestors().find(|ancestor| ancestor.pid == pid));
+    let above = number.and_then(|pid| processes::ancestors().find(|ancestor| ancestor.pid == pid));
     if above.is_none() {
         let what = match number {
             Some(_) => "is no running script above this one",

@@ -17,15 +17,16 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::os::env::Env;
-use crate::values::error::{Tell as _, reason};
+use crate::os::Env;
+use crate::values::ErrorExt as _;
+use crate::values::error::strerror;
 
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// A place where a store may be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Candidate {
+pub(crate) struct StoreCandidate {
     path: PathBuf,
     kind: CandidateKind,
 }
@@ -42,7 +43,7 @@ enum CandidateKind {
 
 /// All places where the leases of this user may be, the first that works is written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Stores(Vec<Candidate>);
+pub(crate) struct Stores(Vec<StoreCandidate>);
 
 /// An open store: the directory with the lease files.
 #[derive(Debug)]
@@ -59,9 +60,9 @@ impl Stores {
                 return Err(anyhow!("TMPX_STATE_DIR is not absolute: {}", path.display()))
                     .hint("give the full path, as in TMPX_STATE_DIR=$PWD/state");
             }
-            return Ok(Self(vec![Candidate { path, kind: CandidateKind::Explicit }]));
+            return Ok(Self(vec![StoreCandidate { path, kind: CandidateKind::Explicit }]));
         }
-        let in_home = |base: PathBuf, below: &str| Candidate {
+        let in_home = |base: PathBuf, below: &str| StoreCandidate {
             path: base.join(below),
             kind: CandidateKind::Home(base),
         };
@@ -71,7 +72,7 @@ impl Stores {
             (None, None) => None,
         };
         let uid = rustix::process::geteuid().as_raw();
-        let shared = ["/var/tmp", "/tmp"].map(|dir| Candidate {
+        let shared = ["/var/tmp", "/tmp"].map(|dir| StoreCandidate {
             path: Path::new(dir).join(format!(".tmpx-{uid}")),
             kind: CandidateKind::Shared,
         });
@@ -116,7 +117,7 @@ impl Stores {
                 Err(_) if candidate.kind != CandidateKind::Explicit && !candidate.may_be_ours() => {
                 }
                 Err(err) => {
-                    problems.push(format!("{}: {}", candidate.could_not("read"), reason(&err)));
+                    problems.push(format!("{}: {}", candidate.could_not("read"), strerror(&err)));
                 }
             }
         }
@@ -145,7 +146,7 @@ impl std::fmt::Display for Foreign {
 
 impl std::error::Error for Foreign {}
 
-impl Candidate {
+impl StoreCandidate {
     /// Whether it is a directory of ours that a store would be made in. Somebody else may have put
     /// anything at the shared places, and a home may be a link or on a network.
     fn may_be_ours(&self) -> bool {
@@ -235,7 +236,7 @@ fn open_own(parent: rustix::fd::BorrowedFd<'_>, path: &Path, mend: bool) -> io::
         Err(Errno::ACCESS) if mend => {
             // Perhaps a mode of our own that keeps its owner out.
             let point = openat(parent, path, DIRECTORY | OFlags::PATH, Mode::empty())?;
-            mend_mode(&point, |mode| crate::sys::start::chmod_path_fd(point.as_fd(), mode))?;
+            mend_mode(&point, |mode| crate::sys::chmod_path_fd(point.as_fd(), mode))?;
             openat(parent, path, DIRECTORY, Mode::empty())?
         }
         opened => opened?,
@@ -284,7 +285,7 @@ fn is_local(filesystem: &StatFs) -> bool {
 impl Store {
     /// Opens a store that exists, as [`Store::path`]'s parent names it.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Candidate { path: path.to_owned(), kind: CandidateKind::Explicit }.open(false)
+        StoreCandidate { path: path.to_owned(), kind: CandidateKind::Explicit }.open(false)
     }
 
     /// The directory with the lease files.

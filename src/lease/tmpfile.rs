@@ -12,31 +12,28 @@ use anyhow::Context as _;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, renameat};
 use rustix::io::Errno;
 
-use crate::fs::dir::Place;
-use crate::fs::identity::Identity;
-use crate::lease::entry::{CouldNotCreate, Naming, Wanted, make, take_back};
+use crate::fs::{Dir, Identity};
+use crate::lease::entry::{CreateError, CreateOptions, NameRule, create, remove_created};
 use crate::lease::record::{Event, Kind};
 use crate::lease::writer::Lease;
-use crate::os::random::Entropy;
-use crate::values::encoding::Raw;
-use crate::values::mode::FileMode;
-use crate::values::template::Template;
+use crate::os::Random;
+use crate::values::{FileMode, OsJson, Template};
 
 /// A file in some directory, open for reading and writing, that has no name there.
 #[derive(Debug)]
-pub(crate) struct Unnamed {
+pub(crate) struct TmpFile {
     file: OwnedFd,
-    place: Place,
+    place: Dir,
     /// The hidden name that it has after all.
     name: Option<OsString>,
 }
 
-impl Unnamed {
+impl TmpFile {
     /// Makes one, with a mode less the umask.
-    pub(crate) fn make(
+    pub(crate) fn create(
         lease: &mut Lease,
-        entropy: &mut Entropy,
-        place: Place,
+        random: &mut Random,
+        place: Dir,
         mode: u32,
     ) -> anyhow::Result<Self> {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
@@ -44,29 +41,27 @@ impl Unnamed {
             Ok(file) => Ok(Self { file, place, name: None }),
             // The filesystem knows no such files, or the kernel takes the flag for another one.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT | Errno::NOSYS) => {
-                Self::make_hidden(lease, entropy, place, mode)
+                Self::create_hidden(lease, random, place, mode)
             }
-            Err(err) => {
-                Err(CouldNotCreate::because(io::Error::from(err), Kind::File, place.path()))
-            }
+            Err(err) => Err(CreateError::new(io::Error::from(err), Kind::File, place.path())),
         }
     }
 
-    fn make_hidden(
+    fn create_hidden(
         lease: &mut Lease,
-        entropy: &mut Entropy,
-        place: Place,
+        random: &mut Random,
+        place: Dir,
         mode: u32,
     ) -> anyhow::Result<Self> {
         let mask = rustix::process::umask(Mode::RWXU);
         rustix::process::umask(mask);
-        let wanted = Wanted {
+        let wanted = CreateOptions {
             kind: Kind::File,
-            name: Naming::Random(Template::hidden()),
+            name: NameRule::Random(Template::hidden()),
             mode: Some(FileMode(mode & !mask.as_raw_mode())),
         };
         let mut opened = None;
-        let named = make(lease, entropy, &place, &wanted, 1, &mut |file| {
+        let named = create(lease, random, &place, &wanted, 1, &mut |file| {
             opened = Some(file.try_clone()?);
             Ok(())
         })?;
@@ -75,32 +70,36 @@ impl Unnamed {
     }
 
     /// The directory it is in.
-    pub(crate) fn place(&self) -> &Place {
+    pub(crate) fn place(&self) -> &Dir {
         &self.place
     }
 
     /// Gives it a hidden name.
-    pub(crate) fn link(&mut self, lease: &mut Lease, entropy: &mut Entropy) -> anyhow::Result<()> {
+    pub(crate) fn create_link(
+        &mut self,
+        lease: &mut Lease,
+        random: &mut Random,
+    ) -> anyhow::Result<()> {
         if self.name.is_some() {
             return Ok(());
         }
         let place = &self.place;
-        let name = Template::hidden().name(entropy)?;
+        let name = Template::hidden().name(random)?;
         let event = Event::Intent {
             kind: Kind::File,
-            dir: Raw::from(place.real()),
-            names: vec![Raw(name.clone())],
+            dir: OsJson::from(place.real_path()),
+            names: vec![OsJson(name.clone())],
             guessable: false,
         };
-        lease.append(&event, entropy)?;
+        lease.append(&event, random)?;
         let linked = linkat(CWD, proc_path(&self.file), place, &name, AtFlags::SYMLINK_FOLLOW);
         let made = linked
             .map_err(io::Error::from)
             .and_then(|()| Identity::of(&self.file, c"", place.fsid()))
-            .map_err(|err| CouldNotCreate::because(err, Kind::File, place.path()))
-            .and_then(|identity| lease.append(&Event::Made(vec![identity]), entropy));
+            .map_err(|err| CreateError::new(err, Kind::File, place.path()))
+            .and_then(|identity| lease.append(&Event::Made(vec![identity]), random));
         if made.is_err() {
-            take_back(place, Kind::File, std::slice::from_ref(&name));
+            remove_created(place, Kind::File, std::slice::from_ref(&name));
         }
         made.map(|()| self.name = Some(name))
     }
@@ -113,7 +112,7 @@ impl Unnamed {
     }
 }
 
-impl AsFd for Unnamed {
+impl AsFd for TmpFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }

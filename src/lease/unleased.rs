@@ -14,26 +14,26 @@ use std::path::Path;
 use rustix::fs::{CWD, Mode, OFlags, lstat, mkdirat, openat};
 use rustix::io::Errno;
 
-use crate::lease::entry::MOST_TRIES;
+use crate::lease::entry::MAX_ATTEMPTS;
 use crate::lease::record::Kind;
-use crate::remove::root as remove;
+use crate::remove::root;
 
 /// Paths to try, one after the other.
 pub(crate) type Paths<'a> = &'a mut dyn FnMut() -> io::Result<CString>;
 
 /// Something that was made and is in no lease. It goes again unless it is given away.
 #[derive(Debug)]
-pub(crate) struct Unrecorded {
+pub(crate) struct Unleased {
     path: CString,
     /// What was made, where making it gave a descriptor.
     file: Option<OwnedFd>,
     given: bool,
 }
 
-impl Unrecorded {
+impl Unleased {
     /// Makes a file (0600) or directory (0700, both less the umask) exclusively, under the first of
     /// the paths that is not taken.
-    pub(crate) fn make(kind: Kind, paths: Paths<'_>) -> io::Result<Self> {
+    pub(crate) fn create(kind: Kind, paths: Paths<'_>) -> io::Result<Self> {
         let (path, file) = first_free(paths, |path| match kind {
             Kind::Dir => mkdirat(CWD, path, Mode::RWXU).map(|()| None),
             Kind::Link => Err(Errno::OPNOTSUPP),
@@ -51,15 +51,15 @@ impl Unrecorded {
     }
 
     /// Marks that the caller has been told: from now on it is theirs.
-    pub(crate) fn give(mut self) {
+    pub(crate) fn keep(mut self) {
         self.given = true;
     }
 }
 
-impl Drop for Unrecorded {
+impl Drop for Unleased {
     fn drop(&mut self) {
         if !self.given {
-            remove::take_back(&self.path, self.file.as_ref());
+            root::remove_created(&self.path, self.file.as_ref());
         }
     }
 }
@@ -84,7 +84,7 @@ fn first_free<T>(
     paths: Paths<'_>,
     claim: impl Fn(&CStr) -> rustix::io::Result<T>,
 ) -> io::Result<(CString, T)> {
-    for _ in 0..MOST_TRIES {
+    for _ in 0..MAX_ATTEMPTS {
         let path = paths()?;
         match claim(&path) {
             Ok(claimed) => return Ok((path, claimed)),
@@ -115,9 +115,9 @@ mod tests {
     fn a_taken_path_is_left_alone_and_the_next_one_is_tried() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("1"), "mine").unwrap();
-        let made = Unrecorded::make(Kind::Dir, &mut paths_in(dir.path())).unwrap();
+        let made = Unleased::create(Kind::Dir, &mut paths_in(dir.path())).unwrap();
         assert_eq!(made.path(), dir.path().join("2"));
-        made.give();
+        made.keep();
         assert!(dir.path().join("2").is_dir());
         let unused = unused_path(&mut paths_in(dir.path())).unwrap();
         assert_eq!(as_path(&unused), dir.path().join("3"));
@@ -127,10 +127,10 @@ mod tests {
     fn what_nobody_was_told_of_goes_and_what_took_its_place_stays() {
         let dir = tempfile::tempdir().unwrap();
         for kind in [Kind::File, Kind::Dir] {
-            drop(Unrecorded::make(kind, &mut paths_in(dir.path())).unwrap());
+            drop(Unleased::create(kind, &mut paths_in(dir.path())).unwrap());
             assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         }
-        let made = Unrecorded::make(Kind::File, &mut paths_in(dir.path())).unwrap();
+        let made = Unleased::create(Kind::File, &mut paths_in(dir.path())).unwrap();
         std::fs::write(dir.path().join("other"), "theirs").unwrap();
         std::fs::rename(dir.path().join("other"), dir.path().join("1")).unwrap();
         drop(made);
@@ -141,7 +141,7 @@ mod tests {
     fn when_every_path_is_taken_that_is_what_is_said() {
         let dir = tempfile::tempdir().unwrap();
         let taken = CString::new(dir.path().as_os_str().as_bytes()).unwrap();
-        let err = Unrecorded::make(Kind::Dir, &mut || Ok(taken.clone())).unwrap_err();
+        let err = Unleased::create(Kind::Dir, &mut || Ok(taken.clone())).unwrap_err();
         assert_eq!(err.raw_os_error(), Some(libc::EEXIST));
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! [`unrecorded`] is the one exception, for mktemp without a lifetime.
 
-use crate::lease::reader as read;
+use crate::lease::reader;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 
@@ -16,16 +16,15 @@ use anyhow::Context as _;
 use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom, fchmod, fstat, openat, unlinkat};
 use serde::Serialize;
 
-use crate::lease::record::{Event, GIVEN_OFFSET, Header, Lifetime, VERSION};
+use crate::lease::record::{COMMITTED_OFFSET, Event, Header, Lifetime, VERSION};
 use crate::lease::store::{Store, Stores};
-use crate::os::clock::Moment;
-use crate::os::processes::{Habitat, Process};
-use crate::os::random::{Entropy, NAME_LENGTH};
-use crate::sys::start as sys;
+use crate::os::random::NAME_LENGTH;
+use crate::os::{Moment, Namespaces, Process, Random};
+use crate::sys;
 
 /// What a lease is to say, known before it is written.
 #[derive(Clone, Debug)]
-pub(crate) struct Terms {
+pub(crate) struct LeaseSpec {
     /// When it ends.
     pub lifetime: Lifetime,
     /// The group it belongs to.
@@ -33,7 +32,7 @@ pub(crate) struct Terms {
     /// The script that calls.
     pub caller: Option<Process>,
     /// Where this process belongs to.
-    pub habitat: Habitat,
+    pub habitat: Namespaces,
 }
 
 /// A lease that is being written.
@@ -69,19 +68,19 @@ pub(crate) fn is_id(name: &str) -> bool {
     }
 }
 
-fn new_id(now: Moment, entropy: &mut Entropy) -> io::Result<String> {
+fn new_id(now: Moment, random: &mut Random) -> io::Result<String> {
     let mut id = format!("{:012x}-", now.wall_ms & 0xffff_ffff_ffff).into_bytes();
-    entropy.push_name(&mut id, NAME_LENGTH)?;
+    random.push_name(&mut id, NAME_LENGTH)?;
     // All of it is ASCII.
     Ok(String::from_utf8_lossy(&id).into_owned())
 }
 
 impl Lease {
     /// A lease on these terms. Nothing is on disk yet.
-    pub(crate) fn new(stores: Stores, terms: Terms) -> Self {
+    pub(crate) fn new(stores: Stores, terms: LeaseSpec) -> Self {
         let header = Header {
             v: VERSION,
-            given: 0,
+            committed: 0,
             id: String::new(),
             created: Moment::now(),
             habitat: terms.habitat,
@@ -103,7 +102,7 @@ impl Lease {
     }
 
     /// Where this process belongs to.
-    pub(crate) fn habitat(&self) -> &Habitat {
+    pub(crate) fn habitat(&self) -> &Namespaces {
         &self.header.habitat
     }
 
@@ -114,7 +113,7 @@ impl Lease {
 
     /// Adds a line; the first one brings the lease into being. When this has returned, whatever
     /// the line announces may be done.
-    pub(crate) fn append(&mut self, event: &Event, entropy: &mut Entropy) -> anyhow::Result<()> {
+    pub(crate) fn append(&mut self, event: &Event, random: &mut Random) -> anyhow::Result<()> {
         if let Some(written) = &mut self.written {
             let line = line(event)?;
             return written.append(&line).with_context(|| written.could_not_write());
@@ -122,14 +121,14 @@ impl Lease {
         let header = &mut self.header;
         let written = self.stores.with_first(|store| {
             let file = loop {
-                header.id = new_id(header.created, entropy)?;
+                header.id = new_id(header.created, random)?;
                 if let Some(file) = create_locked(&store, &header.id)? {
                     break file;
                 }
             };
             let mut lines = line(header)?;
             lines.extend(line(event)?);
-            match write_whole(&file, &lines) {
+            match write_all(&file, &lines) {
                 Ok(()) => {
                     let length = u64::try_from(lines.len()).unwrap_or(u64::MAX);
                     Ok(Written { store, file, length, bequest: None })
@@ -145,12 +144,12 @@ impl Lease {
     }
 
     /// Marks that the caller has been told. From now on the lifetime counts.
-    pub(crate) fn give(&mut self) -> anyhow::Result<()> {
-        self.header.given = 1;
+    pub(crate) fn commit(&mut self) -> anyhow::Result<()> {
+        self.header.committed = 1;
         let Some(written) = &self.written else {
             return Ok(());
         };
-        rustix::io::pwrite(&written.file, b"1", GIVEN_OFFSET)
+        rustix::io::pwrite(&written.file, b"1", COMMITTED_OFFSET)
             .with_context(|| written.could_not_write())?;
         Ok(())
     }
@@ -159,9 +158,9 @@ impl Lease {
     pub(crate) fn change_lifetime(
         &mut self,
         lifetime: Lifetime,
-        entropy: &mut Entropy,
+        random: &mut Random,
     ) -> anyhow::Result<()> {
-        self.append(&Event::Lifetime(lifetime.clone()), entropy)?;
+        self.append(&Event::Lifetime(lifetime.clone()), random)?;
         self.header.lifetime = lifetime;
         Ok(())
     }
@@ -169,7 +168,7 @@ impl Lease {
     /// Gives the commands that are run the lock too, so that one which outlives tmpx still holds it:
     /// on a descriptor where scripts open no files of their own, and for reading, so that they
     /// cannot write into the lease.
-    pub(crate) fn bequeath_lock(&mut self) -> io::Result<()> {
+    pub(crate) fn inherit_lock(&mut self) -> io::Result<()> {
         let Some(written) = &mut self.written else { return Ok(()) };
         sys::share_lock(written.file.as_fd())?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -185,9 +184,9 @@ impl Lease {
 
     /// The lease as one that this process holds the lock of, which is how it is reclaimed. `None`
     /// where nothing was written.
-    pub(crate) fn held(&self) -> io::Result<Option<(&Store, read::Held<'_>)>> {
+    pub(crate) fn locked(&self) -> io::Result<Option<(&Store, reader::LockedLease<'_>)>> {
         let Some(Written { store, file, .. }) = &self.written else { return Ok(None) };
-        Ok(Some((store, read::Held::new(store, &self.header.id, file.try_clone()?))))
+        Ok(Some((store, reader::LockedLease::new(store, &self.header.id, file.try_clone()?))))
     }
 }
 
@@ -202,7 +201,7 @@ impl Lease {
 impl Written {
     /// Adds a line, whole or not at all: half a line would make the lease a damaged one.
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        match write_whole(&self.file, line) {
+        match write_all(&self.file, line) {
             Ok(()) => {
                 self.length += u64::try_from(line.len()).unwrap_or(u64::MAX);
                 Ok(())
@@ -244,7 +243,7 @@ fn line(value: &impl Serialize) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-fn write_whole(file: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
+fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match rustix::io::write(file, bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

@@ -1,7 +1,10 @@
 //! The environment as a parameter: the core asks [`Env`], never the process.
 
+#[cfg(test)]
 use std::collections::HashMap;
-use std::ffi::{CString, OsStr, OsString};
+#[cfg(test)]
+use std::ffi::OsStr;
+use std::ffi::{CString, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
@@ -11,7 +14,8 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Env {
     /// The process's own environment.
     Process,
-    /// A fixed set, for tests.
+    /// A fixed set.
+    #[cfg(test)]
     Fixed(HashMap<OsString, OsString>),
 }
 
@@ -31,6 +35,7 @@ impl Env {
         let is_changed = |name: &OsString| changed.iter().any(|(other, _)| name == other);
         let kept: Vec<_> = match self {
             Self::Process => std::env::vars_os().filter(|(name, _)| !is_changed(name)).collect(),
+            #[cfg(test)]
             Self::Fixed(variables) => variables
                 .iter()
                 .filter(|(name, _)| !is_changed(name))
@@ -53,6 +58,7 @@ impl Env {
     pub(crate) fn value(&self, name: &str) -> Option<OsString> {
         match self {
             Self::Process => std::env::var_os(name),
+            #[cfg(test)]
             Self::Fixed(variables) => variables.get(OsStr::new(name)).cloned(),
         }
     }

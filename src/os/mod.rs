@@ -4,3 +4,7 @@ pub(crate) mod clock;
 pub(crate) mod env;
 pub(crate) mod processes;
 pub(crate) mod random;
+pub(crate) use clock::Moment;
+pub(crate) use env::Env;
+pub(crate) use processes::{Liveness, Namespaces, Process};
+pub(crate) use random::Random;

@@ -36,7 +36,7 @@ pub(crate) enum Liveness {
 
 /// Which boot and which namespaces a process belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Habitat {
+pub(crate) struct Namespaces {
     /// The random id of the running kernel (`/proc/sys/kernel/random/boot_id`).
     pub boot: Option<String>,
     /// The inode of the PID namespace: a process number means nothing in another one.
@@ -48,9 +48,9 @@ pub(crate) struct Habitat {
     pub time_ns: Option<u64>,
 }
 
-impl Habitat {
+impl Namespaces {
     /// That of this process.
-    pub(crate) fn here() -> Self {
+    pub(crate) fn current() -> Self {
         Self {
             boot: read_small("/proc/sys/kernel/random/boot_id", &mut [0; 64])
                 .and_then(|text| std::str::from_utf8(text).ok())
@@ -73,7 +73,7 @@ impl Habitat {
 
     /// Whether a path means the same here as there. Mount namespaces do not outlive their boot, so
     /// after a restart what is missing is missing.
-    pub(crate) fn sees_the_same_files(&self, other: &Self) -> bool {
+    pub(crate) fn shares_mounts_with(&self, other: &Self) -> bool {
         match self.same_boot(other) {
             Some(false) => true,
             Some(true) => self.mnt_ns.is_some() && self.mnt_ns == other.mnt_ns,
@@ -252,7 +252,7 @@ fn all() -> impl Iterator<Item = u32> {
 
 /// A process that we may look at whose working directory is `dir` or lies below it. `dir` is a real
 /// path.
-pub(crate) fn standing_in(dir: &Path) -> Option<u32> {
+pub(crate) fn with_cwd_in(dir: &Path) -> Option<u32> {
     all().find(|&pid| {
         std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(dir))
             && pid != std::process::id()
@@ -292,13 +292,13 @@ pub(crate) fn descendants() -> Vec<Process> {
 }
 
 /// Whether a process runs under our user id.
-pub(crate) fn belongs_to_us(pid: u32) -> bool {
+pub(crate) fn is_ours(pid: u32) -> bool {
     let us = rustix::process::geteuid().as_raw();
     rustix::fs::stat(format!("/proc/{pid}")).is_ok_and(|stat| stat.st_uid == us)
 }
 
 /// A short name for a process, for messages: what /proc/PID/comm says.
-pub(crate) fn name_of(pid: u32) -> Option<OsString> {
+pub(crate) fn program_name(pid: u32) -> Option<OsString> {
     let mut buffer = [0; 64];
     let name = read_small(&format!("/proc/{pid}/comm"), &mut buffer)?;
     Some(OsStr::from_bytes(name.trim_ascii_end()).to_owned())
@@ -348,13 +348,13 @@ mod tests {
 
     #[test]
     fn nothing_is_said_of_another_pid_namespace_and_all_are_dead_after_a_restart() {
-        let here = Habitat::here();
+        let here = Namespaces::current();
         let this = Process::find(std::process::id()).unwrap();
-        let elsewhere = Habitat { pid_ns: Some(1), ..here.clone() };
-        let earlier = Habitat { boot: Some("another".into()), ..here.clone() };
+        let elsewhere = Namespaces { pid_ns: Some(1), ..here.clone() };
+        let earlier = Namespaces { boot: Some("another".into()), ..here.clone() };
         assert_eq!(here.liveness(this, &here), Liveness::Alive);
         assert_eq!(here.liveness(this, &elsewhere), Liveness::Unknown);
         assert_eq!(here.liveness(this, &earlier), Liveness::Dead);
-        assert_eq!(here.liveness(this, &Habitat::default()), Liveness::Unknown);
+        assert_eq!(here.liveness(this, &Namespaces::default()), Liveness::Unknown);
     }
 }

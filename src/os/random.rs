@@ -26,19 +26,19 @@ pub(crate) fn is_unguessable(length: usize) -> bool {
 type FillBytes = dyn FnMut(&mut [u8]) -> io::Result<()>;
 
 /// A source of random bytes, with a block in hand.
-pub struct Entropy {
+pub struct Random {
     source: Box<FillBytes>,
     block: [u8; 256],
     used: usize,
 }
 
-impl std::fmt::Debug for Entropy {
+impl std::fmt::Debug for Random {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Entropy").finish_non_exhaustive()
     }
 }
 
-impl Entropy {
+impl Random {
     /// The kernel's generator, getrandom(2).
     pub fn system() -> Self {
         Self::from_source(|block| {
@@ -90,7 +90,7 @@ impl Entropy {
     }
 
     /// A number below `n` (0 where `n` is 0), near enough to even for choosing where to start.
-    pub fn below(&mut self, n: usize) -> io::Result<usize> {
+    pub fn index_below(&mut self, n: usize) -> io::Result<usize> {
         let mut bytes = [0; size_of::<usize>()];
         for byte in &mut bytes {
             *byte = self.byte()?;
@@ -105,14 +105,14 @@ mod tests {
 
     #[test]
     fn the_two_values_without_a_character_are_drawn_again() {
-        let mut entropy = Entropy::from_source(|block| {
+        let mut random = Random::from_source(|block| {
             for (n, byte) in block.iter_mut().enumerate() {
                 *byte = [0xff, 0xfe, 0, 61, 10][n % 5];
             }
             Ok(())
         });
         let mut name = Vec::new();
-        entropy.push_name(&mut name, 4).unwrap();
+        random.push_name(&mut name, 4).unwrap();
         assert_eq!(name, b"0zA0");
     }
 
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_source_that_fails_is_an_error() {
-        let mut entropy = Entropy::from_source(|_| Err(io::Error::other("dry")));
-        assert!(entropy.push_name(&mut Vec::new(), 1).is_err());
+        let mut random = Random::from_source(|_| Err(io::Error::other("dry")));
+        assert!(random.push_name(&mut Vec::new(), 1).is_err());
     }
 }

@@ -20,17 +20,17 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, getpid, getsid, kill_process, set_child_subreaper, waitid,
 };
 
-use crate::cli::clap_error as refusal;
-use crate::os::env::Env;
-use crate::os::processes as process;
-use crate::sys::start as sys;
-use crate::sys::start::{
-    Arrived, CouldNotPrepare, Ended, InheritedSignals, Launch, PrivateMounts, SignalQueue,
+use crate::cli::clap_error;
+use crate::os::{Env, processes};
+use crate::sys::{self, InheritedSignals};
+use crate::sys::{
+    ExitInfo, PreExecError, PrivateMounts, ReceivedSignal, SignalQueue, SpawnRequest,
 };
-use crate::values::error::{Status, Tell as _, usage};
+use crate::values::error::usage;
+use crate::values::{ErrorExt as _, Status};
 
 /// Where programs are looked for when PATH is not set, as execvp(3) does.
-const USUAL_PATH: &str = "/bin:/usr/bin";
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// What runs a file that is executable and of no format that the system knows, as execvp(3) has it.
 const SHELL: &CStr = c"/bin/sh";
@@ -41,7 +41,7 @@ pub(crate) struct Command<'a> {
     name: OsString,
     args: Vec<OsString>,
     env: &'a Env,
-    said_in: &'a Path,
+    search_dir: &'a Path,
     changed: Vec<(&'static str, OsString)>,
     dir: Option<BorrowedFd<'a>>,
     descriptors: Vec<(OwnedFd, i32)>,
@@ -56,7 +56,7 @@ impl<'a> Command<'a> {
             name: words.next().unwrap_or_default(),
             args: words.collect(),
             env,
-            said_in,
+            search_dir: said_in,
             changed: Vec::new(),
             dir: None,
             descriptors: Vec::new(),
@@ -71,12 +71,12 @@ impl<'a> Command<'a> {
     }
 
     /// Has it run in this directory.
-    pub(crate) fn enter(&mut self, dir: BorrowedFd<'a>) {
+    pub(crate) fn current_dir(&mut self, dir: BorrowedFd<'a>) {
         self.dir = Some(dir);
     }
 
     /// Gives it a descriptor, under this number.
-    pub(crate) fn give(&mut self, descriptor: OwnedFd, number: i32) {
+    pub(crate) fn pass_fd(&mut self, descriptor: OwnedFd, number: i32) {
         self.descriptors.push((descriptor, number));
     }
 
@@ -95,7 +95,9 @@ impl<'a> Command<'a> {
             let status = match err.raw_os_error() {
                 _ if err.kind() == io::ErrorKind::NotFound => Status::NotFound,
                 // There is no room for another process, or for what it needs.
-                Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => Status::Broken,
+                Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => {
+                    Status::TmpxFailed
+                }
                 _ => Status::NotExecutable,
             };
             self.could_not_start(err).status(status)
@@ -109,7 +111,7 @@ impl<'a> Command<'a> {
         let env = self.env.with(&self.changed)?;
         let descriptors: Vec<_> =
             self.descriptors.iter().map(|(fd, number)| (fd.as_fd(), *number)).collect();
-        let launch = Launch {
+        let launch = SpawnRequest {
             path: &path,
             args: &args,
             env: &env,
@@ -120,7 +122,7 @@ impl<'a> Command<'a> {
         match launch.start(signals) {
             Err(err) if err.raw_os_error() == Some(libc::ENOEXEC) => {
                 let args = [&[SHELL.to_owned(), path.clone()], &args[1..]].concat();
-                Launch { path: SHELL, args: &args, ..launch }.start(signals)
+                SpawnRequest { path: SHELL, args: &args, ..launch }.start(signals)
             }
             started => started,
         }
@@ -133,10 +135,10 @@ impl<'a> Command<'a> {
             return Err(io::ErrorKind::NotFound.into());
         }
         if self.name.as_bytes().contains(&b'/') {
-            return Ok(self.said_in.join(&self.name));
+            return Ok(self.search_dir.join(&self.name));
         }
-        let path = self.env.value("PATH").unwrap_or_else(|| USUAL_PATH.into());
-        find(&self.name, &path, self.said_in)
+        let path = self.env.value("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
+        find(&self.name, &path, self.search_dir)
     }
 
     /// What is said when it cannot be started.
@@ -148,7 +150,7 @@ impl<'a> Command<'a> {
         let hint = if not_found && is_there {
             Some("what its first line (#!) names, or its loader, is not there".to_owned())
         } else {
-            refusal::of_program(&self.name, &err, self.said_in)
+            clap_error::suggest_for_program(&self.name, &err, self.search_dir)
         };
         let err = if not_found && is_searched && !is_there {
             Err(anyhow!("could not run {name}: command not found"))
@@ -164,7 +166,7 @@ impl<'a> Command<'a> {
 
 /// What is said when the command's own mounts cannot be made; any other error comes back.
 fn could_not_prepare(err: io::Error) -> Result<anyhow::Error, io::Error> {
-    let CouldNotPrepare(cause) = err.downcast::<CouldNotPrepare>()?;
+    let PreExecError(cause) = err.downcast::<PreExecError>()?;
     let told: anyhow::Result<()> = Err(cause)
         .context("could not give the command a /tmp of its own")
         .hint("that takes root or user namespaces, which this system or a container may forbid");
@@ -198,7 +200,7 @@ fn is_file(path: &Path) -> bool {
 
 /// Occupies these descriptors, so that nothing of tmpx's own comes to lie where a command is to
 /// find something else. One that is open already is left as it is.
-pub(crate) fn reserve(numbers: &[i32]) -> anyhow::Result<Vec<OwnedFd>> {
+pub(crate) fn reserve_fds(numbers: &[i32]) -> anyhow::Result<Vec<OwnedFd>> {
     let mut reserved = Vec::new();
     for &number in numbers {
         let anything = open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
@@ -220,17 +222,17 @@ pub(crate) fn reserve(numbers: &[i32]) -> anyhow::Result<Vec<OwnedFd>> {
 
 /// What a command leaves running.
 #[derive(Debug)]
-pub(crate) struct Stragglers {
+pub(crate) struct Orphans {
     /// Children that a script had before it became this process.
     older: Vec<u32>,
 }
 
-impl Stragglers {
+impl Orphans {
     /// Has this process adopt what the command will leave running, so that it can be told of.
     pub(crate) fn adopt() -> Self {
         // Where that fails, nothing is told.
         let _ = set_child_subreaper(Some(getpid()));
-        Self { older: if sys::has_children() { process::children() } else { Vec::new() } }
+        Self { older: if sys::has_children() { processes::children() } else { Vec::new() } }
     }
 
     /// What runs still although the command has ended: numbers and names.
@@ -238,8 +240,8 @@ impl Stragglers {
         if !sys::has_children() {
             return Vec::new();
         }
-        let new = process::children().into_iter().filter(|pid| !self.older.contains(pid));
-        new.map(|pid| (pid, process::name_of(pid).unwrap_or_else(|| "?".into()))).collect()
+        let new = processes::children().into_iter().filter(|pid| !self.older.contains(pid));
+        new.map(|pid| (pid, processes::program_name(pid).unwrap_or_else(|| "?".into()))).collect()
     }
 }
 
@@ -264,11 +266,11 @@ impl Limits {
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ran {
+pub(crate) struct ExitOutcome {
     /// What tmpx is to end with.
     pub status: Status,
     /// What the command itself ended with, and what it took.
-    pub ended: Ended,
+    pub ended: ExitInfo,
     /// From its start to its end.
     pub wall: Duration,
     /// The mount namespace (`st_ino`) that was made for it.
@@ -276,21 +278,25 @@ pub(crate) struct Ran {
 }
 
 /// Runs a command to its end.
-pub(crate) fn run(command: Command, signals: &SignalQueue, limits: Limits) -> anyhow::Result<Ran> {
+pub(crate) fn run(
+    command: Command,
+    signals: &SignalQueue,
+    limits: Limits,
+) -> anyhow::Result<ExitOutcome> {
     let began = Instant::now();
     let is_private = command.private.is_some();
     let child = command.start(signals)?;
-    let mount_namespace = if is_private { process::mount_namespace(child) } else { None };
+    let mount_namespace = if is_private { processes::mount_namespace(child) } else { None };
     let (ended, timed_out) =
         wait(child, signals, limits).context("could not wait for the command")?;
     let status = if timed_out { Status::TimedOut } else { status(ended.status) };
-    Ok(Ran { status, ended, wall: began.elapsed(), mount_namespace })
+    Ok(ExitOutcome { status, ended, wall: began.elapsed(), mount_namespace })
 }
 
 /// Runs a command to its end, and has `take` read what it writes to stdout. When both have ended,
 /// gives the command's status and what `take` returned. Where `take` gives up before the end, the
 /// command finds its reader gone.
-pub(crate) fn run_into<T: Send>(
+pub(crate) fn run_capturing<T: Send>(
     mut command: Command,
     signals: SignalQueue,
     take: impl FnOnce(PipeReader) -> T + Send,
@@ -300,7 +306,7 @@ pub(crate) fn run_into<T: Send>(
         let taking = std::thread::Builder::new()
             .spawn_scoped(scope, || take(reader))
             .context("could not start a thread")?;
-        command.give(writer.into(), 1);
+        command.pass_fd(writer.into(), 1);
         let ended = run(command, &signals, Limits::NONE);
         // What the command left running may write on; from here on a signal ends the wait for it.
         signals.close();
@@ -312,14 +318,14 @@ pub(crate) fn run_into<T: Send>(
 }
 
 /// Waits for a command, and tells how it ended and whether that was for its having taken too long.
-fn wait(pid: Pid, signals: &SignalQueue, limits: Limits) -> io::Result<(Ended, bool)> {
+fn wait(pid: Pid, signals: &SignalQueue, limits: Limits) -> io::Result<(ExitInfo, bool)> {
     let mut timed_out = false;
     // One that is too long for the clock is none.
     let after = |time| Instant::now().checked_add(time);
     let mut next = limits.timeout.and_then(after).map(|at| (at, Signal::TERM));
     loop {
         // Until it has been waited for, its number is its own.
-        if let Some(ended) = sys::ended(pid)? {
+        if let Some(ended) = sys::reap(pid)? {
             return Ok((ended, timed_out));
         }
         let left = next.map(|(at, _)| at.saturating_duration_since(Instant::now()));
@@ -332,7 +338,7 @@ fn wait(pid: Pid, signals: &SignalQueue, limits: Limits) -> io::Result<(Ended, b
         }
         match signals.wait(left) {
             Some(arrived) if arrived.signal == libc::SIGCHLD && limits.timeout.is_none() => {
-                stop_with(pid);
+                propagate_stop(pid);
             }
             Some(arrived) if is_for_the_command(arrived) => {
                 let _ = sys::send(arrived.signal, pid);
@@ -345,7 +351,7 @@ fn wait(pid: Pid, signals: &SignalQueue, limits: Limits) -> io::Result<(Ended, b
 /// Asks a command to end, or makes it, and all that it has started: a shell that is told to end does
 /// not tell those that it waits for.
 fn end(command: Pid, signal: Signal) {
-    let others = process::descendants();
+    let others = processes::descendants();
     let itself = command.as_raw_nonzero().get().cast_unsigned();
     let _ = kill_process(command, signal);
     // One that is stopped would not notice.
@@ -358,7 +364,7 @@ fn end(command: Pid, signal: Signal) {
 
 /// Whether a signal that came is to be passed on: the terminal's reach the command without help, but
 /// for the loss of the terminal, of which the kernel tells the leader of its session alone.
-fn is_for_the_command(arrived: Arrived) -> bool {
+fn is_for_the_command(arrived: ReceivedSignal) -> bool {
     let leads = || getsid(None).is_ok_and(|leader| leader == getpid());
     let lost = !arrived.from_process && arrived.signal == libc::SIGHUP && leads();
     arrived.signal != libc::SIGCHLD && (arrived.from_process || lost)
@@ -367,7 +373,7 @@ fn is_for_the_command(arrived: Arrived) -> bool {
 /// Where a command has stopped, stops too, so that whoever waits for this process learns of it; and
 /// when it has been continued alone, continues the command. Where both were stopped together, as
 /// by the terminal, they have both been continued when this is reached.
-fn stop_with(command: Pid) {
+fn propagate_stop(command: Pid) {
     let stopped = |more| {
         let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | more;
         waitid(WaitId::Pid(command), options).ok().flatten()
@@ -391,6 +397,6 @@ fn status(ended: ExitStatus) -> Status {
     match (ended.code(), ended.signal()) {
         (Some(code), _) => Status::Command(u8::try_from(code).unwrap_or(u8::MAX)),
         (None, Some(signal)) => Status::Signal(signal),
-        (None, None) => Status::Broken,
+        (None, None) => Status::TmpxFailed,
     }
 }

@@ -1,3 +1,4 @@
 //! process
 
 pub(crate) mod command;
+pub(crate) use command::{Command, ExitOutcome, Limits, Orphans};

@@ -5,18 +5,15 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::lease::reader as read;
-use crate::lease::reader::Content;
-use crate::lease::record::{Header, Kind, Lifetime, Record};
-use crate::lease::store::Store;
-use crate::os::processes::Process;
-use crate::reclaim::judge::{Present, Selection, state};
-use crate::reclaim::presence::{Presence, examine};
-use crate::remove::root::{Freed, Removal};
+use crate::lease::{Content, Header, Kind, Lifetime, Record, Store, reader};
+use crate::os::Process;
+use crate::reclaim::judge::{Selection, SystemState, state};
+use crate::reclaim::presence::{Presence, locate};
+use crate::remove::{Removal, Usage};
 
 /// A resource that is there.
 #[derive(Debug)]
-pub(crate) struct Entry {
+pub(crate) struct InventoryEntry {
     /// Where.
     pub path: PathBuf,
     /// What.
@@ -32,10 +29,10 @@ pub(crate) struct Entry {
     /// How much of its time is left.
     pub left: Option<Duration>,
     /// What it takes up.
-    pub size: Freed,
+    pub size: Usage,
 }
 
-impl Entry {
+impl InventoryEntry {
     /// The process whose exit ends it.
     pub(crate) fn owner(&self) -> Option<Process> {
         match self.lifetime {
@@ -49,50 +46,52 @@ impl Entry {
 pub(crate) fn survey(
     store: &Store,
     selection: &Selection,
-    present: &Present,
+    present: &SystemState,
     problem: &mut dyn FnMut(String),
-    entries: &mut Vec<Entry>,
+    entries: &mut Vec<InventoryEntry>,
 ) -> anyhow::Result<()> {
     let ids = store
         .ids()
         .with_context(|| format!("could not read the leases in {}", store.path().display()))?;
     for id in ids {
         let lease = || format!("the lease {}", store.path().join(&id).display());
-        match read::look(store, &id) {
+        match reader::read(store, &id) {
             Ok(None) => {}
             Ok(Some(seen)) => match seen.content {
-                Content::Record(record) if selection.narrows_to(&record, present) => {
+                Content::Record(record) if selection.matches_lease(&record, present) => {
                     entries.extend(resources(&record, seen.locked, present));
                 }
                 Content::Record(_) | Content::Empty => {}
                 Content::Unreadable(why) => problem(format!("cannot read {}: {why}", lease())),
             },
-            Err(err) => {
-                problem(format!("cannot read {}: {}", lease(), crate::values::error::reason(&err)))
-            }
+            Err(err) => problem(format!(
+                "cannot read {}: {}",
+                lease(),
+                crate::values::error::strerror(&err)
+            )),
         }
     }
     Ok(())
 }
 
 /// The resources of one lease that are not known to be gone.
-fn resources(record: &Record, locked: bool, present: &Present) -> Vec<Entry> {
+fn resources(record: &Record, locked: bool, present: &SystemState) -> Vec<InventoryEntry> {
     let state = state(record, locked, present);
     let age = present.age(record);
     let mut place = None;
     let mut entries = Vec::new();
     for resource in &record.resources {
-        let presence = examine(resource, &record.header.habitat, &present.habitat, &mut place);
+        let presence = locate(resource, &record.header.habitat, &present.habitat, &mut place);
         let (state, size) = match presence {
             Presence::Gone => continue,
-            Presence::Unseen | Presence::Unknown(_) => ("unknown", Freed::default()),
-            Presence::Other | Presence::Superseded => ("replaced", Freed::default()),
-            Presence::There { root, replaced } => {
+            Presence::Unreachable | Presence::Unknown(_) => ("unknown", Usage::default()),
+            Presence::Foreign | Presence::Displaced => ("replaced", Usage::default()),
+            Presence::Ours { root, replaced } => {
                 let state = if replaced { "replaced" } else { state.word() };
                 (state, root.remove(Removal::DRY).freed)
             }
         };
-        entries.push(Entry {
+        entries.push(InventoryEntry {
             path: resource.path(),
             kind: resource.kind,
             state,

@@ -8,34 +8,33 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::lease::record::{Lifetime, Record, Resource};
-use crate::os::clock::Moment;
-use crate::os::processes::{Habitat, Liveness, Process};
-use crate::values::duration::Span;
+use crate::lease::{Lifetime, Record, Resource};
+use crate::os::{Liveness, Moment, Namespaces, Process};
+use crate::values::Span;
 
 /// What leases are held against.
 #[derive(Clone, Debug)]
-pub(crate) struct Present {
+pub(crate) struct SystemState {
     /// The time.
     pub now: Moment,
     /// Where this process belongs to.
-    pub habitat: Habitat,
+    pub habitat: Namespaces,
     /// This process, which may have been a script before it called exec(2), its parent, the parent's
     /// parent, and so on.
-    pub line: Vec<Process>,
+    pub ancestry: Vec<Process>,
 }
 
-impl Present {
+impl SystemState {
     /// Now, for a process of this habitat, without a look at who its ancestors are.
-    pub(crate) fn of(habitat: Habitat) -> Self {
-        Self { now: Moment::now(), habitat, line: Vec::new() }
+    pub(crate) fn without_ancestry(habitat: Namespaces) -> Self {
+        Self { now: Moment::now(), habitat, ancestry: Vec::new() }
     }
 
     /// Now, as this process sees it.
-    pub(crate) fn look() -> Self {
+    pub(crate) fn now() -> Self {
         let this = Process::find(std::process::id());
         let line = this.into_iter().chain(crate::os::processes::ancestors()).collect();
-        Self { line, ..Self::of(Habitat::here()) }
+        Self { ancestry: line, ..Self::without_ancestry(Namespaces::current()) }
     }
 
     /// How old a lease is.
@@ -49,8 +48,8 @@ impl Present {
     }
 
     /// Whether it is this process, or above it.
-    pub(crate) fn descends_from(&self, process: Process) -> bool {
-        self.line.contains(&process)
+    pub(crate) fn is_ancestor(&self, process: Process) -> bool {
+        self.ancestry.contains(&process)
     }
 }
 
@@ -71,7 +70,7 @@ pub(crate) struct Selection {
 
 impl Selection {
     /// Whether the lease is among those that the cleanup is about.
-    pub(crate) fn narrows_to(&self, record: &Record, present: &Present) -> bool {
+    pub(crate) fn matches_lease(&self, record: &Record, present: &SystemState) -> bool {
         let in_session = match &self.session {
             Some(session) => record.header.session.as_ref() == Some(session),
             None => true,
@@ -84,18 +83,18 @@ impl Selection {
     }
 
     /// Whether the resource is among those that the cleanup is about.
-    pub(crate) fn names(&self, resource: &Resource) -> bool {
+    pub(crate) fn matches_resource(&self, resource: &Resource) -> bool {
         self.paths.is_empty() || self.paths.contains(&resource.path())
     }
 
     /// Whether the user names things and insists. Then a lease may end although what it covers
     /// cannot be removed from here.
-    pub(crate) fn insists(&self) -> bool {
+    pub(crate) fn is_forced_by_path(&self) -> bool {
         self.force && !self.paths.is_empty()
     }
 
     /// Whether it asks for more than what is due.
-    pub(crate) fn takes_manual(&self) -> bool {
+    pub(crate) fn includes_manual(&self) -> bool {
         self.all || self.older_than.is_some() || self.session.is_some() || !self.paths.is_empty()
     }
 
@@ -107,7 +106,7 @@ impl Selection {
 
 /// Why a resource stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Kept {
+pub(crate) enum KeepReason {
     /// Its lifetime is manual, and nobody asked for those.
     Manual,
     /// Its owner lives: the process, if it is to be seen.
@@ -126,7 +125,7 @@ pub(crate) enum Kept {
     Unknown(String),
 }
 
-impl Kept {
+impl KeepReason {
     /// The word for it in the summary and in JSON.
     pub(crate) fn word(&self) -> &'static str {
         match self {
@@ -141,7 +140,7 @@ impl Kept {
     }
 }
 
-impl fmt::Display for Kept {
+impl fmt::Display for KeepReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Live(pid) => write!(f, "until {} exits", described(*pid)),
@@ -157,7 +156,7 @@ impl fmt::Display for Kept {
 }
 
 fn described(pid: u32) -> String {
-    match crate::os::processes::name_of(pid) {
+    match crate::os::processes::program_name(pid) {
         Some(name) => format!("{} ({pid})", Path::new(OsStr::new(&name)).display()),
         None => format!("process {pid}"),
     }
@@ -195,17 +194,17 @@ impl State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Yes.
-    Take,
+    Remove,
     /// No, and why not.
-    Keep(Kept),
+    Keep(KeepReason),
 }
 
 /// The state of a lease.
-pub(crate) fn state(record: &Record, locked: bool, present: &Present) -> State {
+pub(crate) fn state(record: &Record, locked: bool, present: &SystemState) -> State {
     if locked {
         return State::InUse;
     }
-    if record.header.given == 0 {
+    if record.header.committed == 0 {
         return State::Ended;
     }
     let (owner, ttl) = match &record.lifetime {
@@ -230,44 +229,46 @@ pub(crate) fn judge(
     record: &Record,
     locked: bool,
     selection: &Selection,
-    present: &Present,
+    present: &SystemState,
 ) -> Verdict {
     if selection.force {
-        return Verdict::Take;
+        return Verdict::Remove;
     }
     let owner = match record.lifetime {
         Lifetime::Bound { owner, .. } => owner,
         Lifetime::Manual | Lifetime::Command => None,
     };
     match (state(record, locked, present), owner) {
-        (State::Ended, _) => Verdict::Take,
-        (State::InUse, _) => Verdict::Keep(Kept::InUse(None)),
-        (State::Unknown(why), _) => Verdict::Keep(Kept::Unknown(why)),
+        (State::Ended, _) => Verdict::Remove,
+        (State::InUse, _) => Verdict::Keep(KeepReason::InUse(None)),
+        (State::Unknown(why), _) => Verdict::Keep(KeepReason::Unknown(why)),
         // What a living script has is taken by that script alone, and when it says which.
         (State::Live, Some(owner)) => {
-            if !selection.paths.is_empty() && present.descends_from(owner) {
-                Verdict::Take
+            if !selection.paths.is_empty() && present.is_ancestor(owner) {
+                Verdict::Remove
             } else {
-                Verdict::Keep(Kept::Live(owner.pid))
+                Verdict::Keep(KeepReason::Live(owner.pid))
             }
         }
         // Nobody's exit is waited for: whoever asks for such ones gets them.
-        (State::Live, None) if !selection.takes_manual() => {
+        (State::Live, None) if !selection.includes_manual() => {
             let age = present.age(record).unwrap_or_default();
-            Verdict::Keep(Kept::NotDue(record.lifetime.ttl().map(|ttl| ttl.saturating_sub(age))))
+            Verdict::Keep(KeepReason::NotDue(
+                record.lifetime.ttl().map(|ttl| ttl.saturating_sub(age)),
+            ))
         }
-        (State::Manual, _) if !selection.takes_manual() => Verdict::Keep(Kept::Manual),
+        (State::Manual, _) if !selection.includes_manual() => Verdict::Keep(KeepReason::Manual),
         (State::Live | State::Manual, _) => match another_job(record, present) {
             Some(kept) if selection.is_broad() => Verdict::Keep(kept),
-            _ => Verdict::Take,
+            _ => Verdict::Remove,
         },
     }
 }
 
 /// Whether the lease belongs to a script that still runs and that this cleanup is no part of.
-fn another_job(record: &Record, present: &Present) -> Option<Kept> {
+fn another_job(record: &Record, present: &SystemState) -> Option<KeepReason> {
     let caller = record.header.caller?;
-    if present.descends_from(caller)
+    if present.is_ancestor(caller)
         && present.habitat.pid_ns == record.header.habitat.pid_ns
         && present.habitat.same_boot(&record.header.habitat) == Some(true)
     {
@@ -275,23 +276,26 @@ fn another_job(record: &Record, present: &Present) -> Option<Kept> {
     }
     match present.liveness(caller, record) {
         Liveness::Dead => None,
-        Liveness::Alive => Some(Kept::OtherJob(caller.pid)),
-        Liveness::Unknown => Some(Kept::Unknown("its caller cannot be seen from here".into())),
+        Liveness::Alive => Some(KeepReason::OtherJob(caller.pid)),
+        Liveness::Unknown => {
+            Some(KeepReason::Unknown("its caller cannot be seen from here".into()))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lease::record::{Header, VERSION};
+    use crate::lease::Header;
+    use crate::lease::record::VERSION;
 
     const HOUR: u64 = 3_600_000;
 
-    fn present() -> Present {
-        Present {
+    fn present() -> SystemState {
+        SystemState {
             now: Moment { wall_ms: 100 * HOUR, boot_ms: 10 * HOUR },
-            habitat: Habitat::here(),
-            line: crate::os::processes::ancestors().collect(),
+            habitat: Namespaces::current(),
+            ancestry: crate::os::processes::ancestors().collect(),
         }
     }
 
@@ -299,10 +303,10 @@ mod tests {
     fn lease(lifetime: Lifetime) -> Record {
         let header = Header {
             v: VERSION,
-            given: 1,
+            committed: 1,
             id: "one".into(),
             created: Moment { wall_ms: 99 * HOUR, boot_ms: 9 * HOUR },
-            habitat: Habitat::here(),
+            habitat: Namespaces::current(),
             caller: None,
             lifetime: lifetime.clone(),
             session: None,
@@ -329,7 +333,7 @@ mod tests {
         assert_eq!(state(&record, true, &present()), State::InUse);
         record = lease(Lifetime::Manual);
         assert_eq!(state(&record, false, &present()), State::Manual);
-        record.header.given = 0;
+        record.header.committed = 0;
         assert_eq!(state(&record, false, &present()), State::Ended);
         assert_eq!(state(&lease(Lifetime::Command), false, &present()), State::Ended);
     }
@@ -362,7 +366,8 @@ mod tests {
         };
         let mut present = present();
         present.now.boot_ms = 1;
-        let state = |record: Record, present: &Present| state(&elsewhen(record), false, present);
+        let state =
+            |record: Record, present: &SystemState| state(&elsewhen(record), false, present);
         assert_eq!(state(bound(Some(this()), None), &present), State::Ended);
         assert_eq!(state(bound(None, Some(HOUR)), &present), State::Ended);
         assert_eq!(state(bound(None, Some(2 * HOUR)), &present), State::Live);
@@ -391,22 +396,22 @@ mod tests {
         let mut record = lease(Lifetime::Manual);
         let verdict = |record: &Record, selection| judge(record, false, selection, &present());
         record.header.caller = Some(this());
-        let other = Verdict::Keep(Kept::OtherJob(this().pid));
+        let other = Verdict::Keep(KeepReason::OtherJob(this().pid));
         assert_eq!(verdict(&record, &all), other);
         assert_eq!(verdict(&record, &old), other);
-        assert_eq!(verdict(&record, &session), Verdict::Take);
-        assert_eq!(verdict(&record, &force), Verdict::Take);
-        record.header.caller = Some(present().line[0]);
-        assert_eq!(verdict(&record, &all), Verdict::Take, "our own parent is no other job");
+        assert_eq!(verdict(&record, &session), Verdict::Remove);
+        assert_eq!(verdict(&record, &force), Verdict::Remove);
+        record.header.caller = Some(present().ancestry[0]);
+        assert_eq!(verdict(&record, &all), Verdict::Remove, "our own parent is no other job");
         record.header.caller = Some(gone());
-        assert_eq!(verdict(&record, &all), Verdict::Take);
+        assert_eq!(verdict(&record, &all), Verdict::Remove);
         let bare = Selection::default();
-        assert_eq!(verdict(&record, &bare), Verdict::Keep(Kept::Manual));
+        assert_eq!(verdict(&record, &bare), Verdict::Keep(KeepReason::Manual));
         let timed = bound(None, Some(2 * HOUR));
         let hour = Some(Duration::from_secs(3600));
-        assert_eq!(verdict(&timed, &bare), Verdict::Keep(Kept::NotDue(hour)));
-        assert_eq!(verdict(&timed, &all), Verdict::Take, "nobody's exit is waited for");
+        assert_eq!(verdict(&timed, &bare), Verdict::Keep(KeepReason::NotDue(hour)));
+        assert_eq!(verdict(&timed, &all), Verdict::Remove, "nobody's exit is waited for");
         let owned = bound(Some(this()), Some(2 * HOUR));
-        assert_eq!(verdict(&owned, &all), Verdict::Keep(Kept::Live(this().pid)));
+        assert_eq!(verdict(&owned, &all), Verdict::Keep(KeepReason::Live(this().pid)));
     }
 }

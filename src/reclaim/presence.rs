@@ -3,10 +3,10 @@
 use std::io;
 use std::path::Path;
 
-use crate::fs::dir::Place;
-use crate::lease::record::{Kind, Resource};
-use crate::os::processes::Habitat;
-use crate::remove::root::Root;
+use crate::fs::Dir;
+use crate::lease::{Kind, Resource};
+use crate::os::Namespaces;
+use crate::remove::Root;
 use rustix::fs::FileType;
 
 /// What has become of a resource.
@@ -14,7 +14,7 @@ use rustix::fs::FileType;
 #[allow(clippy::large_enum_variant, reason = "one at a time, on the stack")]
 pub(crate) enum Presence<'a> {
     /// It is there and ours to remove.
-    There {
+    Ours {
         /// The entry, opened.
         root: Root<'a>,
         /// Whether it is no longer the one that was made, but one that we put in its place
@@ -24,40 +24,40 @@ pub(crate) enum Presence<'a> {
     /// There is nothing under any of its names.
     Gone,
     /// There is nothing to be seen of it, and it may be where this mount namespace does not reach.
-    Unseen,
+    Unreachable,
     /// Something else is in its place, which is not provably ours.
-    Other,
+    Foreign,
     /// Something else has a name that anybody could choose: ours is gone.
-    Superseded,
+    Displaced,
     /// It cannot be judged from here.
     Unknown(String),
 }
 
 /// Looks for a resource. `place` keeps its directory open from one resource to the next.
-pub(crate) fn examine<'a>(
+pub(crate) fn locate<'a>(
     resource: &Resource,
-    there: &Habitat,
-    here: &Habitat,
-    place: &'a mut Option<Place>,
+    there: &Namespaces,
+    here: &Namespaces,
+    place: &'a mut Option<Dir>,
 ) -> Presence<'a> {
-    let same_files = here.sees_the_same_files(there);
+    let same_files = here.shares_mounts_with(there);
     let same_boot = here.same_boot(there) == Some(true);
     let missing = || {
-        if same_files { Presence::Gone } else { Presence::Unseen }
+        if same_files { Presence::Gone } else { Presence::Unreachable }
     };
-    if place.as_ref().is_none_or(|place| place.real() != resource.dir) {
-        match Place::reopen(&resource.dir) {
+    if place.as_ref().is_none_or(|place| place.real_path() != resource.dir) {
+        match Dir::reopen(&resource.dir) {
             Ok(opened) => *place = Some(opened),
             Err(err) if is_absence(&err) => {
                 let reachable = is_mounted_above(&resource.dir, resource, same_boot);
-                return if reachable { missing() } else { Presence::Unseen };
+                return if reachable { missing() } else { Presence::Unreachable };
             }
             Err(err) => return unknown(&resource.dir, &err),
         }
     }
     let Some(place) = place else { return missing() };
     if same_boot && resource.fsid().is_some_and(|fsid| fsid != place.fsid()) {
-        return Presence::Unseen;
+        return Presence::Unreachable;
     }
     let (mut something_else, mut superseded) = (false, false);
     for (name, guessable) in resource.names() {
@@ -67,15 +67,15 @@ pub(crate) fn examine<'a>(
             Err(err) => return unknown(&resource.path(), &err),
         };
         match judge(resource, guessable, &root, place, same_boot) {
-            Ok(Some(replaced)) => return Presence::There { root, replaced },
+            Ok(Some(replaced)) => return Presence::Ours { root, replaced },
             Ok(None) if guessable => superseded = true,
             Ok(None) => something_else = true,
             Err(err) => return unknown(&resource.path(), &err),
         }
     }
     match (something_else, superseded) {
-        (true, _) => Presence::Other,
-        (false, true) => Presence::Superseded,
+        (true, _) => Presence::Foreign,
+        (false, true) => Presence::Displaced,
         (false, false) => missing(),
     }
 }
@@ -85,7 +85,7 @@ pub(crate) fn examine<'a>(
 /// known of that, since the ids of some filesystems change.
 fn is_mounted_above(dir: &Path, resource: &Resource, same_boot: bool) -> bool {
     let Some(fsid) = resource.fsid().filter(|_| same_boot) else { return true };
-    let mut above = dir.ancestors().skip(1).map(Place::reopen).filter_map(Result::ok);
+    let mut above = dir.ancestors().skip(1).map(Dir::reopen).filter_map(Result::ok);
     above.next().is_none_or(|place| place.fsid() == fsid)
 }
 
@@ -96,7 +96,7 @@ fn judge(
     resource: &Resource,
     guessable: bool,
     root: &Root<'_>,
-    place: &Place,
+    place: &Dir,
     same_boot: bool,
 ) -> io::Result<Option<bool>> {
     if let Some(identity) = &resource.identity
@@ -106,19 +106,19 @@ fn judge(
     }
     let same_type = match resource.kind {
         Kind::File => root.file_type() == FileType::RegularFile,
-        Kind::Dir => root.file_type() == FileType::Directory && cannot_be_moved_in(root, place),
+        Kind::Dir => root.file_type() == FileType::Directory && is_closed_to_others(root, place),
         Kind::Link => root.file_type() == FileType::Symlink,
     };
     let ours = root.owner() == rustix::process::geteuid().as_raw();
-    let provably = !guessable && same_type && ours && place.is_safe();
+    let provably = !guessable && same_type && ours && place.entries_are_protected();
     Ok(provably.then_some(resource.identity.is_some()))
 }
 
 /// In a directory where all may make entries, like /tmp, others can move a directory of ours to a
 /// name that has become free, if they may write to it: a move rewrites its `..`. A file that they
 /// can move they could have removed.
-fn cannot_be_moved_in(root: &Root<'_>, place: &Place) -> bool {
-    place.is_private() || root.mode() & 0o022 == 0
+fn is_closed_to_others(root: &Root<'_>, place: &Dir) -> bool {
+    place.only_owner_can_create() || root.mode() & 0o022 == 0
 }
 
 /// There is no such thing, or cannot be: what is above it is no directory any more, or the name is
@@ -128,5 +128,5 @@ fn is_absence(err: &io::Error) -> bool {
 }
 
 fn unknown<'a>(path: &Path, err: &io::Error) -> Presence<'a> {
-    Presence::Unknown(format!("{}: {}", path.display(), crate::values::error::reason(err)))
+    Presence::Unknown(format!("{}: {}", path.display(), crate::values::error::strerror(err)))
 }

@@ -27,50 +27,46 @@ use rustix::time::{
     timerfd_settime,
 };
 
-use crate::lease::reader as read;
-use crate::lease::reader::Content;
-use crate::lease::record::{Lifetime, Record};
-use crate::lease::store::Store;
 use crate::lease::writer::is_id;
-use crate::os::clock::Moment;
-use crate::os::processes::{Habitat, Process};
-use crate::reclaim::judge::{Kept, Present, Selection, State, state};
-use crate::reclaim::release::Fate;
+use crate::lease::{Content, Lifetime, Record, Store, reader};
+use crate::os::{Moment, Namespaces, Process};
+use crate::reclaim::judge::{KeepReason, Selection, State, SystemState, state};
+use crate::reclaim::release::Outcome;
 use crate::reclaim::sweep::Sweep;
-use crate::remove::root::Removal;
-use crate::sys::start as sys;
-use crate::values::error::Status;
+use crate::remove::Removal;
+use crate::sys;
+use crate::values::Status;
 
 /// What tmpx is called when it is the reaper: its name in ps(1).
 pub(crate) const NAME: &str = "tmpx-reaper";
 
 /// The FIFO's name. Process numbers and paths mean something in one namespace only, so each has a
 /// reaper of its own; where the namespaces are not known there is none.
-fn fifo_name(habitat: &Habitat) -> Option<String> {
+fn fifo_name(habitat: &Namespaces) -> Option<String> {
     Some(format!("reaper.{}.{}", habitat.pid_ns?, habitat.mnt_ns?))
 }
 
 /// Tells the reaper of a lease that has an end, and starts one if there is none. Returns at once;
 /// where it fails, a cleanup will have to do.
-pub(crate) fn summon(store: &Store, id: &str, habitat: &Habitat) {
-    if !tell(store, id, habitat) {
+pub(crate) fn notify_or_spawn(store: &Store, id: &str, habitat: &Namespaces) {
+    if !send(store, id, habitat) {
         start(store);
     }
 }
 
 /// When an owner that cannot be watched is asked for again, in milliseconds.
-const LATER: u64 = 1000;
+const RETRY_MS: u64 = 1000;
 
 /// What is said to a reaper that is to look at all leases.
 const ALL: &str = "*";
 
 /// Tells the reaper, if there is one, that leases are gone: it may have nothing left to watch.
-pub(crate) fn look_again(store: &Store, habitat: &Habitat) {
-    tell(store, ALL, habitat);
+pub(crate) fn wake(store: &Store, habitat: &Namespaces) {
+    send(store, ALL, habitat);
 }
 
 /// Says a word to the reaper. False where there is none and one could be.
-fn tell(store: &Store, word: &str, habitat: &Habitat) -> bool {
+fn send(store: &Store, word: &str, habitat: &Namespaces) -> bool {
     let Some(name) = fifo_name(habitat) else { return true };
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match openat(store.dir(), &name, flags, Mode::empty()) {
@@ -106,12 +102,12 @@ pub(crate) fn store_of(args: &[OsString]) -> Option<&OsStr> {
 /// Is the reaper of a store until there is nothing left to watch.
 pub(crate) fn run(store: &OsStr) -> Status {
     detach();
-    let habitat = Habitat::here();
+    let habitat = Namespaces::current();
     let (Ok(store), Some(name)) = (Store::open(Path::new(store)), fifo_name(&habitat)) else {
         return Status::Failed;
     };
-    match keep_watch(&store, &name, &habitat) {
-        Ok(()) => Status::Done,
+    match watch(&store, &name, &habitat) {
+        Ok(()) => Status::Success,
         Err(_) => Status::Failed,
     }
 }
@@ -130,17 +126,17 @@ fn detach() {
 
 /// Watches until nothing is left. Whoever makes a lease in the moment before the FIFO is closed
 /// finds a reader that reads no more, so after closing it the leases are looked at once more.
-fn keep_watch(store: &Store, name: &str, habitat: &Habitat) -> io::Result<()> {
+fn watch(store: &Store, name: &str, habitat: &Namespaces) -> io::Result<()> {
     loop {
-        let Some(fifo) = become_the_one(store, name)? else { return Ok(()) };
+        let Some(fifo) = acquire_singleton(store, name)? else { return Ok(()) };
         let mut watch = Watch::new(store, habitat)?;
-        watch.consider_all()?;
+        watch.process_all()?;
         while watch.has_work() {
             watch.wait(&fifo)?;
         }
         let _ = unlinkat(store.dir(), name, AtFlags::empty());
         drop(fifo);
-        watch.consider_all()?;
+        watch.process_all()?;
         if !watch.has_work() {
             return Ok(());
         }
@@ -148,7 +144,7 @@ fn keep_watch(store: &Store, name: &str, habitat: &Habitat) -> io::Result<()> {
 }
 
 /// Opens the FIFO, made if need be, and takes its lock. `None` where another reaper has it.
-fn become_the_one(store: &Store, name: &str) -> io::Result<Option<OwnedFd>> {
+fn acquire_singleton(store: &Store, name: &str) -> io::Result<Option<OwnedFd>> {
     // For reading and writing: so it never reads the end that the last writer leaves.
     let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     loop {
@@ -172,7 +168,7 @@ fn become_the_one(store: &Store, name: &str) -> io::Result<Option<OwnedFd>> {
 }
 
 /// An owner that is waited for.
-struct Owner {
+struct WatchedOwner {
     pidfd: OwnedFd,
     leases: Vec<String>,
 }
@@ -180,8 +176,8 @@ struct Owner {
 /// What is waited for.
 struct Watch<'a> {
     store: &'a Store,
-    habitat: &'a Habitat,
-    owners: HashMap<Process, Owner>,
+    habitat: &'a Namespaces,
+    owners: HashMap<Process, WatchedOwner>,
     /// Leases with a time to live, the first to end on top: when, in milliseconds since boot.
     deadlines: BinaryHeap<Reverse<(u64, String)>>,
     /// Leases that have ended while something inside what they cover lives on.
@@ -190,7 +186,7 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(store: &'a Store, habitat: &'a Habitat) -> io::Result<Self> {
+    fn new(store: &'a Store, habitat: &'a Namespaces) -> io::Result<Self> {
         // This clock goes on while the machine sleeps, as the times of leases do.
         let timer = timerfd_create(
             TimerfdClockId::Boottime,
@@ -204,28 +200,28 @@ impl<'a> Watch<'a> {
         !self.owners.is_empty() || !self.deadlines.is_empty()
     }
 
-    fn consider_all(&mut self) -> io::Result<()> {
+    fn process_all(&mut self) -> io::Result<()> {
         self.owners.clear();
         self.deadlines.clear();
         self.blocked.clear();
-        self.consider(self.store.ids()?);
+        self.process(self.store.ids()?);
         Ok(())
     }
 
     /// Reclaims leases that have ended, and watches those that will.
-    fn consider(&mut self, ids: impl IntoIterator<Item = String>) {
-        let present = Present::of(self.habitat.clone());
+    fn process(&mut self, ids: impl IntoIterator<Item = String>) {
+        let present = SystemState::without_ancestry(self.habitat.clone());
         let selection = Selection::default();
         let sweep = Sweep::new(self.store, &selection, &present, Removal::PLAIN);
         for id in ids {
-            let Ok(Some(seen)) = read::look(self.store, &id) else { continue };
+            let Ok(Some(seen)) = reader::read(self.store, &id) else { continue };
             let Content::Record(record) = seen.content else { continue };
             match state(&record, seen.locked, &present) {
                 State::Ended => {
                     let mut in_use = false;
                     // Nobody reads what a reaper says: a cleanup will tell of what it cannot remove.
                     let _ = sweep.one(&id, &mut |_, _, fate| {
-                        in_use |= matches!(fate, Fate::Kept(Kept::InUse(_)));
+                        in_use |= matches!(fate, Outcome::Kept(KeepReason::InUse(_)));
                         Ok(())
                     });
                     if in_use {
@@ -238,15 +234,15 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn watch(&mut self, record: &Record, id: &str, present: &Present) {
+    fn watch(&mut self, record: &Record, id: &str, present: &SystemState) {
         if let Lifetime::Bound { owner: Some(owner), .. } = record.lifetime {
             if let Some(known) = self.owners.get_mut(&owner) {
                 known.leases.push(id.to_owned());
             } else if let Some(pidfd) = owner.open() {
-                self.owners.insert(owner, Owner { pidfd, leases: vec![id.to_owned()] });
+                self.owners.insert(owner, WatchedOwner { pidfd, leases: vec![id.to_owned()] });
             } else {
                 // It has exited since it was asked for, or there are too many to watch.
-                let later = present.now.boot_ms.saturating_add(LATER);
+                let later = present.now.boot_ms.saturating_add(RETRY_MS);
                 self.deadlines.push(Reverse((later, id.to_owned())));
             }
         }
@@ -273,7 +269,7 @@ impl<'a> Watch<'a> {
         }
         // What was made inside them may have gone with these.
         due.append(&mut self.blocked);
-        self.consider(due);
+        self.process(due);
         self.listen(fifo)
     }
 
@@ -328,9 +324,9 @@ impl<'a> Watch<'a> {
         }
         let text = String::from_utf8_lossy(&text);
         if text.len() > CAPACITY - 256 || text.lines().any(|word| word == ALL) {
-            return self.consider_all();
+            return self.process_all();
         }
-        self.consider(text.lines().filter(|word| is_id(word)).map(str::to_owned));
+        self.process(text.lines().filter(|word| is_id(word)).map(str::to_owned));
         Ok(())
     }
 }

@@ -9,25 +9,20 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 
-use crate::lease::reader as read;
-use crate::lease::reader::Content;
-use crate::lease::record::Record;
-use crate::lease::store::Store;
-use crate::lease::writer::Lease;
-use crate::os::processes::Habitat;
-use crate::os::random::Entropy;
-use crate::reclaim::judge::{Kept, Present};
-use crate::remove::root::{Freed, Progress, Removal};
+use crate::lease::{Content, Lease, Record, Store, reader};
+use crate::os::{Namespaces, Random};
+use crate::reclaim::judge::{KeepReason, SystemState};
+use crate::remove::{Removal, RemovalProgress, Usage};
 
 /// What became of one resource.
 #[derive(Debug)]
-pub(crate) enum Fate {
+pub(crate) enum Outcome {
     /// It is gone, or would be.
-    Removed(Freed),
+    Removed(Usage),
     /// It stays, and why.
-    Kept(Kept),
+    Kept(KeepReason),
     /// It should have gone: what of it could not be removed, and why, and what is gone all the same.
-    Failed(Vec<(PathBuf, String)>, Freed),
+    Failed(Vec<(PathBuf, String)>, Usage),
 }
 
 /// Removes everything that a lease of this very process covers, then the lease: when the command
@@ -35,36 +30,42 @@ pub(crate) enum Fate {
 /// matter. `progress` is counted into. Returns what could not be removed.
 pub(crate) fn release(
     lease: &Lease,
-    progress: Option<&Progress>,
+    progress: Option<&RemovalProgress>,
 ) -> anyhow::Result<Vec<(PathBuf, String)>> {
-    let Some((store, held)) = lease.held()? else { return Ok(Vec::new()) };
+    let Some((store, held)) = lease.locked()? else { return Ok(Vec::new()) };
     let record = match held.content().context("could not read the lease")? {
         Content::Record(record) => record,
         Content::Empty => {
-            held.discard().context("could not remove the lease")?;
+            held.delete().context("could not remove the lease")?;
             return Ok(Vec::new());
         }
         Content::Unreadable(why) => return Err(anyhow!("could not read the lease: {why}")),
     };
     let mut failures = Vec::new();
     let removal = Removal { progress, ..Removal::PLAIN };
-    let gone = sweep::take_own(&record, store, lease.id(), removal, &mut |_, resource, fate| {
-        match fate {
-            Fate::Removed(_) => {}
-            Fate::Kept(kept) => failures.push((resource.path(), kept.to_string())),
-            Fate::Failed(more, _) => failures.extend(more),
-        }
-        Ok(())
-    })?;
+    let gone =
+        sweep::remove_resources(&record, store, lease.id(), removal, &mut |_, resource, fate| {
+            match fate {
+                Outcome::Removed(_) => {}
+                Outcome::Kept(kept) => failures.push((resource.path(), kept.to_string())),
+                Outcome::Failed(more, _) => failures.extend(more),
+            }
+            Ok(())
+        })?;
     if gone {
-        held.discard().context("could not remove the lease")?;
+        held.delete().context("could not remove the lease")?;
     }
     Ok(failures)
 }
 
 /// Removes leases of things that were made below `dirs` in a mount namespace that is gone: what it had
 /// there was its own, and went with it. Does nothing where anything goes wrong.
-pub(crate) fn forget(store: &Store, mnt_ns: u64, dirs: &[PathBuf], habitat: &Habitat) {
+pub(crate) fn forget_resources_in(
+    store: &Store,
+    mnt_ns: u64,
+    dirs: &[PathBuf],
+    habitat: &Namespaces,
+) {
     let is_hidden = |dir: &PathBuf| dirs.iter().any(|hidden| dir.starts_with(hidden));
     let went = |record: &Record| {
         let there = &record.header.habitat;
@@ -73,34 +74,34 @@ pub(crate) fn forget(store: &Store, mnt_ns: u64, dirs: &[PathBuf], habitat: &Hab
             && record.resources.iter().all(|resource| is_hidden(&resource.dir))
     };
     for id in store.ids().unwrap_or_default() {
-        if let Ok(Some(seen)) = read::look(store, &id)
+        if let Ok(Some(seen)) = reader::read(store, &id)
             && let Content::Record(record) = seen.content
             && !seen.locked
             && went(&record)
-            && let Ok(Some(held)) = read::hold(store, &id)
+            && let Ok(Some(held)) = reader::lock(store, &id)
         {
-            let _ = held.discard();
+            let _ = held.delete();
         }
     }
 }
 
 /// How many leases are looked at by one pruning.
-const PRUNED: usize = 128;
+const PRUNE_BATCH: usize = 128;
 
 /// Removes leases whose resources have all been removed by somebody else, so that scripts which
 /// clean up after themselves leave no litter in the store. Looks at some of them, beginning
 /// anywhere; does nothing where anything goes wrong, since nothing depends on it.
-pub(crate) fn prune(store: &Store, habitat: &Habitat, entropy: &mut Entropy) {
+pub(crate) fn prune(store: &Store, habitat: &Namespaces, random: &mut Random) {
     let Ok(ids) = store.ids() else { return };
-    let Ok(start) = entropy.below(ids.len()) else { return };
-    let present = Present::of(habitat.clone());
-    for id in ids.iter().cycle().skip(start).take(PRUNED.min(ids.len())) {
-        if let Ok(Some(seen)) = read::look(store, id)
+    let Ok(start) = random.index_below(ids.len()) else { return };
+    let present = SystemState::without_ancestry(habitat.clone());
+    for id in ids.iter().cycle().skip(start).take(PRUNE_BATCH.min(ids.len())) {
+        if let Ok(Some(seen)) = reader::read(store, id)
             && let Content::Record(record) = seen.content
             && !seen.locked
             && sweep::all_gone(&record, &present)
         {
-            let _ = sweep::discard_leftover(store, id, &present);
+            let _ = sweep::delete_leftover(store, id, &present);
         }
     }
 }

@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use rustix::fs::{SeekFrom, Statx, seek};
 
-use crate::remove::pool::Debt;
+use crate::remove::pool::Join;
 pub(crate) use crate::remove::root::{stat_entry, stat_fd};
 
 /// How often a directory is read again from its beginning before somebody else is taken to be
 /// filling it, or what is found again cannot be removed.
-pub(super) const MOST_REWINDS: u32 = 64;
+pub(super) const MAX_REWINDS: u32 = 64;
 
 /// How far a directory has been read.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(super) enum Read {
 }
 
 /// One directory on the way from the root to where the walk is.
-pub(super) struct Level {
+pub(super) struct DirFrame {
     /// Its name in the level above.
     pub(super) name: CString,
     /// Open, or given back to stay below the bound.
@@ -40,7 +40,7 @@ pub(super) struct Level {
     /// Subdirectories still to be removed.
     pub(super) noted: Vec<CString>,
     /// What others do of it.
-    pub(super) debt: Option<Arc<Debt>>,
+    pub(super) join: Option<Arc<Join>>,
     /// How far it has been read.
     pub(super) read: Read,
     /// Whether something in it could not be removed.
@@ -54,7 +54,7 @@ pub(super) struct Level {
     pub(super) rewinds: u32,
 }
 
-impl Level {
+impl DirFrame {
     pub(super) fn new(name: CString, fd: Arc<OwnedFd>, read: Read) -> Self {
         Self {
             name,
@@ -62,7 +62,7 @@ impl Level {
             key: None,
             position: 0,
             noted: Vec::new(),
-            debt: None,
+            join: None,
             read,
             failed: false,
             sought: false,
@@ -74,7 +74,7 @@ impl Level {
     /// Notes how far it has been read. That there is no more is only assumed where removing it would
     /// show otherwise, and not again where that has turned out wrong: most directories are small, and
     /// to be told so costs a call for each.
-    pub(super) fn has_read(&mut self, read: Read, changes: bool) {
+    pub(super) fn record_read(&mut self, read: Read, changes: bool) {
         let may_assume = changes && !self.failed && self.rewinds == 0;
         self.read = match read {
             Read::AsItSeems if !may_assume => Read::NotToEnd,
@@ -83,7 +83,7 @@ impl Level {
     }
 
     /// Gives back its descriptor; one that could not be told again keeps it.
-    pub(super) fn give_back(&mut self) -> bool {
+    pub(super) fn close_fd(&mut self) -> bool {
         let Some(fd) = &self.fd else { return false };
         let position = match self.read {
             Read::ToEnd => Ok(0),
@@ -97,14 +97,14 @@ impl Level {
     }
 
     /// Takes a descriptor for the one that was given back, and goes on reading where that one stood.
-    pub(super) fn take_again(&mut self, fd: OwnedFd) {
+    pub(super) fn reopen_with(&mut self, fd: OwnedFd) {
         if self.read != Read::ToEnd && self.position > 0 {
             self.sought = true;
             if seek(&fd, SeekFrom::Start(self.position)).is_err() {
                 // It begins again, which a bound has to end if what is found again cannot be removed.
                 self.rewinds += 1;
             }
-            if self.rewinds >= MOST_REWINDS {
+            if self.rewinds >= MAX_REWINDS {
                 self.read = Read::ToEnd;
             }
         }
@@ -114,7 +114,7 @@ impl Level {
     /// Has it read again from its beginning, once, where something may have been passed over and its
     /// removal would not show that, since something failed: there are filesystems whose positions
     /// count the entries that are left.
-    pub(super) fn begins_once_more(&mut self) -> bool {
+    pub(super) fn rewind_once(&mut self) -> bool {
         let is_due = self.failed && self.sought && !self.again;
         let fd = self.fd.as_ref().filter(|_| is_due);
         if fd.is_none_or(|fd| seek(fd, SeekFrom::Start(0)).is_err()) {
@@ -126,14 +126,14 @@ impl Level {
     }
 
     /// Whether its name in `parent` still leads to it.
-    pub(super) fn is_at(&self, parent: BorrowedFd<'_>) -> bool {
+    pub(super) fn is_parent_of(&self, parent: BorrowedFd<'_>) -> bool {
         let own = self.fd.as_ref().and_then(|fd| stat_fd(fd.as_fd()).ok());
         let there = stat_entry(parent, &self.name).ok();
         own.is_some_and(|own| there.is_some_and(|there| key(&own) == key(&there)))
     }
 
     /// Whether it still has a name anywhere.
-    pub(super) fn is_somewhere(&self) -> bool {
+    pub(super) fn has_parent_key(&self) -> bool {
         let stat = self.fd.as_ref().and_then(|fd| stat_fd(fd.as_fd()).ok());
         stat.is_some_and(|stat| stat.stx_nlink > 0)
     }
@@ -160,7 +160,7 @@ pub(super) fn key(stat: &Statx) -> Key {
 }
 
 /// The path of the last of some levels, of which the first one has this path.
-pub(super) fn path<'a>(root: &Path, levels: impl Iterator<Item = &'a Level>) -> PathBuf {
+pub(super) fn path<'a>(root: &Path, levels: impl Iterator<Item = &'a DirFrame>) -> PathBuf {
     let names = levels.skip(1).map(|level| OsStr::from_bytes(level.name.to_bytes()));
     names.fold(root.to_owned(), |path, name| path.join(name))
 }

@@ -6,3 +6,5 @@ pub(crate) mod open;
 pub(crate) mod pool;
 pub(crate) mod root;
 pub(crate) mod walk;
+pub(crate) use root::{Mode, RemovalOutcome, RemovalProgress, Usage};
+pub use root::{Removal, Root};

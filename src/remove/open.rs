@@ -11,25 +11,29 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 pub(crate) use crate::remove::root::stat_fd;
-use crate::sys::start as sys;
+use crate::sys;
 
 const DIRECTORY: OFlags =
     OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::RDONLY);
 
 /// Opens a directory as a mere point in the tree, which needs no permission on it.
 pub(super) fn path_only(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
-    within_the_mount(parent, name, DIRECTORY | OFlags::PATH)
+    open_beneath_no_xdev(parent, name, DIRECTORY | OFlags::PATH)
 }
 
 /// Opens a directory to read its entries and remove them. One of our own that does not let its
 /// owner do so is opened up, and so is the one that it is in.
-pub(super) fn to_empty(parent: BorrowedFd<'_>, name: &CStr, open_up: bool) -> io::Result<OwnedFd> {
-    match within_the_mount(parent, name, DIRECTORY) {
+pub(super) fn open_for_removal(
+    parent: BorrowedFd<'_>,
+    name: &CStr,
+    open_up: bool,
+) -> io::Result<OwnedFd> {
+    match open_beneath_no_xdev(parent, name, DIRECTORY) {
         Err(err) if open_up && err.raw_os_error() == Some(libc::EACCES) => {}
         opened => return opened,
     }
     let point = match path_only(parent, name) {
-        Err(err) if err.raw_os_error() == Some(libc::EACCES) && let_owner_in(parent)? => {
+        Err(err) if err.raw_os_error() == Some(libc::EACCES) && add_owner_access(parent)? => {
             path_only(parent, name)
         }
         opened => opened,
@@ -44,7 +48,7 @@ pub(crate) fn readable(point: &OwnedFd, open_up: bool) -> io::Result<OwnedFd> {
         Err(Errno::ACCESS) if open_up => {}
         opened => return Ok(opened?),
     }
-    if !open_up_to_owner(point.as_fd(), sys::chmod_path_fd)? {
+    if !chmod_if_denied(point.as_fd(), sys::chmod_path_fd)? {
         return Err(Errno::ACCESS.into());
     }
     Ok(openat(point, c".", DIRECTORY, Mode::empty())?)
@@ -52,23 +56,23 @@ pub(crate) fn readable(point: &OwnedFd, open_up: bool) -> io::Result<OwnedFd> {
 
 /// Does something in a directory. Where that is denied, and the directory is one of our own that its
 /// owner may not write to (Go's module cache is made so), it is opened up, and it is done again.
-pub(super) fn letting_in(
+pub(super) fn with_owner_access(
     dir: BorrowedFd<'_>,
     act: impl Fn() -> rustix::io::Result<()>,
 ) -> rustix::io::Result<()> {
     match act() {
-        Err(Errno::ACCESS) if let_owner_in(dir).unwrap_or(false) => act(),
+        Err(Errno::ACCESS) if add_owner_access(dir).unwrap_or(false) => act(),
         done => done,
     }
 }
 
-fn let_owner_in(dir: BorrowedFd<'_>) -> io::Result<bool> {
-    open_up_to_owner(dir, |fd, mode| Ok(fchmod(fd, Mode::from_raw_mode(mode))?))
+fn add_owner_access(dir: BorrowedFd<'_>) -> io::Result<bool> {
+    chmod_if_denied(dir, |fd, mode| Ok(fchmod(fd, Mode::from_raw_mode(mode))?))
 }
 
 /// Gives the owner of a directory, if that is us, all permissions on it. False where it is not us:
 /// that the owner has them already may be the work of another thread, a moment ago.
-fn open_up_to_owner(
+fn chmod_if_denied(
     dir: BorrowedFd<'_>,
     chmod: impl Fn(BorrowedFd<'_>, u32) -> io::Result<()>,
 ) -> io::Result<bool> {
@@ -84,20 +88,20 @@ fn open_up_to_owner(
 }
 
 /// Opens an open directory once more.
-pub(super) fn again(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+pub(super) fn reopen(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(openat(dir, c".", DIRECTORY, Mode::empty())?)
 }
 
 /// Goes from a directory to the one above it. The caller checks which one that is: the directory
 /// may have been moved meanwhile.
-pub(super) fn above(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+pub(super) fn open_parent(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(openat(dir, c"..", DIRECTORY, Mode::empty())?)
 }
 
 /// openat2(2) refuses a bind mount of the same filesystem too, which comparing device numbers
 /// would not notice. Where there is no openat2 (Linux before 5.6, some sandboxes), statx(2) tells
 /// the root of a mount; where neither can tell, nothing is opened.
-fn within_the_mount(parent: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> io::Result<OwnedFd> {
+fn open_beneath_no_xdev(parent: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> io::Result<OwnedFd> {
     let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
     match openat2(parent, name, flags, Mode::empty(), resolve) {
         Err(Errno::XDEV) => return Err(is_a_mount_point()),

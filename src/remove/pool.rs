@@ -17,16 +17,16 @@ use rustix::fs::Statx;
 use rustix::process::{Resource, getrlimit};
 
 use crate::remove::frame::{Key, key};
-use crate::remove::root::{Act, Outcome, Removal};
+use crate::remove::root::{Mode, Removal, RemovalOutcome};
 pub(crate) use crate::remove::root::{bytes, is_dir};
-use crate::remove::walk::{End, OPEN_LEVELS, Walk};
-use crate::sys::start as sys;
+use crate::remove::walk::{OPEN_LEVELS, Step, Walk};
+use crate::sys;
 
 /// How many threads there are at most. More than these wait for each other in the kernel.
-const MOST_THREADS: usize = 8;
+const MAX_THREADS: usize = 8;
 
 /// How many walks there may be for each thread: those that run, wait, or are laid aside.
-const WALKS: usize = 4;
+const WALKS_PER_THREAD: usize = 4;
 
 /// What a thread needs for its stack: a walk does not recurse.
 const STACK: usize = 256 * 1024;
@@ -47,7 +47,7 @@ impl Worker {
 }
 
 /// Those at work on one removal.
-pub(super) struct Crew<'a> {
+pub(super) struct Pool<'a> {
     pub(super) removal: Removal<'a>,
     /// The directory that the root of it all is in.
     pub(super) parent: BorrowedFd<'a>,
@@ -70,10 +70,10 @@ struct State {
     /// How many there may be.
     most_walks: usize,
     /// How it went, when all is done.
-    outcome: Option<Outcome>,
+    outcome: Option<RemovalOutcome>,
 }
 
-impl<'a> Crew<'a> {
+impl<'a> Pool<'a> {
     /// For a removal in this directory.
     pub(super) fn new(removal: Removal<'a>, parent: BorrowedFd<'a>) -> Self {
         Self {
@@ -88,18 +88,19 @@ impl<'a> Crew<'a> {
 
     /// Takes a walk to its end, alone as long as it is small: to ask how many threads there may be
     /// takes longer than a small tree. `newest` is about how many descriptors the process has.
-    pub(super) fn take(&self, walk: Walk, newest: RawFd) -> Outcome {
+    pub(super) fn remove_tree(&self, walk: Walk, newest: RawFd) -> RemovalOutcome {
         match walk.run(self, Worker { alone: true, own_cwd: false }) {
-            End::Large(large) => self.share(large, newest),
-            End::Done(done) => done.outcome,
-            End::Aside => Outcome::default(),
+            Step::Large(large) => self.run_threads(large, newest),
+            Step::Done(done) => done.outcome,
+            Step::Parked => RemovalOutcome::default(),
         }
     }
 
-    fn share(&self, walk: Walk, newest: RawFd) -> Outcome {
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    fn run_threads(&self, walk: Walk, newest: RawFd) -> RemovalOutcome {
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
         let threads = threads.min(room_for_walks(newest));
-        let most_walks = if threads > 1 { room_for_walks(newest).min(threads * WALKS) } else { 1 };
+        let most_walks =
+            if threads > 1 { room_for_walks(newest).min(threads * WALKS_PER_THREAD) } else { 1 };
         let waiting = vec![walk];
         *self.state() = State { waiting, walks: 1, most_walks, ..State::default() };
         thread::scope(|scope| {
@@ -117,7 +118,7 @@ impl<'a> Crew<'a> {
     }
 
     /// What removing a name of a file frees: nothing before its last one.
-    pub(super) fn frees(&self, stat: &Statx) -> u64 {
+    pub(super) fn bytes_freed(&self, stat: &Statx) -> u64 {
         if self.changes() || stat.stx_nlink < 2 || is_dir(stat) {
             return bytes(stat);
         }
@@ -129,40 +130,40 @@ impl<'a> Crew<'a> {
 
     /// Whether it changes anything.
     pub(super) fn changes(&self) -> bool {
-        self.removal.act == Act::Remove
+        self.removal.mode == Mode::Remove
     }
 
     /// Whether somebody has nothing to do, or would not find anything.
-    pub(super) fn is_hungry(&self) -> bool {
+    pub(super) fn wants_work(&self) -> bool {
         self.wanted.load(Ordering::Relaxed) > 0
     }
 
     /// Whether there is still room for one more walk, which then is to be lent.
-    pub(super) fn makes_room(&self) -> bool {
+    pub(super) fn try_reserve(&self) -> bool {
         let mut state = self.state();
         let has_room = state.walks < state.most_walks && self.wanted.load(Ordering::Relaxed) > 0;
         state.walks += usize::from(has_room);
-        self.look_at(&state);
+        self.wake_idle(&state);
         has_room
     }
 
     /// Has somebody begin with a walk that room was made for.
-    pub(super) fn lend(&self, walk: Walk) {
+    pub(super) fn share(&self, walk: Walk) {
         let mut state = self.state();
         state.waiting.push(walk);
-        self.look_at(&state);
+        self.wake_idle(&state);
         drop(state);
         self.news.notify_one();
     }
 
     fn work(&self, worker: Worker) {
-        let _alarm = Alarm(self);
+        let _alarm = PanicGuard(self);
         let mut walk = None;
         while let Some(current) = walk.take().or_else(|| self.next()) {
             walk = match current.run(self, worker) {
-                End::Aside => None,
-                End::Large(large) => Some(large),
-                End::Done(done) => self.bring_back(done),
+                Step::Parked => None,
+                Step::Large(large) => Some(large),
+                Step::Done(done) => self.complete(done),
             };
         }
     }
@@ -175,36 +176,36 @@ impl<'a> Crew<'a> {
                 return None;
             }
             if let Some(walk) = state.waiting.pop() {
-                self.look_at(&state);
+                self.wake_idle(&state);
                 return Some(walk);
             }
             state.idle += 1;
-            self.look_at(&state);
+            self.wake_idle(&state);
             state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
-            self.look_at(&state);
+            self.wake_idle(&state);
         }
     }
 
     /// Settles a walk at its end. Gives the one that was laid aside for it.
-    fn bring_back(&self, done: Walk) -> Option<Walk> {
+    fn complete(&self, done: Walk) -> Option<Walk> {
         let mut state = self.state();
         state.walks -= 1;
-        self.look_at(&state);
+        self.wake_idle(&state);
         drop(state);
-        let Some(debt) = done.debt else {
+        let Some(join) = done.join else {
             self.end(done.outcome);
             return None;
         };
-        debt.pay(done.failed, done.outcome)
+        join.finish_one(done.failed, done.outcome)
     }
 
-    fn end(&self, outcome: Outcome) {
+    fn end(&self, outcome: RemovalOutcome) {
         self.state().outcome = Some(outcome);
         self.news.notify_all();
     }
 
-    fn look_at(&self, state: &State) {
+    fn wake_idle(&self, state: &State) {
         // One is to wait for the next who is ready: to sleep and be woken takes as long as a few files.
         let free = state.most_walks.saturating_sub(state.walks);
         let wanted = (state.idle + 1).saturating_sub(state.waiting.len()).min(free);
@@ -217,12 +218,12 @@ impl<'a> Crew<'a> {
 }
 
 /// Sends all home when one has panicked, who would wait for its walk for ever.
-struct Alarm<'c, 'a>(&'c Crew<'a>);
+struct PanicGuard<'c, 'a>(&'c Pool<'a>);
 
-impl Drop for Alarm<'_, '_> {
+impl Drop for PanicGuard<'_, '_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            self.0.end(Outcome::default());
+            self.0.end(RemovalOutcome::default());
         }
     }
 }
@@ -240,32 +241,32 @@ fn room_for_walks(newest: RawFd) -> usize {
 
 /// What a level has lent and not got back.
 #[derive(Default)]
-pub(super) struct Debt(Mutex<Owed>);
+pub(super) struct Join(Mutex<Owed>);
 
 #[derive(Default)]
 struct Owed {
     walks: usize,
     /// Whether something in what was lent could not be removed.
     failed: bool,
-    outcome: Outcome,
+    outcome: RemovalOutcome,
     /// The walk that goes on when all is back.
     aside: Option<Walk>,
 }
 
-impl Debt {
+impl Join {
     /// Notes that one more walk is lent.
-    pub(super) fn owe(&self) {
+    pub(super) fn add(&self) {
         self.owed().walks += 1;
     }
 
     /// What has come back so far: whether something in it failed, and how it went.
-    pub(super) fn returned(&self) -> (bool, Outcome) {
+    pub(super) fn returned(&self) -> (bool, RemovalOutcome) {
         let mut owed = self.owed();
         (owed.failed, std::mem::take(&mut owed.outcome))
     }
 
     /// Lays a walk aside until all is back. Gives it back if that is so already.
-    pub(super) fn lay_aside(&self, walk: Walk) -> Option<Walk> {
+    pub(super) fn park(&self, walk: Walk) -> Option<Walk> {
         let mut owed = self.owed();
         if owed.walks == 0 {
             return Some(walk);
@@ -274,7 +275,7 @@ impl Debt {
         None
     }
 
-    fn pay(&self, failed: bool, outcome: Outcome) -> Option<Walk> {
+    fn finish_one(&self, failed: bool, outcome: RemovalOutcome) -> Option<Walk> {
         let mut owed = self.owed();
         owed.walks = owed.walks.saturating_sub(1);
         owed.failed |= failed;

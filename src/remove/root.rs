@@ -19,57 +19,57 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use rustix::fs::{AtFlags, CWD, FileType, Statx, StatxFlags, fstat, lstat, statx, unlinkat};
 
-use crate::fs::dir::{Place, c_name};
-use crate::fs::identity::Identity;
-use crate::remove::pool::Crew;
+use crate::fs::dir::c_name;
+use crate::fs::{Dir, Identity};
+use crate::remove::pool::Pool;
 use crate::remove::walk::Walk;
 
 /// Whether the tree is removed, or only looked at as a removal would.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Act {
+pub enum Mode {
     /// Remove.
     Remove,
     /// Count what removing would free, and change nothing.
-    Measure,
+    DryRun,
 }
 
 /// What is asked of a removal.
 #[derive(Clone, Copy, Debug)]
 pub struct Removal<'a> {
     /// Whether anything is removed.
-    pub act: Act,
+    pub mode: Mode,
     /// Whether the bytes that are freed matter: they cost a statx(2) for each file.
-    pub weigh: bool,
+    pub count_bytes: bool,
     /// Where others see how far it is.
-    pub progress: Option<&'a Progress>,
+    pub progress: Option<&'a RemovalProgress>,
 }
 
 impl Removal<'_> {
     /// One whose bytes and progress nobody wants to know.
-    pub const PLAIN: Self = Self { act: Act::Remove, weigh: false, progress: None };
+    pub const PLAIN: Self = Self { mode: Mode::Remove, count_bytes: false, progress: None };
     /// One that only counts what it would remove.
-    pub const DRY: Self = Self { act: Act::Measure, weigh: true, progress: None };
+    pub const DRY: Self = Self { mode: Mode::DryRun, count_bytes: true, progress: None };
 
-    pub(crate) fn weighs(&self) -> bool {
-        self.weigh || self.act == Act::Measure
+    pub(crate) fn counts_bytes(&self) -> bool {
+        self.count_bytes || self.mode == Mode::DryRun
     }
 }
 
 /// How far a removal is, for other threads to look at.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct RemovalProgress {
     entries: AtomicU64,
     bytes: AtomicU64,
 }
 
-impl Progress {
+impl RemovalProgress {
     /// What has been removed so far.
-    pub fn freed(&self) -> Freed {
+    pub fn freed(&self) -> Usage {
         let [entries, bytes] = [&self.entries, &self.bytes].map(|count| count.load(Relaxed));
-        Freed { entries, bytes }
+        Usage { entries, bytes }
     }
 
-    pub(crate) fn add(&self, freed: Freed) {
+    pub(crate) fn add(&self, freed: Usage) {
         self.entries.fetch_add(freed.entries, Relaxed);
         self.bytes.fetch_add(freed.bytes, Relaxed);
     }
@@ -77,7 +77,7 @@ impl Progress {
 
 /// What was removed, or would be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Freed {
+pub struct Usage {
     /// Directory entries.
     pub entries: u64,
     /// Bytes of storage, as du(1) counts them; a file with another hard link frees none, and of two
@@ -85,7 +85,7 @@ pub struct Freed {
     pub bytes: u64,
 }
 
-impl std::ops::AddAssign for Freed {
+impl std::ops::AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
         self.entries += other.entries;
         self.bytes += other.bytes;
@@ -103,18 +103,18 @@ pub struct Failure {
 
 /// How a removal went.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct RemovalOutcome {
     /// What is gone.
-    pub freed: Freed,
+    pub freed: Usage,
     /// What is not, the first [`Outcome::MOST_FAILURES`] of it in the order of their paths.
     pub failures: Vec<Failure>,
     /// How many more failures there were.
     pub more_failures: u64,
 }
 
-impl Outcome {
+impl RemovalOutcome {
     /// How many failures are kept with their paths.
-    pub const MOST_FAILURES: usize = 20;
+    pub const MAX_FAILURES: usize = 20;
 
     /// Whether everything is gone.
     pub fn is_complete(&self) -> bool {
@@ -126,7 +126,7 @@ impl Outcome {
         // What is there already has been told.
         let Err(at) = at else { return };
         self.failures.insert(at, Failure { path, cause });
-        if self.failures.len() > Self::MOST_FAILURES {
+        if self.failures.len() > Self::MAX_FAILURES {
             self.failures.pop();
             self.more_failures += 1;
         }
@@ -145,7 +145,7 @@ impl Outcome {
 /// An entry that may be removed, opened and not yet judged.
 #[derive(Debug)]
 pub struct Root<'a> {
-    parent: &'a Place,
+    parent: &'a Dir,
     name: CString,
     path: PathBuf,
     stat: Statx,
@@ -154,7 +154,7 @@ pub struct Root<'a> {
 
 impl<'a> Root<'a> {
     /// Opens the entry `name` of `parent`.
-    pub fn open(parent: &'a Place, name: &OsStr) -> io::Result<Self> {
+    pub fn open(parent: &'a Dir, name: &OsStr) -> io::Result<Self> {
         let path = parent.join(name);
         let name = c_name(name)?;
         let mut stat = stat_entry(parent.as_fd(), &name)?;
@@ -198,26 +198,26 @@ impl<'a> Root<'a> {
     }
 
     /// Removes it, a directory with all that is in it, or measures what that would free.
-    pub fn remove(self, removal: Removal<'_>) -> Outcome {
-        let mut outcome = Outcome::default();
-        let removed = match (&self.dir, removal.act) {
-            (Some(dir), act) => match open::readable(dir, act == Act::Remove) {
+    pub fn remove(self, removal: Removal<'_>) -> RemovalOutcome {
+        let mut outcome = RemovalOutcome::default();
+        let removed = match (&self.dir, removal.mode) {
+            (Some(dir), act) => match open::readable(dir, act == Mode::Remove) {
                 Ok(fd) => {
-                    let crew = Crew::new(removal, self.parent.as_fd());
+                    let pool = Pool::new(removal, self.parent.as_fd());
                     let newest = fd.as_raw_fd();
-                    return crew.take(Walk::new(self.name, self.path, fd), newest);
+                    return pool.remove_tree(Walk::new(self.name, self.path, fd), newest);
                 }
-                Err(_) if act == Act::Measure => Ok(()),
+                Err(_) if act == Mode::DryRun => Ok(()),
                 Err(err) => Err(err),
             },
-            (None, Act::Remove) => {
+            (None, Mode::Remove) => {
                 unlinkat(self.parent, &self.name, AtFlags::empty()).map_err(io::Error::from)
             }
-            (None, Act::Measure) => Ok(()),
+            (None, Mode::DryRun) => Ok(()),
         };
         match removed {
             Ok(()) => {
-                outcome.freed = Freed { entries: 1, bytes: bytes(&self.stat) };
+                outcome.freed = Usage { entries: 1, bytes: bytes(&self.stat) };
                 if let Some(progress) = removal.progress {
                     progress.add(outcome.freed);
                 }
@@ -230,7 +230,7 @@ impl<'a> Root<'a> {
 }
 
 /// Removes one entry of a directory by its name, and nothing that is in it: a directory must be empty.
-pub(crate) fn entry(place: &Place, name: &OsStr, is_dir: bool) -> io::Result<()> {
+pub(crate) fn entry(place: &Dir, name: &OsStr, is_dir: bool) -> io::Result<()> {
     let flags = if is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
     Ok(unlinkat(place, name, flags)?)
 }
@@ -238,7 +238,7 @@ pub(crate) fn entry(place: &Place, name: &OsStr, is_dir: bool) -> io::Result<()>
 /// Takes back what was made at `path` a moment ago, and of which nobody was told: a file that is
 /// still the one behind `file`, or an empty directory. What went wrong is nobody's concern: there
 /// is nobody left to tell.
-pub(crate) fn take_back(path: &CStr, file: Option<&OwnedFd>) {
+pub(crate) fn remove_created(path: &CStr, file: Option<&OwnedFd>) {
     let Some(file) = file else {
         let _ = unlinkat(CWD, path, AtFlags::REMOVEDIR);
         return;

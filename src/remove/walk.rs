@@ -20,37 +20,37 @@ use rustix::io::Errno;
 use rustix::process::fchdir;
 
 use crate::remove::entries::{Entries, Names};
-use crate::remove::frame::{Level, MOST_REWINDS, Read, key, moved};
-use crate::remove::pool::{Crew, Debt, Worker};
-use crate::remove::root::{Act, Freed, Outcome};
+use crate::remove::frame::{DirFrame, MAX_REWINDS, Read, key, moved};
+use crate::remove::pool::{Join, Pool, Worker};
+use crate::remove::root::{Mode, RemovalOutcome, Usage};
 pub(crate) use crate::remove::root::{stat_entry, stat_fd};
-use crate::remove::{frame as level, open};
+use crate::remove::{frame, open};
 
 /// How many levels keep their descriptor.
 pub(super) const OPEN_LEVELS: usize = 24;
 
 /// How many subdirectories of one directory are noted, about, before they are removed and reading
 /// goes on, so that memory stays bounded.
-const NOTED: usize = 4096;
+const MAX_PENDING_DIRS: usize = 4096;
 
 /// How many entries one thread removes before it is worth the while of others to come.
-const SMALL: u64 = 128;
+const PARALLEL_THRESHOLD: u64 = 128;
 
 /// How many files of one directory are worth lending: about a millisecond of work.
-const MANY: usize = 256;
+const MIN_SHARED_FILES: usize = 256;
 
 /// For how many files it pays to make their directory the working directory.
 const WORTH_A_CHDIR: usize = 16;
 
 /// How many entries at a time are added to the progress.
-const TOLD: u64 = 16;
+const PROGRESS_BATCH: u64 = 16;
 
 /// Where a run of a walk ended.
-pub(super) enum End {
+pub(super) enum Step {
     /// All is done.
     Done(Walk),
     /// Nothing is left to do until what was lent comes back.
-    Aside,
+    Parked,
     /// It is large, and could be shared.
     Large(Walk),
 }
@@ -59,17 +59,17 @@ pub(super) enum End {
 pub(super) struct Walk {
     /// The path of the root, for messages.
     path: PathBuf,
-    levels: Vec<Level>,
+    levels: Vec<DirFrame>,
     /// Files of the root that were lent.
     files: Names,
     worker: Worker,
     /// To whom it is owed, if it was lent; then its root is another walk's to remove.
-    pub(super) debt: Option<Arc<Debt>>,
+    pub(super) join: Option<Arc<Join>>,
     /// Whether something in the root could not be removed.
     pub(super) failed: bool,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: RemovalOutcome,
     /// What those who look at the progress do not know of yet.
-    untold: Freed,
+    untold: Usage,
     /// The levels above this one have nothing to spare, and will not before they are the deepest.
     spare_from: usize,
     /// The same of what would be worth the while of more threads.
@@ -79,19 +79,19 @@ pub(super) struct Walk {
 impl Walk {
     /// Through a directory, which is open.
     pub(super) fn new(name: CString, path: PathBuf, root: OwnedFd) -> Self {
-        Self::through(path, Level::new(name, Arc::new(root), Read::NotToEnd))
+        Self::through(path, DirFrame::new(name, Arc::new(root), Read::NotToEnd))
     }
 
-    fn through(path: PathBuf, root: Level) -> Self {
+    fn through(path: PathBuf, root: DirFrame) -> Self {
         Self {
             path,
             levels: vec![root],
             files: Names::default(),
             worker: Worker::default(),
-            debt: None,
+            join: None,
             failed: false,
-            outcome: Outcome::default(),
-            untold: Freed::default(),
+            outcome: RemovalOutcome::default(),
+            untold: Usage::default(),
             spare_from: 0,
             more_from: 0,
         }
@@ -99,44 +99,44 @@ impl Walk {
 
     /// Goes on to the end, or until what is left is with others; if it is alone, until others
     /// could be of use.
-    pub(super) fn run(mut self, crew: &Crew<'_>, worker: Worker) -> End {
+    pub(super) fn run(mut self, pool: &Pool<'_>, worker: Worker) -> Step {
         self.worker = worker;
         let files = std::mem::take(&mut self.files);
-        self.with_last(|walk, fd| walk.unlink_all(crew, fd, &files));
+        self.with_last(|walk, fd| walk.unlink_all(pool, fd, &files));
         let mut entries = Entries::default();
         while !self.levels.is_empty() {
             if worker.alone && self.is_large() {
-                return End::Large(self);
+                return Step::Large(self);
             }
-            if crew.is_hungry() {
-                self.lend_directories(crew);
+            if pool.wants_work() {
+                self.share_directories(pool);
             }
             let Some(level) = self.levels.last_mut() else { break };
             if let Some(name) = level.noted.pop() {
-                self.descend(crew, &name);
+                self.descend(pool, &name);
             } else if level.wants_reading() {
-                self.with_last(|walk, fd| walk.read_on(crew, fd, &mut entries));
-            } else if let Some(debt) = level.debt.clone() {
-                match debt.lay_aside(self) {
-                    None => return End::Aside,
+                self.with_last(|walk, fd| walk.read_more(pool, fd, &mut entries));
+            } else if let Some(join) = level.join.clone() {
+                match join.park(self) {
+                    None => return Step::Parked,
                     Some(walk) => self = walk,
                 }
-                self.take_back(&debt);
-            } else if !level.begins_once_more() {
-                self.leave(crew);
+                self.collect(&join);
+            } else if !level.rewind_once() {
+                self.leave(pool);
             }
         }
-        self.tell(crew);
-        End::Done(self)
+        self.report_progress(pool);
+        Step::Done(self)
     }
 
     /// Whether so much has been removed, and enough is left, that more threads are of use.
     fn is_large(&mut self) -> bool {
-        if self.outcome.freed.entries < SMALL {
+        if self.outcome.freed.entries < PARALLEL_THRESHOLD {
             return false;
         }
         let deepest = self.levels.len().saturating_sub(1);
-        let has_more = |level: &Level| level.read == Read::NotToEnd || level.noted.len() > 1;
+        let has_more = |level: &DirFrame| level.read == Read::NotToEnd || level.noted.len() > 1;
         let from = self.more_from.min(deepest);
         let found = self.levels.iter().skip(from).position(has_more);
         self.more_from = found.map_or(deepest, |at| from + at);
@@ -144,67 +144,67 @@ impl Walk {
     }
 
     /// Lends half of the subdirectories that are noted in the highest level that can spare some.
-    fn lend_directories(&mut self, crew: &Crew<'_>) {
+    fn share_directories(&mut self, pool: &Pool<'_>) {
         let deepest = self.levels.len().saturating_sub(1);
-        let can_spare = |(at, level): (usize, &Level)| {
+        let can_spare = |(at, level): (usize, &DirFrame)| {
             level.fd.is_some() && level.noted.len() > usize::from(at == deepest)
         };
         let from = self.spare_from.min(deepest);
         let found = self.levels.iter().enumerate().skip(from).position(can_spare);
         self.spare_from = found.map_or(deepest, |at| from + at);
         let Some(at) = found.map(|at| from + at) else { return };
-        if !crew.makes_room() {
+        if !pool.try_reserve() {
             return;
         }
         let noted = &mut self.levels[at].noted;
         let noted = noted.split_off(noted.len() / 2);
-        self.lend(crew, at, noted, Names::default());
+        self.share(pool, at, noted, Names::default());
     }
 
     /// Lends a part of what a level holds, for which room was made.
-    fn lend(&mut self, crew: &Crew<'_>, at: usize, noted: Vec<CString>, files: Names) {
+    fn share(&mut self, pool: &Pool<'_>, at: usize, noted: Vec<CString>, files: Names) {
         let path = self.path_of(at);
         let level = &mut self.levels[at];
         let Some(fd) = level.fd.clone() else { return };
         // Threads that share an open file wait for each other to count its users.
-        let fd = open::again(fd.as_fd()).map_or(fd, Arc::new);
-        let debt = match &self.debt {
+        let fd = open::reopen(fd.as_fd()).map_or(fd, Arc::new);
+        let join = match &self.join {
             // What was lent and is lent on is owed to the first lender: so nobody has to wait for it
             // in between.
-            Some(debt) if at == 0 => debt,
-            _ => level.debt.get_or_insert_default(),
+            Some(join) if at == 0 => join,
+            _ => level.join.get_or_insert_default(),
         };
-        debt.owe();
+        join.add();
         let again = level.again;
-        let root = Level { noted, again, ..Level::new(CString::default(), fd, Read::ToEnd) };
-        let debt = Some(Arc::clone(debt));
-        crew.lend(Self { files, debt, ..Self::through(path, root) });
+        let root = DirFrame { noted, again, ..DirFrame::new(CString::default(), fd, Read::ToEnd) };
+        let join = Some(Arc::clone(join));
+        pool.share(Self { files, join, ..Self::through(path, root) });
     }
 
     /// Adds what has come back to what was done here.
-    fn take_back(&mut self, debt: &Debt) {
-        let (failed, outcome) = debt.returned();
+    fn collect(&mut self, join: &Join) {
+        let (failed, outcome) = join.returned();
         self.outcome.add(outcome);
         if let Some(level) = self.levels.last_mut() {
             level.failed |= failed;
-            level.debt = None;
+            level.join = None;
         }
     }
 
     /// Takes a directory as the deepest level.
     fn enter(&mut self, name: CString, fd: OwnedFd) {
         let again = self.levels.last().is_some_and(|above| above.again);
-        self.levels.push(Level { again, ..Level::new(name, Arc::new(fd), Read::NotToEnd) });
+        self.levels.push(DirFrame { again, ..DirFrame::new(name, Arc::new(fd), Read::NotToEnd) });
         // The root keeps its descriptor: it is where a lost way begins again.
         if let Some(far) = self.levels.len().checked_sub(OPEN_LEVELS + 1)
             && far > 0
         {
-            self.levels[far].give_back();
+            self.levels[far].close_fd();
         }
     }
 
     /// Gives back the descriptor of the highest level that has one, but for the root and the deepest.
-    fn give_back_one(&mut self) -> bool {
+    fn close_one_fd(&mut self) -> bool {
         let last = self.levels.len().saturating_sub(1);
         let levels = self.levels.iter_mut().take(last).skip(1);
         levels
@@ -212,7 +212,7 @@ impl Walk {
             .take(OPEN_LEVELS)
             .filter(|level| level.fd.is_some())
             .last()
-            .is_some_and(Level::give_back)
+            .is_some_and(DirFrame::close_fd)
     }
 
     /// Does something in the deepest level, if it is open.
@@ -222,14 +222,14 @@ impl Walk {
         }
     }
 
-    fn descend(&mut self, crew: &Crew<'_>, name: &CStr) {
-        self.with_last(|walk, fd| match walk.open(crew, fd, name) {
+    fn descend(&mut self, pool: &Pool<'_>, name: &CStr) {
+        self.with_last(|walk, fd| match walk.open(pool, fd, name) {
             Ok(child) => walk.enter(name.to_owned(), child),
             Err(err) => match err.raw_os_error() {
                 Some(libc::ENOENT) => {}
                 // Somebody has put something else in its place.
-                Some(libc::ENOTDIR | libc::ELOOP) => walk.unlink_from(crew, fd, fd, name),
-                Some(libc::EACCES) if !crew.changes() => walk.count(crew, 0),
+                Some(libc::ENOTDIR | libc::ELOOP) => walk.unlink_from(pool, fd, fd, name),
+                Some(libc::EACCES) if !pool.changes() => walk.count(pool, 0),
                 _ => walk.fail(name, err),
             },
         });
@@ -237,23 +237,23 @@ impl Walk {
 
     /// Opens a directory in the deepest level. Where there are no descriptors left, others are given
     /// back.
-    fn open(&mut self, crew: &Crew<'_>, dir: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+    fn open(&mut self, pool: &Pool<'_>, dir: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
         loop {
-            match open::to_empty(dir, name, crew.changes()) {
+            match open::open_for_removal(dir, name, pool.changes()) {
                 Err(err)
                     if matches!(err.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
-                        && self.give_back_one() => {}
+                        && self.close_one_fd() => {}
                 opened => return opened,
             }
         }
     }
 
     /// Reads on in the deepest level: unlinks what is no directory, notes what is one.
-    fn read_on(&mut self, crew: &Crew<'_>, fd: BorrowedFd<'_>, entries: &mut Entries) {
+    fn read_more(&mut self, pool: &Pool<'_>, fd: BorrowedFd<'_>, entries: &mut Entries) {
         let mut noted = 0;
         while let Some(level) = self.levels.last_mut() {
             match entries.read(fd) {
-                Ok(read) => level.has_read(read, crew.changes()),
+                Ok(read) => level.record_read(read, pool.changes()),
                 Err(err) => {
                     level.read = Read::ToEnd;
                     return self.fail_level(err);
@@ -262,14 +262,14 @@ impl Walk {
             noted += entries.dirs.len();
             level.noted.extend(entries.dirs.drain(..).map(|(_, name)| name));
             let is_all = level.read != Read::NotToEnd;
-            self.remove_files(crew, fd, &mut entries.files);
-            if crew.is_hungry() {
-                self.lend_directories(crew);
+            self.remove_files(pool, fd, &mut entries.files);
+            if pool.wants_work() {
+                self.share_directories(pool);
             }
             // What is only measured does not get fewer, so all of it is noted.
-            let is_enough =
-                noted >= NOTED || self.worker.alone && self.outcome.freed.entries >= SMALL;
-            if is_all || is_enough && crew.changes() {
+            let is_enough = noted >= MAX_PENDING_DIRS
+                || self.worker.alone && self.outcome.freed.entries >= PARALLEL_THRESHOLD;
+            if is_all || is_enough && pool.changes() {
                 return;
             }
         }
@@ -277,37 +277,37 @@ impl Walk {
 
     /// Removes files of the deepest level, or lends them, if there are many and somebody has nothing to
     /// do.
-    fn remove_files(&mut self, crew: &Crew<'_>, fd: BorrowedFd<'_>, files: &mut Names) {
-        if files.count() >= MANY && crew.is_hungry() && crew.makes_room() {
-            self.lend(crew, self.levels.len() - 1, Vec::new(), std::mem::take(files));
+    fn remove_files(&mut self, pool: &Pool<'_>, fd: BorrowedFd<'_>, files: &mut Names) {
+        if files.count() >= MIN_SHARED_FILES && pool.wants_work() && pool.try_reserve() {
+            self.share(pool, self.levels.len() - 1, Vec::new(), std::mem::take(files));
         } else {
-            self.unlink_all(crew, fd, files);
+            self.unlink_all(pool, fd, files);
         }
     }
 
-    fn unlink_all(&mut self, crew: &Crew<'_>, dir: BorrowedFd<'_>, files: &Names) {
+    fn unlink_all(&mut self, pool: &Pool<'_>, dir: BorrowedFd<'_>, files: &Names) {
         // The working directory is had without counting its users, for which threads wait for each
         // other.
         let is_near = self.worker.own_cwd && files.count() >= WORTH_A_CHDIR && fchdir(dir).is_ok();
         let at = if is_near { CWD } else { dir };
-        files.iter().for_each(|name| self.unlink_from(crew, dir, at, name));
+        files.iter().for_each(|name| self.unlink_from(pool, dir, at, name));
     }
 
     /// Unlinks a name in a directory, which is also `at`.
     fn unlink_from(
         &mut self,
-        crew: &Crew<'_>,
+        pool: &Pool<'_>,
         dir: BorrowedFd<'_>,
         at: BorrowedFd<'_>,
         name: &CStr,
     ) {
-        let stat = if crew.removal.weighs() { stat_entry(at, name).ok() } else { None };
-        let unlinked = match crew.removal.act {
-            Act::Remove => open::letting_in(dir, || unlinkat(at, name, AtFlags::empty())),
-            Act::Measure => Ok(()),
+        let stat = if pool.removal.counts_bytes() { stat_entry(at, name).ok() } else { None };
+        let unlinked = match pool.removal.mode {
+            Mode::Remove => open::with_owner_access(dir, || unlinkat(at, name, AtFlags::empty())),
+            Mode::DryRun => Ok(()),
         };
         match unlinked {
-            Ok(()) => self.count(crew, stat.as_ref().map_or(0, |stat| crew.frees(stat))),
+            Ok(()) => self.count(pool, stat.as_ref().map_or(0, |stat| pool.bytes_freed(stat))),
             // It is gone, or it has become a directory since it was read: then what holds it is not
             // empty, and reading again will find it.
             Err(Errno::NOENT | Errno::ISDIR) => {}
@@ -315,33 +315,33 @@ impl Walk {
         }
     }
 
-    fn count(&mut self, crew: &Crew<'_>, bytes: u64) {
-        let one = Freed { entries: 1, bytes };
+    fn count(&mut self, pool: &Pool<'_>, bytes: u64) {
+        let one = Usage { entries: 1, bytes };
         self.outcome.freed += one;
         self.untold += one;
         // Not each one: threads would wait for each other to count.
-        if self.untold.entries == TOLD {
-            self.tell(crew);
+        if self.untold.entries == PROGRESS_BATCH {
+            self.report_progress(pool);
         }
     }
 
-    fn tell(&mut self, crew: &Crew<'_>) {
+    fn report_progress(&mut self, pool: &Pool<'_>) {
         let told = std::mem::take(&mut self.untold);
-        if let Some(progress) = crew.removal.progress {
+        if let Some(progress) = pool.removal.progress {
             progress.add(told);
         }
     }
 
     /// Removes the deepest level itself, which is empty unless something failed or somebody fills
     /// it, and goes up.
-    fn leave(&mut self, crew: &Crew<'_>) {
+    fn leave(&mut self, pool: &Pool<'_>) {
         let Some(done) = self.levels.pop() else { return };
-        let is_lent = self.levels.is_empty() && self.debt.is_some();
+        let is_lent = self.levels.is_empty() && self.join.is_some();
         match self.levels.last_mut() {
             Some(above) => above.failed |= done.failed,
             None => self.failed = done.failed,
         }
-        if let Err(err) = self.reopen_last(crew, done.fd.as_deref()) {
+        if let Err(err) = self.reopen_last(pool, done.fd.as_deref()) {
             return self.fail(&done.name, err);
         }
         if done.failed || is_lent {
@@ -349,39 +349,39 @@ impl Walk {
         }
         let above = self.levels.last().map(|above| above.fd.clone());
         let parent = match &above {
-            None => crew.parent,
+            None => pool.parent,
             Some(Some(fd)) => fd.as_fd(),
             Some(None) => return,
         };
         let remove = || unlinkat(parent, &done.name, AtFlags::REMOVEDIR);
-        let removed = match crew.removal.act {
-            Act::Measure => Ok(()),
+        let removed = match pool.removal.mode {
+            Mode::DryRun => Ok(()),
             // What a resource is in is not ours to open up.
-            Act::Remove if above.is_none() => remove(),
-            Act::Remove => open::letting_in(parent, remove),
+            Mode::Remove if above.is_none() => remove(),
+            Mode::Remove => open::with_owner_access(parent, remove),
         };
         match removed {
-            Ok(()) => self.count(crew, 0),
-            Err(Errno::NOENT) if self.levels.is_empty() && done.is_somewhere() => {
+            Ok(()) => self.count(pool, 0),
+            Err(Errno::NOENT) if self.levels.is_empty() && done.has_parent_key() => {
                 self.fail(&done.name, moved());
             }
             Err(Errno::NOENT) => {}
-            Err(Errno::NOTEMPTY | Errno::EXIST) if !done.is_at(parent) => {
+            Err(Errno::NOTEMPTY | Errno::EXIST) if !done.is_parent_of(parent) => {
                 self.fail(&done.name, moved());
             }
-            Err(Errno::NOTEMPTY | Errno::EXIST) if done.rewinds < MOST_REWINDS => {
-                self.begin_again(done);
+            Err(Errno::NOTEMPTY | Errno::EXIST) if done.rewinds < MAX_REWINDS => {
+                self.restart(done);
             }
             Err(Errno::NOTEMPTY | Errno::EXIST) => {
                 self.fail(&done.name, io::Error::other("somebody keeps putting things into it"));
             }
             // Some say something else of a directory that is not empty.
-            Err(_) if done.read == Read::AsItSeems && done.rewinds == 0 => self.begin_again(done),
+            Err(_) if done.read == Read::AsItSeems && done.rewinds == 0 => self.restart(done),
             Err(err) => self.fail(&done.name, err.into()),
         }
     }
 
-    fn begin_again(&mut self, mut level: Level) {
+    fn restart(&mut self, mut level: DirFrame) {
         level.rewinds += 1;
         let goes_on = level.read == Read::AsItSeems;
         level.read = Read::NotToEnd;
@@ -394,28 +394,28 @@ impl Walk {
     }
 
     /// Makes sure that the deepest level is open, coming from `below`.
-    fn reopen_last(&mut self, crew: &Crew<'_>, below: Option<&OwnedFd>) -> io::Result<()> {
+    fn reopen_last(&mut self, pool: &Pool<'_>, below: Option<&OwnedFd>) -> io::Result<()> {
         let Some(level) = self.levels.last_mut().filter(|level| level.fd.is_none()) else {
             return Ok(());
         };
         let expected = level.key;
         let mut fd = None;
         if let Some(below) = below {
-            let above = open::above(below.as_fd())?;
+            let above = open::open_parent(below.as_fd())?;
             if Some(key(&stat_fd(above.as_fd())?)) == expected {
                 fd = Some(above);
             }
         }
-        let fd = fd.map_or_else(|| self.walk_down_again(crew), Ok)?;
+        let fd = fd.map_or_else(|| self.reopen_from_root(pool), Ok)?;
         if let Some(level) = self.levels.last_mut() {
-            level.take_again(fd);
+            level.reopen_with(fd);
         }
         Ok(())
     }
 
     /// Goes from the nearest level that is open to the deepest one by names, and believes no other
     /// directories than those that were there before.
-    fn walk_down_again(&self, crew: &Crew<'_>) -> io::Result<OwnedFd> {
+    fn reopen_from_root(&self, pool: &Pool<'_>) -> io::Result<OwnedFd> {
         let open = self.levels.iter().enumerate().rev().find_map(|(at, level)| {
             let fd = level.fd.as_ref()?;
             Some((at, fd))
@@ -423,7 +423,8 @@ impl Walk {
         let (at, fd) = open.ok_or_else(moved)?;
         let mut fd = fd.try_clone()?;
         for level in self.levels.iter().skip(at + 1) {
-            fd = open::to_empty(fd.as_fd(), &level.name, crew.changes()).map_err(|_| moved())?;
+            fd = open::open_for_removal(fd.as_fd(), &level.name, pool.changes())
+                .map_err(|_| moved())?;
             if Some(key(&stat_fd(fd.as_fd())?)) != level.key {
                 return Err(moved());
             }
@@ -437,16 +438,16 @@ impl Walk {
         if !self.levels.is_empty() {
             path.push(OsStr::from_bytes(name.to_bytes()));
         }
-        self.note(path, cause);
+        self.record_failure(path, cause);
     }
 
     /// Notes that the deepest level itself could not be read.
     fn fail_level(&mut self, cause: io::Error) {
         let path = self.path_of_last();
-        self.note(path, cause);
+        self.record_failure(path, cause);
     }
 
-    fn note(&mut self, path: PathBuf, cause: io::Error) {
+    fn record_failure(&mut self, path: PathBuf, cause: io::Error) {
         let more = self.outcome.more_failures;
         self.outcome.fail(path, cause);
         if let Some(level) = self.levels.last_mut() {
@@ -462,6 +463,6 @@ impl Walk {
     }
 
     fn path_of(&self, at: usize) -> PathBuf {
-        level::path(&self.path, self.levels.iter().take(at + 1))
+        frame::path(&self.path, self.levels.iter().take(at + 1))
     }
 }

@@ -7,19 +7,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::fs::transfer::Stuck;
-use crate::fs::{copy, transfer as stream};
+use crate::fs::{TransferError, copy, transfer};
 
 /// A file or standard input, for one new file or several.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct Input {
     from: File,
     name: PathBuf,
     /// Whether it can be read again from its beginning.
     rereadable: bool,
 }
 
-impl Source {
+impl Input {
     /// Opens a file.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let could_not = || format!("could not read {}", path.display());
@@ -45,7 +44,9 @@ impl Source {
             self.from.rewind().with_context(could_not)?;
             return copy::fill(&self.from, to, &|| Ok(())).with_context(could_not);
         }
-        stream::drain(&self.from, to).map_err(Stuck::cause).with_context(could_not)?;
+        transfer::copy_to_end(&self.from, to)
+            .map_err(TransferError::cause)
+            .with_context(could_not)?;
         // What came from a pipe is there no more; the next file is filled from this one.
         self.from = to.try_clone().with_context(could_not)?.into();
         self.rereadable = true;

@@ -4,3 +4,7 @@ pub(crate) mod input;
 pub(crate) mod replace;
 pub(crate) mod spool;
 pub(crate) mod target;
+pub(crate) use input::Input;
+pub(crate) use replace::Replacement;
+pub(crate) use spool::Spool;
+pub(crate) use target::Target;

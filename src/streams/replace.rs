@@ -11,14 +11,11 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow};
 use rustix::fs::{Mode, OFlags, SeekFrom, fstat, fsync, openat, seek};
 
-use crate::fs::dir::Place;
-use crate::fs::disk_full::blamed;
-use crate::fs::transfer::Stuck;
-use crate::fs::{copy, metadata as attributes, transfer as stream};
-use crate::lease::tmpfile::Unnamed;
-use crate::lease::writer::Lease;
-use crate::os::random::Entropy;
-use crate::streams::target::{Old, Target};
+use crate::fs::disk_full::with_full_filesystem;
+use crate::fs::{Dir, TransferError, copy, metadata, transfer};
+use crate::lease::{Lease, TmpFile};
+use crate::os::Random;
+use crate::streams::target::{Existing, Target};
 use crate::ui::stdout::write_all;
 
 /// New content in the making.
@@ -26,8 +23,8 @@ use crate::ui::stdout::write_all;
 pub(crate) struct Replacement {
     target: Target,
     /// What it is to replace, as it was in the beginning.
-    old: Option<Old>,
-    new: Unnamed,
+    old: Option<Existing>,
+    new: TmpFile,
     append: bool,
 }
 
@@ -37,7 +34,7 @@ impl Replacement {
         target: Target,
         append: bool,
         lease: &mut Lease,
-        entropy: &mut Entropy,
+        random: &mut Random,
     ) -> anyhow::Result<Self> {
         let could_not = || target.could_not_replace();
         let old = target.look().with_context(could_not)?;
@@ -45,7 +42,7 @@ impl Replacement {
         // it has its mode.
         let mode = if old.is_some() { 0o600 } else { 0o666 };
         let place = target.place().try_clone().with_context(could_not)?;
-        let new = Unnamed::make(lease, entropy, place, mode).with_context(could_not)?;
+        let new = TmpFile::create(lease, random, place, mode).with_context(could_not)?;
         let replacement = Self { target, old, new, append };
         if append && let Some(old) = &replacement.old {
             replacement.copy(old)?;
@@ -53,11 +50,11 @@ impl Replacement {
         Ok(replacement)
     }
 
-    fn copy(&self, old: &Old) -> anyhow::Result<()> {
+    fn copy(&self, old: &Existing) -> anyhow::Result<()> {
         let from = self.open(old)?;
         let new = self.new.as_fd().try_clone_to_owned()?;
         copy::fill(&from, &new, &|| Ok(())).map_err(|err| match err.downcast() {
-            Ok(err) => self.told(Stuck::Writing(err), ""),
+            Ok(err) => self.describe(TransferError::Writing(err), ""),
             Err(err) => err,
         })?;
         // Shared blocks move no offset.
@@ -66,7 +63,7 @@ impl Replacement {
     }
 
     /// Opens the old file for reading. Something else that has its name by now is not waited for.
-    fn open(&self, old: &Old) -> anyhow::Result<OwnedFd> {
+    fn open(&self, old: &Existing) -> anyhow::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = openat(self.target.place(), self.target.name(), flags, Mode::empty());
         let could_not = || format!("could not read {}", self.target.shown().display());
@@ -85,22 +82,23 @@ impl Replacement {
 
     /// Adds all that a stream brings, and tells how much that was. `what` it is stands in messages.
     pub(crate) fn fill(&self, from: impl AsFd, what: &str) -> anyhow::Result<u64> {
-        stream::drain(from, &self.new).map_err(|stuck| self.told(stuck, what))
+        transfer::copy_to_end(from, &self.new).map_err(|stuck| self.describe(stuck, what))
     }
 
     /// Adds bytes.
     pub(crate) fn write(&self, bytes: &[u8]) -> anyhow::Result<()> {
-        write_all(self.new.as_fd(), bytes).map_err(|err| self.told(Stuck::Writing(err), ""))
+        write_all(self.new.as_fd(), bytes)
+            .map_err(|err| self.describe(TransferError::Writing(err), ""))
     }
 
-    fn told(&self, stuck: Stuck, what: &str) -> anyhow::Error {
+    fn describe(&self, stuck: TransferError, what: &str) -> anyhow::Error {
         match stuck {
-            Stuck::Reading(err) => {
+            TransferError::Reading(err) => {
                 anyhow::Error::new(err).context(format!("could not read {what}"))
             }
-            Stuck::Writing(err) => {
+            TransferError::Writing(err) => {
                 let act = self.target.could_not_replace();
-                let act = blamed(act, self.target.place().path(), &err);
+                let act = with_full_filesystem(act, self.target.place().path(), &err);
                 anyhow::Error::new(err).context(act)
             }
         }
@@ -112,7 +110,7 @@ impl Replacement {
         mut self,
         durable: bool,
         lease: &mut Lease,
-        entropy: &mut Entropy,
+        random: &mut Random,
     ) -> anyhow::Result<Vec<String>> {
         let now = self.target.look().with_context(|| self.target.could_not_replace())?;
         let same = match (&self.old, &now) {
@@ -123,13 +121,17 @@ impl Replacement {
             return self.has_changed();
         }
         let notes = match now.as_ref().or(self.old.as_ref()) {
-            Some(old) => self.imitate(old).map_err(|err| self.told(Stuck::Writing(err), ""))?,
+            Some(old) => self
+                .preserve_metadata(old)
+                .map_err(|err| self.describe(TransferError::Writing(err), ""))?,
             None => Vec::new(),
         };
         let synced = if durable { fsync(&self.new) } else { Ok(()) };
-        synced.map_err(|err| self.told(Stuck::Writing(err.into()), ""))?;
-        self.new.link(lease, entropy).with_context(|| self.target.could_not_replace())?;
-        self.new.rename(self.target.name()).map_err(|err| self.told(Stuck::Writing(err), ""))?;
+        synced.map_err(|err| self.describe(TransferError::Writing(err.into()), ""))?;
+        self.new.create_link(lease, random).with_context(|| self.target.could_not_replace())?;
+        self.new
+            .rename(self.target.name())
+            .map_err(|err| self.describe(TransferError::Writing(err), ""))?;
         if durable {
             sync_dir(self.target.place()).with_context(|| {
                 format!("could not make sure that {} lasts", self.target.shown().display())
@@ -139,8 +141,8 @@ impl Replacement {
     }
 
     /// Gives the new file what an old one has besides its content.
-    fn imitate(&self, old: &Old) -> io::Result<Vec<String>> {
-        let lost = attributes::keep(old, &self.new)?;
+    fn preserve_metadata(&self, old: &Existing) -> io::Result<Vec<String>> {
+        let lost = metadata::preserve(old, &self.new)?;
         let shown = self.target.shown().display();
         let mut notes: Vec<String> =
             lost.into_iter().map(|what| format!("could not keep the {what} of {shown}")).collect();
@@ -154,7 +156,7 @@ impl Replacement {
     }
 }
 
-fn sync_dir(place: &Place) -> io::Result<()> {
+fn sync_dir(place: &Dir) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(fsync(openat(place, c".", flags, Mode::empty())?)?)
 }
@@ -164,9 +166,9 @@ pub(crate) fn write_whole(
     path: &Path,
     bytes: &[u8],
     lease: &mut Lease,
-    entropy: &mut Entropy,
+    random: &mut Random,
 ) -> anyhow::Result<()> {
-    let replacement = Replacement::begin(Target::find(path)?, false, lease, entropy)?;
+    let replacement = Replacement::begin(Target::find(path)?, false, lease, random)?;
     replacement.write(bytes)?;
-    replacement.commit(false, lease, entropy).map(drop)
+    replacement.commit(false, lease, random).map(drop)
 }

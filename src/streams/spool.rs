@@ -18,12 +18,11 @@ use rustix::fs::{
     seek,
 };
 
-use crate::fs::copy::GoOn;
-use crate::fs::dir::Place;
-use crate::fs::disk_full::blamed;
-use crate::fs::transfer as stream;
-use crate::fs::transfer::{BLOCK, Stuck};
-use crate::lease::tmpfile::{Unnamed, proc_path};
+use crate::fs::disk_full::with_full_filesystem;
+use crate::fs::transfer::BLOCK;
+use crate::fs::{Dir, Interrupt, TransferError, transfer};
+use crate::lease::TmpFile;
+use crate::lease::tmpfile::proc_path;
 use crate::ui::stdout::write_all;
 
 /// The name of what is held, where it needs one.
@@ -53,11 +52,11 @@ enum Held {
     /// In a memfd.
     Memory(OwnedFd),
     /// In a file without a name.
-    Disk(Unnamed),
+    Disk(TmpFile),
 }
 
 /// Makes a file without a name when memory does not do.
-pub(crate) type Roll<'a> = &'a mut dyn FnMut() -> anyhow::Result<Unnamed>;
+pub(crate) type OpenTmpFile<'a> = &'a mut dyn FnMut() -> anyhow::Result<TmpFile>;
 
 impl<'a> Spool<'a> {
     /// Reads standard input, or what stands for it, to its end. `seekable` says that it must be a
@@ -66,14 +65,14 @@ impl<'a> Spool<'a> {
         from: BorrowedFd<'a>,
         limit: u64,
         seekable: bool,
-        roll: Roll<'_>,
+        roll: OpenTmpFile<'_>,
     ) -> anyhow::Result<Self> {
-        if let Some((offset, bytes)) = regular(from)
-            && (!seekable || offset == 0 && can_be_read_anew(from))
+        if let Some((offset, bytes)) = regular_file_range(from)
+            && (!seekable || offset == 0 && can_be_reopened(from))
         {
             return Ok(Self { from, bytes, held: Held::There(offset) });
         }
-        stream::widen(from);
+        transfer::enlarge_pipe(from);
         let mut block = Vec::with_capacity(BLOCK);
         let mut ended = false;
         while !ended && block.len() < block.capacity() {
@@ -82,19 +81,19 @@ impl<'a> Spool<'a> {
         if ended && !seekable && block.len() as u64 <= limit {
             return Ok(Self { from, bytes: block.len() as u64, held: Held::Block(block) });
         }
-        let mut growing = Growing { limit, bytes: 0, held: None, roll };
+        let mut growing = GrowingSpool { limit, bytes: 0, held: None, roll };
         growing.take(&block)?;
         while !ended {
             if let Some(Held::Disk(file)) = &growing.held {
-                let rest = stream::drain(from, file);
-                growing.bytes += rest.map_err(|stuck| told(stuck, file.place().path()))?;
+                let rest = transfer::copy_to_end(from, file);
+                growing.bytes += rest.map_err(|stuck| describe(stuck, file.place().path()))?;
                 break;
             }
             block.clear();
             ended = read(from, &mut block)? == 0;
             growing.take(&block)?;
         }
-        let Growing { bytes, held, .. } = growing;
+        let GrowingSpool { bytes, held, .. } = growing;
         Ok(Self { from, bytes, held: held.unwrap_or(Held::Block(block)) })
     }
 
@@ -113,7 +112,7 @@ impl<'a> Spool<'a> {
     }
 
     /// The directory of the file without a name that it is in.
-    pub(crate) fn place(&self) -> Option<&Place> {
+    pub(crate) fn place(&self) -> Option<&Dir> {
         match &self.held {
             Held::Disk(file) => Some(file.place()),
             _ => None,
@@ -121,7 +120,7 @@ impl<'a> Spool<'a> {
     }
 
     /// Writes all of it.
-    pub(crate) fn write_to(&self, to: impl AsFd) -> Result<(), Stuck> {
+    pub(crate) fn write_to(&self, to: impl AsFd) -> Result<(), TransferError> {
         let written = self.write_part(0, self.bytes, to);
         if let Held::There(offset) = self.held {
             // Whoever reads on finds nothing more, as if it had been read.
@@ -130,12 +129,14 @@ impl<'a> Spool<'a> {
         written
     }
 
-    fn write_part(&self, start: u64, length: u64, to: impl AsFd) -> Result<(), Stuck> {
+    fn write_part(&self, start: u64, length: u64, to: impl AsFd) -> Result<(), TransferError> {
         let poured = match &self.held {
-            Held::Block(block) => return write_all(to.as_fd(), block).map_err(Stuck::Writing),
-            Held::Memory(file) => stream::pour(file, start, length, to),
-            Held::Disk(file) => stream::pour(file, start, length, to),
-            Held::There(offset) => stream::pour(self.from, offset + start, length, to),
+            Held::Block(block) => {
+                return write_all(to.as_fd(), block).map_err(TransferError::Writing);
+            }
+            Held::Memory(file) => transfer::copy_range(file, start, length, to),
+            Held::Disk(file) => transfer::copy_range(file, start, length, to),
+            Held::There(offset) => transfer::copy_range(self.from, offset + start, length, to),
         };
         poured.map(drop)
     }
@@ -171,7 +172,7 @@ impl<'a> Spool<'a> {
 
     /// Gives it a name in a directory, as a file for reading only, and returns its path. A file
     /// without a name that lies on the same filesystem is linked there, else it is copied.
-    pub(crate) fn name_in(&self, dir: &Path, go_on: GoOn<'_>) -> anyhow::Result<PathBuf> {
+    pub(crate) fn name_in(&self, dir: &Path, go_on: Interrupt<'_>) -> anyhow::Result<PathBuf> {
         let path = dir.join(NAME);
         if let Held::Disk(file) = &self.held
             && linkat(CWD, proc_path(file), CWD, &path, AtFlags::SYMLINK_FOLLOW).is_ok()
@@ -179,12 +180,12 @@ impl<'a> Spool<'a> {
             return Ok(path);
         }
         let copy = File::options().write(true).create_new(true).mode(0o400).open(&path);
-        let copy = copy.map_err(|err| told(Stuck::Writing(err), dir))?;
+        let copy = copy.map_err(|err| describe(TransferError::Writing(err), dir))?;
         let mut copied = 0;
         while copied < self.bytes {
             go_on()?;
             let length = PORTION.min(self.bytes - copied);
-            self.write_part(copied, length, &copy).map_err(|stuck| told(stuck, dir))?;
+            self.write_part(copied, length, &copy).map_err(|stuck| describe(stuck, dir))?;
             copied += length;
         }
         Ok(path)
@@ -192,29 +193,29 @@ impl<'a> Spool<'a> {
 }
 
 /// What is being read.
-struct Growing<'a> {
+struct GrowingSpool<'a> {
     limit: u64,
     bytes: u64,
     held: Option<Held>,
-    roll: Roll<'a>,
+    roll: OpenTmpFile<'a>,
 }
 
-impl Growing<'_> {
+impl GrowingSpool<'_> {
     /// Takes another piece of what is not on disk yet. Memory that cannot be had, or no more of it, is
     /// no reason to fail.
     fn take(&mut self, piece: &[u8]) -> anyhow::Result<()> {
         let bytes = self.bytes + piece.len() as u64;
-        if bytes > self.limit || !self.remember(piece) {
+        if bytes > self.limit || !self.keep_in_memory(piece) {
             let file = self.roll_over()?;
             write_all(file.as_fd(), piece)
-                .map_err(|err| told(Stuck::Writing(err), file.place().path()))?;
+                .map_err(|err| describe(TransferError::Writing(err), file.place().path()))?;
             self.held = Some(Held::Disk(file));
         }
         self.bytes = bytes;
         Ok(())
     }
 
-    fn remember(&mut self, piece: &[u8]) -> bool {
+    fn keep_in_memory(&mut self, piece: &[u8]) -> bool {
         if self.held.is_none() {
             self.held = memory().ok().map(Held::Memory);
         }
@@ -224,27 +225,29 @@ impl Growing<'_> {
         write_all(file.as_fd(), piece).is_ok()
     }
 
-    fn roll_over(&mut self) -> anyhow::Result<Unnamed> {
+    fn roll_over(&mut self) -> anyhow::Result<TmpFile> {
         let file = (self.roll)()?;
         if let Some(Held::Memory(memory)) = &self.held {
-            stream::pour(memory, 0, self.bytes, &file)
-                .map_err(|stuck| told(stuck, file.place().path()))?;
+            transfer::copy_range(memory, 0, self.bytes, &file)
+                .map_err(|stuck| describe(stuck, file.place().path()))?;
         }
         Ok(file)
     }
 }
 
 fn read(from: BorrowedFd<'_>, block: &mut Vec<u8>) -> anyhow::Result<usize> {
-    stream::read(from, block).context("could not read standard input")
+    transfer::read(from, block).context("could not read standard input")
 }
 
 /// An error on the way to a file in this directory.
-fn told(stuck: Stuck, dir: &Path) -> anyhow::Error {
+fn describe(stuck: TransferError, dir: &Path) -> anyhow::Error {
     match stuck {
-        Stuck::Reading(err) => anyhow::Error::new(err).context("could not read standard input"),
-        Stuck::Writing(err) => {
+        TransferError::Reading(err) => {
+            anyhow::Error::new(err).context("could not read standard input")
+        }
+        TransferError::Writing(err) => {
             let act = format!("could not write to a file in {}", dir.display());
-            let act = blamed(act, dir, &err);
+            let act = with_full_filesystem(act, dir, &err);
             anyhow::Error::new(err).context(act)
         }
     }
@@ -252,7 +255,7 @@ fn told(stuck: Stuck, dir: &Path) -> anyhow::Error {
 
 /// Where a regular file stands, and how much of it is left. `None` for everything else, and for
 /// what the kernel makes up as it is read: files in /proc have no size, and those in /sys a wrong one.
-fn regular(from: BorrowedFd<'_>) -> Option<(u64, u64)> {
+fn regular_file_range(from: BorrowedFd<'_>) -> Option<(u64, u64)> {
     let stat = fstat(from).ok()?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return None;
@@ -267,7 +270,7 @@ fn regular(from: BorrowedFd<'_>) -> Option<(u64, u64)> {
 
 /// Whether a command can have it for reading only. Who was given a descriptor for reading and
 /// writing may not be allowed to open the file once more.
-fn can_be_read_anew(file: BorrowedFd<'_>) -> bool {
+fn can_be_reopened(file: BorrowedFd<'_>) -> bool {
     is_read_only(file) || reopen(file).is_ok()
 }
 

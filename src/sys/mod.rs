@@ -2,7 +2,21 @@
 
 #![allow(unsafe_code, reason = "the one folder that may; every block says why it is sound")]
 
-pub(crate) mod mount_ns;
-pub(crate) mod signals;
-pub(crate) mod spawn;
-pub(crate) mod start;
+mod fd;
+mod file_handle;
+mod locale;
+mod lock;
+mod mount_ns;
+mod signals;
+mod spawn;
+mod start;
+
+pub(crate) use fd::{chmod_path_fd, close_from, duplicate_inheritable, own_working_directory};
+pub(crate) use file_handle::{Handle, handle_at};
+pub(crate) use locale::LocaleCharset;
+pub(crate) use lock::{is_locked, share_lock, try_lock};
+pub(crate) use mount_ns::PrivateMounts;
+pub(crate) use signals::{ReceivedSignal, SignalQueue, is_ignored, send};
+pub(crate) use spawn::{ExitInfo, PreExecError, SpawnRequest, has_children, reap};
+pub(crate) use start::InheritedSignals;
+pub use start::{Start, enter};

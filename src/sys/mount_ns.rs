@@ -11,14 +11,14 @@ use rustix::process::{chdir, fchdir};
 #[derive(Clone, Debug)]
 pub(crate) struct PrivateMounts {
     over: Vec<(CString, CString)>,
-    stands_in: Option<Stand>,
+    stands_in: Option<MountPoint>,
     uid_map: Vec<u8>,
     gid_map: Vec<u8>,
 }
 
 /// A directory by its path, and which one that has to be.
 #[derive(Clone, Debug)]
-struct Stand {
+struct MountPoint {
     path: CString,
     id: (u64, u64),
 }
@@ -43,7 +43,7 @@ impl PrivateMounts {
     /// Has the command stand in another directory then, if its path leads to that very one
     /// (`st_dev`, `st_ino`).
     pub(crate) fn standing_in(self, path: CString, id: (u64, u64)) -> Self {
-        Self { stands_in: Some(Stand { path, id }), ..self }
+        Self { stands_in: Some(MountPoint { path, id }), ..self }
     }
 
     /// Makes them, in a mount namespace of this process's own; one who is not root gets a user
@@ -70,7 +70,7 @@ impl PrivateMounts {
             fchdir(&dir)?;
             mount(c".", path, libc::MS_BIND)?;
         }
-        let Some(Stand { path, id }) = &self.stands_in else {
+        let Some(MountPoint { path, id }) = &self.stands_in else {
             return Ok(fchdir(&workspace)?);
         };
         chdir(path)?;

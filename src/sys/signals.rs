@@ -18,7 +18,7 @@ pub(crate) struct SignalQueue {
 
 /// A signal that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Arrived {
+pub(crate) struct ReceivedSignal {
     /// Its number.
     pub signal: i32,
     /// Whether a process sent it. The terminal's signals come from the kernel, and reach the
@@ -69,7 +69,7 @@ impl SignalQueue {
 
     /// Waits for the next signal, at most so long. `None` where none came, or the wait was cut
     /// short (by a stop and a continuation of this process).
-    pub(crate) fn wait(&self, limit: Option<Duration>) -> Option<Arrived> {
+    pub(crate) fn wait(&self, limit: Option<Duration>) -> Option<ReceivedSignal> {
         let set = queued_set();
         let limit = limit.map(|limit| libc::timespec {
             tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
@@ -84,13 +84,13 @@ impl SignalQueue {
         }
         // SAFETY: all zeroes is a valid siginfo_t, and the call has filled it in.
         let info = unsafe { info.assume_init() };
-        Some(Arrived { signal, from_process: info.si_code <= 0 })
+        Some(ReceivedSignal { signal, from_process: info.si_code <= 0 })
     }
 
     /// The next signal that would have ended this process if it were not queued, if one has come
     /// already.
-    pub(crate) fn wish_to_end(&self) -> Option<i32> {
-        while let Some(Arrived { signal, .. }) = self.wait(Some(Duration::ZERO)) {
+    pub(crate) fn pending_termination(&self) -> Option<i32> {
+        while let Some(ReceivedSignal { signal, .. }) = self.wait(Some(Duration::ZERO)) {
             if !HARMLESS.contains(&signal) && !is_ignored(signal) {
                 return Some(signal);
             }

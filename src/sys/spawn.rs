@@ -12,11 +12,13 @@ use std::{fmt, ptr};
 
 use rustix::process::{Pid, WaitOptions, fchdir, waitpid};
 
-use crate::sys::start::{InheritedSignals, PrivateMounts, SignalQueue};
+use crate::sys::mount_ns::PrivateMounts;
+use crate::sys::signals::SignalQueue;
+use crate::sys::start::InheritedSignals;
 
 /// A command, and what it is started with.
 #[derive(Debug)]
-pub(crate) struct Launch<'a> {
+pub(crate) struct SpawnRequest<'a> {
     /// The program's path.
     pub path: &'a CStr,
     /// The arguments, the name that it is called by first.
@@ -34,17 +36,17 @@ pub(crate) struct Launch<'a> {
 
 /// What was to be done in the new process before it becomes the command, and failed.
 #[derive(Debug)]
-pub(crate) struct CouldNotPrepare(pub io::Error);
+pub(crate) struct PreExecError(pub io::Error);
 
-impl fmt::Display for CouldNotPrepare {
+impl fmt::Display for PreExecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl std::error::Error for CouldNotPrepare {}
+impl std::error::Error for PreExecError {}
 
-impl Launch<'_> {
+impl SpawnRequest<'_> {
     /// Starts it, with the signal mask and the dispositions that tmpx itself was given.
     ///
     /// As vfork(2) does it, in this process's memory, which need not be copied for that:
@@ -56,7 +58,7 @@ impl Launch<'_> {
         }
         let (args, env) = (pointers(self.args), pointers(self.env));
         let signals = &signals.inherited;
-        let mut birth = Birth { launch: self, args: &args, env: &env, signals, error: None };
+        let mut birth = ChildContext { launch: self, args: &args, env: &env, signals, error: None };
         let mut stack: Vec<MaybeUninit<u128>> = Vec::with_capacity(STACK / size_of::<u128>());
         let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
         // SAFETY: the new process runs `be_born` on a stack of its own, with a pointer to `birth`,
@@ -121,7 +123,7 @@ impl Launch<'_> {
         match started {
             Ok(child) => Ok(Pid::from_child(&child)),
             Err(err) if (&reader).read(&mut [0])? > 0 => {
-                Err(io::Error::new(err.kind(), CouldNotPrepare(err)))
+                Err(io::Error::new(err.kind(), PreExecError(err)))
             }
             Err(err) => Err(err),
         }
@@ -137,8 +139,8 @@ fn pointers(words: &[CString]) -> Vec<*const c_char> {
 const STACK: usize = 64 * 1024;
 
 /// A new process that is about to become a command.
-struct Birth<'a> {
-    launch: &'a Launch<'a>,
+struct ChildContext<'a> {
+    launch: &'a SpawnRequest<'a>,
     args: &'a [*const c_char],
     env: &'a [*const c_char],
     signals: &'a InheritedSignals,
@@ -150,15 +152,15 @@ struct Birth<'a> {
 extern "C" fn be_born(birth: *mut c_void) -> c_int {
     // SAFETY: the one who called clone(2) gave a pointer to a `Birth` that nobody else uses until
     // this process has become another or is gone.
-    let birth = unsafe { &mut *birth.cast::<Birth<'_>>() };
-    birth.error = birth.become_command().err();
+    let birth = unsafe { &mut *birth.cast::<ChildContext<'_>>() };
+    birth.error = birth.exec_child().err();
     127
 }
 
-impl Birth<'_> {
+impl ChildContext<'_> {
     /// Makes plain system calls and takes no memory. Returns only where one fails.
-    fn become_command(&self) -> io::Result<()> {
-        let Launch { path, dir, descriptors, .. } = self.launch;
+    fn exec_child(&self) -> io::Result<()> {
+        let SpawnRequest { path, dir, descriptors, .. } = self.launch;
         if let Some(dir) = dir {
             fchdir(dir)?;
         }
@@ -185,7 +187,7 @@ fn copy(fd: c_int, number: c_int) -> io::Result<()> {
 
 /// How a command ended, and what it took, with those of its children that it waited for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ended {
+pub(crate) struct ExitInfo {
     /// Its exit status or signal.
     pub status: ExitStatus,
     /// Processor time in user mode.
@@ -198,7 +200,7 @@ pub(crate) struct Ended {
 
 /// Whether a command has ended, and how; does not wait. Other children, which this process has
 /// adopted, are seen off on the way.
-pub(crate) fn ended(command: Pid) -> io::Result<Option<Ended>> {
+pub(crate) fn reap(command: Pid) -> io::Result<Option<ExitInfo>> {
     loop {
         let mut status = 0;
         let mut usage = MaybeUninit::<libc::rusage>::zeroed();
@@ -210,7 +212,7 @@ pub(crate) fn ended(command: Pid) -> io::Result<Option<Ended>> {
             pid if pid == command.as_raw_nonzero().get() => {
                 // SAFETY: all zeroes is a valid rusage, and the call has filled it in.
                 let usage = unsafe { usage.assume_init() };
-                return Ok(Some(Ended {
+                return Ok(Some(ExitInfo {
                     status: ExitStatus::from_raw(status),
                     user: duration(usage.ru_utime),
                     system: duration(usage.ru_stime),

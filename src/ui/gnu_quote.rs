@@ -4,7 +4,7 @@
 //! style that gnulib's quotearg calls `locale`. A name can hold a newline or what a terminal obeys;
 //! quoted so it stays one line of plain text.
 
-use crate::sys::start::LocaleCharset;
+use crate::sys::LocaleCharset;
 
 /// What the locale's character set can show.
 pub(crate) trait Charset {

@@ -5,18 +5,16 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::fs::dir::Place;
-use crate::lease::entry as create;
-use crate::lease::record::Kind;
-use crate::lease::writer::Lease;
+use crate::fs::Dir;
+use crate::lease::{Kind, Lease, entry};
 use crate::ui::stdout::Output;
-use crate::values::encoding::{PathKey, Raw, WorkspaceKey};
+use crate::values::{OsJson, PathField, WorkspaceField};
 
 /// A resource that was made: `file`, `dir` and `workspace`.
 #[derive(Debug, Serialize)]
-pub(crate) struct Made<'a> {
+pub(crate) struct CreatedRow<'a> {
     #[serde(flatten)]
-    path: PathKey<'a>,
+    path: PathField<'a>,
     kind: Kind,
     lease: &'a str,
     lifetime: &'a str,
@@ -24,11 +22,11 @@ pub(crate) struct Made<'a> {
     session: Option<&'a str>,
 }
 
-impl<'a> Made<'a> {
+impl<'a> CreatedRow<'a> {
     /// A resource of a lease.
     pub(crate) fn new(path: &'a Path, kind: Kind, lease: &'a Lease) -> Self {
         Self {
-            path: PathKey::of(path),
+            path: PathField::of(path),
             kind,
             lease: lease.id(),
             lifetime: lease.lifetime().word(),
@@ -37,16 +35,16 @@ impl<'a> Made<'a> {
     }
 
     /// Adds resources of one lease to the output.
-    pub(crate) fn tell_all(
+    pub(crate) fn print_all(
         output: &mut Output,
         lease: &Lease,
-        place: &Place,
-        made: &[create::Made],
+        place: &Dir,
+        made: &[entry::Created],
         kind: Kind,
     ) -> io::Result<()> {
         for one in made {
             let path = place.join(&one.name);
-            output.result(&path, || Made::new(&path, kind, lease))?;
+            output.result(&path, || CreatedRow::new(&path, kind, lease))?;
         }
         Ok(())
     }
@@ -54,9 +52,9 @@ impl<'a> Made<'a> {
 
 /// A candidate for the temp dir: `gettempdir`.
 #[derive(Debug, Serialize)]
-pub(crate) struct TempDir<'a> {
+pub(crate) struct GettempdirRow<'a> {
     #[serde(flatten)]
-    pub(crate) path: PathKey<'a>,
+    pub(crate) path: PathField<'a>,
     pub(crate) variable: Option<&'a str>,
     pub(crate) usable: bool,
     pub(crate) chosen: bool,
@@ -66,9 +64,9 @@ pub(crate) struct TempDir<'a> {
 
 /// What a cleanup did with a resource.
 #[derive(Debug, Serialize)]
-pub(crate) struct Cleaned<'a> {
+pub(crate) struct CleanupRow<'a> {
     #[serde(flatten)]
-    pub(crate) path: PathKey<'a>,
+    pub(crate) path: PathField<'a>,
     pub(crate) lease: &'a str,
     /// `removed`, `would_remove`, `kept` or `failed`.
     pub(crate) action: &'a str,
@@ -82,9 +80,9 @@ pub(crate) struct Cleaned<'a> {
 
 /// A resource that is there: `list`.
 #[derive(Debug, Serialize)]
-pub(crate) struct Listed<'a> {
+pub(crate) struct ListRow<'a> {
     #[serde(flatten)]
-    pub(crate) path: PathKey<'a>,
+    pub(crate) path: PathField<'a>,
     pub(crate) kind: Kind,
     /// `live`, `ended`, `in_use`, `manual`, `replaced` or `unknown`.
     pub(crate) state: String,
@@ -103,7 +101,7 @@ pub(crate) struct Listed<'a> {
 
 /// What `spool --report` tells.
 #[derive(Debug, Serialize)]
-pub(crate) struct Spooled<'a> {
+pub(crate) struct SpoolReport<'a> {
     pub(crate) bytes: u64,
     /// `stdin` (it was a file, and stayed there), `memory` or `file`.
     pub(crate) held_in: &'a str,
@@ -111,7 +109,7 @@ pub(crate) struct Spooled<'a> {
     pub(crate) rolled_over: bool,
     /// The directory of the file.
     #[serde(flatten)]
-    pub(crate) dir: Option<PathKey<'a>>,
+    pub(crate) dir: Option<PathField<'a>>,
     /// The command's, as a shell sees it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<u8>,
@@ -119,9 +117,9 @@ pub(crate) struct Spooled<'a> {
 
 /// What `replace --report` tells.
 #[derive(Debug, Serialize)]
-pub(crate) struct NewContent<'a> {
+pub(crate) struct ReplaceReport<'a> {
     #[serde(flatten)]
-    pub(crate) path: PathKey<'a>,
+    pub(crate) path: PathField<'a>,
     /// How much was new.
     pub(crate) bytes: u64,
     pub(crate) replaced: bool,
@@ -132,11 +130,11 @@ pub(crate) struct NewContent<'a> {
 
 /// What `exec --report` tells.
 #[derive(Debug, Serialize)]
-pub(crate) struct Executed<'a> {
+pub(crate) struct ExecReport<'a> {
     /// The words of the command line.
-    pub(crate) command: &'a [Raw],
+    pub(crate) command: &'a [OsJson],
     #[serde(flatten)]
-    pub(crate) workspace: WorkspaceKey<'a>,
+    pub(crate) workspace: WorkspaceField<'a>,
     /// What the command exited with; `null` where a signal ended it, or it could not be started.
     pub(crate) status: Option<i32>,
     /// The signal that ended it.
@@ -152,7 +150,7 @@ pub(crate) struct Executed<'a> {
     /// The most memory that one of these processes had at once.
     pub(crate) peak_memory_bytes: u64,
     /// Files that were saved from the workspace.
-    pub(crate) outputs: Vec<PathKey<'a>>,
+    pub(crate) outputs: Vec<PathField<'a>>,
     /// Whether the workspace stays.
     pub(crate) kept: bool,
 }

@@ -10,32 +10,32 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rustix::stdio::stderr;
 use rustix::termios::isatty;
 
-use crate::remove::root::{Freed, Progress};
-use crate::values::size::ByteSize;
+use crate::remove::{RemovalProgress, Usage};
+use crate::values::ByteSize;
 
 /// Nobody wonders before.
-const PATIENCE: Duration = Duration::from_millis(500);
+const DELAY: Duration = Duration::from_millis(500);
 
 /// How often the line is drawn anew.
 const PERIOD: Duration = Duration::from_millis(100);
 
 /// A line on stderr that is there while something is removed.
 #[derive(Debug)]
-pub(crate) struct Shown {
+pub(crate) struct ProgressLine {
     /// What the removal counts into.
-    pub progress: Progress,
+    pub progress: RemovalProgress,
     bar: ProgressBar,
 }
 
-impl Shown {
+impl ProgressLine {
     /// Says something where the line is, which then comes below it.
-    pub(crate) fn aside<T>(&self, say: impl FnOnce() -> T) -> T {
+    pub(crate) fn suspend<T>(&self, say: impl FnOnce() -> T) -> T {
         self.bar.suspend(say)
     }
 
     fn draw(&self, done: &Receiver<()>) {
         let goes_on = |time| done.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
-        if !goes_on(PATIENCE) {
+        if !goes_on(DELAY) {
             return;
         }
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
@@ -45,8 +45,8 @@ impl Shown {
         loop {
             self.bar.set_message(match self.progress.freed() {
                 // Not weighed, or there is nothing in them.
-                Freed { entries, bytes: 0 } => format!("{entries} entries"),
-                Freed { entries, bytes } => format!("{entries} entries, {}", ByteSize(bytes)),
+                Usage { entries, bytes: 0 } => format!("{entries} entries"),
+                Usage { entries, bytes } => format!("{entries} entries, {}", ByteSize(bytes)),
             });
             self.bar.tick();
             if !goes_on(PERIOD) {
@@ -58,8 +58,8 @@ impl Shown {
 }
 
 /// Does something and shows meanwhile how far it is, if that is wanted and stderr is a terminal.
-pub(crate) fn shown<T>(is_wanted: bool, act: impl FnOnce(&Shown) -> T) -> T {
-    let shown = Shown { progress: Progress::default(), bar: ProgressBar::hidden() };
+pub(crate) fn with_progress<T>(is_wanted: bool, act: impl FnOnce(&ProgressLine) -> T) -> T {
+    let shown = ProgressLine { progress: RemovalProgress::default(), bar: ProgressBar::hidden() };
     if !is_wanted || !isatty(stderr()) {
         return act(&shown);
     }

@@ -95,17 +95,17 @@ pub(crate) fn format(json: bool, null: bool) -> Format {
 
 /// Says something on stderr, as one write: lines of several processes do not mix. A stderr that is
 /// closed or full is no reason to fail.
-pub(crate) fn note(message: impl Display) {
-    raw_note(format!("tmpx: {}\n", printable(&message.to_string())));
+pub(crate) fn print_note(message: impl Display) {
+    write_stderr(format!("tmpx: {}\n", sanitize(&message.to_string())));
 }
 
 /// Names a remedy on stderr.
-pub(crate) fn hint(remedy: impl Display) {
-    raw_note(format!("hint: {}\n", printable(&remedy.to_string())));
+pub(crate) fn print_hint(remedy: impl Display) {
+    write_stderr(format!("hint: {}\n", sanitize(&remedy.to_string())));
 }
 
 /// Text with its control characters written out: a name must not speak to the terminal.
-pub(crate) fn printable(text: &str) -> String {
+pub(crate) fn sanitize(text: &str) -> String {
     let plain = |character: char| !character.is_control();
     if text.chars().all(plain) {
         return text.to_owned();
@@ -122,7 +122,7 @@ pub(crate) fn printable(text: &str) -> String {
 }
 
 /// Writes text to stderr as it is.
-pub(crate) fn raw_note(text: impl AsRef<[u8]>) {
+pub(crate) fn write_stderr(text: impl AsRef<[u8]>) {
     let _ = write_all(rustix::stdio::stderr(), text.as_ref());
 }
 

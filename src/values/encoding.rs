@@ -16,14 +16,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// A path in the output: flattened into an object it is one key, `path` or `path_b64`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum PathKey<'a> {
+pub(crate) enum PathField<'a> {
     /// The path itself.
     Path(&'a str),
     /// The path in base64.
     PathB64(String),
 }
 
-impl<'a> PathKey<'a> {
+impl<'a> PathField<'a> {
     /// The key for this path.
     pub(crate) fn of(path: &'a Path) -> Self {
         match path.to_str() {
@@ -36,28 +36,28 @@ impl<'a> PathKey<'a> {
 /// A workspace in the output, likewise: `workspace` or `workspace_b64`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum WorkspaceKey<'a> {
+pub(crate) enum WorkspaceField<'a> {
     /// The path itself.
     Workspace(&'a str),
     /// The path in base64.
     WorkspaceB64(String),
 }
 
-impl<'a> WorkspaceKey<'a> {
+impl<'a> WorkspaceField<'a> {
     /// The key for the workspace with this path.
     pub(crate) fn of(path: &'a Path) -> Self {
-        match PathKey::of(path) {
-            PathKey::Path(text) => Self::Workspace(text),
-            PathKey::PathB64(text) => Self::WorkspaceB64(text),
+        match PathField::of(path) {
+            PathField::Path(text) => Self::Workspace(text),
+            PathField::PathB64(text) => Self::WorkspaceB64(text),
         }
     }
 }
 
 /// A name or path in a lease, or a word of a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Raw(pub OsString);
+pub(crate) struct OsJson(pub OsString);
 
-impl Raw {
+impl OsJson {
     /// As a path.
     pub(crate) fn as_path(&self) -> &Path {
         Path::new(&self.0)
@@ -69,13 +69,13 @@ impl Raw {
     }
 }
 
-impl From<&Path> for Raw {
+impl From<&Path> for OsJson {
     fn from(path: &Path) -> Self {
         Self(path.as_os_str().to_owned())
     }
 }
 
-impl From<PathBuf> for Raw {
+impl From<PathBuf> for OsJson {
     fn from(path: PathBuf) -> Self {
         Self(path.into_os_string())
     }
@@ -88,7 +88,7 @@ enum Form {
     Base64 { b64: String },
 }
 
-impl Serialize for Raw {
+impl Serialize for OsJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0.to_str() {
             Some(text) => serializer.serialize_str(text),
@@ -97,7 +97,7 @@ impl Serialize for Raw {
     }
 }
 
-impl<'de> Deserialize<'de> for Raw {
+impl<'de> Deserialize<'de> for OsJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Form::deserialize(deserializer)? {
             Form::Text(text) => Ok(Self(text.into())),
@@ -116,16 +116,16 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_survive_a_lease(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let raw = Raw(OsString::from_vec(bytes));
+            let raw = OsJson(OsString::from_vec(bytes));
             let text = serde_json::to_string(&raw).unwrap();
-            prop_assert_eq!(serde_json::from_str::<Raw>(&text).unwrap(), raw);
+            prop_assert_eq!(serde_json::from_str::<OsJson>(&text).unwrap(), raw);
         }
     }
 
     #[test]
     fn a_path_that_is_not_utf_8_has_a_key_of_its_own() {
         let json = |bytes: &[u8]| {
-            serde_json::to_string(&PathKey::of(Path::new(OsStr::from_bytes(bytes)))).unwrap()
+            serde_json::to_string(&PathField::of(Path::new(OsStr::from_bytes(bytes)))).unwrap()
         };
         assert_eq!(json(b"/tmp/a"), r#"{"path":"/tmp/a"}"#);
         assert_eq!(json(b"/tmp/\xff"), r#"{"path_b64":"L3RtcC//"}"#);

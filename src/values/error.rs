@@ -11,7 +11,7 @@ use std::{fmt, io};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// All was done.
-    Done,
+    Success,
     /// What was asked for could not be done.
     Failed,
     /// The command line made no sense.
@@ -19,7 +19,7 @@ pub enum Status {
     /// The command took too long.
     TimedOut,
     /// tmpx itself failed while it ran a command, so that the command's own status is not masked.
-    Broken,
+    TmpxFailed,
     /// The command was found and could not be executed.
     NotExecutable,
     /// The command was not found.
@@ -35,11 +35,11 @@ impl Status {
     /// counts as 128 + n where it can only be told as a number.
     pub fn code(self) -> u8 {
         match self {
-            Self::Done => 0,
+            Self::Success => 0,
             Self::Failed => 1,
             Self::Usage => 2,
             Self::TimedOut => 124,
-            Self::Broken => 125,
+            Self::TmpxFailed => 125,
             Self::NotExecutable => 126,
             Self::NotFound => 127,
             Self::Command(code) => code,
@@ -55,22 +55,22 @@ impl Status {
 
 /// An error together with its remedy and the status it ends with.
 #[derive(Debug)]
-struct Told {
+struct UserError {
     cause: anyhow::Error,
     hint: Option<String>,
     status: Option<Status>,
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for UserError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&message(&self.cause))
+        f.write_str(&render(&self.cause))
     }
 }
 
-impl std::error::Error for Told {}
+impl std::error::Error for UserError {}
 
 /// Adds a remedy or a status to the error of a result.
-pub(crate) trait Tell<T> {
+pub(crate) trait ErrorExt<T> {
     /// Adds the line that is printed as `hint: …`.
     fn hint(self, hint: impl Into<String>) -> anyhow::Result<T>;
 
@@ -78,10 +78,14 @@ pub(crate) trait Tell<T> {
     fn status(self, status: Status) -> anyhow::Result<T>;
 }
 
-impl<T, E: Into<anyhow::Error>> Tell<T> for Result<T, E> {
+impl<T, E: Into<anyhow::Error>> ErrorExt<T> for Result<T, E> {
     fn hint(self, hint: impl Into<String>) -> anyhow::Result<T> {
         self.map_err(|err| {
-            anyhow::Error::new(Told { cause: err.into(), hint: Some(hint.into()), status: None })
+            anyhow::Error::new(UserError {
+                cause: err.into(),
+                hint: Some(hint.into()),
+                status: None,
+            })
         })
     }
 
@@ -89,7 +93,7 @@ impl<T, E: Into<anyhow::Error>> Tell<T> for Result<T, E> {
         self.map_err(|err| {
             let cause = err.into();
             let hint = hint_of(&cause).map(str::to_owned);
-            anyhow::Error::new(Told { cause, hint, status: Some(status) })
+            anyhow::Error::new(UserError { cause, hint, status: Some(status) })
         })
     }
 }
@@ -97,40 +101,40 @@ impl<T, E: Into<anyhow::Error>> Tell<T> for Result<T, E> {
 /// An error that is the command line's fault.
 pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
     let cause = anyhow::Error::msg(message.into());
-    anyhow::Error::new(Told { cause, hint: None, status: Some(Status::Usage) })
+    anyhow::Error::new(UserError { cause, hint: None, status: Some(Status::Usage) })
 }
 
 /// The status that an error ends with, where it has one of its own.
 pub(crate) fn status_of(err: &anyhow::Error) -> Option<Status> {
-    told(err).find_map(|told| told.status)
+    user_errors(err).find_map(|told| told.status)
 }
 
 /// The remedy that was added to an error.
 pub(crate) fn hint_of(err: &anyhow::Error) -> Option<&str> {
-    told(err).find_map(|told| told.hint.as_deref())
+    user_errors(err).find_map(|told| told.hint.as_deref())
 }
 
-fn told(err: &anyhow::Error) -> impl Iterator<Item = &Told> {
-    std::iter::successors(find_told(err), |told| find_told(&told.cause))
+fn user_errors(err: &anyhow::Error) -> impl Iterator<Item = &UserError> {
+    std::iter::successors(find_user_error(err), |told| find_user_error(&told.cause))
 }
 
-fn find_told(err: &anyhow::Error) -> Option<&Told> {
-    err.chain().find_map(|link| link.downcast_ref::<Told>())
+fn find_user_error(err: &anyhow::Error) -> Option<&UserError> {
+    err.chain().find_map(|link| link.downcast_ref::<UserError>())
 }
 
 /// The whole error in one line: what was being done, then why it failed.
-pub(crate) fn message(err: &anyhow::Error) -> String {
-    let links: Vec<String> = err.chain().map(|link| plain(&link.to_string())).collect();
+pub(crate) fn render(err: &anyhow::Error) -> String {
+    let links: Vec<String> = err.chain().map(|link| strip_os_error(&link.to_string())).collect();
     links.join(": ")
 }
 
 /// The system's own words for a failed call, as strerror(3) has them.
-pub(crate) fn reason(err: &io::Error) -> String {
-    plain(&err.to_string())
+pub(crate) fn strerror(err: &io::Error) -> String {
+    strip_os_error(&err.to_string())
 }
 
 /// Rust appends ` (os error 2)` to the system's words; nobody who reads a shell error expects it.
-fn plain(text: &str) -> String {
+fn strip_os_error(text: &str) -> String {
     match text.rfind(" (os error ") {
         Some(at) if text.ends_with(')') => text[..at].to_owned(),
         _ => text.to_owned(),
@@ -149,19 +153,19 @@ mod tests {
     #[test]
     fn a_message_names_the_act_once_and_ends_with_the_systems_words() {
         let err = Err::<(), _>(enoent()).context("could not open /x").unwrap_err();
-        assert_eq!(message(&err), "could not open /x: No such file or directory");
+        assert_eq!(render(&err), "could not open /x: No such file or directory");
     }
 
     #[test]
     fn hint_and_status_survive_context_added_later() {
         let err = Err::<(), _>(enoent())
             .hint("make it first")
-            .status(Status::Broken)
+            .status(Status::TmpxFailed)
             .context("could not run true")
             .unwrap_err();
-        assert_eq!(message(&err), "could not run true: No such file or directory");
+        assert_eq!(render(&err), "could not run true: No such file or directory");
         assert_eq!(hint_of(&err), Some("make it first"));
-        assert_eq!(status_of(&err), Some(Status::Broken));
+        assert_eq!(status_of(&err), Some(Status::TmpxFailed));
     }
 
     #[test]

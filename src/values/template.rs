@@ -9,7 +9,8 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
-use crate::os::random::{Entropy, NAME_LENGTH, is_unguessable};
+use crate::os::Random;
+use crate::os::random::{NAME_LENGTH, is_unguessable};
 
 /// The fewest X that a template needs, as mktemp has it.
 const FEWEST_X: usize = 3;
@@ -140,10 +141,10 @@ impl Template {
     }
 
     /// A name of this pattern.
-    pub fn name(&self, entropy: &mut Entropy) -> io::Result<OsString> {
+    pub fn name(&self, random: &mut Random) -> io::Result<OsString> {
         let mut name = Vec::with_capacity(self.prefix.len() + self.random + self.suffix.len());
         name.extend_from_slice(self.prefix.as_bytes());
-        entropy.push_name(&mut name, self.random)?;
+        random.push_name(&mut name, self.random)?;
         name.extend_from_slice(self.suffix.as_bytes());
         Ok(OsString::from_vec(name))
     }
@@ -176,8 +177,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn ones() -> Entropy {
-        Entropy::from_source(|block| {
+    fn ones() -> Random {
+        Random::from_source(|block| {
             block.fill(1);
             Ok(())
         })
@@ -225,7 +226,7 @@ mod tests {
         fn a_name_keeps_its_ends_and_its_length(before in "[a-zX./]{0,12}", after in "[a-wyz.]{0,8}", run in 3usize..12) {
             let text = format!("{before}a{}{after}", "X".repeat(run));
             let parsed = TemplatePath::parse(OsStr::new(&text)).unwrap();
-            let name = parsed.template.name(&mut Entropy::system()).unwrap();
+            let name = parsed.template.name(&mut Random::system()).unwrap();
             let last = text.rsplit('/').next().unwrap();
             let name = name.to_str().unwrap();
             prop_assert_eq!(name.len(), last.len());

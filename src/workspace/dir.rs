@@ -10,13 +10,11 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::Context as _;
 use rustix::fs::{AtFlags, Mode, OFlags, chmodat, fstat, mkdirat, openat};
 
-use crate::fs::copy;
-use crate::fs::copy::{GoOn, Manner};
-use crate::fs::dir::Place;
-use crate::lease::entry::Made;
-use crate::process::command::Command;
-use crate::sys::start as sys;
-use crate::values::mode::FileMode;
+use crate::fs::{CopyOptions, Dir, Interrupt, copy};
+use crate::lease::Created;
+use crate::process::Command;
+use crate::sys;
+use crate::values::FileMode;
 use crate::workspace::layout::Layout;
 
 /// The temp dir inside a workspace, hidden from a plain `ls` and from patterns.
@@ -33,8 +31,8 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     /// Opens the directory that has just been made, if it still is that one.
-    pub(crate) fn of(place: &Place, made: &[Made]) -> anyhow::Result<Self> {
-        let Made { name, identity } = made.first().context("there is no directory")?;
+    pub(crate) fn of(place: &Dir, made: &[Created]) -> anyhow::Result<Self> {
+        let Created { name, identity } = made.first().context("there is no directory")?;
         let path = place.join(name);
         let could_not = || format!("could not open {}", path.display());
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -50,15 +48,15 @@ impl Workspace {
 
     /// Lays it out, perhaps with a /tmp of its own, and gives it its mode: 0700 whatever the umask, or
     /// the one that is asked for.
-    pub(crate) fn lay_out(
+    pub(crate) fn populate(
         &self,
         layout: &Layout,
         mode: Option<FileMode>,
         private_tmp: bool,
-        go_on: GoOn<'_>,
+        go_on: Interrupt<'_>,
     ) -> anyhow::Result<()> {
         let stat = fstat(&self.dir)?;
-        let manner = Manner { go_on, except: (stat.st_dev, stat.st_ino) };
+        let manner = CopyOptions { go_on, except: (stat.st_dev, stat.st_ino) };
         if stat.st_mode & 0o777 != 0o700 {
             self.set_mode(0o700)?;
         }
@@ -110,8 +108,8 @@ impl Workspace {
 
     /// The directory, whatever has its path by now: a command may have moved it, and somebody else put
     /// another one there.
-    pub(crate) fn place(&self) -> io::Result<Place> {
-        Place::held(self.dir.try_clone()?, self.path.clone(), self.path.clone())
+    pub(crate) fn dir(&self) -> io::Result<Dir> {
+        Dir::from_fd_at(self.dir.try_clone()?, self.path.clone(), self.path.clone())
     }
 
     /// Where it is.
@@ -120,15 +118,15 @@ impl Workspace {
     }
 
     /// Has a command that is said in `cwd` know of it and run in it.
-    pub(crate) fn take_in<'a>(&'a self, command: &mut Command<'a>, cwd: &Path) {
-        self.announce(command);
-        command.enter(self.dir.as_fd());
+    pub(crate) fn run_inside<'a>(&'a self, command: &mut Command<'a>, cwd: &Path) {
+        self.set_env(command);
+        command.current_dir(self.dir.as_fd());
         command.set("PWD", &self.path);
         command.set("OLDPWD", cwd);
     }
 
     /// Has a command know of it.
-    pub(crate) fn announce(&self, command: &mut Command<'_>) {
+    pub(crate) fn set_env(&self, command: &mut Command<'_>) {
         command.set("TMPX_WORKSPACE", &self.path);
         command.set("TMPDIR", self.temp_dir());
     }

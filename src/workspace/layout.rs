@@ -7,7 +7,8 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 
-use crate::values::error::{Tell as _, usage};
+use crate::values::ErrorExt as _;
+use crate::values::error::usage;
 use crate::workspace::dir::TEMP_DIR;
 use crate::workspace::private_tmp::VAR_TEMP_DIR;
 
@@ -17,12 +18,12 @@ pub(crate) struct Layout {
     /// Directories to make, relative to the workspace.
     pub dirs: Vec<PathBuf>,
     /// What is copied in.
-    pub inputs: Vec<Input>,
+    pub inputs: Vec<LayoutInput>,
 }
 
 /// Something to copy into a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Input {
+pub(crate) struct LayoutInput {
     /// What, absolute or relative to the working directory.
     pub source: PathBuf,
     /// Where to, relative to the workspace.
@@ -49,7 +50,7 @@ impl Layout {
         Ok(layout)
     }
 
-    fn input(&self, spec: &OsStr) -> anyhow::Result<Input> {
+    fn input(&self, spec: &OsStr) -> anyhow::Result<LayoutInput> {
         let (source, dest) = split(spec, |whole| whole.symlink_metadata().is_ok());
         let metadata = std::fs::metadata(&source).or_else(|err| {
             let wild = source.as_os_str().as_bytes().iter().any(|byte| b"*?[".contains(byte));
@@ -71,7 +72,7 @@ impl Layout {
                 if is_dir { into(path)? } else { path }
             }
         };
-        Ok(Input { source, dest, contents })
+        Ok(LayoutInput { source, dest, contents })
     }
 
     fn refuse_clashes(&self) -> anyhow::Result<()> {

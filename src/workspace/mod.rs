@@ -5,3 +5,6 @@ pub(crate) mod layout;
 pub(crate) mod plan;
 pub(crate) mod private_tmp;
 pub(crate) mod save;
+pub(crate) use dir::Workspace;
+pub(crate) use layout::Layout;
+pub(crate) use plan::{Pattern, SaveError, Snapshot};

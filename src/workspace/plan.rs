@@ -10,12 +10,16 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 use globset::{GlobBuilder, GlobMatcher};
 
-use rustix::fs::{AtFlags, Dir, FileType, OFlags, Statx, StatxFlags, StatxTimestamp, statx};
+use rustix::fs::{
+    AtFlags, Dir as DirReader, FileType, OFlags, Statx, StatxFlags, StatxTimestamp, statx,
+};
 use rustix::io::Errno;
 
-use crate::fs::dir::{Place, open_beneath};
-use crate::remove::root as remove;
-use crate::values::error::{Tell as _, reason, usage};
+use crate::fs::Dir;
+use crate::fs::dir::open_beneath;
+use crate::remove::root;
+use crate::values::ErrorExt as _;
+use crate::values::error::{strerror, usage};
 use crate::workspace::dir::TEMP_DIR;
 use crate::workspace::layout::split;
 use crate::workspace::private_tmp::VAR_TEMP_DIR;
@@ -30,7 +34,7 @@ pub(crate) struct Pattern {
 
 /// Which files a workspace held before the command ran: a wildcard means what the command made.
 #[derive(Debug, Default)]
-pub(crate) struct Before(HashMap<PathBuf, Stamp>);
+pub(crate) struct Snapshot(HashMap<PathBuf, Stamp>);
 
 /// What changes when a file is written to or replaced: inode, size, and when data and inode were
 /// last changed, to the nanosecond.
@@ -51,9 +55,9 @@ fn is_dir(stat: &Statx) -> bool {
     kind(stat) == FileType::Directory
 }
 
-impl Before {
+impl Snapshot {
     /// Takes note of all files in a workspace.
-    pub(crate) fn look(workspace: &Place) -> Self {
+    pub(crate) fn look(workspace: &Dir) -> Self {
         let entries = Contents::read(workspace).entries;
         Self(entries.into_iter().map(|(path, stat)| (path, stamp(&stat))).collect())
     }
@@ -73,7 +77,7 @@ struct Contents {
 }
 
 impl Contents {
-    fn read(workspace: &Place) -> Self {
+    fn read(workspace: &Dir) -> Self {
         let mut contents = Self::default();
         let mut pending = vec![PathBuf::new()];
         while let Some(dir) = pending.pop() {
@@ -88,12 +92,12 @@ impl Contents {
 
     fn read_one(
         &mut self,
-        workspace: &Place,
+        workspace: &Dir,
         dir: &Path,
         pending: &mut Vec<PathBuf>,
     ) -> io::Result<()> {
         let opened = open_dir(workspace, dir)?;
-        for entry in Dir::read_from(&opened)? {
+        for entry in DirReader::read_from(&opened)? {
             let name = entry?.file_name().to_owned();
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
@@ -119,11 +123,11 @@ impl Contents {
 
 /// Opens a directory of the workspace for reading. One of our own that does not let us is opened up,
 /// as it will be when it is removed.
-fn open_dir(workspace: &Place, dir: &Path) -> io::Result<OwnedFd> {
+fn open_dir(workspace: &Dir, dir: &Path) -> io::Result<OwnedFd> {
     match open_beneath(workspace, dir, OFlags::RDONLY | OFlags::DIRECTORY) {
         Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
             let point = open_beneath(workspace, dir, OFlags::PATH | OFlags::DIRECTORY)?;
-            remove::readable(&point, true)
+            root::readable(&point, true)
         }
         opened => opened,
     }
@@ -131,7 +135,7 @@ fn open_dir(workspace: &Place, dir: &Path) -> io::Result<OwnedFd> {
 
 /// A file, link or directory to be saved, and where to.
 #[derive(Debug, PartialEq, Eq)]
-struct Saving {
+struct PlannedCopy {
     from: PathBuf,
     to: PathBuf,
     /// How far `to` is the user's own word. There, a symlink is followed; below it are names that the
@@ -170,7 +174,7 @@ impl Pattern {
     }
 
     /// Whether something in a directory may match.
-    fn looks_into(&self, dir: &Path) -> bool {
+    fn may_match_below(&self, dir: &Path) -> bool {
         let (glob, _) = split(&self.spec, |_| false);
         let literal = literal_directories(&glob);
         let wild = has_wildcard(glob.as_os_str());
@@ -184,9 +188,9 @@ impl Pattern {
     fn plan(
         &self,
         entries: &BTreeMap<PathBuf, Statx>,
-        before: &Before,
+        before: &Snapshot,
         cwd: &Path,
-    ) -> anyhow::Result<Vec<Saving>> {
+    ) -> anyhow::Result<Vec<PlannedCopy>> {
         let (glob, dest) = split(&self.spec, |whole| entries.contains_key(whole));
         let matcher = self.matcher(&glob)?;
         let literal = literal_directories(&glob);
@@ -222,7 +226,7 @@ impl Pattern {
                 Some(parent) if named && !is_dir(stat) => parent.to_owned(),
                 _ => dest.clone(),
             };
-            savings.push(Saving { from: path.clone(), to, base });
+            savings.push(PlannedCopy { from: path.clone(), to, base });
         }
         Ok(savings)
     }
@@ -257,16 +261,16 @@ fn hides(path: &Path, literal: &Path, glob: &Path) -> bool {
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// The workspace.
-    pub(super) root: Place,
+    pub(super) root: Dir,
     /// What is in it.
     pub(super) entries: BTreeMap<PathBuf, Statx>,
     /// What each target is made from.
-    pub(super) targets: BTreeMap<PathBuf, Source>,
+    pub(super) targets: BTreeMap<PathBuf, CopySource>,
 }
 
 /// What a target is made from.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct CopySource {
     /// Its path in the workspace.
     pub(super) from: PathBuf,
     /// How far the target's path is the user's own word.
@@ -275,14 +279,14 @@ pub(super) struct Source {
 
 /// Outputs that were not saved.
 #[derive(Debug)]
-pub(crate) struct Unsaved {
+pub(crate) struct SaveError {
     /// Why.
     pub cause: anyhow::Error,
     /// Whether there is something that the user wants and has nowhere else.
     pub would_be_lost: bool,
 }
 
-impl From<anyhow::Error> for Unsaved {
+impl From<anyhow::Error> for SaveError {
     fn from(cause: anyhow::Error) -> Self {
         Self { cause, would_be_lost: true }
     }
@@ -291,25 +295,25 @@ impl From<anyhow::Error> for Unsaved {
 /// Finds what the patterns match. Targets are meant from `cwd`.
 pub(crate) fn plan(
     patterns: &[&Pattern],
-    root: Place,
-    before: &Before,
+    root: Dir,
+    before: &Snapshot,
     cwd: &Path,
-) -> Result<Plan, Unsaved> {
+) -> Result<Plan, SaveError> {
     let Contents { entries, unreadable } = Contents::read(&root);
-    let mut targets: BTreeMap<PathBuf, Source> = BTreeMap::new();
+    let mut targets: BTreeMap<PathBuf, CopySource> = BTreeMap::new();
     let mut unmatched = None;
     for pattern in patterns {
-        if let Some((dir, err)) = unreadable.iter().find(|(dir, _)| pattern.looks_into(dir)) {
+        if let Some((dir, err)) = unreadable.iter().find(|(dir, _)| pattern.may_match_below(dir)) {
             let path = root.path().join(dir);
-            return Err(anyhow!("could not read {}: {}", path.display(), reason(err)).into());
+            return Err(anyhow!("could not read {}: {}", path.display(), strerror(err)).into());
         }
         let savings = pattern.plan(&entries, before, cwd)?;
         if savings.is_empty() && pattern.required {
             unmatched.get_or_insert(pattern);
         }
-        for Saving { from, to, base } in savings {
-            let source = Source { from: from.clone(), base };
-            if let Some(Source { from: other, .. }) = targets.insert(to.clone(), source)
+        for PlannedCopy { from, to, base } in savings {
+            let source = CopySource { from: from.clone(), base };
+            if let Some(CopySource { from: other, .. }) = targets.insert(to.clone(), source)
                 && other != from
                 && !(is_dir(&entries[&other]) && is_dir(&entries[&from]))
             {
@@ -331,7 +335,7 @@ pub(crate) fn plan(
                 .hint(
                     "--out-always lets that pass; --keep=on-failure keeps the workspace for a look",
                 );
-            Err(Unsaved {
+            Err(SaveError {
                 would_be_lost: !targets.is_empty(),
                 cause: cause.err().unwrap_or_else(|| anyhow!("nothing matches")),
             })
@@ -351,8 +355,8 @@ mod tests {
             std::fs::write(path, "").unwrap();
         }
         let pattern = Pattern::parse(OsStr::new(spec), true).unwrap();
-        let entries = Contents::read(&Place::open(dir.path()).unwrap()).entries;
-        let savings = pattern.plan(&entries, &Before::default(), Path::new("/c")).unwrap();
+        let entries = Contents::read(&Dir::open(dir.path()).unwrap()).entries;
+        let savings = pattern.plan(&entries, &Snapshot::default(), Path::new("/c")).unwrap();
         let text = |path: PathBuf| path.to_str().unwrap().to_owned();
         savings
             .into_iter()

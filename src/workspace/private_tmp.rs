@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use rustix::fs::{AtFlags, Mode, Stat, chmodat, fstat, stat};
 
-use crate::process::command::Command;
-use crate::sys::start::PrivateMounts;
+use crate::process::Command;
+use crate::sys::PrivateMounts;
 use crate::workspace::dir::{TEMP_DIR, Workspace};
 
 /// What lies over /var/tmp, beside what lies over /tmp: a program may use the same name in both.
@@ -63,7 +63,7 @@ impl Workspace {
 
     /// Has a command see that in the place of /tmp and /var/tmp. The workspace is seen under its
     /// real path all the same. With `here` the command runs in `cwd`, else in the workspace.
-    pub(crate) fn hide_tmp<'a>(
+    pub(crate) fn isolate_tmp<'a>(
         &'a self,
         command: &mut Command<'a>,
         cwd: &Path,
@@ -89,7 +89,7 @@ impl Workspace {
             mounts
         };
         // The mounts are told relative to it.
-        command.enter(self.dir.as_fd());
+        command.current_dir(self.dir.as_fd());
         command.mount(mounts);
         command.set("TMPDIR", "/tmp");
         if !here {

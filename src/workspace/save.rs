@@ -16,33 +16,30 @@ use anyhow::{Context as _, anyhow};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, mkdirat, readlinkat, renameat, statat};
 use rustix::io::Errno;
 
-use crate::fs::copy;
-use crate::fs::copy::GoOn;
-use crate::fs::dir::{Place, open_beneath};
-use crate::lease::entry::{Naming, Wanted, make, make_link};
-use crate::lease::record::Kind;
-use crate::lease::writer::Lease;
-use crate::os::random::Entropy;
-use crate::remove::root as remove;
-use crate::values::error::Tell as _;
-use crate::values::template::Template;
-use crate::workspace::plan::{Plan, Source, kind};
+use crate::fs::dir::open_beneath;
+use crate::fs::{Dir, Interrupt, copy};
+use crate::lease::entry::{create, create_link};
+use crate::lease::{CreateOptions, Kind, Lease, NameRule};
+use crate::os::Random;
+use crate::remove::root;
+use crate::values::{ErrorExt as _, Template};
+use crate::workspace::plan::{CopySource, Plan, kind};
 
 /// Saves what was planned, and tells the paths of what is there now, directories aside.
 pub(crate) fn save(
     plan: &Plan,
     lease: &mut Lease,
-    entropy: &mut Entropy,
-    go_on: GoOn<'_>,
+    random: &mut Random,
+    go_on: Interrupt<'_>,
 ) -> anyhow::Result<Vec<PathBuf>> {
-    let mut dirs = Dirs::default();
+    let mut dirs = TargetDirs::default();
     let mut staged = Vec::new();
     for (to, source) in &plan.targets {
         let one = Stage { root: &plan.root, stat: &plan.entries[&source.from], source, to };
-        match one.stage(&mut dirs, lease, entropy, go_on) {
+        match one.stage(&mut dirs, lease, random, go_on) {
             Ok(one) => staged.extend(one),
             Err(err) => {
-                dirs.take_back(staged);
+                dirs.remove_created(staged);
                 return Err(err);
             }
         }
@@ -52,7 +49,7 @@ pub(crate) fn save(
     while let Some(one) = staged.next() {
         if let Err(err) = dirs.publish(&one) {
             let err = Err(err).with_context(|| could_not_save(&one.to));
-            dirs.take_back([one].into_iter().chain(staged));
+            dirs.remove_created([one].into_iter().chain(staged));
             return err;
         }
         saved.push(one.to);
@@ -66,7 +63,7 @@ fn could_not_save(to: &Path) -> String {
 
 /// A directory that something is saved in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Dir {
+struct TargetDir {
     /// As the user named it.
     base: PathBuf,
     /// The rest of the way.
@@ -75,17 +72,17 @@ struct Dir {
 
 /// The directories that things are saved in.
 #[derive(Debug, Default)]
-struct Dirs {
-    bases: BTreeMap<PathBuf, Place>,
+struct TargetDirs {
+    bases: BTreeMap<PathBuf, Dir>,
     /// The one that was asked for last: what is saved comes ordered by path.
-    last: Option<(Dir, Place)>,
+    last: Option<(TargetDir, Dir)>,
     /// What was made, real paths, each after those above it.
     made: Vec<PathBuf>,
 }
 
-impl Dirs {
+impl TargetDirs {
     /// Opens a directory, and makes what is missing of it.
-    fn open(&mut self, dir: &Dir) -> anyhow::Result<&Place> {
+    fn open(&mut self, dir: &TargetDir) -> anyhow::Result<&Dir> {
         if self.last.as_ref().is_none_or(|(last, _)| last != dir) {
             self.make_base(&dir.base)?;
             let place = self.make_below(dir)?;
@@ -104,18 +101,19 @@ impl Dirs {
         for dir in missing.into_iter().rev() {
             made += usize::from(copy::make_directory(dir)?);
         }
-        let place = Place::open(base)?;
-        let real: Vec<PathBuf> = place.real().ancestors().take(made).map(Path::to_owned).collect();
+        let place = Dir::open(base)?;
+        let real: Vec<PathBuf> =
+            place.real_path().ancestors().take(made).map(Path::to_owned).collect();
         self.made.extend(real.into_iter().rev());
         self.bases.insert(base.to_owned(), place);
         Ok(())
     }
 
-    fn make_below(&mut self, dir: &Dir) -> anyhow::Result<Place> {
+    fn make_below(&mut self, dir: &TargetDir) -> anyhow::Result<Dir> {
         let base = self.bases.get(&dir.base).context("there is no such directory")?;
         let mut place = base.try_clone()?;
         for name in &dir.below {
-            let (path, real) = (place.join(name), place.real().join(name));
+            let (path, real) = (place.join(name), place.real_path().join(name));
             match mkdirat(&place, name, Mode::from_raw_mode(0o777)) {
                 Ok(()) => self.made.push(real.clone()),
                 Err(Errno::EXIST) => {}
@@ -130,36 +128,36 @@ impl Dirs {
                     _ => err.into(),
                 }
             })?;
-            place = Place::held(fd, path, real)?;
+            place = Dir::from_fd_at(fd, path, real)?;
         }
         Ok(place)
     }
 
     /// Opens a directory again.
-    fn reopen(&self, dir: &Dir) -> io::Result<Place> {
+    fn reopen(&self, dir: &TargetDir) -> io::Result<Dir> {
         let base = self.bases.get(&dir.base).ok_or(io::ErrorKind::NotFound)?;
         let fd = open_beneath(base, &dir.below, OFlags::PATH | OFlags::DIRECTORY)?;
-        Place::held(fd, base.path().join(&dir.below), base.real().join(&dir.below))
+        Dir::from_fd_at(fd, base.path().join(&dir.below), base.real_path().join(&dir.below))
     }
 
     /// Gives a copy its name, in place of what has it.
-    fn publish(&self, one: &Staged) -> io::Result<()> {
+    fn publish(&self, one: &StagedCopy) -> io::Result<()> {
         let place = self.reopen(&one.dir)?;
         Ok(renameat(&place, &one.hidden, &place, &one.name)?)
     }
 
     /// Takes back copies, and directories that are empty. What cannot be removed of the copies stays
     /// in the lease.
-    fn take_back(self, staged: impl IntoIterator<Item = Staged>) {
+    fn remove_created(self, staged: impl IntoIterator<Item = StagedCopy>) {
         for one in staged {
             if let Ok(place) = self.reopen(&one.dir) {
-                let _ = remove::entry(&place, &one.hidden, false);
+                let _ = root::entry(&place, &one.hidden, false);
             }
         }
         for dir in self.made.iter().rev() {
             let (Some(parent), Some(name)) = (dir.parent(), dir.file_name()) else { continue };
-            if let Ok(place) = Place::reopen(parent) {
-                let _ = remove::entry(&place, name, true);
+            if let Ok(place) = Dir::reopen(parent) {
+                let _ = root::entry(&place, name, true);
             }
         }
     }
@@ -167,8 +165,8 @@ impl Dirs {
 
 /// Something copied beside its target, under a hidden name.
 #[derive(Debug)]
-struct Staged {
-    dir: Dir,
+struct StagedCopy {
+    dir: TargetDir,
     hidden: OsString,
     name: OsString,
     to: PathBuf,
@@ -176,9 +174,9 @@ struct Staged {
 
 /// One thing that is to be copied.
 struct Stage<'a> {
-    root: &'a Place,
+    root: &'a Dir,
     stat: &'a Statx,
-    source: &'a Source,
+    source: &'a CopySource,
     to: &'a Path,
 }
 
@@ -186,48 +184,48 @@ impl Stage<'_> {
     /// Copies it beside its target; a directory is only made.
     fn stage(
         &self,
-        dirs: &mut Dirs,
+        dirs: &mut TargetDirs,
         lease: &mut Lease,
-        entropy: &mut Entropy,
-        go_on: GoOn<'_>,
-    ) -> anyhow::Result<Option<Staged>> {
+        random: &mut Random,
+        go_on: Interrupt<'_>,
+    ) -> anyhow::Result<Option<StagedCopy>> {
         go_on()?;
         let could_not = || could_not_save(self.to);
         let is_dir = kind(self.stat) == FileType::Directory;
         let parent = if is_dir { self.to } else { self.to.parent().unwrap_or(Path::new("/")) };
         let below = parent.strip_prefix(&self.source.base).unwrap_or(Path::new("")).to_owned();
-        let dir = Dir { base: self.source.base.clone(), below };
+        let dir = TargetDir { base: self.source.base.clone(), below };
         let place = dirs.open(&dir).with_context(could_not)?;
         if is_dir {
             return Ok(None);
         }
         let name = self.to.file_name().unwrap_or_default().to_owned();
         may_be_replaced(place, &name, self.to)?;
-        let hidden = self.copy(place, lease, entropy, go_on).with_context(could_not)?;
-        Ok(Some(Staged { dir, hidden, name, to: self.to.to_owned() }))
+        let hidden = self.copy(place, lease, random, go_on).with_context(could_not)?;
+        Ok(Some(StagedCopy { dir, hidden, name, to: self.to.to_owned() }))
     }
 
     /// Copies it to a hidden name, and tells that.
     fn copy(
         &self,
-        place: &Place,
+        place: &Dir,
         lease: &mut Lease,
-        entropy: &mut Entropy,
-        go_on: GoOn<'_>,
+        random: &mut Random,
+        go_on: Interrupt<'_>,
     ) -> anyhow::Result<OsString> {
         let from = &self.source.from;
         if kind(self.stat) == FileType::Symlink {
             let link = open_beneath(self.root, from, OFlags::PATH)?;
             let target = readlinkat(&link, c"", Vec::new()).map_err(io::Error::from)?;
             let target = OsStr::from_bytes(target.to_bytes());
-            return make_link(lease, entropy, place, Path::new(target));
+            return create_link(lease, random, place, Path::new(target));
         }
-        let name = Naming::Random(Template::hidden());
-        let wanted = Wanted { kind: Kind::File, name, mode: None };
-        let copied = make(lease, entropy, place, &wanted, 1, &mut |copy| {
+        let name = NameRule::Random(Template::hidden());
+        let wanted = CreateOptions { kind: Kind::File, name, mode: None };
+        let copied = create(lease, random, place, &wanted, 1, &mut |copy| {
             let source = open_regular_beneath(self.root, from)?;
             copy::fill(&source, copy, go_on)?;
-            copy::imitate(&source.metadata()?, copy)?;
+            copy::preserve_metadata(&source.metadata()?, copy)?;
             Ok(())
         });
         Ok(copied?.remove(0).name)
@@ -236,7 +234,7 @@ impl Stage<'_> {
 
 /// Refuses to put a file in the place of what only looks like one: a device, or what stands for
 /// something that a process has open.
-fn may_be_replaced(place: &Place, name: &OsStr, to: &Path) -> anyhow::Result<()> {
+fn may_be_replaced(place: &Dir, name: &OsStr, to: &Path) -> anyhow::Result<()> {
     let kind =
         |flags| statat(place, name, flags).map(|stat| FileType::from_raw_mode(stat.st_mode)).ok();
     let target = || readlinkat(place, name, Vec::new()).unwrap_or_default().into_bytes();
@@ -259,7 +257,7 @@ fn may_be_replaced(place: &Place, name: &OsStr, to: &Path) -> anyhow::Result<()>
 
 /// Opens what was a regular file a moment ago; what a straggler has put there since is not waited
 /// for.
-fn open_regular_beneath(root: &Place, from: &Path) -> anyhow::Result<std::fs::File> {
+fn open_regular_beneath(root: &Dir, from: &Path) -> anyhow::Result<std::fs::File> {
     let file = open_beneath(root, from, OFlags::RDONLY | OFlags::NONBLOCK)?;
     let file = std::fs::File::from(file);
     if file.metadata()?.is_file() { Ok(file) } else { Err(anyhow!("it is a file no more")) }

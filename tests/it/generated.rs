@@ -22,7 +22,7 @@ fn in_tree(path: &str) -> PathBuf {
 
 /// tmpx with all its subcommands, as help and completions see them.
 fn built() -> clap::Command {
-    let mut tmpx = tmpx::testing::Cli::command();
+    let mut tmpx = tmpx::testing::CliArgs::command();
     tmpx.build();
     tmpx
 }
@@ -31,7 +31,7 @@ fn completions() -> Files {
     let shells = [Shell::Bash, Shell::Elvish, Shell::Fish, Shell::PowerShell, Shell::Zsh];
     let generated = shells.into_iter().map(|shell| {
         let mut script = Vec::new();
-        clap_complete::generate(shell, &mut tmpx::testing::Cli::command(), "tmpx", &mut script);
+        clap_complete::generate(shell, &mut tmpx::testing::CliArgs::command(), "tmpx", &mut script);
         (shell.file_name("tmpx"), String::from_utf8(script).unwrap())
     });
     generated.collect()

@@ -9,7 +9,7 @@ use crate::sandbox::Sandbox;
 
 /// tmpx and its subcommands, each with all that help knows of it.
 fn commands() -> Vec<Command> {
-    let mut tmpx = tmpx::testing::Cli::command();
+    let mut tmpx = tmpx::testing::CliArgs::command();
     tmpx.build();
     let mut all: Vec<Command> = tmpx.get_subcommands().cloned().collect();
     all.insert(0, tmpx);

@@ -13,8 +13,10 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags, RenameFlags, fstat, openat, unlinkat};
-use tmpx::testing::{Identity, Place, Removal, Root};
+use rustix::fs::{
+    AtFlags, CWD, Dir as DirReader, Mode, OFlags, RenameFlags, fstat, openat, unlinkat,
+};
+use tmpx::testing::{Dir, Identity, Removal, Root};
 
 use crate::sandbox::skip_unless;
 
@@ -151,7 +153,7 @@ fn can_exchange(scene: &Scene) -> bool {
 
 /// Deletes by tmpx's engine, whatever it finds there.
 fn by_tmpx(scene: &Scene) {
-    let place = Place::open(&scene.place()).unwrap();
+    let place = Dir::open(&scene.place()).unwrap();
     if let Ok(root) = Root::open(&place, "res".as_ref()) {
         let _ = root.remove(Removal::PLAIN);
     }
@@ -179,7 +181,7 @@ fn by_climbing(root: &Path, limit: &Path) {
     let mut way = Vec::new();
     loop {
         let mut below = None;
-        for entry in Dir::read_from(&dir).into_iter().flatten().flatten() {
+        for entry in DirReader::read_from(&dir).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name == "." || name == ".." {
             } else if entry.file_type().is_dir() {
@@ -288,7 +290,7 @@ fn a_foreign_directory_that_takes_the_name_in_a_shared_parent_is_not_emptied() {
     };
     // The identity is taken as a lease would have it, while nobody is at it.
     let recorded = |scene: &Scene| {
-        let place = Place::open(&scene.place()).unwrap();
+        let place = Dir::open(&scene.place()).unwrap();
         Identity::of(&place, c"res", place.fsid()).unwrap()
     };
     let identity = Mutex::new(None);
@@ -302,7 +304,7 @@ fn a_foreign_directory_that_takes_the_name_in_a_shared_parent_is_not_emptied() {
         ..attack
     };
     let engine = || {
-        let place = Place::open(&scene.place()).unwrap();
+        let place = Dir::open(&scene.place()).unwrap();
         let Ok(root) = Root::open(&place, "res".as_ref()) else { return };
         if root.is(identity.lock().unwrap().as_ref().unwrap(), true).unwrap_or(false) {
             let _ = root.remove(Removal::PLAIN);

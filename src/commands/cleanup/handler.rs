@@ -6,55 +6,49 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::cli::command::Cleanup;
-use crate::commands::context::Context;
-use crate::lease::record::Resource;
-use crate::lease::store::Stores;
-use crate::reclaim::judge::{Kept, Present, Selection};
-use crate::reclaim::reaper;
-use crate::reclaim::release::Fate;
-use crate::reclaim::sweep::Sweep;
-use crate::remove::root::{Act, Freed, Removal};
-use crate::ui::json::Cleaned;
-use crate::ui::stdout::{Output, note};
-use crate::ui::{progress, stdout as output};
-use crate::values::duration::Span;
-use crate::values::encoding::PathKey;
-use crate::values::error::{Status, usage};
-use crate::values::size::ByteSize;
+use crate::cli::command::CleanupArgs;
+use crate::commands::Context;
+use crate::lease::{Resource, Stores};
+use crate::reclaim::{KeepReason, Outcome, Selection, Sweep, SystemState, reaper};
+use crate::remove::{Mode, Removal, Usage};
+use crate::ui::stdout::print_note;
+use crate::ui::{CleanupRow, Output, progress, stdout};
+use crate::values::error::usage;
+use crate::values::{ByteSize, PathField, Span, Status};
 
-pub(crate) fn run(args: &Cleanup, context: &Context) -> anyhow::Result<Status> {
+pub(crate) fn run(args: &CleanupArgs, context: &Context) -> anyhow::Result<Status> {
     let selection = selection(args)?;
-    let act = if args.dry_run { Act::Measure } else { Act::Remove };
+    let act = if args.dry_run { Mode::DryRun } else { Mode::Remove };
     let weigh = args.output.json || !args.quiet;
     let (stores, problems) = Stores::new(&context.env)?.existing();
-    let present = Present::look();
+    let present = SystemState::now();
     let mut tally = Tally::new(args, act);
     let there = |path: &&PathBuf| path.symlink_metadata().is_ok();
     tally.there = selection.paths.iter().filter(there).cloned().collect();
     for problem in problems {
-        tally.problem(&problem);
+        tally.report_problem(&problem);
     }
     for store in &stores {
         let mut problems = Vec::new();
-        progress::shown(!args.quiet, |shown| {
-            let removal = Removal { act, weigh, progress: Some(&shown.progress) };
+        progress::with_progress(!args.quiet, |shown| {
+            let removal =
+                Removal { mode: act, count_bytes: weigh, progress: Some(&shown.progress) };
             let sweep = Sweep::new(store, &selection, &present, removal);
             let problem = &mut |problem: &str| problems.push(problem.to_owned());
             sweep.all(problem, &mut |id, resource, fate| {
-                shown.aside(|| tally.add(id, resource, &fate))
+                shown.suspend(|| tally.add(id, resource, &fate))
             })
         })?;
         for problem in &problems {
-            tally.problem(problem);
+            tally.report_problem(problem);
         }
-        reaper::look_again(store, &present.habitat);
+        reaper::wake(store, &present.habitat);
     }
     tally.output.flush().context("could not write to stdout")?;
     Ok(tally.conclude(&selection, args))
 }
 
-fn selection(args: &Cleanup) -> anyhow::Result<Selection> {
+fn selection(args: &CleanupArgs) -> anyhow::Result<Selection> {
     let select = &args.select;
     let selects = select.all
         || select.session.is_some()
@@ -86,10 +80,10 @@ fn real_path(path: &Path) -> PathBuf {
 
 /// What has been done so far, told as it goes.
 struct Tally<'a> {
-    args: &'a Cleanup,
-    act: Act,
+    args: &'a CleanupArgs,
+    act: Mode,
     output: Output,
-    freed: Freed,
+    freed: Usage,
     removed: u64,
     /// How many of which something stays.
     in_part: u64,
@@ -101,12 +95,12 @@ struct Tally<'a> {
 }
 
 impl<'a> Tally<'a> {
-    fn new(args: &'a Cleanup, act: Act) -> Self {
+    fn new(args: &'a CleanupArgs, act: Mode) -> Self {
         Self {
             args,
             act,
             output: Output::new(args.output.format()),
-            freed: Freed::default(),
+            freed: Usage::default(),
             removed: 0,
             in_part: 0,
             kept: BTreeMap::new(),
@@ -116,17 +110,17 @@ impl<'a> Tally<'a> {
         }
     }
 
-    fn problem(&mut self, problem: &str) {
-        note(problem);
+    fn report_problem(&mut self, problem: &str) {
+        print_note(problem);
         self.failed = true;
     }
 
-    fn add(&mut self, id: &str, resource: &Resource, fate: &Fate) -> anyhow::Result<()> {
+    fn add(&mut self, id: &str, resource: &Resource, fate: &Outcome) -> anyhow::Result<()> {
         let path = resource.path();
         self.count(&path, fate);
-        let removed = matches!(fate, Fate::Removed(_));
+        let removed = matches!(fate, Outcome::Removed(_));
         if self.args.output.json {
-            self.output.object(&cleaned(id, &path, fate, self.act))
+            self.output.object(&cleanup_row(id, &path, fate, self.act))
         } else if removed && !self.args.quiet {
             self.output.result(&path, || ())
         } else {
@@ -135,31 +129,33 @@ impl<'a> Tally<'a> {
         .context("could not write to stdout")
     }
 
-    fn count(&mut self, path: &Path, fate: &Fate) {
+    fn count(&mut self, path: &Path, fate: &Outcome) {
         match fate {
-            Fate::Removed(freed) => {
+            Outcome::Removed(freed) => {
                 self.removed += 1;
                 self.freed += *freed;
             }
-            Fate::Kept(kept) => {
+            Outcome::Kept(kept) => {
                 *self.kept.entry(kept.word()).or_default() += 1;
                 let is_news = match kept {
-                    Kept::Manual | Kept::Live(_) | Kept::NotDue(_) => !self.args.paths.is_empty(),
-                    Kept::InUse(_) | Kept::OtherJob(_) => !self.args.quiet,
-                    Kept::Replaced | Kept::Unseen | Kept::Unknown(_) => true,
+                    KeepReason::Manual | KeepReason::Live(_) | KeepReason::NotDue(_) => {
+                        !self.args.paths.is_empty()
+                    }
+                    KeepReason::InUse(_) | KeepReason::OtherJob(_) => !self.args.quiet,
+                    KeepReason::Replaced | KeepReason::Unseen | KeepReason::Unknown(_) => true,
                 };
                 if is_news {
-                    note(format_args!("kept {}: {kept}", path.display()));
+                    print_note(format_args!("kept {}: {kept}", path.display()));
                 }
                 // Who names a path is told when it is still there.
                 self.failed |= !self.args.paths.is_empty();
             }
-            Fate::Failed(failures, freed) => {
+            Outcome::Failed(failures, freed) => {
                 self.failed = true;
                 self.in_part += u64::from(freed.entries > 0);
                 self.freed += *freed;
                 for (path, why) in failures {
-                    note(format_args!("could not remove {}: {why}", path.display()));
+                    print_note(format_args!("could not remove {}: {why}", path.display()));
                 }
             }
         }
@@ -167,7 +163,7 @@ impl<'a> Tally<'a> {
     }
 
     /// Says what was done in one line, with a hint how to take what was kept.
-    fn conclude(mut self, selection: &Selection, args: &Cleanup) -> Status {
+    fn conclude(mut self, selection: &Selection, args: &CleanupArgs) -> Status {
         for (path, given) in selection.paths.iter().zip(&args.paths) {
             let known = path.symlink_metadata().is_ok();
             let was_known = self.there.contains(path);
@@ -178,30 +174,30 @@ impl<'a> Tally<'a> {
                 } else {
                     "there is no such thing"
                 };
-                self.problem(&format!("could not remove {}: {why}", given.display()));
+                self.report_problem(&format!("could not remove {}: {why}", given.display()));
             }
         }
         if !args.quiet {
-            note(self.summary());
+            print_note(self.summary());
             let kept = |word| self.kept.contains_key(word);
             if (kept("manual") || kept("not due")) && args.paths.is_empty() {
-                output::hint(
+                stdout::print_hint(
                     "--all, --older-than, --session or a PATH take what is manual or not due",
                 );
             }
-            let asked = selection.takes_manual();
+            let asked = selection.includes_manual();
             let refused = kept("in use") || kept("of another job") || kept("live");
             if refused && asked {
-                output::hint(
+                stdout::print_hint(
                     "--force with one of --all, --older-than, --session or a PATH takes what is in use",
                 );
             }
         }
-        if self.failed { Status::Failed } else { Status::Done }
+        if self.failed { Status::Failed } else { Status::Success }
     }
 
     fn summary(&self) -> String {
-        let done = if self.act == Act::Measure { "would remove" } else { "removed" };
+        let done = if self.act == Mode::DryRun { "would remove" } else { "removed" };
         let mut summary = format!("{done} {}", self.removed);
         if self.in_part > 0 {
             let _ = write!(summary, ", {} in part", self.in_part);
@@ -217,17 +213,17 @@ impl<'a> Tally<'a> {
     }
 }
 
-fn cleaned<'a>(id: &'a str, path: &'a Path, fate: &Fate, act: Act) -> Cleaned<'a> {
+fn cleanup_row<'a>(id: &'a str, path: &'a Path, fate: &Outcome, act: Mode) -> CleanupRow<'a> {
     let (action, reason, freed) = match fate {
-        Fate::Removed(freed) if act == Act::Measure => ("would_remove", None, Some(*freed)),
-        Fate::Removed(freed) => ("removed", None, Some(*freed)),
-        Fate::Kept(kept) => ("kept", Some(kept.to_string()), None),
-        Fate::Failed(failures, freed) => {
+        Outcome::Removed(freed) if act == Mode::DryRun => ("would_remove", None, Some(*freed)),
+        Outcome::Removed(freed) => ("removed", None, Some(*freed)),
+        Outcome::Kept(kept) => ("kept", Some(kept.to_string()), None),
+        Outcome::Failed(failures, freed) => {
             ("failed", failures.first().map(|(_, why)| why.clone()), Some(*freed))
         }
     };
-    Cleaned {
-        path: PathKey::of(path),
+    CleanupRow {
+        path: PathField::of(path),
         lease: id,
         action,
         reason,

@@ -7,83 +7,78 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::cli::command::{Exec, Keep};
-use crate::commands::context::Context;
-pub(crate) use crate::commands::context::go_on;
-use crate::create::scratch::{clear_away, tell, unreported, write_report};
-use crate::create::transaction::Making;
-use crate::fs::dir::Place;
-use crate::lease::entry::{Naming, Wanted};
-use crate::lease::record::{Kind, Lifetime};
-use crate::lease::spec as terms;
-use crate::lease::spec::Wish;
-use crate::lease::tmpfile::Unnamed;
-use crate::lease::writer::Terms;
-use crate::process::command as exec;
-use crate::process::command::{Command, Limits, Ran, Stragglers};
+use crate::cli::command::{ExecArgs, KeepPolicy};
+use crate::commands::Context;
+pub(crate) use crate::commands::context::check_interrupt;
+use crate::create::Transaction;
+use crate::create::scratch::{remove_scratch, report_error, status_without_report, write_report};
+use crate::fs::Dir;
+use crate::lease::{
+    CreateOptions, Kind, LeaseSpec, Lifetime, LifetimeOptions, NameRule, TmpFile, spec,
+};
+use crate::process::{Command, ExitOutcome, Limits, Orphans, command as exec};
 use crate::reclaim::reaper;
-use crate::streams::target::Target;
-use crate::sys::start::SignalQueue;
-use crate::ui::json::Executed;
-use crate::ui::stdout::{hint, note};
-use crate::values::duration::Span;
-use crate::values::encoding::{PathKey, Raw, WorkspaceKey};
-use crate::values::error::{Status, Tell as _, status_of, usage};
-use crate::values::template::Template;
-use crate::workspace::dir::Workspace;
-use crate::workspace::layout::Layout;
-use crate::workspace::plan::{Before, Pattern, Unsaved};
-use crate::workspace::{plan as outputs, private_tmp as private, save as saving};
+use crate::streams::Target;
+use crate::sys::SignalQueue;
+use crate::ui::ExecReport;
+use crate::ui::stdout::{print_hint, print_note};
+use crate::values::error::{status_of, usage};
+use crate::values::{ErrorExt as _, OsJson, PathField, Span, Status, Template, WorkspaceField};
+use crate::workspace::{Layout, Pattern, SaveError, Snapshot, Workspace, plan, private_tmp, save};
 
-pub(crate) fn run(args: Exec, context: &Context) -> anyhow::Result<Status> {
+pub(crate) fn run(args: ExecArgs, context: &Context) -> anyhow::Result<Status> {
     // Before anything else is opened.
-    let reserved = exec::reserve(&args.run.anon_fds)?;
+    let reserved = exec::reserve_fds(&args.run.anon_fds)?;
     let job = Job::plan(args, context)?;
-    let wish = Wish { session: job.args.run.session.clone(), keep: true, ..Wish::default() };
-    let terms = terms::settle(wish, &context.env, &context.args, &mut |text| note(text))?;
-    let terms = Terms { lifetime: Lifetime::Command, ..terms };
-    let mut making = Making::new(terms, &context.env)?;
+    let wish = LifetimeOptions {
+        session: job.args.run.session.clone(),
+        keep: true,
+        ..LifetimeOptions::default()
+    };
+    let terms = spec::resolve(wish, &context.env, &context.args, &mut |text| print_note(text))?;
+    let terms = LeaseSpec { lifetime: Lifetime::Command, ..terms };
+    let mut transaction = Transaction::new(terms, &context.env)?;
     let signals = exec::queue(context.signals);
-    let stragglers = Stragglers::adopt();
+    let stragglers = Orphans::adopt();
     let mut mount_namespace = None;
-    let status = making.attempt(|making| {
-        let (place, workspace) = job.make_workspace(making, &signals)?;
-        let before = job.look_before(&workspace)?;
-        making.lease.give()?;
-        making.take_notes().iter().for_each(note);
-        let command = job.command(context, &workspace, &place, making)?;
-        go_on(&signals)?;
+    let status = transaction.or_rollback(|transaction| {
+        let (place, workspace) = job.create_workspace(transaction, &signals)?;
+        let before = job.snapshot(&workspace)?;
+        transaction.lease.commit()?;
+        transaction.take_warnings().iter().for_each(print_note);
+        let command = job.command(context, &workspace, &place, transaction)?;
+        check_interrupt(&signals)?;
         match exec::run(command, &signals, job.limits) {
             Ok(ran) => {
                 mount_namespace = ran.mount_namespace;
-                Ok(job.finish(ran, &workspace, &before, making, &signals))
+                Ok(job.finish(ran, &workspace, &before, transaction, &signals))
             }
             Err(err) => {
-                let status = status_of(&err).unwrap_or(Status::Broken);
-                let _ = job.report(status, None, &workspace, &[], false, making);
-                job.advise(err, &workspace)
+                let status = status_of(&err).unwrap_or(Status::TmpxFailed);
+                let _ = job.report(status, None, &workspace, &[], false, transaction);
+                job.explain_save_error(err, &workspace)
             }
         }
     })?;
     let left = stragglers.left();
     // The command has ended: what goes wrong here must not mask how.
     if let (Some(namespace), true, Ok(hidden)) =
-        (mount_namespace, left.is_empty(), private::hidden())
+        (mount_namespace, left.is_empty(), private_tmp::hidden())
     {
         let hidden: Vec<PathBuf> = hidden.into_iter().map(|(path, _)| path).collect();
-        making.forget(namespace, &hidden);
+        transaction.forget_resources_in(namespace, &hidden);
     }
     for (pid, name) in left.iter().filter(|(_, name)| name != reaper::NAME) {
-        note(format_args!("still running: {} (process {pid})", Path::new(name).display()));
+        print_note(format_args!("still running: {} (process {pid})", Path::new(name).display()));
     }
     drop(reserved);
-    making.conclude(&context.env);
+    transaction.finish(&context.env);
     Ok(status)
 }
 
 /// What is to be done around the command.
 struct Job {
-    args: Exec,
+    args: ExecArgs,
     cwd: PathBuf,
     layout: Layout,
     patterns: Vec<Pattern>,
@@ -92,7 +87,7 @@ struct Job {
 
 impl Job {
     /// Checks everything that can be checked before anything is made.
-    fn plan(mut args: Exec, context: &Context) -> anyhow::Result<Self> {
+    fn plan(mut args: ExecArgs, context: &Context) -> anyhow::Result<Self> {
         if args.command.is_empty() {
             if context.args.last().is_some_and(|word| word == "--") {
                 return Err(usage("there is no command after --"));
@@ -125,19 +120,21 @@ impl Job {
     }
 
     /// Makes the workspace and lays it out.
-    fn make_workspace(
+    fn create_workspace(
         &self,
-        making: &mut Making,
+        transaction: &mut Transaction,
         signals: &SignalQueue,
-    ) -> anyhow::Result<(Place, Workspace)> {
-        let Exec { place: wish, .. } = &self.args;
+    ) -> anyhow::Result<(Dir, Workspace)> {
+        let ExecArgs { place: wish, .. } = &self.args;
         let template = Template::new(wish.prefix.as_ref(), wish.suffix.as_ref());
-        let wanted = Wanted { kind: Kind::Dir, name: Naming::Random(template), mode: None };
-        let (place, made) = making.first(wish.dir.as_deref(), &wanted, 1, &mut |_| Ok(()))?;
-        making.lease.bequeath_lock().context("could not keep the lock")?;
+        let wanted =
+            CreateOptions { kind: Kind::Dir, name: NameRule::Random(template), mode: None };
+        let (place, made) =
+            transaction.create_first(wish.dir.as_deref(), &wanted, 1, &mut |_| Ok(()))?;
+        transaction.lease.inherit_lock().context("could not keep the lock")?;
         let workspace = Workspace::of(&place, &made)?;
         let private_tmp = self.args.run.private_tmp;
-        workspace.lay_out(&self.layout, wish.mode, private_tmp, &|| go_on(signals))?;
+        workspace.populate(&self.layout, wish.mode, private_tmp, &|| check_interrupt(signals))?;
         Ok((place, workspace))
     }
 
@@ -146,30 +143,30 @@ impl Job {
         &'a self,
         context: &'a Context,
         workspace: &'a Workspace,
-        place: &Place,
-        making: &mut Making,
+        place: &Dir,
+        transaction: &mut Transaction,
     ) -> anyhow::Result<Command<'a>> {
         let run = &self.args.run;
         let mut command = Command::new(self.args.command.clone(), &context.env, &self.cwd);
         if run.here {
-            workspace.announce(&mut command);
+            workspace.set_env(&mut command);
         } else {
-            workspace.take_in(&mut command, &self.cwd);
+            workspace.run_inside(&mut command, &self.cwd);
         }
         if run.private_tmp {
-            workspace.hide_tmp(&mut command, &self.cwd, run.here)?;
+            workspace.isolate_tmp(&mut command, &self.cwd, run.here)?;
         }
         for &number in &run.anon_fds {
-            command.give(unnamed(place, making)?, number);
+            command.pass_fd(anonymous_file(place, transaction)?, number);
         }
         Ok(command)
     }
 
-    fn look_before(&self, workspace: &Workspace) -> anyhow::Result<Before> {
+    fn snapshot(&self, workspace: &Workspace) -> anyhow::Result<Snapshot> {
         if self.patterns.is_empty() {
-            Ok(Before::default())
+            Ok(Snapshot::default())
         } else {
-            Ok(Before::look(&workspace.place()?))
+            Ok(Snapshot::look(&workspace.dir()?))
         }
     }
 
@@ -177,37 +174,41 @@ impl Job {
     /// is told and masks no status that the command ended with.
     fn finish(
         &self,
-        ran: Ran,
+        ran: ExitOutcome,
         workspace: &Workspace,
-        before: &Before,
-        making: &mut Making,
+        before: &Snapshot,
+        transaction: &mut Transaction,
         signals: &SignalQueue,
     ) -> Status {
         let mut status = ran.status;
         if let (Status::TimedOut, Some(timeout)) = (status, self.limits.timeout) {
             let killed = ran.ended.status.signal() == Some(libc::SIGKILL);
             let how = if killed { " and was killed" } else { "" };
-            note(format_args!("timed out after {}{how}", humantime::format_duration(timeout)));
+            print_note(format_args!(
+                "timed out after {}{how}",
+                humantime::format_duration(timeout)
+            ));
         }
         let wish = self.args.run.keep;
         let mut keep = match wish {
-            Some(Keep::Always) => true,
-            Some(Keep::OnFailure) => status != Status::Command(0),
+            Some(KeepPolicy::Always) => true,
+            Some(KeepPolicy::OnFailure) => status != Status::Command(0),
             None => false,
         };
         let saved =
-            self.save(status, workspace, before, making, signals).unwrap_or_else(|unsaved| {
-                tell(&unsaved.cause);
+            self.save(status, workspace, before, transaction, signals).unwrap_or_else(|unsaved| {
+                report_error(&unsaved.cause);
                 keep |= unsaved.would_be_lost || wish.is_some();
                 if status == Status::Command(0) {
-                    status = status_of(&unsaved.cause).unwrap_or(Status::Broken);
+                    status = status_of(&unsaved.cause).unwrap_or(Status::TmpxFailed);
                 }
                 Vec::new()
             });
-        let status = self.report(status, Some(ran), workspace, &saved, keep, making);
-        let done = if keep { keep_it(workspace, making) } else { clear_away(making) };
+        let status = self.report(status, Some(ran), workspace, &saved, keep, transaction);
+        let done =
+            if keep { keep_workspace(workspace, transaction) } else { remove_scratch(transaction) };
         if let Err(err) = done {
-            tell(&err);
+            report_error(&err);
         }
         status
     }
@@ -217,24 +218,28 @@ impl Job {
         &self,
         ended: Status,
         workspace: &Workspace,
-        before: &Before,
-        making: &mut Making,
+        before: &Snapshot,
+        transaction: &mut Transaction,
         signals: &SignalQueue,
-    ) -> Result<Vec<PathBuf>, Unsaved> {
+    ) -> Result<Vec<PathBuf>, SaveError> {
         let succeeded = ended == Status::Command(0);
         let patterns: Vec<&Pattern> =
             self.patterns.iter().filter(|pattern| succeeded || !pattern.required).collect();
         if patterns.is_empty() {
             return Ok(Vec::new());
         }
-        let root = workspace.place().map_err(anyhow::Error::from)?;
-        let plan = outputs::plan(&patterns, root, before, &self.cwd)?;
-        let Making { lease, entropy, .. } = making;
-        Ok(saving::save(&plan, lease, entropy, &|| go_on(signals))?)
+        let root = workspace.dir().map_err(anyhow::Error::from)?;
+        let plan = plan::plan(&patterns, root, before, &self.cwd)?;
+        let Transaction { lease, random, .. } = transaction;
+        Ok(save::save(&plan, lease, random, &|| check_interrupt(signals))?)
     }
 
     /// Says what may have been meant where the command could not be started.
-    fn advise(&self, err: anyhow::Error, workspace: &Workspace) -> anyhow::Result<Status> {
+    fn explain_save_error(
+        &self,
+        err: anyhow::Error,
+        workspace: &Workspace,
+    ) -> anyhow::Result<Status> {
         let Some(name) = self.args.command.first().map(Path::new) else { return Err(err) };
         let there = self.cwd.join(name).is_file();
         if there && !self.args.layout.inputs.is_empty() && self.args.command.len() > 1 {
@@ -254,20 +259,20 @@ impl Job {
     fn report(
         &self,
         status: Status,
-        ran: Option<Ran>,
+        ran: Option<ExitOutcome>,
         workspace: &Workspace,
         saved: &[PathBuf],
         kept: bool,
-        making: &mut Making,
+        transaction: &mut Transaction,
     ) -> Status {
         let Some(file) = &self.args.run.report else {
             return status;
         };
         let ended = ran.map(|ran| ran.ended);
-        let words: Vec<Raw> = self.args.command.iter().cloned().map(Raw).collect();
-        let report = Executed {
+        let words: Vec<OsJson> = self.args.command.iter().cloned().map(OsJson).collect();
+        let report = ExecReport {
             command: &words,
-            workspace: WorkspaceKey::of(workspace.path()),
+            workspace: WorkspaceField::of(workspace.path()),
             status: ended.and_then(|ended| ended.status.code()),
             signal: ended.and_then(|ended| ended.status.signal()),
             timed_out: ran.is_some_and(|ran| ran.status == Status::TimedOut),
@@ -276,24 +281,24 @@ impl Job {
             user_ms: milliseconds(ended.map(|ended| ended.user)),
             system_ms: milliseconds(ended.map(|ended| ended.system)),
             peak_memory_bytes: ended.map_or(0, |ended| ended.peak_memory),
-            outputs: saved.iter().map(|path| PathKey::of(path)).collect(),
+            outputs: saved.iter().map(|path| PathField::of(path)).collect(),
             kept,
         };
-        match write_report(file, &report, making) {
+        match write_report(file, &report, transaction) {
             Ok(()) => status,
-            Err(err) => unreported(&err, status),
+            Err(err) => status_without_report(&err, status),
         }
     }
 }
 
 /// Refuses what a command with a /tmp of its own could not see.
-fn refuse_hidden(args: &Exec, cwd: &Path) -> anyhow::Result<()> {
-    if args.run.here && private::hides(cwd) {
+fn refuse_hidden(args: &ExecArgs, cwd: &Path) -> anyhow::Result<()> {
+    if args.run.here && private_tmp::hides(cwd) {
         return Err(usage("--here: with --private-tmp this directory is not seen"));
     }
     let program = args.command.first().map(Path::new).filter(|name| name.components().count() > 1);
     match program {
-        Some(program) if private::hides(cwd.join(program).parent().unwrap_or(cwd)) => {
+        Some(program) if private_tmp::hides(cwd.join(program).parent().unwrap_or(cwd)) => {
             let program = program.display();
             Err(usage(format!("{program}: with --private-tmp its directory is not seen")))
                 .hint(format!("a shell in the workspace finds a copy: --in {program} -- sh -c …"))
@@ -307,23 +312,23 @@ fn milliseconds(time: Option<Duration>) -> u64 {
 }
 
 /// A file that is gone when nobody has it open any more.
-fn unnamed(place: &Place, making: &mut Making) -> anyhow::Result<OwnedFd> {
-    let Making { lease, entropy, .. } = making;
-    let file = Unnamed::make(lease, entropy, place.try_clone()?, 0o600)?;
+fn anonymous_file(place: &Dir, transaction: &mut Transaction) -> anyhow::Result<OwnedFd> {
+    let Transaction { lease, random, .. } = transaction;
+    let file = TmpFile::create(lease, random, place.try_clone()?, 0o600)?;
     Ok(file.as_fd().try_clone_to_owned()?)
 }
 
 /// Gives the workspace over to the user.
-fn keep_it(workspace: &Workspace, making: &mut Making) -> anyhow::Result<()> {
+fn keep_workspace(workspace: &Workspace, transaction: &mut Transaction) -> anyhow::Result<()> {
     let path: &Path = workspace.path();
-    making
+    transaction
         .lease
-        .change_lifetime(Lifetime::Manual, &mut making.entropy)
+        .change_lifetime(Lifetime::Manual, &mut transaction.random)
         .hint("it goes with the next 'tmpx cleanup'")
         .with_context(|| format!("could not keep {}", path.display()))?;
     if path.exists() {
-        note(format_args!("kept {}", path.display()));
-        hint("'tmpx cleanup' takes it with --all or by its path");
+        print_note(format_args!("kept {}", path.display()));
+        print_hint("'tmpx cleanup' takes it with --all or by its path");
     }
     Ok(())
 }

@@ -11,19 +11,16 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use crate::cli::command as cli;
-use crate::commands::context::Context;
-use crate::commands::mktemp::diagnostic::Complaint;
-use crate::commands::mktemp::options::{Options, Request};
-use crate::commands::mktemp::target::Target;
-use crate::create::transaction::Making;
-use crate::lease::entry::{CouldNotCreate, Naming, Wanted};
-use crate::lease::record::Kind;
-use crate::lease::spec as terms;
-use crate::lease::unleased::{Unrecorded, as_path, unused_path};
-use crate::lease::writer::Terms;
-use crate::os::random::Entropy;
-use crate::ui::stdout::{Format, Output};
-use crate::values::error::Status;
+use crate::commands::Context;
+use crate::commands::mktemp::diagnostic::Diagnostic;
+use crate::commands::mktemp::options::{MktempOptions, Request};
+use crate::commands::mktemp::target::MktempTarget;
+use crate::create::Transaction;
+use crate::lease::unleased::{as_path, unused_path};
+use crate::lease::{CreateError, CreateOptions, Kind, LeaseSpec, NameRule, Unleased, spec};
+use crate::os::Random;
+use crate::ui::{Format, Output};
+use crate::values::Status;
 
 /// mktemp's own arguments, where a command line is one for mktemp: by the name that tmpx was called
 /// by, or as a subcommand.
@@ -39,16 +36,16 @@ pub(crate) fn arguments(args: &[OsString]) -> Option<&[OsString]> {
 
 pub(crate) fn run(args: &[OsString], context: &Context) -> Status {
     let request = Request::read(args, context.env.is_set("POSIXLY_CORRECT"));
-    let quiet = matches!(&request, Ok(Request::Make(Options { quiet: true, .. })));
+    let quiet = matches!(&request, Ok(Request::Make(MktempOptions { quiet: true, .. })));
     let done = request.and_then(|request| match request {
         Request::Help => print(cli::mktemp_help().as_bytes()),
         Request::Version => print(VERSION.as_bytes()),
-        Request::Make(options) => make(&options, context),
+        Request::Make(options) => create(&options, context),
     });
     match done {
-        Ok(()) => Status::Done,
+        Ok(()) => Status::Success,
         Err(complaint) => {
-            complaint.tell(quiet);
+            complaint.print(quiet);
             Status::Failed
         }
     }
@@ -57,72 +54,74 @@ pub(crate) fn run(args: &[OsString], context: &Context) -> Status {
 /// In the form that GNU's tools give, so that who asks for the last word gets the number.
 const VERSION: &str = concat!("mktemp (tmpx) ", env!("CARGO_PKG_VERSION"), "\n");
 
-fn make(options: &Options<'_>, context: &Context) -> Result<(), Complaint> {
-    let target = Target::settle(options, &context.env)?;
+fn create(options: &MktempOptions<'_>, context: &Context) -> Result<(), Diagnostic> {
+    let target = MktempTarget::resolve(options, &context.env)?;
     if options.dry_run {
         return name_only(options.kind, &target);
     }
-    match terms::of_habits(&context.env, &context.args) {
-        Ok(None) => make_unrecorded(options.kind, &target),
-        Ok(Some(terms)) => make_leased(options.kind, &target, terms, context),
-        Err(err) => Err(Complaint::of_lease(&err)),
+    match spec::from_env(&context.env, &context.args) {
+        Ok(None) => create_unleased(options.kind, &target),
+        Ok(Some(terms)) => create_leased(options.kind, &target, terms, context),
+        Err(err) => Err(Diagnostic::of_lease(&err)),
     }
 }
 
 /// `--dry-run`.
-fn name_only(kind: Kind, target: &Target) -> Result<(), Complaint> {
-    let mut entropy = Entropy::system();
-    let path = unused_path(&mut || target.random_path(&mut entropy))
-        .map_err(|err| target.not_made(kind, &err))?;
+fn name_only(kind: Kind, target: &MktempTarget) -> Result<(), Diagnostic> {
+    let mut random = Random::system();
+    let path = unused_path(&mut || target.random_path(&mut random))
+        .map_err(|err| target.creation_failed(kind, &err))?;
     print_path(as_path(&path))
 }
 
-fn make_unrecorded(kind: Kind, target: &Target) -> Result<(), Complaint> {
-    let mut entropy = Entropy::system();
-    let made = Unrecorded::make(kind, &mut || target.random_path(&mut entropy))
-        .map_err(|err| target.not_made(kind, &err))?;
-    print_path(made.path()).map_err(Complaint::hushable)?;
-    made.give();
+fn create_unleased(kind: Kind, target: &MktempTarget) -> Result<(), Diagnostic> {
+    let mut random = Random::system();
+    let made = Unleased::create(kind, &mut || target.random_path(&mut random))
+        .map_err(|err| target.creation_failed(kind, &err))?;
+    print_path(made.path()).map_err(Diagnostic::quiet_suppresses)?;
+    made.keep();
     Ok(())
 }
 
-fn make_leased(
+fn create_leased(
     kind: Kind,
-    target: &Target,
-    terms: Terms,
+    target: &MktempTarget,
+    terms: LeaseSpec,
     context: &Context,
-) -> Result<(), Complaint> {
-    let wanted = Wanted { kind, name: Naming::Random(target.template.clone()), mode: None };
+) -> Result<(), Diagnostic> {
+    let wanted =
+        CreateOptions { kind, name: NameRule::Random(target.template.clone()), mode: None };
     let place = target.open_place(kind)?;
-    let mut making = Making::new(terms, &context.env).map_err(|err| Complaint::of_lease(&err))?;
-    let told = making.attempt(|making| {
-        for made in making.more(&place, &wanted, 1, &mut |_| Ok(()))? {
-            print_path(&target.path(&made.name)).map_err(Complaint::hushable)?;
+    let mut transaction =
+        Transaction::new(terms, &context.env).map_err(|err| Diagnostic::of_lease(&err))?;
+    let told = transaction.or_rollback(|transaction| {
+        for made in transaction.create_batch(&place, &wanted, 1, &mut |_| Ok(()))? {
+            print_path(&target.path(&made.name)).map_err(Diagnostic::quiet_suppresses)?;
         }
-        making.lease.give()
+        transaction.lease.commit()
     });
-    making.conclude(&context.env);
+    transaction.finish(&context.env);
     told.map_err(|err| match err.downcast() {
         Ok(complaint) => complaint,
-        Err(err) => match cause_of_no_creation(&err) {
-            Some(cause) => target.not_made(kind, cause),
-            None => Complaint::of_lease(&err).hushable(),
+        Err(err) => match creation_error(&err) {
+            Some(cause) => target.creation_failed(kind, cause),
+            None => Diagnostic::of_lease(&err).quiet_suppresses(),
         },
     })
 }
 
 /// Why nothing could be made, where that is what went wrong.
-fn cause_of_no_creation(err: &anyhow::Error) -> Option<&io::Error> {
-    err.downcast_ref::<CouldNotCreate>()?;
+fn creation_error(err: &anyhow::Error) -> Option<&io::Error> {
+    err.downcast_ref::<CreateError>()?;
     err.root_cause().downcast_ref()
 }
 
-fn print_path(path: &Path) -> Result<(), Complaint> {
+fn print_path(path: &Path) -> Result<(), Diagnostic> {
     print(&[path.as_os_str().as_bytes(), b"\n"].concat())
 }
 
-fn print(text: &[u8]) -> Result<(), Complaint> {
+fn print(text: &[u8]) -> Result<(), Diagnostic> {
     let mut output = Output::new(Format::Lines);
     let written = output.text(text).and_then(|()| output.flush());
-    written.map_err(|err| Complaint::write(&err))
+    written.map_err(|err| Diagnostic::write(&err))
 }

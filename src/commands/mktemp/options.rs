@@ -2,21 +2,21 @@
 
 use std::ffi::{OsStr, OsString};
 
-use crate::cli::getopt::{Item, Known, Reader, Takes};
-use crate::commands::mktemp::diagnostic::Complaint;
-use crate::lease::record::Kind;
+use crate::cli::{Arg, HasArg, OptSpec, Reader};
+use crate::commands::mktemp::diagnostic::Diagnostic;
+use crate::lease::Kind;
 
 /// What is to be done.
 #[derive(Debug)]
 pub(super) enum Request<'a> {
     Help,
     Version,
-    Make(Options<'a>),
+    Make(MktempOptions<'a>),
 }
 
 /// What is to be made, as far as the command line tells.
 #[derive(Debug)]
-pub(super) struct Options<'a> {
+pub(super) struct MktempOptions<'a> {
     pub(super) kind: Kind,
     pub(super) dry_run: bool,
     pub(super) quiet: bool,
@@ -51,32 +51,32 @@ enum Flag {
 }
 
 /// The long names stand in the order in which an ambiguous beginning lists them.
-const KNOWN: [Known<Flag>; 9] = [
-    known(Some(b'd'), Some("directory"), Takes::Nothing, Flag::Directory),
-    known(Some(b'q'), Some("quiet"), Takes::Nothing, Flag::Quiet),
-    known(Some(b'u'), Some("dry-run"), Takes::Nothing, Flag::DryRun),
-    known(None, Some("suffix"), Takes::Value, Flag::Suffix),
-    known(Some(b'p'), None, Takes::Value, Flag::Dir),
-    known(None, Some("tmpdir"), Takes::ValueIfAttached, Flag::Dir),
-    known(Some(b't'), None, Takes::Nothing, Flag::InTmpdir),
-    known(None, Some("help"), Takes::Nothing, Flag::Help),
-    known(Some(b'V'), Some("version"), Takes::Nothing, Flag::Version),
+const KNOWN: [OptSpec<Flag>; 9] = [
+    known(Some(b'd'), Some("directory"), HasArg::Nothing, Flag::Directory),
+    known(Some(b'q'), Some("quiet"), HasArg::Nothing, Flag::Quiet),
+    known(Some(b'u'), Some("dry-run"), HasArg::Nothing, Flag::DryRun),
+    known(None, Some("suffix"), HasArg::Value, Flag::Suffix),
+    known(Some(b'p'), None, HasArg::Value, Flag::Dir),
+    known(None, Some("tmpdir"), HasArg::ValueIfAttached, Flag::Dir),
+    known(Some(b't'), None, HasArg::Nothing, Flag::InTmpdir),
+    known(None, Some("help"), HasArg::Nothing, Flag::Help),
+    known(Some(b'V'), Some("version"), HasArg::Nothing, Flag::Version),
 ];
 
 const fn known(
     short: Option<u8>,
     long: Option<&'static str>,
-    takes: Takes,
+    takes: HasArg,
     means: Flag,
-) -> Known<Flag> {
-    Known { short, long, takes, means }
+) -> OptSpec<Flag> {
+    OptSpec { short, long, takes, means }
 }
 
 impl<'a> Request<'a> {
     /// Reads a command line. Help and version are answered where they stand, before anything that
     /// is wrong further on.
-    pub(super) fn read(args: &'a [OsString], stops_at_operand: bool) -> Result<Self, Complaint> {
-        let mut options = Options {
+    pub(super) fn read(args: &'a [OsString], stops_at_operand: bool) -> Result<Self, Diagnostic> {
+        let mut options = MktempOptions {
             kind: Kind::File,
             dry_run: false,
             quiet: false,
@@ -88,26 +88,26 @@ impl<'a> Request<'a> {
         let mut in_tmpdir = false;
         let mut templates = 0;
         for item in Reader::new(&KNOWN, args, stops_at_operand) {
-            match item.map_err(|bad| Complaint::usage(bad.message()))? {
-                Item::Option(Flag::Directory, _) => options.kind = Kind::Dir,
-                Item::Option(Flag::Quiet, _) => options.quiet = true,
-                Item::Option(Flag::DryRun, _) => options.dry_run = true,
-                Item::Option(Flag::Suffix, suffix) => options.suffix = suffix,
-                Item::Option(Flag::Dir, dir) => {
+            match item.map_err(|bad| Diagnostic::usage(bad.message()))? {
+                Arg::Option(Flag::Directory, _) => options.kind = Kind::Dir,
+                Arg::Option(Flag::Quiet, _) => options.quiet = true,
+                Arg::Option(Flag::DryRun, _) => options.dry_run = true,
+                Arg::Option(Flag::Suffix, suffix) => options.suffix = suffix,
+                Arg::Option(Flag::Dir, dir) => {
                     options.rule = DirRule::InDir;
                     options.dir = dir;
                 }
-                Item::Option(Flag::InTmpdir, _) => in_tmpdir = true,
-                Item::Option(Flag::Help, _) => return Ok(Self::Help),
-                Item::Option(Flag::Version, _) => return Ok(Self::Version),
-                Item::Operand(template) => {
+                Arg::Option(Flag::InTmpdir, _) => in_tmpdir = true,
+                Arg::Option(Flag::Help, _) => return Ok(Self::Help),
+                Arg::Option(Flag::Version, _) => return Ok(Self::Version),
+                Arg::Operand(template) => {
                     templates += 1;
                     options.template = Some(template);
                 }
             }
         }
         if templates > 1 {
-            return Err(Complaint::usage("too many templates"));
+            return Err(Diagnostic::usage("too many templates"));
         }
         if in_tmpdir {
             options.rule = DirRule::InTmpdir;

@@ -18,5 +18,5 @@ pub(crate) mod spool;
 pub(crate) mod workspace;
 pub(crate) use clap_error::UsageError;
 pub use command::CliArgs;
-pub(crate) use command::CommandArgs;
+pub(crate) use command::{CommandArgs, mktemp_help, parse};
 pub(crate) use getopt::{Arg, HasArg, OptSpec, Reader};

@@ -2,7 +2,7 @@
 
 use crate::cli::command::DirArgs;
 use crate::commands::context::Context;
-pub(crate) use crate::commands::context::create_and_print;
+use crate::commands::create::create_and_print;
 use crate::lease::Kind;
 use crate::values::Status;
 

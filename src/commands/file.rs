@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::cli::command::FileArgs;
 use crate::commands::context::Context;
-pub(crate) use crate::commands::context::create_and_print;
+use crate::commands::create::create_and_print;
 use crate::lease::Kind;
 use crate::streams::Input;
 use crate::values::Status;

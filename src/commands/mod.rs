@@ -1,14 +1,18 @@
-//! commands
+//! The subcommands: arguments, operation, output. Each handler reads like its man page.
 
-pub(crate) mod cleanup;
-pub(crate) mod context;
-pub(crate) mod dir;
-pub(crate) mod exec;
-pub(crate) mod file;
-pub(crate) mod gettempdir;
-pub(crate) mod list;
-pub(crate) mod mktemp;
-pub(crate) mod replace;
-pub(crate) mod spool;
-pub(crate) mod workspace;
-pub(crate) use context::Context;
+mod cleanup;
+mod context;
+mod create;
+mod dir;
+mod dispatch;
+mod errors;
+mod exec;
+mod file;
+mod gettempdir;
+mod list;
+mod mktemp;
+mod replace;
+mod spool;
+mod workspace;
+
+pub(crate) use dispatch::run;

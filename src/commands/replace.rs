@@ -7,13 +7,12 @@ use rustix::stdio::stdin;
 
 use crate::cli::command::ReplaceArgs;
 use crate::commands::context::Context;
-pub(crate) use crate::commands::context::check_interrupt;
+use crate::commands::errors::InvalidUse;
 use crate::create::{Scratch, Transaction};
-use crate::process::{Command, command as exec};
+use crate::process::{Command, check_interrupt, command as exec};
 use crate::streams::{Replacement, Target};
 use crate::ui::ReplaceReport;
 use crate::ui::stdout::print_note;
-use crate::values::error::usage;
 use crate::values::{PathField, Status};
 
 pub(super) fn run(args: ReplaceArgs, context: &Context) -> anyhow::Result<Status> {
@@ -22,7 +21,7 @@ pub(super) fn run(args: ReplaceArgs, context: &Context) -> anyhow::Result<Status
     if let Some(report) = &args.report
         && Target::find(report)?.path() == path
     {
-        return Err(usage("the report would take the place of the new content"));
+        return Err(InvalidUse::ReportReplacesContent.into());
     }
     Scratch::with(&context.env, &context.args, |scratch| {
         let Transaction { lease, random, .. } = scratch.transaction()?;

@@ -8,11 +8,10 @@ use rustix::stdio::{stdin, stdout};
 
 use crate::cli::command as cli;
 use crate::commands::context::Context;
-pub(crate) use crate::commands::context::check_interrupt;
 use crate::create::Scratch;
 use crate::fs::TransferError;
 use crate::fs::disk_full::with_full_filesystem_of;
-use crate::process::{Command, Limits, command as exec};
+use crate::process::{Command, Limits, check_interrupt, command as exec};
 use crate::streams::{Spool, Target};
 use crate::ui::SpoolReport;
 use crate::values::{PathField, Status};
@@ -77,7 +76,7 @@ fn feed(
             path
         } else {
             let dir = scratch.dir(spool.place(), dir)?;
-            spool.name_in(&dir, &|| check_interrupt(&signals))?
+            spool.name_in(&dir, &|| Ok(check_interrupt(&signals)?))?
         };
         let places = words.iter_mut().skip(1).filter(|word| *word == stands_for_path);
         places.for_each(|word| path.as_os_str().clone_into(word));

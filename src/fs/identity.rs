@@ -14,8 +14,7 @@ use std::str::FromStr;
 use rustix::fs::{AtFlags, StatxFlags, statx};
 use serde::{Deserialize, Serialize};
 
-use crate::sys::Handle;
-use crate::sys::handle_at;
+use crate::sys::{Handle, handle_at};
 
 /// The identity of a file or directory. Its text form is what a lease records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

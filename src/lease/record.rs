@@ -33,6 +33,7 @@ pub(crate) struct Header {
     /// The format's version. First, so that it can be read of any.
     pub v: u32,
     /// 1 when the caller has been told of the resources.
+    #[serde(rename = "given")]
     pub committed: u8,
     /// The lease's name, which is that of its file.
     pub id: String,

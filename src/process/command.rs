@@ -22,9 +22,9 @@ use rustix::process::{
 
 use crate::cli::clap_error;
 use crate::os::{Env, processes};
-use crate::sys::{self, InheritedSignals};
 use crate::sys::{
-    ExitInfo, PreExecError, PrivateMounts, ReceivedSignal, SignalQueue, SpawnRequest,
+    self, ExitInfo, InheritedSignals, PreExecError, PrivateMounts, ReceivedSignal, SignalQueue,
+    SpawnRequest,
 };
 use crate::values::error::usage;
 use crate::values::{ErrorExt as _, Status};

@@ -11,7 +11,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
@@ -89,14 +89,6 @@ fn start(store: &Store) {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
-}
-
-/// The store to watch, where a command line is the reaper's.
-pub(crate) fn store_of(args: &[OsString]) -> Option<&OsStr> {
-    match args {
-        [name, store] if name == NAME => Some(store),
-        _ => None,
-    }
 }
 
 /// Is the reaper of a store until there is nothing left to watch.

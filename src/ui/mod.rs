@@ -8,5 +8,4 @@ pub(crate) mod stdout;
 pub(crate) use json::{
     CleanupRow, CreatedRow, ExecReport, GettempdirRow, ListRow, ReplaceReport, SpoolReport,
 };
-pub(crate) use stdout::Format;
-pub(crate) use stdout::Output;
+pub(crate) use stdout::{Format, Output};

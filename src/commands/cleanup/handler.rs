@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::cli::command::CleanupArgs;
-use crate::commands::Context;
+use crate::commands::context::Context;
 use crate::lease::{Resource, Stores};
 use crate::reclaim::{KeepReason, Outcome, Selection, Sweep, SystemState, reaper};
 use crate::remove::{Mode, Removal, Usage};

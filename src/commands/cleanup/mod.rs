@@ -1,3 +1,5 @@
-//! commands::cleanup
+//! `tmpx cleanup`.
 
-pub(crate) mod handler;
+mod handler;
+
+pub(crate) use handler::run;

@@ -8,15 +8,15 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use crate::cli::command::{ExecArgs, KeepPolicy};
-use crate::commands::Context;
-pub(crate) use crate::commands::context::check_interrupt;
+use crate::commands::context::Context;
+use crate::commands::errors::InvalidUse;
 use crate::create::Transaction;
 use crate::create::scratch::{remove_scratch, report_error, status_without_report, write_report};
 use crate::fs::Dir;
 use crate::lease::{
     CreateOptions, Kind, LeaseSpec, Lifetime, LifetimeOptions, NameRule, TmpFile, spec,
 };
-use crate::process::{Command, ExitOutcome, Limits, Orphans, command as exec};
+use crate::process::{Command, ExitOutcome, Limits, Orphans, check_interrupt, command as exec};
 use crate::reclaim::reaper;
 use crate::streams::Target;
 use crate::sys::SignalQueue;
@@ -90,7 +90,7 @@ impl Job {
     fn plan(mut args: ExecArgs, context: &Context) -> anyhow::Result<Self> {
         if args.command.is_empty() {
             if context.args.last().is_some_and(|word| word == "--") {
-                return Err(usage("there is no command after --"));
+                return Err(InvalidUse::NoCommand.into());
             }
             args.command.push(context.env.get("SHELL").unwrap_or_else(|| "/bin/sh".into()));
         }
@@ -102,7 +102,7 @@ impl Job {
         }
         if let Some(report) = &args.run.report {
             if report == Path::new("-") {
-                return Err(usage("--report: stdout is the command's own; name a file"));
+                return Err(InvalidUse::ReportToStdout.into());
             }
             Target::find(report)?;
         }
@@ -134,7 +134,8 @@ impl Job {
         transaction.lease.inherit_lock().context("could not keep the lock")?;
         let workspace = Workspace::of(&place, &made)?;
         let private_tmp = self.args.run.private_tmp;
-        workspace.populate(&self.layout, wish.mode, private_tmp, &|| check_interrupt(signals))?;
+        workspace
+            .populate(&self.layout, wish.mode, private_tmp, &|| Ok(check_interrupt(signals)?))?;
         Ok((place, workspace))
     }
 
@@ -231,7 +232,7 @@ impl Job {
         let root = workspace.dir().map_err(anyhow::Error::from)?;
         let plan = plan::plan(&patterns, root, before, &self.cwd)?;
         let Transaction { lease, random, .. } = transaction;
-        Ok(save::save(&plan, lease, random, &|| check_interrupt(signals))?)
+        Ok(save::save(&plan, lease, random, &|| Ok(check_interrupt(signals)?))?)
     }
 
     /// Says what may have been meant where the command could not be started.

@@ -1,3 +1,5 @@
-//! commands::exec
+//! `tmpx exec`.
 
-pub(crate) mod handler;
+mod handler;
+
+pub(crate) use handler::run;

@@ -5,13 +5,13 @@
 //! `TMPX_UNTIL_EXIT` that names a script above, what it makes is leased, so that scripts which know
 //! nothing of tmpx leave nothing behind.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use crate::cli::command as cli;
-use crate::commands::Context;
+use crate::cli;
+use crate::commands::context::Context;
 use crate::commands::mktemp::diagnostic::Diagnostic;
 use crate::commands::mktemp::options::{MktempOptions, Request};
 use crate::commands::mktemp::target::MktempTarget;
@@ -22,16 +22,9 @@ use crate::os::Random;
 use crate::ui::{Format, Output};
 use crate::values::Status;
 
-/// mktemp's own arguments, where a command line is one for mktemp: by the name that tmpx was called
-/// by, or as a subcommand.
-pub(crate) fn arguments(args: &[OsString]) -> Option<&[OsString]> {
-    let (program, rest) = args.split_first()?;
-    let called = program.as_bytes().rsplit(|&byte| byte == b'/').next();
-    if called == Some(b"mktemp") {
-        return Some(rest);
-    }
-    let (subcommand, rest) = rest.split_first()?;
-    (subcommand == "mktemp").then_some(rest)
+/// Whether tmpx was called by a path that ends in `mktemp`.
+pub(crate) fn is_name(program: &OsStr) -> bool {
+    program.as_bytes().rsplit(|&byte| byte == b'/').next() == Some(b"mktemp")
 }
 
 pub(crate) fn run(args: &[OsString], context: &Context) -> Status {

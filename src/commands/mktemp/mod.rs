@@ -1,6 +1,8 @@
-//! commands::mktemp
+//! `tmpx mktemp`, GNU mktemp option for option.
 
-pub(crate) mod diagnostic;
-pub(crate) mod handler;
-pub(crate) mod options;
-pub(crate) mod target;
+mod diagnostic;
+mod handler;
+mod options;
+mod target;
+
+pub(crate) use handler::{is_name, run};

@@ -1,0 +1,40 @@
+//! What `file` and `dir` share: create resources and print their paths.
+
+use crate::cli::command::{CreateArgs, PlaceArgs};
+use crate::commands::context::Context;
+use crate::create::Transaction;
+use crate::lease::{CreateOptions, Fill, Kind, NameRule, spec};
+use crate::ui::stdout::print_note;
+use crate::ui::{CreatedRow, Output};
+use crate::values::{Status, Template};
+
+/// Makes what `file` and `dir` are asked for, and prints the paths.
+pub(crate) fn create_and_print(
+    args: CreateArgs,
+    kind: Kind,
+    context: &Context,
+    fill: Fill<'_>,
+) -> anyhow::Result<Status> {
+    let terms = spec::resolve(args.lifetime.into(), &context.env, &context.args, &mut |text| {
+        print_note(text);
+    })?;
+    let PlaceArgs { dir, prefix, suffix, mode } = args.place;
+    let (template_dir, template) =
+        Template::choose(args.template, prefix.as_ref(), suffix.as_ref());
+    let name = args.name.map_or(NameRule::Random(template), NameRule::Exact);
+    let mut output = Output::new(args.output.format());
+    let mut transaction = Transaction::new(terms, &context.env)?;
+    transaction.create_all(
+        template_dir.or(dir).as_deref(),
+        &CreateOptions { kind, name, mode },
+        args.count,
+        fill,
+        &mut |lease, place, made, last| {
+            CreatedRow::print_all(&mut output, lease, place, made, kind)?;
+            if last { output.flush() } else { Ok(()) }
+        },
+    )?;
+    transaction.take_warnings().iter().for_each(print_note);
+    transaction.finish(&context.env);
+    Ok(Status::Success)
+}

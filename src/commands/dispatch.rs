@@ -1,0 +1,70 @@
+//! From the command line to a subcommand.
+
+use std::ffi::{OsStr, OsString};
+
+use crate::cli::{self, CommandArgs};
+use crate::commands::context::Context;
+use crate::commands::{
+    cleanup, dir, errors, exec, file, gettempdir, list, mktemp, replace, spool, workspace,
+};
+use crate::os::Env;
+use crate::reclaim::reaper;
+use crate::sys::Start;
+use crate::values::Status;
+
+/// What the arguments ask for. They are looked at once, before clap: mktemp's command line is not
+/// clap's, and its callers are in a hurry.
+enum Invocation<'a> {
+    /// The background process of a store.
+    Reaper(&'a OsStr),
+    /// mktemp with these arguments: under its own name, or as a subcommand.
+    Mktemp(&'a [OsString]),
+    /// Everything else.
+    Cli,
+}
+
+impl<'a> Invocation<'a> {
+    fn of(args: &'a [OsString]) -> Self {
+        match args {
+            [program, store] if program == reaper::NAME => Self::Reaper(store),
+            [program, rest @ ..] if mktemp::is_name(program) => Self::Mktemp(rest),
+            [_, subcommand, rest @ ..] if subcommand == "mktemp" => Self::Mktemp(rest),
+            _ => Self::Cli,
+        }
+    }
+}
+
+/// Runs tmpx and returns how it ended. Everything that went wrong has been reported by then.
+pub(crate) fn run(start: Start) -> Status {
+    let context = Context { args: start.args, env: Env::Process, signals: start.signals };
+    match Invocation::of(&context.args) {
+        Invocation::Reaper(store) => reaper::run(store),
+        Invocation::Mktemp(args) => mktemp::run(args, &context),
+        Invocation::Cli => match cli::parse(&context.args) {
+            Ok(parsed) => {
+                let runs_a_command = parsed.command.runs_a_command();
+                let default = if runs_a_command { Status::TmpxFailed } else { Status::Failed };
+                dispatch(parsed.command, &context)
+                    .unwrap_or_else(|err| errors::report(&err, default))
+            }
+            Err(err) => errors::report_clap_error(&err, &context.args),
+        },
+    }
+}
+
+/// Carries out a subcommand.
+fn dispatch(command: CommandArgs, context: &Context) -> anyhow::Result<Status> {
+    match command {
+        CommandArgs::File(args) => file::run(args, context),
+        CommandArgs::Dir(args) => dir::run(args, context),
+        CommandArgs::Workspace(args) => workspace::run(args, context),
+        CommandArgs::Exec(args) => exec::run(args, context),
+        CommandArgs::Spool(args) => spool::run(args, context),
+        CommandArgs::Replace(args) => replace::run(args, context),
+        CommandArgs::List(args) => list::run(&args, context),
+        CommandArgs::Cleanup(args) => cleanup::run(&args, context),
+        CommandArgs::Gettempdir(args) => gettempdir::run(&args, context),
+        // Recognised before clap, which never reads these arguments.
+        CommandArgs::Mktemp(_) => Ok(mktemp::run(context.args.get(2..).unwrap_or(&[]), context)),
+    }
+}

@@ -5,6 +5,7 @@ pub(crate) mod dir;
 pub(crate) mod disk_full;
 pub(crate) mod identity;
 pub(crate) mod metadata;
+pub(crate) mod rw;
 pub(crate) mod transfer;
 pub(crate) use copy::{CopyOptions, Interrupt};
 pub use dir::Dir;

@@ -14,7 +14,7 @@ use rustix::fs::sendfile;
 use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, fcntl_setpipe_size, splice};
 
-use crate::ui::stdout::{wait_for, write_all};
+use crate::fs::rw::{wait_for, write_all};
 
 /// How much is read at once: large enough that system calls cost nothing, small enough to stay in
 /// a processor's cache between reading and writing (measured).

@@ -12,11 +12,11 @@ use anyhow::{Context as _, anyhow};
 use rustix::fs::{Mode, OFlags, SeekFrom, fstat, fsync, openat, seek};
 
 use crate::fs::disk_full::with_full_filesystem;
+use crate::fs::rw::write_all;
 use crate::fs::{Dir, TransferError, copy, metadata, transfer};
 use crate::lease::{Lease, TmpFile};
 use crate::os::Random;
 use crate::streams::target::{Existing, Target};
-use crate::ui::stdout::write_all;
 
 /// New content in the making.
 #[derive(Debug)]

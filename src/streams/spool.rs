@@ -19,11 +19,11 @@ use rustix::fs::{
 };
 
 use crate::fs::disk_full::with_full_filesystem;
+use crate::fs::rw::write_all;
 use crate::fs::transfer::BLOCK;
 use crate::fs::{Dir, Interrupt, TransferError, transfer};
 use crate::lease::TmpFile;
 use crate::lease::tmpfile::proc_path;
-use crate::ui::stdout::write_all;
 
 /// The name of what is held, where it needs one.
 const NAME: &str = "stdin";

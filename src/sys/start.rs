@@ -13,9 +13,8 @@ use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStringExt as _;
 use std::ptr;
 
-use crate::values::Status;
-
-/// Defines the process's `main` and gives it over to a `fn(Start) -> Status`.
+/// Defines the process's `main` and passes it to a `fn(Start)` whose result converts into
+/// [`Exit`].
 ///
 /// A macro, since the symbol must stand in the binary: in the library it would clash with the
 /// `main` of every test that links it.
@@ -28,7 +27,7 @@ macro_rules! entry_point {
             argv: *const *const ::std::ffi::c_char,
         ) -> ::std::ffi::c_int {
             // SAFETY: the C runtime calls main with exactly these two values, once.
-            unsafe { $crate::enter(argc, argv, $run) }
+            unsafe { $crate::enter(argc, argv, |start| $run(start).into()) }
         }
     };
 }
@@ -41,6 +40,19 @@ pub struct Start {
     /// What a command that tmpx runs must find unchanged.
     pub signals: InheritedSignals,
 }
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Exit {
+    /// The exit code.
+    pub code: u8,
+    /// A signal to die of instead. The code applies if that signal does not kill.
+    pub signal: Option<i32>,
+}
+
+/// The exit code after a panic: that of env(1) and timeout(1) where they fail themselves, so it
+/// masks no status of a command.
+const PANIC_CODE: u8 = 125;
 
 /// The signal state that the caller gave to tmpx.
 #[derive(Clone, Copy)]
@@ -76,7 +88,7 @@ impl InheritedSignals {
 /// # Safety
 /// `argv` must point to `count` pointers to NUL-terminated strings, as C's `main` is given them, and
 /// no other thread may run yet.
-pub unsafe fn enter(count: c_int, argv: *const *const c_char, run: fn(Start) -> Status) -> c_int {
+pub unsafe fn enter(count: c_int, argv: *const *const c_char, run: fn(Start) -> Exit) -> c_int {
     let words = (0..usize::try_from(count).unwrap_or(0))
         .map(|n| {
             // SAFETY: the caller promises `count` valid strings.
@@ -92,12 +104,12 @@ pub unsafe fn enter(count: c_int, argv: *const *const c_char, run: fn(Start) -> 
         pipe: set_disposition(libc::SIGPIPE, libc::SIG_IGN),
         child: set_disposition(libc::SIGCHLD, libc::SIG_DFL),
     };
-    let status = std::panic::catch_unwind(|| run(Start { args: words, signals }))
-        .unwrap_or(Status::TmpxFailed);
-    if let Status::Signal(number) = status {
-        die_of(number);
+    let exit = std::panic::catch_unwind(|| run(Start { args: words, signals }))
+        .unwrap_or(Exit { code: PANIC_CODE, signal: None });
+    if let Some(signal) = exit.signal {
+        die_of(signal);
     }
-    c_int::from(status.code())
+    c_int::from(exit.code)
 }
 
 /// Puts something that fails over each closed standard descriptor, else the first file that tmpx

@@ -5,13 +5,12 @@
 
 use std::fmt::Display;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
 use serde::Serialize;
+
+use crate::fs::rw::write_all;
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,27 +123,4 @@ pub(crate) fn sanitize(text: &str) -> String {
 /// Writes text to stderr as it is.
 pub(crate) fn write_stderr(text: impl AsRef<[u8]>) {
     let _ = write_all(rustix::stdio::stderr(), text.as_ref());
-}
-
-/// Writes all of it, and waits where the descriptor does not block.
-pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match rustix::io::write(fd, bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => bytes = &bytes[count..],
-            Err(Errno::INTR) => {}
-            // The caller may have made stdout non-blocking; wait until there is room.
-            Err(Errno::AGAIN) => wait_for(fd, PollFlags::OUT)?,
-            Err(err) => return Err(err.into()),
-        }
-    }
-    Ok(())
-}
-
-/// Waits until a descriptor that does not block can be read from or written to.
-pub(crate) fn wait_for(fd: BorrowedFd<'_>, what: PollFlags) -> io::Result<()> {
-    match poll(&mut [PollFd::from_borrowed_fd(fd, what)], None) {
-        Ok(_) | Err(Errno::INTR) => Ok(()),
-        Err(err) => Err(err.into()),
-    }
 }

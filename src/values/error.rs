@@ -7,51 +7,7 @@
 
 use std::{fmt, io};
 
-/// How a run of tmpx ends. One type, so that no number is written anywhere else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// All was done.
-    Success,
-    /// What was asked for could not be done.
-    Failed,
-    /// The command line made no sense.
-    Usage,
-    /// The command took too long.
-    TimedOut,
-    /// tmpx itself failed while it ran a command, so that the command's own status is not masked.
-    TmpxFailed,
-    /// The command was found and could not be executed.
-    NotExecutable,
-    /// The command was not found.
-    NotFound,
-    /// The status of the command that was run.
-    Command(u8),
-    /// The command died of this signal, and tmpx is to die of it too.
-    Signal(i32),
-}
-
-impl Status {
-    /// The exit code. 124 to 127 are those of env(1), timeout(1) and the shell; a death by signal
-    /// counts as 128 + n where it can only be told as a number.
-    pub fn code(self) -> u8 {
-        match self {
-            Self::Success => 0,
-            Self::Failed => 1,
-            Self::Usage => 2,
-            Self::TimedOut => 124,
-            Self::TmpxFailed => 125,
-            Self::NotExecutable => 126,
-            Self::NotFound => 127,
-            Self::Command(code) => code,
-            Self::Signal(number) => 128u8.wrapping_add(u8::try_from(number).unwrap_or(0)),
-        }
-    }
-
-    /// The exit code where it is that of a command that was run.
-    pub fn of_command(self) -> Option<u8> {
-        matches!(self, Self::Command(_) | Self::Signal(_)).then(|| self.code())
-    }
-}
+use crate::values::status::Status;
 
 /// An error together with its remedy and the status it ends with.
 #[derive(Debug)]

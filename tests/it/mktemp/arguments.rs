@@ -1,6 +1,6 @@
 //! How the command line is read.
 
-use super::{World, assert_like, run};
+use super::world::{World, assert_like, run};
 
 const TRY: &str = "Try 'mktemp --help' for more information.\n";
 
@@ -16,7 +16,7 @@ fn a_bare_call_makes_a_file_in_tmpdir() {
 #[test]
 fn the_subcommand_does_the_same_as_the_name() {
     let world = World::new();
-    let mut command = world.command(super::TMPX);
+    let mut command = world.command(super::world::TMPX);
     command.args(["mktemp", "-d", "aXXX"]);
     let made = run(command).printed();
     assert_like(made.as_os_str(), b"a???");
@@ -109,7 +109,7 @@ fn help_and_version_are_answered_where_they_stand() {
 #[test]
 fn the_overview_names_it_as_a_drop_in() {
     let world = World::new();
-    let mut command = world.command(super::TMPX);
+    let mut command = world.command(super::world::TMPX);
     command.arg("--help");
     let text = String::from_utf8(run(command).stdout).unwrap();
     assert!(text.contains("Drop-in:\n  mktemp "), "{text}");

@@ -1,6 +1,6 @@
 //! When what mktemp makes is leased.
 
-use super::{TMPX, World, assert_like, run};
+use super::world::{TMPX, World, assert_like, run};
 
 fn leases(world: &World) -> usize {
     if world.path("state/leases").exists() { world.names_in("state/leases").len() } else { 0 }

@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{Ran, TMPX, World, mode_of};
+use super::world::{Ran, TMPX, World, mode_of};
 
 /// One call: arguments, environment, and where stdout goes.
 #[derive(Debug)]

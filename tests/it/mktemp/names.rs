@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::{World, assert_like, run};
+use super::world::{World, assert_like, run};
 
 #[test]
 fn only_the_last_run_of_x_is_replaced() {

@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::process::Stdio;
 
-use super::{Ran, World, run};
+use super::world::{Ran, World, run};
 
 const FULL: &str = "mktemp: write error: No space left on device\n";
 const CLOSED: &str = "mktemp: write error: Bad file descriptor\n";

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{World, assert_like, mode_of, run};
+use super::world::{World, assert_like, mode_of, run};
 
 /// A world with the directories `d` and `tmp` in the working directory, and TMPDIR set to that `tmp`,
 /// to nothing, or not at all.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{World, run};
+use super::world::{World, run};
 
 fn script() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/unmodified-build.sh"))

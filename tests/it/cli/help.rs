@@ -1,0 +1,76 @@
+//! The help texts: what `-h` leaves to `--help`, and that every example in them runs.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use clap::{Command, CommandFactory as _};
+
+use crate::support::sandbox::Sandbox;
+
+/// tmpx and its subcommands, each with all that help knows of it.
+fn commands() -> Vec<Command> {
+    let mut tmpx = tmpx::testing::CliArgs::command();
+    tmpx.build();
+    let mut all: Vec<Command> = tmpx.get_subcommands().cloned().collect();
+    all.insert(0, tmpx);
+    all
+}
+
+#[test]
+fn the_short_help_leaves_rare_options_and_examples_to_the_long_one() {
+    let sandbox = Sandbox::new();
+    let short = sandbox.tmpx(["file", "-h"]).succeeds().stdout;
+    let long = sandbox.tmpx(["file", "--help"]).succeeds().stdout;
+    for usual in ["--ttl", "--until-exit", "--suffix", "--dir", "--json"] {
+        assert!(short.contains(usual) && long.contains(usual), "{usual}");
+    }
+    for rare in ["--count", "--mode", "--null", "--session", "--keep", "Examples:"] {
+        assert!(!short.contains(rare) && long.contains(rare), "{rare}");
+    }
+}
+
+#[test]
+fn the_top_level_help_has_the_environment_the_files_and_the_exit_status() {
+    let sandbox = Sandbox::new();
+    let help = sandbox.tmpx(["--help"]).succeeds().stdout;
+    for part in ["Environment:", "Files:", "Exit status:", "TMPX_STATE_DIR", "TMPX_REAPER"] {
+        assert!(help.contains(&format!("\n{part}")) || help.contains(&format!("\n  {part} ")));
+    }
+    assert!(!sandbox.tmpx(["-h"]).succeeds().stdout.contains("Environment:"));
+}
+
+/// The examples of a help text: the indented lines below each sentence.
+fn examples(command: &Command) -> Vec<String> {
+    let text = command.get_after_long_help().unwrap().to_string();
+    let (_, examples) = text.split_once("Examples:\n").unwrap();
+    let mut found: Vec<String> = Vec::new();
+    for line in examples.lines() {
+        match (line.strip_prefix("      "), found.last_mut()) {
+            (Some(code), Some(script)) => script.extend([code, "\n"]),
+            (None, _) if !line.is_empty() => found.push(String::new()),
+            _ => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn every_example_runs_and_says_nothing_on_stderr_but_what_a_cleanup_did() {
+    for command in commands() {
+        let examples = examples(&command);
+        assert!((2..=4).contains(&examples.len()), "{}: {examples:?}", command.get_name());
+        for example in examples {
+            let sandbox = Sandbox::new();
+            fs::write(sandbox.cwd().join("data.csv"), "b\na\nb\n").unwrap();
+            let script = sandbox.cwd().join("test.sh");
+            fs::write(&script, "#!/bin/sh\nmktemp > made\n").unwrap();
+            fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+            let ran = sandbox.sh(&format!("set -eu\n{example}")).run();
+            assert_eq!(ran.status, Some(0), "{example}{ran:?}");
+            let unexpected =
+                ran.stderr.lines().find(|line| !line.contains(" remove") && !line.contains("hint"));
+            assert_eq!(unexpected, None, "{example}");
+            sandbox.clean_up();
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The command line: help, and input that it refuses.
+
+mod bad_input;
+mod help;

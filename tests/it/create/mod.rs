@@ -1,0 +1,5 @@
+//! Creating files and directories: `tmpx file`, `dir` and `gettempdir`.
+
+mod gettempdir;
+mod options;
+mod undelivered;

@@ -1,0 +1,246 @@
+//! `tmpx file` and `tmpx dir`.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use predicates::prelude::*;
+
+use crate::support::sandbox::{Sandbox, mode, words};
+
+#[test]
+fn a_file_lies_in_tmpdir_with_an_unguessable_name_and_is_private() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.file();
+    assert_eq!(path.parent().unwrap(), sandbox.tmp());
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let pattern = predicate::str::is_match("^tmp\\.[0-9A-Za-z]{10}$").unwrap();
+    assert!(pattern.eval(name), "{name}");
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(fs::read(&path).unwrap(), b"");
+    assert_eq!(sandbox.leases().len(), 1);
+    sandbox.clean_up();
+}
+
+#[test]
+fn a_directory_is_private_too() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.dir();
+    assert!(path.is_dir());
+    assert_eq!(mode(&path), 0o700);
+    sandbox.clean_up();
+}
+
+#[test]
+fn the_umask_takes_permissions_away_and_mode_sets_them_exactly() {
+    let sandbox = Sandbox::new();
+    for (umask, file, dir) in [("277", 0o400, 0o500), ("077", 0o600, 0o700), ("777", 0, 0)] {
+        let made = sandbox.sh(&format!("umask {umask}; tmpx file; tmpx dir")).succeeds();
+        let modes: Vec<u32> = made.raw.lines().map(mode).collect();
+        assert_eq!(modes, [file, dir], "umask {umask}");
+    }
+    let made = sandbox.sh("umask 077; tmpx file -m 644; tmpx dir --mode 1777").succeeds();
+    assert_eq!(made.raw.lines().map(mode).collect::<Vec<_>>(), [0o644, 0o1777]);
+    sandbox.clean_up();
+}
+
+#[test]
+fn prefix_suffix_and_dir_say_where_and_how_it_is_called() {
+    let sandbox = Sandbox::new();
+    let there = sandbox.cwd().join("there");
+    fs::create_dir(&there).unwrap();
+    let path = sandbox.tmpx(words("file -p there --prefix conf_ -s _end")).path();
+    assert_eq!(path.parent().unwrap(), there, "absolute, whatever was given");
+    let name = path.file_name().unwrap().to_str().unwrap();
+    assert!(name.starts_with("conf_") && name.ends_with("_end"), "{name}");
+    let same = sandbox.tmpx(words("dir --tmpdir there --suffix=-x")).path();
+    assert!(same.to_str().unwrap().ends_with("-x"));
+    sandbox.clean_up();
+    assert_eq!(crate::support::sandbox::names(&there), Vec::<String>::new());
+}
+
+#[test]
+fn a_template_with_a_slash_is_meant_from_here_and_one_without_lies_in_the_temp_dir() {
+    let sandbox = Sandbox::new();
+    let here = sandbox.tmpx(["file", "./a.XXXXXXXXXX.txt"]).path();
+    assert_eq!(here.parent().unwrap(), sandbox.cwd());
+    let there = sandbox.tmpx(["file", "b.XXXXXXXXXX"]).path();
+    assert_eq!(there.parent().unwrap(), sandbox.tmp());
+    assert_eq!(there.file_name().unwrap().len(), 12);
+    let short = sandbox.tmpx(["file", "c.XXX", "-s-d"]).path();
+    let name = short.file_name().unwrap().to_str().unwrap().to_owned();
+    assert!(name.starts_with("c.") && name.ends_with("-d") && name.len() == 7, "{name}");
+    sandbox.clean_up();
+    assert_eq!(crate::support::sandbox::names(&sandbox.cwd()), Vec::<String>::new());
+}
+
+#[test]
+fn a_name_that_is_taken_gets_a_number_and_nobody_elses_file_is_touched() {
+    let sandbox = Sandbox::new();
+    let taken = sandbox.tmp().join("report.csv");
+    fs::write(&taken, "precious").unwrap();
+    for expected in ["report_1.csv", "report_2.csv"] {
+        let path = sandbox.tmpx(["file", "--name", "report.csv"]).path();
+        assert_eq!(path, sandbox.tmp().join(expected));
+    }
+    let dir = sandbox.tmpx(["dir", "--name", "report.csv"]).path();
+    assert_eq!(dir, sandbox.tmp().join("report_3.csv"));
+    sandbox.clean_up();
+    assert_eq!(fs::read(&taken).unwrap(), b"precious");
+    fs::remove_file(taken).unwrap();
+}
+
+#[test]
+fn fifty_at_once_ask_for_one_name_and_each_gets_its_own() {
+    let sandbox = Sandbox::new();
+    let script = "for n in $(seq 50); do tmpx file --name same.txt & done; wait";
+    let made = sandbox.sh(script).succeeds();
+    let mut paths: Vec<&str> = made.raw.lines().collect();
+    paths.sort_unstable();
+    paths.dedup();
+    assert_eq!(paths.len(), 50);
+    assert_eq!(sandbox.left().len(), 50);
+    sandbox.clean_up();
+}
+
+#[test]
+fn count_makes_many_under_one_lease() {
+    let sandbox = Sandbox::new();
+    let made = sandbox.tmpx(words("file --count 1500")).succeeds();
+    assert_eq!(made.raw.lines().count(), 1500);
+    assert!(made.raw.lines().all(|path| Path::new(path).is_file()));
+    assert_eq!(sandbox.leases().len(), 1);
+    sandbox.tmpx(words("cleanup --all -q")).succeeds();
+}
+
+#[test]
+fn count_with_a_name_numbers_them() {
+    let sandbox = Sandbox::new();
+    let made = sandbox.tmpx(words("file --name a.b --count 3")).succeeds();
+    assert_eq!(made.stdout, "$ROOT/tmp/a.b\n$ROOT/tmp/a_1.b\n$ROOT/tmp/a_2.b\n");
+    sandbox.clean_up();
+}
+
+#[test]
+fn from_fills_the_file_from_a_file_or_from_stdin() {
+    let sandbox = Sandbox::new();
+    let source = sandbox.cwd().join("source");
+    fs::write(&source, "a\nb\n").unwrap();
+    for args in ["file --from source", "file --from source --name x", "file --from source -m 400"] {
+        let path = sandbox.tmpx(words(args)).path();
+        assert_eq!(fs::read(&path).unwrap(), b"a\nb\n", "{args}");
+    }
+    let path = sandbox.tmpx(words("file --from -")).input("from a pipe").path();
+    assert_eq!(fs::read(&path).unwrap(), b"from a pipe");
+    sandbox.clean_up();
+}
+
+#[test]
+fn from_fills_each_of_several_files() {
+    let sandbox = Sandbox::new();
+    let big = vec![b'x'; 300_000];
+    let made = sandbox.tmpx(words("file --from - --count 3")).input(big.clone()).succeeds();
+    assert_eq!(made.raw.lines().count(), 3);
+    for path in made.raw.lines() {
+        assert_eq!(fs::read(path).unwrap(), big, "{path}");
+    }
+    sandbox.clean_up();
+}
+
+#[test]
+fn from_stdin_begins_where_stdin_stands() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("source"), "skipped\nrest\n").unwrap();
+    let made = sandbox.sh("{ read line; tmpx file --from -; } < source").succeeds();
+    assert_eq!(fs::read(made.raw.trim_end()).unwrap(), b"rest\n");
+    sandbox.clean_up();
+}
+
+#[test]
+fn json_tells_the_path_the_lease_and_its_lifetime() {
+    let sandbox = Sandbox::new();
+    let made = sandbox.tmpx(words("dir --json --session ci")).succeeds().json();
+    assert_eq!(made.len(), 1);
+    assert!(Path::new(made[0]["path"].as_str().unwrap()).is_dir());
+    assert_eq!(made[0]["kind"], "dir");
+    assert_eq!(made[0]["lifetime"], "manual");
+    assert_eq!(made[0]["session"], "ci");
+    assert_eq!(sandbox.leases(), [made[0]["lease"].as_str().unwrap()]);
+    sandbox.clean_up();
+}
+
+#[test]
+fn null_ends_each_path_with_nul() {
+    let sandbox = Sandbox::new();
+    let made = sandbox.tmpx(words("file -0 --count 2")).succeeds();
+    assert_eq!(made.stdout, "$ROOT/tmp/tmp.RANDOM\0$ROOT/tmp/tmp.RANDOM\0");
+    sandbox.clean_up();
+}
+
+#[test]
+fn a_name_that_is_not_utf_8_is_printed_raw_and_is_base64_in_json() {
+    let sandbox = Sandbox::new();
+    let name = OsStr::from_bytes(b"caf\xe9");
+    let run = |extra: &[&str]| {
+        let mut args = vec![OsStr::new("file"), OsStr::new("--name"), name];
+        args.extend(extra.iter().map(OsStr::new));
+        sandbox.tmpx(args).succeeds()
+    };
+    run(&[]);
+    assert!(sandbox.tmp().join(name).is_file());
+    let json = run(&["--json"]).json();
+    assert_eq!(json[0]["path"], serde_json::Value::Null);
+    assert!(json[0]["path_b64"].is_string());
+    assert_eq!(sandbox.left().len(), 2);
+    sandbox.tmpx(words("cleanup --all -q")).succeeds();
+}
+
+#[test]
+fn a_tmpdir_that_cannot_be_used_is_passed_over_with_a_note() {
+    let sandbox = Sandbox::new();
+    let ran = sandbox.tmpx(["file"]).env("TMPDIR", "/nodir").env("TEMP", sandbox.tmp()).run();
+    assert_eq!(ran.status, Some(0));
+    assert_eq!(ran.stdout, "$ROOT/tmp/tmp.RANDOM\n");
+    assert_eq!(
+        ran.stderr,
+        "tmpx: TMPDIR=/nodir cannot be used and is passed over: No such file or directory\n"
+    );
+    sandbox.clean_up();
+}
+
+#[test]
+fn an_empty_tmpdir_counts_as_none() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.tmpx(["file"]).env("TMPDIR", "").env("TMP", sandbox.tmp()).path();
+    assert_eq!(path.parent().unwrap(), sandbox.tmp());
+    sandbox.clean_up();
+}
+
+#[test]
+fn scripts_that_clean_up_after_themselves_leave_next_to_no_leases() {
+    let sandbox = Sandbox::new();
+    let script = "n=0; while [ $n -lt 1500 ]; do f=$(tmpx file); rm \"$f\"; n=$((n+1)); done";
+    sandbox.sh(script).succeeds();
+    let leases = sandbox.leases().len();
+    // One creation in 64 prunes; to be so unlucky as this takes 10,000 runs of the test.
+    assert!(leases <= 700, "{leases} leases");
+    sandbox.tmpx(["cleanup"]).gives(0, "", "tmpx: removed 0\n");
+}
+
+#[test]
+fn the_record_is_written_before_the_file_is_made() {
+    let sandbox = Sandbox::new();
+    if !crate::support::sandbox::has("strace") {
+        return;
+    }
+    let script = "strace -f -s 999 -o trace -e trace=openat,write,pwrite64 tmpx file";
+    sandbox.sh(script).succeeds();
+    let trace = fs::read_to_string(sandbox.cwd().join("trace")).unwrap();
+    let at = |what: &str| trace.find(what).unwrap_or_else(|| panic!("no {what} in\n{trace}"));
+    let (intent, create) = (at("\\\"intent\\\""), at(", \"tmp."));
+    let (made, print, given) = (at("\\\"made\\\""), at("write(1,"), at("pwrite64("));
+    assert!(intent < create, "{trace}");
+    assert!(create < made && made < print && print < given, "{trace}");
+    sandbox.clean_up();
+}

@@ -1,0 +1,371 @@
+//! Killed at every system call in turn, and every system call failing in turn.
+//!
+//! After a kill, one `tmpx cleanup` must leave nothing that nobody was told of. After an error, tmpx
+//! must have succeeded or said why not, and left nothing either way. What lies around must not
+//! have been touched.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::support::sandbox::{Ran, Sandbox, TMPX, has, names};
+
+/// A command line, what has to be there before, and whether it makes something that stays.
+struct Case {
+    program: &'static str,
+    before: &'static str,
+    args: &'static str,
+    makes: bool,
+    input: &'static str,
+}
+
+const fn case(before: &'static str, args: &'static str, makes: bool) -> Case {
+    Case { program: TMPX, before, args, makes, input: "" }
+}
+
+const fn stream(args: &'static str) -> Case {
+    Case { program: TMPX, before: "echo old > target", args, makes: false, input: "new\n" }
+}
+
+impl Case {
+    /// The words of the command line. One that is to hold a space has a `~` there.
+    fn words(&self, sandbox: &Sandbox) -> Vec<String> {
+        let state = sandbox.state();
+        let words = self.args.split(' ').map(|word| word.replace('~', " "));
+        words.map(|word| word.replace("STATE", state.to_str().unwrap())).collect()
+    }
+
+    /// What `target` holds when all went well.
+    fn new_content(&self) -> String {
+        match self.args {
+            append if append.contains("--append") => "old\nnew\n".into(),
+            printf if printf.contains("printf") => " ".repeat(2_999_997) + "new",
+            _ => "new\n".into(),
+        }
+    }
+}
+
+const FILE: Case = case("", "file", true);
+const DIR: Case = case("", "dir", true);
+const COUNT: Case = case("", "file --count 50", true);
+const NAME: Case = case("echo mine > $TMPDIR/taken", "file --name taken --from source", true);
+const WORKSPACE: Case = case("", "workspace --mkdir a/b --in source --in tree", true);
+const EXEC: Case = case("", "exec --in source --out made:saved -- sh -c date>made;mkdir~x", false);
+const REPORT: Case =
+    case("", "exec --out made:new/saved --report told --anon-fd 9 -- sh -c date>made", false);
+const CLEANUP: Case = case(
+    "tmpx file --ttl 0; d=$(tmpx dir --ttl 0); mkdir $d/a; touch $d/a/b $d/c; rm $(tmpx file)",
+    "cleanup -q",
+    false,
+);
+
+/// The reaper, which is what tmpx is when it is called so, with work to do at once.
+const REAPER: Case = Case { program: "tmpx-reaper", args: "STATE", ..CLEANUP };
+
+const SPOOL: Case = stream("spool --max-size 2 -- test -s {}");
+const HELD: Case = stream("spool --report told -- test -s {}");
+const REPLACE: Case = stream("replace --sync target");
+const APPEND: Case = stream("replace --append target --report told");
+const PRODUCE: Case = stream("replace target -- cat");
+
+/// With so much output that the thread which takes it reads and writes more often than the rest of
+/// tmpx does.
+const SPOUT: Case = stream("replace target -- printf %3000000s new");
+
+const BOUND: Case = case("", "dir --ttl 1h", true);
+
+/// A sandbox with things in it that must not be touched.
+fn prepare(case: &Case) -> Sandbox {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("source"), "source").unwrap();
+    fs::create_dir_all(sandbox.cwd().join("tree/sub")).unwrap();
+    fs::write(sandbox.cwd().join("tree/sub/canary"), "canary").unwrap();
+    fs::write(sandbox.tmp().join("canary"), "canary").unwrap();
+    if !case.before.is_empty() {
+        sandbox.sh(case.before).succeeds();
+    }
+    sandbox
+}
+
+/// Runs the case under strace with an injection, and nothing else traced.
+fn run(sandbox: &Sandbox, case: &Case, inject: &str) -> Ran {
+    run_with(sandbox, case, &["-o", "/dev/null", "-e", inject])
+}
+
+fn run_with(sandbox: &Sandbox, case: &Case, options: &[&str]) -> Ran {
+    let mut command = Command::new("strace");
+    command.arg("-qq").args(options).arg(case.program).args(case.words(sandbox));
+    sandbox.command(command).input(case.input).run()
+}
+
+/// The system calls that the case makes when nothing fails, in order.
+fn calls(case: &Case) -> Vec<String> {
+    let sandbox = prepare(case);
+    let trace = sandbox.root().join("trace");
+    let ran = run_with(&sandbox, case, &["-o", trace.to_str().unwrap()]);
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    let text = fs::read_to_string(trace).unwrap();
+    let calls =
+        text.lines().filter_map(|line| line.split_once('(').map(|(name, _)| name.to_owned()));
+    let calls: Vec<String> = calls.collect();
+    clear(&sandbox);
+    assert!(calls.len() > 20, "{calls:?}");
+    calls
+}
+
+/// Whatever happened, what was there is there, and nothing of ours is left after a cleanup.
+fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
+    assert!(!ran.stderr.contains("panicked"), "{what}: {ran:?}");
+    assert_eq!(fs::read(sandbox.tmp().join("canary")).unwrap(), b"canary", "{what}");
+    assert_eq!(fs::read(sandbox.cwd().join("tree/sub/canary")).unwrap(), b"canary", "{what}");
+    assert_eq!(fs::read(sandbox.cwd().join("source")).unwrap(), b"source", "{what}");
+    if case.before.contains("taken") {
+        assert_eq!(fs::read(sandbox.tmp().join("taken")).unwrap(), b"mine\n", "{what}");
+    }
+    if case.before.contains("target") {
+        let text = fs::read_to_string(sandbox.cwd().join("target")).unwrap();
+        let new = case.new_content();
+        let replaces = case.args.contains("replace");
+        let shown = text.trim_start();
+        assert!(text == "old\n" || replaces && text == new, "{what}: {shown:?}");
+        assert!(!replaces || ran.status != Some(0) || text == new, "{what}: {ran:?}");
+    }
+    if let Ok(text) = fs::read_to_string(sandbox.cwd().join("told")) {
+        assert!(text.starts_with('{') && text.ends_with("}\n"), "{what}: {text:?}");
+    }
+    // A path that was printed, or that a note says was kept.
+    let kept = ran.stderr.lines().filter_map(|line| line.strip_prefix("tmpx: kept $ROOT/tmp/"));
+    let mut told: Vec<PathBuf> = ran.raw.lines().map(PathBuf::from).collect();
+    if kept.count() > 0 {
+        told.extend(sandbox.left().into_iter().map(|name| sandbox.tmp().join(name)));
+    }
+    if case.makes && ran.status == Some(0) {
+        assert!(!told.is_empty() && told.iter().all(|path| path.exists()), "{what}: {ran:?}");
+    } else {
+        sandbox.tmpx(["cleanup", "-q"]).run();
+        let mut left = sandbox.left();
+        left.retain(|name| name != "canary" && name != "taken");
+        // A maker that was killed after it had told its caller leaves what it told.
+        left.retain(|name| !told.contains(&sandbox.tmp().join(name)));
+        assert_eq!(left, Vec::<String>::new(), "{what}: {ran:?}");
+        if told.is_empty() {
+            assert_eq!(sandbox.leases(), Vec::<String>::new(), "{what}: {ran:?}");
+        }
+    }
+    let around = names(&sandbox.cwd());
+    assert!(around.iter().all(|name| !name.starts_with(".tmpx.")), "{what}: {around:?}");
+    clear(sandbox);
+    assert_eq!(sandbox.left(), Vec::<String>::new(), "{what}: {ran:?}");
+}
+
+fn clear(sandbox: &Sandbox) {
+    sandbox.clean_up();
+    for name in ["canary", "taken"] {
+        let _ = fs::remove_file(sandbox.tmp().join(name));
+    }
+}
+
+fn killed_at_every_call(case: &Case) {
+    signalled_at_every_call(case, "SIGKILL");
+}
+
+/// Sends a signal as the terminal does, but to tmpx alone.
+fn signalled_at_every_call(case: &Case, signal: &str) {
+    if !has("strace") {
+        return;
+    }
+    // Some more than were counted: a run may make a few calls more than another.
+    for n in 1..calls(case).len() + 5 {
+        let sandbox = prepare(case);
+        let ran = run(&sandbox, case, &format!("inject=all:signal={signal}:when={n}"));
+        check(&sandbox, case, &ran, &format!("{} with {signal} at call {n}", case.args));
+    }
+}
+
+/// The calls on files that can fail on a real system. close(2) is none of them: it lets go of the
+/// descriptor whatever it returns, which an injected error would not.
+const FALLIBLE: [&str; 38] = [
+    "access",
+    "faccessat",
+    "copy_file_range",
+    "fchmod",
+    "fchown",
+    "fcntl",
+    "fstat",
+    "fstatfs",
+    "fsync",
+    "ftruncate",
+    "getcwd",
+    "getdents64",
+    "ioctl",
+    "linkat",
+    "listxattr",
+    "lseek",
+    "memfd_create",
+    "mkdir",
+    "mkdirat",
+    "name_to_handle_at",
+    "newfstatat",
+    "openat",
+    "openat2",
+    "poll",
+    "pread64",
+    "pwrite64",
+    "pipe2",
+    "read",
+    "readlink",
+    "readlinkat",
+    "renameat",
+    "renameat2",
+    "sendfile",
+    "splice",
+    "statx",
+    "symlinkat",
+    "unlinkat",
+    "write",
+];
+
+fn every_call_failing(case: &Case) {
+    if !has("strace") {
+        return;
+    }
+    let calls = calls(case);
+    let mut names: Vec<&str> = calls.iter().map(String::as_str).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.retain(|name| FALLIBLE.contains(name));
+    for name in names {
+        // strace counts the calls of each name on its own.
+        for n in 1..=calls.iter().filter(|call| *call == name).count() {
+            for error in ["EIO", "ENOSPC", "EACCES", "EMFILE", "EINTR", "ENOSYS"] {
+                let sandbox = prepare(case);
+                let ran = run(&sandbox, case, &format!("inject={name}:error={error}:when={n}"));
+                let what = format!("{} with {error} from {name} number {n}", case.args);
+                if ran.status != Some(0) && name != "write" && case.program == TMPX {
+                    assert!(ran.stderr.starts_with("tmpx: "), "{what}: {ran:?}");
+                }
+                check(&sandbox, case, &ran, &what);
+            }
+        }
+    }
+}
+
+/// For tmpx with all its threads, without the commands that it runs.
+const THREADS: [&str; 3] = ["-f", "-b", "execve"];
+
+/// The calls of the thread that takes a producer's output: its own, when `inject` has happened, by
+/// name. strace counts for each thread on its own; so with each name comes the number of the first
+/// call that no other thread gets to, and that of the last.
+fn calls_of_the_taker(case: &Case, inject: &[&str]) -> Vec<(String, usize, usize)> {
+    let sandbox = prepare(case);
+    let trace = sandbox.root().join("trace");
+    let options = [&THREADS, inject, &["-o", trace.to_str().unwrap()]].concat();
+    let ran = run_with(&sandbox, case, &options);
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    clear(&sandbox);
+    let text = fs::read_to_string(trace).unwrap();
+    let calls: Vec<(&str, &str)> = text
+        .lines()
+        .filter_map(|line| line.split_once('(')?.0.split_once(char::is_whitespace))
+        .map(|(thread, name)| (thread, name.trim()))
+        // Not the second half of a call that another thread's stands in the middle of.
+        .filter(|(_, name)| !name.starts_with('<'))
+        .collect();
+    let taker = calls.iter().find(|(_, name)| *name == "splice").unwrap().0;
+    let of =
+        |thread: &str, name: &str| calls.iter().filter(|call| **call == (thread, name)).count();
+    let mut names: Vec<&str> =
+        calls.iter().filter(|(thread, _)| *thread == taker).map(|(_, name)| *name).collect();
+    names.sort_unstable();
+    names.dedup();
+    let others = |name| {
+        let others = calls.iter().map(|(thread, _)| *thread).filter(|thread| *thread != taker);
+        others.map(|thread| of(thread, name)).max().unwrap_or(0)
+    };
+    let alone = names.into_iter().map(|name| (name.to_owned(), others(name) + 1, of(taker, name)));
+    // What a thread does for its memory and its locks varies from run to run.
+    let steady = |name: &str| FALLIBLE.contains(&name) || name == "exit";
+    let alone = alone.filter(|(name, first, last)| steady(name) && first <= last);
+    let alone: Vec<_> = alone.collect();
+    assert!(!alone.is_empty(), "{text}");
+    alone
+}
+
+/// Kills tmpx at the calls of that thread, and has them fail: those that move the output within the
+/// kernel, and those that read and write it where the kernel has no way.
+#[test]
+fn the_thread_that_takes_a_producers_output_is_no_weak_spot() {
+    if !has("strace") {
+        return;
+    }
+    let without_splice: &[&str] = &["-e", "inject=splice:error=EINVAL"];
+    for inject in [&[], without_splice] {
+        for (name, first, last) in calls_of_the_taker(&SPOUT, inject) {
+            let mut faults = vec!["signal=SIGKILL", "signal=SIGTERM"];
+            if FALLIBLE.contains(&name.as_str()) {
+                faults.extend(["error=EIO", "error=ENOSPC", "error=EINTR", "error=ENOSYS"]);
+            }
+            // How often it is called varies; the last calls are like those before.
+            for n in (first..=last).take(2) {
+                for fault in &faults {
+                    let sandbox = prepare(&SPOUT);
+                    let injected = format!("inject={name}:{fault}:when={n}");
+                    let options = [&THREADS, inject, &["-o", "/dev/null", "-e", &injected]];
+                    let ran = run_with(&sandbox, &SPOUT, &options.concat());
+                    check(&sandbox, &SPOUT, &ran, &format!("{} with {injected}", SPOUT.args));
+                    let killed = *fault == "signal=SIGKILL";
+                    assert!(!killed || ran.signal == Some(9), "{injected} was not met: {ran:?}");
+                }
+            }
+        }
+    }
+}
+
+macro_rules! cases {
+    ($($killed:ident $failing:ident $case:ident)*) => {$(
+        #[test]
+        fn $killed() {
+            killed_at_every_call(&$case);
+        }
+
+        #[test]
+        fn $failing() {
+            every_call_failing(&$case);
+        }
+    )*};
+}
+
+cases! {
+    file_killed_at_every_call file_with_every_call_failing FILE
+    dir_killed_at_every_call dir_with_every_call_failing DIR
+    count_killed_at_every_call count_with_every_call_failing COUNT
+    name_killed_at_every_call name_with_every_call_failing NAME
+    workspace_killed_at_every_call workspace_with_every_call_failing WORKSPACE
+    exec_killed_at_every_call exec_with_every_call_failing EXEC
+    report_killed_at_every_call report_with_every_call_failing REPORT
+    cleanup_killed_at_every_call cleanup_with_every_call_failing CLEANUP
+    spool_killed_at_every_call spool_with_every_call_failing SPOOL
+    held_killed_at_every_call held_with_every_call_failing HELD
+    replace_killed_at_every_call replace_with_every_call_failing REPLACE
+    append_killed_at_every_call append_with_every_call_failing APPEND
+    produce_killed_at_every_call produce_with_every_call_failing PRODUCE
+    bound_killed_at_every_call bound_with_every_call_failing BOUND
+    reaper_killed_at_every_call reaper_with_every_call_failing REAPER
+}
+
+macro_rules! interrupted {
+    ($($interrupted:ident $case:ident)*) => {$(
+        #[test]
+        fn $interrupted() {
+            signalled_at_every_call(&$case, "SIGINT");
+        }
+    )*};
+}
+
+interrupted! {
+    spool_interrupted_at_every_call SPOOL
+    held_interrupted_at_every_call HELD
+    replace_interrupted_at_every_call REPLACE
+    append_interrupted_at_every_call APPEND
+    produce_interrupted_at_every_call PRODUCE
+}

@@ -1,0 +1,48 @@
+//! The examples, run as they are. The one for mktemp has its tests in `mktemp`.
+
+use std::fs;
+
+use crate::support::sandbox::{Ran, Sandbox, has, names};
+
+const PDF_WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/pdf-workspace.sh");
+
+/// Runs the example, and a cleanup for what has ended with it. All that may be left is in the
+/// working directory.
+fn take_a_pdf_apart(sandbox: &Sandbox, args: &str) -> Ran {
+    let ran = sandbox.sh(&format!("sh {PDF_WORKSPACE} {args}")).run();
+    sandbox.tmpx(["cleanup", "-q"]).succeeds();
+    assert_eq!(sandbox.left(), Vec::<String>::new(), "{ran:?}");
+    ran
+}
+
+#[test]
+fn the_pdf_example_saves_its_results_and_nothing_of_a_broken_pdf() {
+    if !has("pdftotext") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let ran = take_a_pdf_apart(&sandbox, "");
+    let expected = "==> results/pages.txt <==\npage 1: 4 words\npage 2: 3 words\npage 3: 5 words\n\n\
+                    ==> results/text.txt <==\nWind over the sea\n\nIce in spring\n\n\
+                    Nine ways to count birds\n\n\
+                    the broken one: status 1, nothing saved, nothing left\n";
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), expected), "{ran:?}");
+    assert_eq!(names(&sandbox.cwd()), ["results"]);
+    assert_eq!(names(&sandbox.cwd().join("results")), ["pages.txt", "text.txt"]);
+}
+
+#[test]
+fn the_pdf_example_ends_as_the_tools_do() {
+    if !has("pdftotext") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("broken.pdf"), "%PDF-1.4\nand no more").unwrap();
+    let ran = take_a_pdf_apart(&sandbox, "broken.pdf");
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""), "{ran:?}");
+    assert!(ran.stderr.starts_with("Syntax "), "{ran:?}");
+    assert_eq!(names(&sandbox.cwd()), ["broken.pdf"]);
+    let message = "tmpx: --in nosuch.pdf:input.pdf: No such file or directory\n";
+    let ran = take_a_pdf_apart(&sandbox, "nosuch.pdf");
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(125), message));
+}

@@ -1,0 +1,126 @@
+//! When a lease ends. Nothing runs in the background here: `tmpx cleanup` does the work.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+
+use crate::support::sandbox::{Sandbox, words};
+
+#[test]
+fn until_exit_ends_with_the_process_that_is_named() {
+    let sandbox = Sandbox::new();
+    let script = "f=$(tmpx file --until-exit=$$); tmpx cleanup; ls $f";
+    let ran = sandbox.sh(script).run();
+    assert_eq!(ran.stdout, "$ROOT/tmp/tmp.RANDOM\n", "it lives as long as the script");
+    assert!(ran.stderr.starts_with("tmpx: removed 0, kept 1 live\n"), "{ran:?}");
+    sandbox.tmpx(["cleanup"]).gives(0, "$ROOT/tmp/tmp.RANDOM\n", "tmpx: removed 1 (0 B)\n");
+}
+
+#[test]
+fn bare_until_exit_means_the_calling_script() {
+    let sandbox = Sandbox::new();
+    let script = "f=$(tmpx dir --until-exit | cat); tmpx cleanup -q; ls -d $f";
+    sandbox.sh(script).gives(0, "$ROOT/tmp/tmp.RANDOM\n", "");
+    sandbox.tmpx(words("cleanup -q")).succeeds();
+}
+
+#[test]
+fn the_variable_does_it_for_a_whole_script() {
+    let sandbox = Sandbox::new();
+    let script = "export TMPX_UNTIL_EXIT=$$; tmpx file; tmpx dir; tmpx workspace; kill -9 $$";
+    let ran = sandbox.sh(script).run();
+    assert_eq!(ran.signal, Some(9));
+    assert_eq!(ran.stdout.lines().count(), 3);
+    assert_eq!(sandbox.left().len(), 3);
+    sandbox.tmpx(words("cleanup -q")).succeeds();
+}
+
+#[test]
+fn keep_overrides_the_environment() {
+    let sandbox = Sandbox::new();
+    let script = "export TMPX_UNTIL_EXIT=$$ TMPX_TTL=0; tmpx file --keep --json";
+    let made = sandbox.sh(script).succeeds().json();
+    assert_eq!(made[0]["lifetime"], "manual");
+    sandbox.tmpx(words("cleanup -q")).succeeds();
+    assert_eq!(sandbox.left().len(), 1);
+    sandbox.clean_up();
+}
+
+#[test]
+fn a_process_that_is_dead_or_not_ours_cannot_be_an_owner() {
+    let sandbox = Sandbox::for_nobody();
+    let dead = "sh -c : & wait $!; tmpx file --until-exit=$!";
+    let ran = sandbox.sh(dead).run();
+    assert_eq!(ran.status, Some(1));
+    assert!(ran.stderr.ends_with(": there is no such process\n"), "{ran:?}");
+    if crate::support::sandbox::is_root() {
+        let message = "tmpx: --until-exit=1: it belongs to another user\n";
+        sandbox.tmpx(words("file --until-exit=1")).by_nobody().gives(1, "", message);
+    }
+    sandbox.tmpx(words("file --until-exit=0")).gives(
+        2,
+        "",
+        "tmpx: invalid value '0' for '--until-exit[=<PID>]': not the number of a process\n",
+    );
+}
+
+#[test]
+fn a_variable_that_names_no_script_above_falls_back_to_manual_with_a_note() {
+    let sandbox = Sandbox::new();
+    for (stale, what) in [
+        ("4194304", "is no running script above this one"),
+        ("nonsense", "is not the number of a process"),
+    ] {
+        let ran = sandbox.tmpx(words("file --json")).env("TMPX_UNTIL_EXIT", stale).run();
+        assert_eq!(ran.status, Some(0));
+        assert_eq!(ran.json()[0]["lifetime"], "manual");
+        let note = format!("tmpx: TMPX_UNTIL_EXIT={stale} {what}; made without a lifetime\n");
+        assert_eq!(ran.stderr, note);
+    }
+    sandbox.clean_up();
+}
+
+#[test]
+fn a_ttl_ends_when_its_time_is_up() {
+    let sandbox = Sandbox::new();
+    let long = sandbox.tmpx(words("file --ttl 1h")).path();
+    let short = sandbox.tmpx(words("file")).env("TMPX_TTL", "0").path();
+    let ran = sandbox.tmpx(["cleanup"]).run();
+    assert_eq!(ran.raw, format!("{}\n", short.display()));
+    assert!(long.exists());
+    sandbox.tmpx([Path::new("cleanup"), Path::new("-q"), &long]).succeeds();
+}
+
+#[test]
+fn with_both_whichever_comes_first_ends_it() {
+    let sandbox = Sandbox::new();
+    let script = "tmpx file --until-exit=$$ --ttl 0; tmpx cleanup -q; ls $TMPDIR";
+    sandbox.sh(script).gives(0, "$ROOT/tmp/tmp.RANDOM\n", "");
+    sandbox.sh("tmpx file --until-exit=$$ --ttl 1h").succeeds();
+    sandbox.tmpx(words("cleanup -q")).succeeds();
+}
+
+#[test]
+fn what_lives_is_taken_by_its_own_script_when_named_and_by_no_other() {
+    let sandbox = Sandbox::new();
+    let own = "f=$(tmpx file --until-exit=$$); tmpx cleanup -q $f; ls $TMPDIR";
+    sandbox.sh(own).gives(0, "", "");
+    let other = "f=$(tmpx file --until-exit=$$); echo $f; read wait; :";
+    let mut script = sandbox.sh(other).spawn();
+    let mut path = String::new();
+    BufReader::new(script.stdout.as_mut().unwrap()).read_line(&mut path).unwrap();
+    let ran = sandbox.tmpx(["cleanup", path.trim_end()]).run();
+    assert!(ran.stderr.contains("kept $ROOT/tmp/tmp.RANDOM: until sh ("), "{ran:?}");
+    drop(script.stdin.take());
+    script.wait().unwrap();
+    sandbox.tmpx(words("cleanup -q")).succeeds();
+}
+
+#[test]
+fn a_bad_habit_is_a_usage_error_that_names_the_variable() {
+    let sandbox = Sandbox::new();
+    sandbox.tmpx(["file"]).env("TMPX_TTL", "soon").gives(
+        2,
+        "",
+        "tmpx: TMPX_TTL=soon: not a duration such as 90 (seconds), 300ms, 15m, 1h30m or 2d\n",
+    );
+}

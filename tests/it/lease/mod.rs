@@ -1,0 +1,4 @@
+//! Leases: their lifetimes and the store that holds them.
+
+mod lifetimes;
+mod store;

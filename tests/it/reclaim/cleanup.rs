@@ -1,0 +1,316 @@
+//! `tmpx cleanup`: what is taken, what is kept, and what is said of it.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::path::Path;
+
+use crate::support::sandbox::{NOBODY, Sandbox, has, is_root, skip_unless, words};
+
+const HINT: &str =
+    "hint: --all, --older-than, --session or a PATH take what is manual or not due\n";
+
+#[test]
+fn manual_resources_are_kept_until_they_are_asked_for() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.file(), "0123456789").unwrap();
+    sandbox.dir();
+    let kept = format!("tmpx: removed 0, kept 2 manual\n{HINT}");
+    sandbox.tmpx(["cleanup"]).gives(0, "", &kept);
+    assert_eq!(sandbox.left().len(), 2);
+    let both = "$ROOT/tmp/tmp.RANDOM\n$ROOT/tmp/tmp.RANDOM\n";
+    let ran = sandbox.tmpx(words("cleanup --all")).run();
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), both));
+    assert!(ran.stderr.starts_with("tmpx: removed 2 ("), "{}", ran.stderr);
+}
+
+#[test]
+fn a_dry_run_lists_exactly_what_the_real_run_removes() {
+    let sandbox = Sandbox::new();
+    for n in 0..3 {
+        let dir = sandbox.dir();
+        fs::create_dir(dir.join("sub")).unwrap();
+        fs::write(dir.join("sub/file"), vec![b'x'; n * 5000]).unwrap();
+    }
+    sandbox.file();
+    let count = |summary: &str| summary.split_once("remove").unwrap().1.to_owned();
+    let dry = sandbox.tmpx(words("cleanup -n --all")).run();
+    assert_eq!(sandbox.left().len(), 4, "nothing has gone yet");
+    let json = sandbox.tmpx(words("cleanup -n --all --json -q")).succeeds().json();
+    assert!(json.iter().all(|one| one["action"] == "would_remove"));
+    let real = sandbox.tmpx(words("cleanup --all")).run();
+    assert_eq!(dry.raw, real.raw);
+    assert_eq!(count(&dry.stderr).trim_start(), count(&real.stderr).trim_start_matches("d "));
+}
+
+#[test]
+fn json_tells_what_was_freed() {
+    let sandbox = Sandbox::new();
+    let dir = sandbox.dir();
+    fs::write(dir.join("a"), vec![b'x'; 8192]).unwrap();
+    fs::hard_link(dir.join("a"), sandbox.cwd().join("other")).unwrap();
+    fs::write(dir.join("b"), vec![b'x'; 8192]).unwrap();
+    let json = sandbox.tmpx(words("cleanup --all --json --quiet")).succeeds().json();
+    assert_eq!(json[0]["action"], "removed");
+    assert_eq!(json[0]["entries"], 3);
+    assert_eq!(json[0]["bytes"], 8192, "what has another link stays on the disk");
+}
+
+#[test]
+fn a_session_is_taken_as_a_whole_and_nothing_else() {
+    let sandbox = Sandbox::new();
+    let other = sandbox.file();
+    sandbox.tmpx(words("file --session ci")).path();
+    sandbox.tmpx(["dir"]).env("TMPX_SESSION", "ci").path();
+    let ran = sandbox.tmpx(words("cleanup --session ci")).run();
+    assert_eq!(ran.stdout.lines().count(), 2, "{ran:?}");
+    assert_eq!(ran.stderr, "tmpx: removed 2 (0 B)\n");
+    assert_eq!(sandbox.left(), [other.file_name().unwrap().to_str().unwrap()]);
+    sandbox.clean_up();
+}
+
+#[test]
+fn the_variable_labels_what_is_made_and_never_narrows_a_cleanup() {
+    let sandbox = Sandbox::new();
+    sandbox.file();
+    sandbox.tmpx(words("cleanup --all -q")).env("TMPX_SESSION", "ci").succeeds();
+}
+
+#[test]
+fn older_than_goes_by_the_age_of_the_lease() {
+    let sandbox = Sandbox::new();
+    sandbox.file();
+    sandbox.tmpx(words("cleanup --older-than 1h")).gives(0, "", "tmpx: removed 0\n");
+    age(&sandbox, 2 * 3_600_000);
+    let ran = sandbox.tmpx(words("cleanup --older-than 1h")).run();
+    assert_eq!(ran.stderr, "tmpx: removed 1 (0 B)\n");
+}
+
+#[test]
+fn a_lease_from_the_future_has_no_age() {
+    let sandbox = Sandbox::new();
+    sandbox.file();
+    age(&sandbox, -3_600_000);
+    sandbox.tmpx(words("cleanup --older-than 0")).gives(0, "", "tmpx: removed 0\n");
+    sandbox.clean_up();
+}
+
+/// Makes all leases older, as if the machine had been started again since: ages then go by the wall
+/// clock.
+fn age(sandbox: &Sandbox, by_ms: i64) {
+    for id in sandbox.leases() {
+        let path = sandbox.leases_dir().join(id);
+        let record = fs::read_to_string(&path).unwrap();
+        let after = |key: &str, end: char| {
+            let (_, rest) = record.split_once(key).unwrap();
+            rest.split_once(end).unwrap().0.to_owned()
+        };
+        let (boot, wall) = (after("\"boot\":\"", '"'), after("\"wall_ms\":", ','));
+        let earlier = wall.parse::<i64>().unwrap() - by_ms;
+        let aged = record.replace(&boot, "an-earlier-boot").replace(&wall, &earlier.to_string());
+        fs::write(&path, aged).unwrap();
+    }
+}
+
+#[test]
+fn a_path_takes_that_resource_alone() {
+    let sandbox = Sandbox::new();
+    let made = sandbox.tmpx(words("file --count 3")).succeeds();
+    let paths: Vec<&str> = made.raw.lines().collect();
+    let ran = sandbox.tmpx(["cleanup", paths[1]]).run();
+    assert_eq!(ran.stderr, "tmpx: removed 1 (0 B)\n");
+    assert_eq!(ran.raw, format!("{}\n", paths[1]));
+    assert!(Path::new(paths[0]).exists() && !Path::new(paths[1]).exists());
+    let name = Path::new(paths[0]).file_name().unwrap();
+    sandbox
+        .tmpx([Path::new("cleanup"), Path::new("-q"), Path::new(name)])
+        .cwd(sandbox.tmp())
+        .succeeds();
+    sandbox.tmpx(["cleanup", "-q", paths[2]]).succeeds();
+}
+
+#[test]
+fn what_tmpx_did_not_make_is_never_taken() {
+    let sandbox = Sandbox::new();
+    let precious = sandbox.cwd().join("precious");
+    fs::write(&precious, "").unwrap();
+    sandbox.tmpx(words("cleanup --force precious")).gives(
+        1,
+        "",
+        "tmpx: could not remove precious: tmpx did not make it, or not for you\ntmpx: removed 0\n",
+    );
+    sandbox.tmpx(words("cleanup nosuch")).gives(
+        1,
+        "",
+        "tmpx: could not remove nosuch: there is no such thing\ntmpx: removed 0\n",
+    );
+    assert!(precious.exists());
+}
+
+#[test]
+fn what_was_edited_or_replaced_in_place_is_still_ours() {
+    let edits = [
+        "f=$(tmpx file); echo a > $f; sed -i s/a/b/ $f",
+        "f=$(tmpx file); echo a > new; mv new $f",
+        "f=$(tmpx file); cp /etc/passwd $f",
+        "f=$(tmpx file); rm $f; echo again > $f",
+        "f=$(tmpx file); git config -f $f a.b c",
+        "d=$(tmpx dir); rm -rf $d; mkdir $d; echo a > $d/b",
+        "d=$(tmpx dir); mkdir $d/a; chmod 555 $d/a $d",
+    ];
+    for edit in edits {
+        if edit.contains("git") && !has("git") {
+            continue;
+        }
+        let sandbox = Sandbox::new();
+        sandbox.sh(edit).succeeds();
+        assert_eq!(sandbox.left().len(), 1, "{edit}");
+        sandbox.tmpx(words("cleanup --all -q")).succeeds();
+        assert_eq!(sandbox.left(), Vec::<String>::new(), "{edit}");
+    }
+}
+
+#[test]
+fn what_root_gave_to_somebody_else_is_still_ours_by_its_identity() {
+    if !skip_unless(is_root(), "root") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    chown(sandbox.file(), Some(NOBODY), None).unwrap();
+    chown(sandbox.dir(), Some(NOBODY), None).unwrap();
+    sandbox.tmpx(words("cleanup --all -q")).succeeds();
+}
+
+#[test]
+fn what_was_moved_away_stays_and_its_lease_goes() {
+    let sandbox = Sandbox::new();
+    for script in ["mv $(tmpx file) moved-file", "mv $(tmpx dir) moved-dir"] {
+        sandbox.sh(script).succeeds();
+    }
+    assert_eq!(sandbox.leases().len(), 2);
+    sandbox.tmpx(["cleanup"]).gives(0, "", "tmpx: removed 0\n");
+    assert_eq!(crate::support::sandbox::names(&sandbox.cwd()), ["moved-dir", "moved-file"]);
+}
+
+#[test]
+fn something_of_another_type_in_its_place_is_kept_and_reported() {
+    let sandbox = Sandbox::new();
+    let precious = sandbox.cwd().join("precious");
+    fs::create_dir(&precious).unwrap();
+    fs::write(precious.join("canary"), "").unwrap();
+    let link = sandbox.dir();
+    fs::remove_dir(&link).unwrap();
+    symlink(&precious, &link).unwrap();
+    let message = "tmpx: kept $ROOT/tmp/tmp.RANDOM: something else is in its place\n\
+                   tmpx: removed 0, kept 1 replaced\n";
+    sandbox.tmpx(words("cleanup --all")).gives(0, "", message);
+    fs::remove_file(&link).unwrap();
+    fs::write(&link, "a file where a directory was").unwrap();
+    sandbox.tmpx(words("cleanup --all")).gives(0, "", message);
+    assert!(precious.join("canary").exists());
+    fs::remove_file(&link).unwrap();
+    sandbox.tmpx(["cleanup", "-q"]).succeeds();
+}
+
+#[test]
+fn another_file_under_a_name_that_anybody_could_choose_is_kept() {
+    let sandbox = Sandbox::new();
+    for args in ["file --name report.csv", "file -p . rep.XXX"] {
+        let path = sandbox.tmpx(words(args)).path();
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "made by somebody else").unwrap();
+        let ran = sandbox.tmpx(words("cleanup --all")).run();
+        assert!(ran.stderr.contains("something else is in its place"), "{ran:?}");
+        assert!(path.exists(), "{args}");
+        fs::remove_file(path).unwrap();
+        sandbox.tmpx(["cleanup", "-q"]).succeeds();
+    }
+}
+
+#[test]
+fn a_replaced_file_is_kept_where_others_could_have_put_it() {
+    let sandbox = Sandbox::new();
+    let shared = sandbox.cwd().join("shared");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
+    let path = sandbox.tmpx(words("file -p shared")).path();
+    fs::rename(&path, shared.join("aside")).unwrap();
+    fs::write(&path, "anybody could have").unwrap();
+    let ran = sandbox.tmpx(words("cleanup --all")).run();
+    assert!(ran.stderr.contains("something else is in its place"), "{ran:?}");
+    fs::rename(shared.join("aside"), &path).unwrap();
+    sandbox.tmpx(words("cleanup --all -q")).succeeds();
+    assert!(!path.exists(), "the file itself is known by its identity");
+}
+
+#[test]
+fn a_directory_reached_through_a_symlink_is_cleaned_where_it_really_is() {
+    let sandbox = Sandbox::new();
+    for dir in ["one", "two"] {
+        fs::create_dir(sandbox.cwd().join(dir)).unwrap();
+    }
+    symlink("one", sandbox.cwd().join("current")).unwrap();
+    let path = sandbox.tmpx(words("file -p current")).path();
+    assert_eq!(path.parent().unwrap(), sandbox.cwd().join("current"));
+    fs::remove_file(sandbox.cwd().join("current")).unwrap();
+    symlink("two", sandbox.cwd().join("current")).unwrap();
+    sandbox.tmpx(words("cleanup --all -q")).succeeds();
+    assert_eq!(crate::support::sandbox::names(&sandbox.cwd().join("one")), Vec::<String>::new());
+}
+
+#[test]
+fn a_directory_above_that_became_a_symlink_is_not_followed() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.cwd().join("work")).unwrap();
+    let path = sandbox.tmpx(words("file -p work --name a")).path();
+    fs::rename(sandbox.cwd().join("work"), sandbox.cwd().join("moved")).unwrap();
+    symlink("moved", sandbox.cwd().join("work")).unwrap();
+    let ran = sandbox.tmpx(words("cleanup --all")).run();
+    assert!(ran.stderr.contains("kept 1 unknown"), "{ran:?}");
+    assert!(path.exists());
+    fs::remove_file(sandbox.cwd().join("work")).unwrap();
+    fs::rename(sandbox.cwd().join("moved"), sandbox.cwd().join("work")).unwrap();
+    sandbox.clean_up();
+}
+
+#[test]
+fn two_cleanups_at_once_do_not_get_into_each_others_way() {
+    let sandbox = Sandbox::new();
+    sandbox.sh("for n in $(seq 40); do tmpx dir; done").succeeds();
+    let script = "tmpx cleanup --all & tmpx cleanup --all & wait";
+    let ran = sandbox.sh(script).run();
+    let mut paths: Vec<&str> = ran.raw.lines().collect();
+    assert_eq!(paths.len(), 40, "{ran:?}");
+    paths.sort_unstable();
+    paths.dedup();
+    assert_eq!(paths.len(), 40, "each is told by the one that removed it");
+}
+
+#[test]
+fn quiet_says_nothing() {
+    let sandbox = Sandbox::new();
+    sandbox.file();
+    sandbox.tmpx(words("cleanup -q")).gives(0, "", "");
+    sandbox.tmpx(words("cleanup --all -q")).gives(0, "", "");
+}
+
+#[test]
+fn what_has_time_left_is_kept_with_the_time_and_goes_when_it_is_asked_for() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.tmpx(words("file --ttl 1h")).path();
+    let ran = sandbox.tmpx(["cleanup"]).run();
+    assert!(ran.stderr.starts_with("tmpx: removed 0, kept 1 not due\n"), "{ran:?}");
+    assert!(!ran.stderr.contains("--force"), "{ran:?}");
+    sandbox.tmpx(words("cleanup --all -q")).succeeds();
+    assert!(!path.exists());
+}
+
+#[test]
+fn hidden_names_that_were_renamed_away_are_not_counted() {
+    let sandbox = Sandbox::new();
+    let args = ["exec", "--keep", "--out", "?:saved/", "--", "sh", "-c", "touch a b c"];
+    assert_eq!(sandbox.tmpx(args).run().status, Some(0));
+    let message = "tmpx: removed 0, kept 1 manual\n\
+                   hint: --all, --older-than, --session or a PATH take what is manual or not due\n";
+    sandbox.tmpx(["cleanup"]).gives(0, "", message);
+    sandbox.clean_up();
+}

@@ -1,0 +1,130 @@
+//! Several jobs of one user at a time: none takes what another one's living script made.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
+
+use crate::support::sandbox::{Sandbox, has, words};
+
+/// A script that makes something, says so, and lives until its stdin is closed.
+fn living_job(sandbox: &Sandbox, make: &str) -> (std::process::Child, String) {
+    let script = format!("{make}; read wait; echo $(ls -d $f)");
+    let mut job = sandbox.sh(&script).spawn();
+    let mut line = String::new();
+    BufReader::new(job.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    (job, line.trim_end().to_owned())
+}
+
+fn finish(mut job: std::process::Child) -> String {
+    job.stdin.take().unwrap().write_all(b"\n").unwrap();
+    let mut rest = String::new();
+    job.stdout.take().unwrap().read_to_string(&mut rest).unwrap();
+    assert!(job.wait().unwrap().success());
+    rest.trim_end().to_owned()
+}
+
+#[test]
+fn a_broad_cleanup_leaves_alone_what_another_living_script_made() {
+    for cleanup in ["cleanup --all", "cleanup --older-than 0"] {
+        let sandbox = Sandbox::new();
+        let (job, path) = living_job(&sandbox, "f=$(tmpx file); echo $f");
+        let ran = sandbox.tmpx(words(cleanup)).run();
+        assert!(Path::new(&path).exists(), "{ran:?}");
+        assert!(ran.stderr.contains("kept 1 of another job"), "{ran:?}");
+        assert!(ran.stderr.contains("which still runs"), "{ran:?}");
+        assert_eq!(finish(job), path, "it was there to the end");
+        sandbox.tmpx(words(cleanup)).run();
+        assert!(!Path::new(&path).exists(), "{cleanup}: the job is over");
+    }
+}
+
+#[test]
+fn a_script_takes_its_own_with_a_broad_cleanup() {
+    let sandbox = Sandbox::new();
+    let script = "f=$(tmpx file); g=$(tmpx dir); tmpx cleanup --all -q; ls $TMPDIR";
+    sandbox.sh(script).gives(0, "", "");
+}
+
+#[test]
+fn a_session_or_a_path_or_force_reaches_another_job() {
+    for cleanup in ["cleanup -q --session s", "cleanup -q PATH", "cleanup -q --all --force"] {
+        let sandbox = Sandbox::new();
+        let (job, path) = living_job(&sandbox, "f=$(tmpx file --session s); echo $f");
+        sandbox.tmpx(words(&cleanup.replace("PATH", &path))).succeeds();
+        assert!(!Path::new(&path).exists(), "{cleanup}");
+        drop(job.stdin);
+    }
+}
+
+#[test]
+fn a_state_directory_of_its_own_isolates_a_job() {
+    let sandbox = Sandbox::new();
+    let state = sandbox.cwd().join("state");
+    let path = sandbox.tmpx(["file"]).env("TMPX_STATE_DIR", &state).path();
+    sandbox.tmpx(words("cleanup --all --force")).gives(0, "", "tmpx: removed 0\n");
+    assert!(path.exists());
+    sandbox.tmpx(words("cleanup --all -q")).env("TMPX_STATE_DIR", &state).succeeds();
+    assert!(!path.exists());
+}
+
+/// How shells call a command: in each, the caller must be the script and not a subshell.
+const IDIOMS: [&str; 9] = [
+    "f=$(tmpx file)",
+    "f=$(tmpx file | cat)",
+    "f=$(tmpx file || exit)",
+    "f=$(FOO=1 tmpx file 2>/dev/null)",
+    "m() { tmpx file; }; f=$(m)",
+    "m() { ( f=$(tmpx file); echo $f ); }; f=$(m)",
+    "f=$(timeout 5 tmpx file)",
+    "f=$(nice tmpx file)",
+    "tmpx file > made; f=$(cat made)",
+];
+
+#[test]
+fn in_every_shell_and_idiom_the_caller_is_the_script_and_what_is_made_lives_as_long() {
+    let shells: Vec<&str> = ["bash", "dash", "zsh", "busybox ash"]
+        .into_iter()
+        .filter(|shell| has(shell.split(' ').next().unwrap()))
+        .collect();
+    assert!(!shells.is_empty());
+    for shell in shells {
+        for idiom in IDIOMS {
+            let sandbox = Sandbox::new();
+            let idiom = idiom.replace("tmpx file", "tmpx file --until-exit");
+            let script =
+                format!("{idiom}\ntmpx cleanup -q; echo $$ $f; tmpx list --json; ls $f\n:");
+            let ran = sandbox.shell(shell, &script).succeeds();
+            let mut lines = ran.raw.lines();
+            let (pid, path) = lines.next().unwrap().split_once(' ').unwrap();
+            let listed: serde_json::Value = serde_json::from_str(lines.next().unwrap()).unwrap();
+            assert_eq!(listed["caller"].to_string(), pid, "{shell}: {idiom}");
+            assert_eq!(listed["owner"].to_string(), pid, "{shell}: {idiom}");
+            assert_eq!(lines.next(), Some(path), "{shell}: {idiom}: it was taken away");
+            sandbox.tmpx(["cleanup", "-q"]).succeeds();
+            assert!(!Path::new(path).exists(), "{shell}: {idiom}: it is still there");
+        }
+    }
+}
+
+#[test]
+fn a_script_that_runs_itself_and_a_sourced_file_are_callers_too() {
+    let sandbox = Sandbox::new();
+    let script = "#!/bin/sh\nif [ $# = 0 ]; then sh ./self inner; exit; fi\n\
+                  f=$(tmpx file); echo $$ $f\n";
+    std::fs::write(sandbox.cwd().join("self"), script).unwrap();
+    std::fs::write(sandbox.cwd().join("lib"), "f=$(tmpx file)\n").unwrap();
+    for start in ["sh ./self", ". ./lib; echo $$ $f"] {
+        let ran = sandbox.sh(&format!("{start}\n:")).succeeds();
+        let (pid, _) = ran.raw.trim_end().split_once(' ').unwrap();
+        let listed = sandbox.tmpx(words("list --json")).succeeds().json();
+        assert_eq!(listed[0]["caller"].to_string(), pid, "{start}");
+        sandbox.clean_up();
+    }
+}
+
+#[test]
+fn a_script_that_becomes_the_cleanup_is_no_other_job() {
+    let sandbox = Sandbox::new();
+    // bash calls exec(2) for its last command.
+    let ran = sandbox.shell("bash", "tmpx dir; exec tmpx cleanup --all -q").succeeds();
+    assert_eq!(ran.stdout, "$ROOT/tmp/tmp.RANDOM\n");
+}

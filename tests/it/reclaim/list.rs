@@ -1,0 +1,102 @@
+//! `tmpx list`: what is there, and in what state.
+
+use std::fs;
+
+use crate::support::sandbox::{Sandbox, has, words};
+
+#[test]
+fn nothing_is_listed_where_nothing_is() {
+    let sandbox = Sandbox::new();
+    sandbox.tmpx(["list"]).gives(0, "", "");
+}
+
+#[test]
+fn a_pipe_gets_the_paths_alone() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.file();
+    let ran = sandbox.tmpx(["list"]).succeeds();
+    assert_eq!(ran.raw, format!("{}\n", path.display()));
+    let ran = sandbox.tmpx(words("list -0")).succeeds();
+    assert_eq!(ran.raw, format!("{}\0", path.display()));
+    sandbox.clean_up();
+}
+
+#[test]
+fn json_tells_state_age_owner_and_size() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.file(), vec![b'x'; 4096]).unwrap();
+    let listed = sandbox.tmpx(words("list --json")).succeeds().json();
+    let one = &listed[0];
+    assert_eq!(one["state"], "manual");
+    assert_eq!(one["lifetime"], "manual");
+    assert_eq!(one["kind"], "file");
+    assert_eq!(one["bytes"], 4096);
+    assert!(one["age_ms"].as_u64().unwrap() < 60_000);
+    assert_eq!(one["owner"], serde_json::Value::Null);
+    sandbox.clean_up();
+}
+
+#[test]
+fn each_state_is_told() {
+    let sandbox = Sandbox::new();
+    let state = || {
+        let listed = sandbox.tmpx(words("list --json")).succeeds().json();
+        listed.iter().map(|one| one["state"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let path = sandbox.file();
+    assert_eq!(state(), ["manual"]);
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "").unwrap();
+    assert_eq!(state(), ["replaced"]);
+    fs::remove_file(&path).unwrap();
+    assert_eq!(state(), [] as [&str; 0], "what is gone is not listed");
+    sandbox.clean_up();
+    sandbox.tmpx(words("file --ttl 0")).path();
+    assert_eq!(state(), ["ended"]);
+    sandbox.clean_up();
+    sandbox.tmpx(words("file --ttl 1h")).path();
+    assert_eq!(state(), ["live"]);
+    sandbox.clean_up();
+    let inside = sandbox.tmpx(words("exec -- tmpx list --json")).succeeds().json();
+    assert_eq!(inside[0]["state"], "in_use");
+    assert_eq!(inside[0]["lifetime"], "command");
+}
+
+#[test]
+fn a_selection_narrows_the_list() {
+    let sandbox = Sandbox::new();
+    sandbox.file();
+    let path = sandbox.tmpx(words("file --session s")).path();
+    let ran = sandbox.tmpx(words("list --session s")).succeeds();
+    assert_eq!(ran.raw, format!("{}\n", path.display()));
+    sandbox.tmpx(words("list --older-than 1h")).gives(0, "", "");
+    sandbox.clean_up();
+}
+
+#[test]
+fn a_terminal_gets_a_table() {
+    if !has("script") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.tmpx(words("file --session nightly --ttl 2h")).path();
+    let ran = sandbox.sh("script -qec 'tmpx list' /dev/null").run();
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert_eq!(lines.len(), 2, "{ran:?}");
+    assert_eq!(
+        lines[0].split_whitespace().collect::<Vec<_>>(),
+        ["STATE", "AGE", "LEFT", "OWNER", "SIZE", "SESSION", "PATH"]
+    );
+    assert!(lines[1].contains("live") && lines[1].contains("nightly"), "{ran:?}");
+    assert!(lines[1].trim_end().ends_with("tmp.RANDOM"), "{ran:?}");
+    sandbox.clean_up();
+}
+
+#[test]
+fn listing_takes_no_lock_and_so_keeps_no_cleaner_off() {
+    let sandbox = Sandbox::new();
+    sandbox.sh("for n in $(seq 30); do tmpx file; done").succeeds();
+    let script = "while :; do tmpx list >/dev/null; done & tmpx cleanup --all -q; kill $!";
+    sandbox.sh(script).run();
+    assert_eq!(sandbox.left(), Vec::<String>::new());
+}

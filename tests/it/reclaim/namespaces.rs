@@ -1,0 +1,86 @@
+//! Leases that are seen from another PID or mount namespace.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::sandbox::{Ran, Sandbox, has, is_root, skip_unless};
+
+/// Runs a script in new namespaces.
+fn elsewhere(sandbox: &Sandbox, unshare: &[&str], script: &str) -> Option<Ran> {
+    if !skip_unless(is_root(), "root") || !has("unshare") {
+        return None;
+    }
+    let mut command = Command::new("unshare");
+    command.args(unshare).args(["sh", "-c", script]);
+    Some(sandbox.command(command).run())
+}
+
+#[test]
+fn the_owner_in_another_pid_namespace_cannot_be_judged_and_is_kept() {
+    let sandbox = Sandbox::new();
+    let script = "tmpx file --until-exit=$$";
+    let Some(ran) = elsewhere(&sandbox, &["-p", "-f", "--mount-proc"], script) else { return };
+    assert_eq!(ran.status, Some(0), "{ran:?}");
+    let kept = "tmpx: kept $ROOT/tmp/tmp.RANDOM: its owner cannot be seen from here\n\
+                tmpx: removed 0, kept 1 unknown\n";
+    sandbox.tmpx(["cleanup"]).gives(0, "", kept);
+    let listed = sandbox.tmpx(["list", "--json"]).succeeds().json();
+    assert_eq!(listed[0]["state"], "unknown");
+    sandbox.tmpx(["cleanup", "-q", "--all"]).run();
+    assert_eq!(sandbox.left().len(), 1);
+    sandbox.tmpx(["cleanup", "-q", "--all", "--force"]).succeeds();
+}
+
+#[test]
+fn a_ttl_ends_it_from_every_namespace() {
+    let sandbox = Sandbox::new();
+    let script = "tmpx file --until-exit=$$ --ttl 0";
+    let Some(_) = elsewhere(&sandbox, &["-p", "-f", "--mount-proc"], script) else { return };
+    sandbox.tmpx(["cleanup", "-q"]).run();
+    assert_eq!(sandbox.left().len(), 0);
+    sandbox.clean_up();
+}
+
+#[test]
+fn what_is_missing_here_may_be_there_in_another_mount_namespace() {
+    let sandbox = Sandbox::new();
+    // A private temp dir, as a service has it, with the same home.
+    let script = "mount -t tmpfs tmpfs $TMPDIR && tmpx file && tmpx cleanup -q && ls $TMPDIR";
+    let Some(ran) = elsewhere(&sandbox, &["-m"], script) else { return };
+    assert_eq!(ran.stdout.lines().count(), 2, "{ran:?}");
+    let kept = "tmpx: kept $ROOT/tmp/tmp.RANDOM: it is not to be seen from here; it may be elsewhere\n\
+                tmpx: removed 0, kept 1 unknown\n";
+    sandbox.tmpx(["cleanup", "--all"]).gives(0, "", kept);
+    sandbox.tmpx(["cleanup", "--all", "--force", "-q"]).run();
+    assert_eq!(sandbox.leases().len(), 1, "force alone forgets nothing that may be there");
+    let lost = sandbox.tmp().join(ran.raw.lines().last().unwrap());
+    sandbox.tmpx([Path::new("cleanup"), Path::new("--force"), &lost]).run();
+}
+
+#[test]
+fn what_lies_on_a_filesystem_that_is_not_mounted_is_not_gone() {
+    let sandbox = Sandbox::new();
+    let script = "mkdir usb other && mount -t tmpfs tmpfs usb && f=$(tmpx file -p usb --ttl 0) && \
+                  mount --move usb other && tmpx cleanup; mount --move other usb && \
+                  tmpx cleanup -q && ls usb";
+    let Some(ran) = elsewhere(&sandbox, &["-m", "--propagation", "private"], script) else {
+        return;
+    };
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), ""), "{ran:?}");
+    assert!(ran.stderr.contains("kept 1 unknown"), "{ran:?}");
+}
+
+#[test]
+fn the_owner_in_another_time_namespace_cannot_be_judged() {
+    let sandbox = Sandbox::new();
+    let shifted = elsewhere(&sandbox, &["-T", "--boottime", "100000", "-f"], "true");
+    let works = shifted.is_some_and(|ran| ran.status == Some(0));
+    if !skip_unless(works, "time namespaces") {
+        return;
+    }
+    let script = "d=$(tmpx dir --until-exit=$$); \
+                  unshare -T --boottime 100000 -f tmpx cleanup; ls -d $d";
+    let ran = sandbox.sh(script).run();
+    assert_eq!(ran.stdout, "$ROOT/tmp/tmp.RANDOM\n", "{ran:?}");
+    sandbox.tmpx(["cleanup", "-q"]).succeeds();
+}

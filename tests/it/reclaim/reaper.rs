@@ -1,0 +1,288 @@
+//! The background process that reclaims at the moment a lease ends.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+
+use crate::support::sandbox::{Ran, Run, Sandbox, has, words};
+
+/// The reapers of a sandbox's store that run now.
+fn reapers(sandbox: &Sandbox) -> Vec<Pid> {
+    let state = sandbox.state();
+    let expected = [b"tmpx-reaper\0", state.as_os_str().as_bytes(), b"\0"].concat();
+    let processes = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+        // A zombie has no command line any more.
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        (line == expected).then_some(entry.file_name())
+    });
+    processes.filter_map(|pid| Pid::from_raw(pid.to_str()?.parse().ok()?)).collect()
+}
+
+/// The one reaper, which is started after its first lease has been told of.
+fn the_reaper(sandbox: &Sandbox) -> Pid {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(30) {
+        if let [reaper] = reapers(sandbox)[..] {
+            return reaper;
+        }
+        std::thread::yield_now();
+    }
+    panic!("there is not one reaper but {:?}", reapers(sandbox));
+}
+
+/// Waits until no reaper is left, which is when nothing is left to watch.
+fn wait_for_the_end(sandbox: &Sandbox) {
+    for pid in reapers(sandbox) {
+        if let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) {
+            let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+            let patience = Timespec { tv_sec: 30, tv_nsec: 0 };
+            let ended = loop {
+                match poll(&mut fds, Some(&patience)) {
+                    Err(rustix::io::Errno::INTR) => {}
+                    ended => break ended.unwrap(),
+                }
+            };
+            assert_eq!(ended, 1, "the reaper stays");
+        }
+    }
+}
+
+/// With the reaper, which the sandbox switches off for all other tests.
+fn reaping(run: Run<'_>) -> Run<'_> {
+    run.without("TMPX_REAPER")
+}
+
+/// A script that makes something and then lives until it is told to go on or killed.
+fn living(sandbox: &Sandbox, make: &str) -> (std::process::Child, PathBuf) {
+    let mut script = reaping(sandbox.shell("bash", &format!("{make}; read wait"))).spawn();
+    let mut line = String::new();
+    BufReader::new(script.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    (script, PathBuf::from(line.trim_end()))
+}
+
+#[test]
+fn what_a_script_made_is_gone_when_it_ends_however_it_ends() {
+    for end in ["exit", "exit 3", "kill -9 $$", "kill $$", "trap - EXIT; exec true", "false"] {
+        let sandbox = Sandbox::new();
+        let script =
+            format!("export TMPX_UNTIL_EXIT=$$; tmpx file; tmpx dir; tmpx workspace; {end}");
+        let ran = reaping(sandbox.sh(&script)).run();
+        assert_eq!(ran.stdout.lines().count(), 3, "{ran:?}");
+        wait_for_the_end(&sandbox);
+        assert_eq!(sandbox.left(), Vec::<String>::new(), "{end}");
+        assert_eq!(sandbox.leases(), Vec::<String>::new(), "{end}");
+    }
+}
+
+#[test]
+fn it_is_there_while_the_script_runs() {
+    let sandbox = Sandbox::new();
+    let (mut script, path) = living(&sandbox, "tmpx file --until-exit=$$");
+    the_reaper(&sandbox);
+    sandbox.tmpx(["cleanup"]).run();
+    assert!(path.exists());
+    script.stdin.take().unwrap().write_all(b"\n").unwrap();
+    script.wait().unwrap();
+    wait_for_the_end(&sandbox);
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_ttl_ends_when_its_time_is_up() {
+    let sandbox = Sandbox::new();
+    let dir = reaping(sandbox.tmpx(words("dir --ttl 80ms"))).path();
+    fs::write(dir.join("file"), "").ok();
+    // The reaper may not be there yet when tmpx has returned, and be gone before it is looked for.
+    let start = Instant::now();
+    while dir.exists() {
+        assert!(start.elapsed() < Duration::from_secs(30), "it stays");
+        std::thread::yield_now();
+    }
+    wait_for_the_end(&sandbox);
+}
+
+#[test]
+fn what_a_cleanup_took_is_not_waited_for() {
+    let sandbox = Sandbox::new();
+    let path = reaping(sandbox.tmpx(words("file --ttl 1h"))).path();
+    the_reaper(&sandbox);
+    sandbox.tmpx([Path::new("cleanup"), Path::new("-q"), &path]).succeeds();
+    wait_for_the_end(&sandbox);
+}
+
+#[test]
+fn a_hundred_at_once_start_one() {
+    let sandbox = Sandbox::new();
+    let make =
+        "for n in $(seq 100); do tmpx file --until-exit=$$ > made.$n & done; wait; echo made";
+    let (mut script, _) = living(&sandbox, make);
+    // Those that found another one at work are about to exit.
+    the_reaper(&sandbox);
+    assert_eq!(sandbox.left().len(), 100);
+    script.kill().unwrap();
+    script.wait().unwrap();
+    wait_for_the_end(&sandbox);
+    assert_eq!(sandbox.left().len(), 0);
+}
+
+#[test]
+fn it_holds_nothing_that_anybody_waits_for() {
+    let sandbox = Sandbox::new();
+    let make = "exec 7>seven; tmpx file --until-exit=$$ | cat";
+    let (mut script, _) = living(&sandbox, make);
+    let pid = the_reaper(&sandbox).as_raw_nonzero();
+    let proc = PathBuf::from(format!("/proc/{pid}"));
+    let link = |name: &str| fs::read_link(proc.join(name)).unwrap();
+    // It lets go of things one after the other, this last.
+    let begun = Instant::now();
+    while link("cwd") != Path::new("/") && begun.elapsed() < Duration::from_secs(30) {
+        std::thread::yield_now();
+    }
+    assert_eq!(link("cwd"), Path::new("/"));
+    assert_eq!(fs::read(proc.join("environ")).unwrap(), b"");
+    for entry in fs::read_dir(proc.join("fd")).unwrap() {
+        let target = fs::read_link(entry.unwrap().path()).unwrap();
+        let target = target.to_str().unwrap();
+        let own = target == "/dev/null"
+            || target.starts_with("anon_inode:")
+            || target.starts_with("pidfd:")
+            || target.starts_with(sandbox.state().to_str().unwrap());
+        assert!(own, "{target}");
+    }
+    let stat = fs::read_to_string(proc.join("stat")).unwrap();
+    let session = stat.rsplit_once(") ").unwrap().1.split(' ').nth(3).unwrap();
+    assert_eq!(session, pid.to_string(), "a session of its own");
+    script.kill().unwrap();
+    script.wait().unwrap();
+    wait_for_the_end(&sandbox);
+}
+
+#[test]
+fn it_sleeps_while_nothing_happens() {
+    let sandbox = Sandbox::new();
+    let (mut script, _) = living(&sandbox, "tmpx file --until-exit=$$");
+    let pid = the_reaper(&sandbox).as_raw_nonzero();
+    let switches = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        assert!(status.contains("State:\tS") || status.contains("State:\tR"));
+        let lines = status.lines().filter(|line| line.contains("ctxt_switches"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    // It has been woken by the lease; wait until it has gone back to sleep.
+    let mut before = switches();
+    loop {
+        sandbox.tmpx(["list"]).succeeds();
+        let now = switches();
+        if now == before {
+            break;
+        }
+        before = now;
+    }
+    for _ in 0..5 {
+        sandbox.tmpx(["list"]).succeeds();
+    }
+    assert_eq!(switches(), before);
+    script.kill().unwrap();
+    script.wait().unwrap();
+    wait_for_the_end(&sandbox);
+}
+
+#[test]
+fn killed_it_is_started_again_by_the_next_lease_and_a_cleanup_does_the_same_without_it() {
+    let sandbox = Sandbox::new();
+    let (mut script, first) = living(&sandbox, "tmpx file --until-exit=$$");
+    let reaper = the_reaper(&sandbox);
+    kill_process(reaper, Signal::KILL).unwrap();
+    while !reapers(&sandbox).is_empty() {
+        std::thread::yield_now();
+    }
+    let (mut other, second) = living(&sandbox, "tmpx file --until-exit=$$");
+    the_reaper(&sandbox);
+    script.kill().unwrap();
+    script.wait().unwrap();
+    other.kill().unwrap();
+    other.wait().unwrap();
+    wait_for_the_end(&sandbox);
+    assert!(!first.exists() && !second.exists());
+}
+
+#[test]
+fn it_can_be_switched_off() {
+    let sandbox = Sandbox::new();
+    sandbox.sh("tmpx file --until-exit=$$ --ttl 1h").env("TMPX_REAPER", "0").path();
+    assert!(reapers(&sandbox).is_empty());
+    assert_eq!(sandbox.left().len(), 1);
+    sandbox.tmpx(["cleanup", "-q"]).succeeds();
+}
+
+#[test]
+fn exec_and_manual_leases_start_none() {
+    let sandbox = Sandbox::new();
+    reaping(sandbox.tmpx(words("exec true"))).succeeds();
+    reaping(sandbox.tmpx(["file"])).path();
+    assert!(reapers(&sandbox).is_empty());
+    sandbox.clean_up();
+}
+
+#[test]
+fn a_zombie_is_dead_and_a_leader_whose_threads_go_on_is_not() {
+    if !has("python3") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    // The leader exits and a thread stays, until its stdin is closed.
+    let script = "import ctypes, os, subprocess, sys, threading\n\
+                  subprocess.run(['tmpx', 'file', '--until-exit=%d' % os.getpid()])\n\
+                  threading.Thread(target=sys.stdin.readline).start()\n\
+                  ctypes.CDLL(None).pthread_exit(None)\n";
+    fs::write(sandbox.cwd().join("leader.py"), script).unwrap();
+    let (mut python, path) = living(&sandbox, "exec python3 leader.py");
+    let status = format!("/proc/{}/status", python.id());
+    while !fs::read_to_string(&status).unwrap().contains("State:\tZ") {
+        std::thread::yield_now();
+    }
+    sandbox.tmpx(["cleanup"]).run();
+    assert!(path.exists(), "a thread of its owner lives");
+    python.stdin.take().unwrap().write_all(b"\n").unwrap();
+    // Not reaped yet: a zombie, all of whose threads are gone.
+    wait_for_the_end(&sandbox);
+    assert!(!path.exists());
+    python.wait().unwrap();
+}
+
+#[test]
+fn a_number_that_another_process_has_by_now_is_not_its_owner() {
+    let sandbox = Sandbox::new();
+    let (mut script, path) =
+        living(&sandbox, "f=$(TMPX_REAPER=0 tmpx file --until-exit=$$); echo $f");
+    let lease = sandbox.state().join("leases").join(&sandbox.leases()[0]);
+    let record = fs::read_to_string(&lease).unwrap();
+    let (before, after) = record.split_once("\"owner\":{\"pid\":").unwrap();
+    let (pid, after) = after.split_once(",\"start\":").unwrap();
+    fs::write(&lease, format!("{before}\"owner\":{{\"pid\":{pid},\"start\":9{after}")).unwrap();
+    sandbox.tmpx(["cleanup", "-q"]).succeeds();
+    assert!(!path.exists());
+    assert!(script.try_wait().unwrap().is_none(), "that process is left alone");
+    script.kill().unwrap();
+    script.wait().unwrap();
+}
+
+#[test]
+fn a_daemon_that_inherited_the_variable_makes_what_is_manual_and_says_so() {
+    let sandbox = Sandbox::new();
+    let script = "export TMPX_UNTIL_EXIT=$$\n\
+                  setsid -f sh -c 'read go < fifo; tmpx file --json > made 2> said; echo > done' \
+                  >/dev/null 2>&1\n";
+    let script = format!("mkfifo fifo done; {script} exit");
+    reaping(sandbox.sh(&script)).succeeds();
+    let go = sandbox.sh("echo > fifo; read x < done; cat made said");
+    let ran: Ran = go.succeeds();
+    assert!(ran.stdout.contains("\"lifetime\":\"manual\""), "{ran:?}");
+    assert!(ran.stdout.contains("is no running script above this one"), "{ran:?}");
+    sandbox.clean_up();
+}

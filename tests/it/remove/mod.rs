@@ -1,0 +1,5 @@
+//! Removing trees.
+
+mod rarely;
+mod swaps;
+mod tree;

@@ -1,0 +1,386 @@
+//! `tmpx replace` and `tmpx spool` where others may write, and where luck is bad.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown, lchown, symlink};
+use std::process::Command;
+
+use crate::support::sandbox::{NOBODY, Ran, Sandbox, has, is_root, mode, names, skip_unless};
+
+/// A sandbox whose working directory is like /tmp, with a file `mine` beside it.
+fn like_tmp() -> Sandbox {
+    let sandbox = Sandbox::for_nobody();
+    chown(sandbox.cwd(), Some(0), Some(0)).unwrap();
+    fs::set_permissions(sandbox.cwd(), fs::Permissions::from_mode(0o1777)).unwrap();
+    fs::write(sandbox.root().join("mine"), "mine\n").unwrap();
+    sandbox
+}
+
+fn read(sandbox: &Sandbox, name: &str) -> String {
+    fs::read_to_string(sandbox.cwd().join(name)).unwrap()
+}
+
+/// Runs a script that may mount things which nobody else sees.
+fn with_mounts(sandbox: &Sandbox, script: &str) -> Ran {
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script]);
+    sandbox.command(command).run()
+}
+
+#[test]
+fn a_symlink_that_somebody_put_into_tmp_is_not_followed() {
+    if !skip_unless(is_root(), "root") {
+        return;
+    }
+    let sandbox = like_tmp();
+    let link = sandbox.cwd().join("link");
+    symlink("../mine", &link).unwrap();
+    lchown(&link, Some(NOBODY), Some(NOBODY)).unwrap();
+    // One of ours that leads to it does not help.
+    symlink("link", sandbox.cwd().join("ours")).unwrap();
+    let refused = |name| {
+        format!(
+            "tmpx: could not replace {name}: Permission denied\n\
+             hint: anybody may put a symlink there, and this one is not yours\n"
+        )
+    };
+    sandbox.sh("tmpx replace link").gives(1, "", &refused("link"));
+    sandbox.sh("tmpx replace ours -- touch ran").gives(125, "", &refused("ours"));
+    sandbox.sh("true | tmpx spool --report link").gives(1, "", &refused("link"));
+    assert_eq!(read(&sandbox, "../mine"), "mine\n");
+    assert_eq!(names(&sandbox.cwd()), ["link", "ours"]);
+    // Its owner may follow it, and so may all others where not everybody may write.
+    fs::set_permissions(sandbox.cwd(), fs::Permissions::from_mode(0o755)).unwrap();
+    sandbox.sh("echo new | tmpx replace ours").gives(0, "", "");
+    assert_eq!(read(&sandbox, "../mine"), "new\n");
+    fs::set_permissions(sandbox.cwd(), fs::Permissions::from_mode(0o1777)).unwrap();
+    let there = sandbox.home().join("there");
+    symlink(&there, sandbox.cwd().join("theirs")).unwrap();
+    lchown(sandbox.cwd().join("theirs"), Some(NOBODY), Some(NOBODY)).unwrap();
+    let state = sandbox.root().join("home/other");
+    let run = sandbox.sh("tmpx replace theirs").by_nobody().env("TMPX_STATE_DIR", state);
+    run.input("x").gives(0, "", "");
+    assert_eq!(fs::read_to_string(there).unwrap(), "x");
+}
+
+#[test]
+fn a_file_that_somebody_put_into_tmp_is_not_given_what_we_write() {
+    if !skip_unless(is_root(), "root") {
+        return;
+    }
+    let sandbox = like_tmp();
+    let path = sandbox.cwd().join("f");
+    fs::write(&path, "theirs\n").unwrap();
+    chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    let message = "tmpx: could not replace f: Permission denied\n\
+                   hint: anybody may put a file there, and this one is not yours\n";
+    sandbox.sh("tmpx replace f").gives(1, "", message);
+    // For others, the rename would fail in the end; it is told before.
+    fs::set_permissions(sandbox.cwd(), fs::Permissions::from_mode(0o1775)).unwrap();
+    chown(sandbox.cwd(), Some(0), Some(NOBODY)).unwrap();
+    chown(&path, Some(NOBODY - 1), Some(NOBODY)).unwrap();
+    let message = "tmpx: could not replace f: Operation not permitted\n\
+                   hint: in that directory each can replace only what is theirs\n";
+    sandbox.sh("tmpx replace f -- touch ran").by_nobody().gives(125, "", message);
+    assert_eq!(names(&sandbox.cwd()), ["f"]);
+    chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+    sandbox.sh("echo new | tmpx replace f").by_nobody().gives(0, "", "");
+    assert_eq!(read(&sandbox, "f"), "new\n");
+}
+
+#[test]
+fn the_names_that_a_process_has_for_what_it_has_open_are_no_files() {
+    let sandbox = Sandbox::new();
+    let refused = |name: &str| {
+        format!(
+            "tmpx: could not replace {name}: it stands for what a process has open\n\
+             hint: 'tmpx spool' writes to stdout\n"
+        )
+    };
+    // A log that stdout goes to would have been exchanged under those that write to it.
+    for name in ["/dev/stdout", "/proc/self/fd/1", "/dev/fd/1"] {
+        let script = format!("{{ echo one; echo two | tmpx replace {name}; }} >log; cat log");
+        sandbox.sh(&script).gives(0, "one\n", &refused(name));
+        sandbox.sh(&format!("tmpx replace {name} | cat")).gives(0, "", &refused(name));
+    }
+    // And one that is gone would have come back under a name that it never had.
+    let script = "exec 5>gone; rm gone; tmpx replace /dev/fd/5";
+    sandbox.sh(script).gives(1, "", &refused("/dev/fd/5"));
+    assert_eq!(names(&sandbox.cwd()), ["log"]);
+}
+
+#[test]
+fn what_a_rename_cannot_do_is_told_before_anything_is_read() {
+    if !skip_unless(is_root(), "root") || !has("unshare") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    // As /etc/hosts in a container.
+    let script = "echo old > f; echo > g; mount --bind g f; tmpx replace f -- touch ran; ls";
+    let ran = with_mounts(&sandbox, script);
+    let message = "tmpx: could not replace f: Device or resource busy\n\
+                   hint: it is a mount point; '>' writes into what is there\n";
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("f\ng\n", message));
+    let script = "mount --bind -o ro . .; cd .; tmpx replace f -- touch ran; ls";
+    let ran = with_mounts(&sandbox, &script.replace("cd .", "cd $PWD"));
+    let message = "tmpx: could not replace f: Read-only file system\n";
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("f\ng\n", message));
+}
+
+#[test]
+fn what_must_only_grow_is_not_replaced_and_nothing_stays_beside_it() {
+    let sandbox = Sandbox::new();
+    if !has("chattr") {
+        return;
+    }
+    let can =
+        sandbox.sh("touch probe; chattr +a probe && chattr -a probe; s=$?; rm probe; exit $s");
+    if !skip_unless(can.run().status == Some(0), "chattr +a") {
+        return;
+    }
+    let dir = "nothing can be replaced in a directory with chattr +a";
+    let cases = [
+        ("f", "+a f", "f", "a file with chattr +a can only be added to, by '>>'"),
+        ("d", "+a d", "d/f", dir),
+        ("d", "+a d", "d/new", dir),
+        ("f", "+i f", "f", ""),
+        ("d", "+i d", "d/new", ""),
+    ];
+    for (what, flag, target, hint) in cases {
+        let script = format!(
+            "mkdir d; touch f d/f; chattr {flag}; tmpx replace {target} -- touch ran; \
+             chattr -a -i {what}; find . | sort; rm -r d f"
+        );
+        let ran = sandbox.sh(&script).run();
+        assert_eq!(ran.stdout, ".\n./d\n./d/f\n./f\n", "{flag}, {target}: {ran:?}");
+        assert!(ran.stderr.contains(": Operation not permitted\n"), "{flag}: {ran:?}");
+        assert!(ran.stderr.contains(hint), "{flag}, {target}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_path_that_only_a_directory_can_have_is_none_of_a_file() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("f"), "old\n").unwrap();
+    symlink("made/", sandbox.cwd().join("link")).unwrap();
+    symlink("f/.", sandbox.cwd().join("dot")).unwrap();
+    for path in ["f/.", "f/", "link", "dot", "..", "/", "new/", "new/.."] {
+        let message = format!("tmpx: could not replace {path}: Is a directory\n");
+        sandbox.sh(&format!("tmpx replace {path}")).gives(1, "", &message);
+    }
+    assert_eq!(names(&sandbox.cwd()), ["dot", "f", "link"]);
+    assert_eq!(read(&sandbox, "f"), "old\n");
+}
+
+#[test]
+fn names_are_taken_as_they_are() {
+    let sandbox = Sandbox::new();
+    let long = "n".repeat(255);
+    for name in ["-", "./--append", "a\\nb", "  ", &long] {
+        sandbox.tmpx(["replace", name]).input("new\n").gives(0, "", "");
+        assert_eq!(read(&sandbox, name), "new\n");
+        fs::remove_file(sandbox.cwd().join(name)).unwrap();
+    }
+    let message = format!("tmpx: could not replace {long}n: File name too long\n");
+    sandbox.tmpx(["replace", &format!("{long}n")]).gives(1, "", &message);
+}
+
+/// Runs tmpx, holds it where a call of this kind on this has returned, has a script do something, and
+/// lets it go on.
+fn meanwhile(sandbox: &Sandbox, args: &str, call: &str, on: &str, script: &str) -> Ran {
+    let script = format!(
+        "run() {{ strace -o ../trace -e trace={call} \"$@\" \
+             sh -c 'echo $$ > ../pid; exec tmpx {args}' < /dev/null; }}; run; \
+         n=$(grep ^{call}'(' ../trace | grep -n '{on}' | head -n 1 | cut -d: -f1); : > ../trace; \
+         run -e inject={call}:signal=SIGSTOP:when=$n & \
+         until grep -q 'stopped by SIGSTOP' ../trace; do :; done; \
+         {script}; kill -CONT $(cat ../pid); wait $!"
+    );
+    sandbox.sh(&script).run()
+}
+
+#[test]
+fn a_fifo_that_takes_the_files_place_is_not_waited_for() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("f"), "old\n").unwrap();
+    let swap = "rm f; mkfifo f";
+    // When it has been looked at, and the new file been made.
+    let ran = meanwhile(&sandbox, "replace --append f", "openat", "O_TMPFILE", swap);
+    let message = "tmpx: could not replace f: it has changed since its content was read\n";
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), message));
+    assert_eq!(names(&sandbox.cwd()), ["f"]);
+}
+
+#[test]
+fn the_old_files_mode_is_kept_although_somebody_removes_it_meanwhile() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("f"), "old\n").unwrap();
+    fs::set_permissions(sandbox.cwd().join("f"), fs::Permissions::from_mode(0o640)).unwrap();
+    sandbox.sh("tmpx replace f -- sh -c 'rm f; echo new'").gives(0, "", "");
+    assert_eq!((read(&sandbox, "f").as_str(), mode(sandbox.cwd().join("f"))), ("new\n", 0o640));
+}
+
+#[test]
+fn a_directory_that_is_moved_meanwhile_takes_the_file_along() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.cwd().join("d")).unwrap();
+    fs::write(sandbox.cwd().join("d/f"), "old\n").unwrap();
+    let swap = "mv d moved; mkdir d; echo other > d/f";
+    let ran = meanwhile(&sandbox, "replace d/f", "openat2", "/d\"", swap);
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
+    assert_eq!(read(&sandbox, "d/f"), "other\n");
+    assert_eq!(read(&sandbox, "moved/f"), "");
+    assert_eq!(names(&sandbox.cwd().join("d")), ["f"]);
+    assert_eq!(names(&sandbox.cwd().join("moved")), ["f"]);
+}
+
+#[test]
+fn a_file_without_a_way_to_open_it_again_is_copied() {
+    if !skip_unless(is_root(), "root") {
+        return;
+    }
+    let sandbox = Sandbox::for_nobody();
+    let secret = sandbox.root().join("secret");
+    fs::write(&secret, "text").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    for how in ["< ../secret", "<> ../secret"] {
+        for script in ["tmpx spool -- cat {}", "tmpx spool -- cat", "tmpx spool"] {
+            let mut command = Command::new("sh");
+            let script = format!("exec {how}; setpriv --reuid=65534 --clear-groups {script}");
+            command.args(["-c", &script]);
+            sandbox.command(command).gives(0, "text", "");
+        }
+    }
+}
+
+#[test]
+fn an_interrupt_while_the_path_is_made_is_not_lost() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("in"), "x".repeat(1000)).unwrap();
+    // strace sends it as the terminal would: from the kernel, and to tmpx alone.
+    let strace = "strace -qq -o /dev/null -e inject=sendfile:signal=SIGINT:when=1";
+    for (before, args) in [
+        ("exec < in; rm in", "spool -- touch ran {}"),
+        ("cat in > ../in; exec < ../in; rm ../in", "spool -- touch ran {}"),
+    ] {
+        let script = format!("cp in ../keep; {before}; exec {strace} tmpx {args}");
+        let ran = sandbox.sh(&script).run();
+        assert_eq!((ran.signal, ran.stderr.as_str()), (Some(2), "tmpx: interrupted\n"), "{ran:?}");
+        fs::rename(sandbox.root().join("keep"), sandbox.cwd().join("in")).unwrap();
+        assert_eq!(names(&sandbox.cwd()), ["in"]);
+        assert_eq!(sandbox.left(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_full_disk_is_named_wherever_it_is() {
+    if !skip_unless(is_root(), "root") || !has("unshare") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let small =
+        "mkdir ../small; mount -t tmpfs -o size=1m,nr_inodes=NR small ../small; cd ../small";
+    let run = |inodes: &str, script: &str| {
+        let script = format!("{}; {script}", small.replace("NR", inodes));
+        let ran = with_mounts(&sandbox, &script);
+        fs::remove_dir(sandbox.root().join("small")).unwrap();
+        (ran.stdout, ran.stderr)
+    };
+    let told = |act: &str| format!("tmpx: {act}: No space left on device\n");
+    let zeros = "head -c 3000000 /dev/zero";
+    let script = format!("{zeros} | tmpx spool > out; echo $?; {zeros} | tmpx spool >> out");
+    let act = told("could not write to stdout, on the filesystem $ROOT/small");
+    assert_eq!(run("100", &script), ("1\n".to_owned(), act.repeat(2)));
+    let script = format!("exec 5> gone; rm gone; {zeros} | tmpx spool >&5; echo $?");
+    assert_eq!(run("100", &script), ("1\n".to_owned(), act.clone()));
+    let script = format!("{zeros} > ../in; tmpx spool < ../in > out; echo $?; rm ../in");
+    assert_eq!(run("100", &script), ("1\n".to_owned(), act));
+    let script = format!("{zeros} | tmpx file -p . --from -; echo $?; ls");
+    let act = "could not create file in $ROOT/small, on the filesystem $ROOT/small";
+    let copying = told(&format!("{act}: could not copy standard input"));
+    assert_eq!(run("100", &script), ("1\n".to_owned(), copying));
+    // Room for content, and for no more files.
+    let fill = "i=0; while touch $i; do i=$((i+1)); done 2>/dev/null";
+    let script = format!("{fill}; echo | tmpx spool --max-size 0 -p .; echo $?");
+    assert_eq!(run("8", &script), ("1\n".to_owned(), told(act)));
+    let script = format!("{fill}; echo | tmpx replace 0; echo $?; wc -c < 0");
+    let replacing = told(&format!("could not replace 0: {act}"));
+    assert_eq!(run("8", &script), ("1\n0\n".to_owned(), replacing));
+}
+
+#[test]
+fn a_quota_that_is_used_up_is_a_full_disk() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("f"), "old\n").unwrap();
+    let strace = "strace -qq -o /dev/null -e inject=CALL:error=EDQUOT:when=1";
+    for (call, command) in [
+        ("splice", "tmpx replace f"),
+        ("linkat", "tmpx replace f"),
+        ("write", "tmpx spool --max-size 0"),
+        ("write", "tmpx spool > g"),
+    ] {
+        let strace = strace.replace("CALL", call);
+        let ran = sandbox.sh(&format!("echo new | {strace} {command}; rm -f g")).run();
+        let (told, why) = ran.stderr.rsplit_once(": ").unwrap();
+        assert!(told.contains(", on the filesystem /"), "{call}, {command}: {ran:?}");
+        assert_eq!(why, "Disk quota exceeded\n");
+        assert_eq!((read(&sandbox, "f").as_str(), names(&sandbox.cwd()).len()), ("old\n", 1));
+    }
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_ends_it_as_any_filter_and_leaves_the_target() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("f"), "old\n").unwrap();
+    let zeros = "head -c 1000000 /dev/zero";
+    let spooled = "could not write to a file in $ROOT/tmp";
+    for (command, act) in [
+        ("tmpx replace f".to_owned(), "could not replace f"),
+        (format!("tmpx replace f -- {zeros}"), "could not replace f"),
+        ("tmpx spool --max-size 0".to_owned(), spooled),
+        ("tmpx spool -- cat {}".to_owned(), spooled),
+    ] {
+        let script = format!("ulimit -f 4; {zeros} | {{ exec {command}; }}");
+        let ran = sandbox.sh(&script).run();
+        // Signals are taken from a queue while a command runs: the error that comes with it tells.
+        let status = if command.ends_with(zeros) { 125 } else { 128 + 25 };
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(status), ""), "{command}: {ran:?}");
+        let ran = sandbox.sh(&format!("trap '' XFSZ; {script}")).run();
+        assert_eq!(ran.stderr, format!("tmpx: {act}: File too large\n"), "{command}");
+        assert_eq!((read(&sandbox, "f").as_str(), names(&sandbox.cwd()).len()), ("old\n", 1));
+    }
+}
+
+#[test]
+fn what_tmpx_has_made_can_be_replaced_and_is_still_cleaned_up() {
+    let sandbox = Sandbox::new();
+    let script = "f=$(tmpx file) w=$(tmpx workspace) && echo new | tmpx replace $f && \
+        tmpx replace $w/inner -- cat $f && cat $w/inner && tmpx cleanup --all -q";
+    sandbox.sh(script).gives(0, "new\n", "");
+}
+
+#[test]
+fn what_vouches_for_the_old_content_does_not_vouch_for_the_new() {
+    if !skip_unless(is_root(), "root") || !has("setfattr") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let set = "echo old > f; setfattr -n user.kept -v yes f; setfattr -n security.ima -v hash f";
+    if !skip_unless(sandbox.sh(set).run().status == Some(0), "leave to set security.ima") {
+        return;
+    }
+    let script = "echo new | tmpx replace f; getfattr -m - -d f | grep =";
+    sandbox.sh(script).gives(0, "user.kept=\"yes\"\n", "");
+}

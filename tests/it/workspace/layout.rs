@@ -1,0 +1,64 @@
+//! `tmpx workspace`: a directory with a layout that stays.
+
+use std::fs;
+
+use crate::support::sandbox::{Sandbox, names, words};
+
+#[test]
+fn it_has_its_layout_and_a_private_temp_dir() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("input.pdf"), "pdf").unwrap();
+    let args =
+        words("workspace --prefix pdf_ --mkdir extracted --mkdir output/deep --in input.pdf");
+    let path = sandbox.tmpx(args).path();
+    assert!(path.file_name().unwrap().to_str().unwrap().starts_with("pdf_"));
+    assert_eq!(names(&path), [".tmp", "extracted", "input.pdf", "output"]);
+    assert_eq!(names(&path.join("output")), ["deep"]);
+    assert_eq!(crate::support::sandbox::mode(&path), 0o700);
+    sandbox.clean_up();
+}
+
+#[test]
+fn export_is_for_eval_whatever_the_path() {
+    let sandbox = Sandbox::new();
+    let odd = sandbox.cwd().join("it's $HOME; \"x\"\n*");
+    fs::create_dir(&odd).unwrap();
+    let script = "eval \"$(tmpx workspace --export -p \"$ODD\")\"; \
+                  cd \"$TMPX_WORKSPACE\" && pwd && tmpx file && test -d \"$TMPDIR\"";
+    let ran = sandbox.sh(script).env("ODD", &odd).succeeds();
+    assert!(ran.stdout.starts_with("$ROOT/cwd/it's $HOME; \"x\"\n*/tmp.RANDOM\n"), "{ran:?}");
+    sandbox.clean_up();
+    assert_eq!(names(&odd), Vec::<String>::new());
+}
+
+#[test]
+fn a_layout_that_fails_half_way_leaves_nothing() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.cwd().join("tree")).unwrap();
+    fs::write(sandbox.cwd().join("tree/a"), "").unwrap();
+    sandbox.sh("mkfifo tree/pipe").succeeds();
+    sandbox.tmpx(words("workspace --in tree")).gives(
+        1,
+        "",
+        "tmpx: could not copy tree: tree/pipe is neither file, directory nor symlink\n",
+    );
+}
+
+#[test]
+fn json_and_templates_are_those_of_dir() {
+    let sandbox = Sandbox::new();
+    let made = sandbox.tmpx(words("workspace --json ./w.XXXXXXXXXX")).succeeds().json();
+    let path = made[0]["path"].as_str().unwrap();
+    assert!(sandbox.plain(path).starts_with("$ROOT/cwd/w."), "{path}");
+    assert_eq!(made[0]["kind"], "dir");
+    sandbox.clean_up();
+}
+
+#[test]
+fn an_export_that_fails_makes_eval_fail() {
+    let sandbox = Sandbox::new();
+    let script = "set -e; TMPX_WORKSPACE=outer; eval \"$(tmpx workspace --in nope --export)\" || \
+                  { echo \"failed, [${TMPX_WORKSPACE-unset}]\"; exit 3; }; echo went on";
+    let message = "tmpx: --in nope: No such file or directory\n";
+    sandbox.sh(script).gives(3, "failed, [unset]\n", message);
+}

@@ -135,6 +135,6 @@ pub struct OutputArgs {
 impl OutputArgs {
     /// The format that is asked for.
     pub fn format(&self) -> Format {
-        crate::ui::stdout::format(self.json, self.null)
+        Format::from_flags(self.json, self.null)
     }
 }

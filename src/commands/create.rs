@@ -4,8 +4,7 @@ use crate::cli::command::{CreateArgs, PlaceArgs};
 use crate::commands::context::Context;
 use crate::create::Transaction;
 use crate::lease::{CreateOptions, Fill, Kind, NameRule, spec};
-use crate::ui::stdout::print_note;
-use crate::ui::{CreatedRow, Output};
+use crate::ui::{CreatedRow, Output, print_note};
 use crate::values::{Status, Template};
 
 /// Makes what `file` and `dir` are asked for, and prints the paths.

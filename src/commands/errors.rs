@@ -10,8 +10,7 @@ use clap::error::ErrorKind;
 
 use crate::cli::UsageError;
 use crate::process::Interrupted;
-use crate::ui::stdout::{print_hint, print_note, write_stderr};
-use crate::ui::{Format, Output};
+use crate::ui::{Format, Output, print_hint, print_note, write_stderr};
 use crate::values::Status;
 use crate::values::error::{hint_of, render, status_of, strerror};
 

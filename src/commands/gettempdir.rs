@@ -7,13 +7,12 @@ use anyhow::{Context as _, anyhow};
 use crate::cli::command::GettempdirArgs;
 use crate::commands::context::Context;
 use crate::create::{TempDirCandidate, tempdir};
-use crate::ui::stdout::format;
-use crate::ui::{GettempdirRow, Output};
+use crate::ui::{Format, GettempdirRow, Output};
 use crate::values::error::strerror;
 use crate::values::{ErrorExt as _, PathField, Status};
 
 pub(super) fn run(args: &GettempdirArgs, context: &Context) -> anyhow::Result<Status> {
-    let mut output = Output::new(format(args.json, false));
+    let mut output = Output::new(Format::from_flags(args.json, false));
     let mut chosen = false;
     for candidate in tempdir::candidates(&context.env) {
         let probed = tempdir::probe(&candidate.path).map_err(|err| strerror(&err));

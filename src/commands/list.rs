@@ -10,8 +10,7 @@ use crate::commands::context::Context;
 use crate::lease::Stores;
 use crate::reclaim::inventory::survey;
 use crate::reclaim::{InventoryEntry, Selection, SystemState};
-use crate::ui::stdout::{print_note, sanitize};
-use crate::ui::{ListRow, Output};
+use crate::ui::{ListRow, Output, print_note, sanitize};
 use crate::values::{ByteSize, PathField, Span, Status};
 
 pub(super) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<Status> {

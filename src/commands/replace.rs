@@ -11,8 +11,7 @@ use crate::commands::errors::InvalidUse;
 use crate::create::{Scratch, Transaction};
 use crate::process::{Command, check_interrupt, command as exec};
 use crate::streams::{Replacement, Target};
-use crate::ui::ReplaceReport;
-use crate::ui::stdout::print_note;
+use crate::ui::{ReplaceReport, print_note};
 use crate::values::{PathField, Status};
 
 pub(super) fn run(args: ReplaceArgs, context: &Context) -> anyhow::Result<Status> {

@@ -8,8 +8,7 @@ use crate::cli::command as cli;
 use crate::commands::context::Context;
 use crate::create::Transaction;
 use crate::lease::{CreateOptions, Kind, NameRule, spec};
-use crate::ui::stdout::print_note;
-use crate::ui::{CreatedRow, Format, Output, sh_quote};
+use crate::ui::{CreatedRow, Format, Output, print_note, sh_quote};
 use crate::values::{Status, Template};
 use crate::workspace::{Layout, Workspace};
 

@@ -14,8 +14,7 @@ use crate::lease::{
 use crate::os::Env;
 use crate::reclaim::release;
 use crate::streams::replace;
-use crate::ui::progress::with_progress;
-use crate::ui::stdout::{print_hint, print_note};
+use crate::ui::{print_hint, print_note, with_progress};
 use crate::values::error::{hint_of, render};
 use crate::values::{Status, Template};
 

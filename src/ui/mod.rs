@@ -1,11 +1,14 @@
-//! ui
+//! Talks to the user: results and JSON on stdout, messages and progress on stderr, quoting for both.
 
 pub(crate) mod gnu_quote;
-pub(crate) mod json;
-pub(crate) mod progress;
+mod json;
+mod messages;
+mod progress;
 pub(crate) mod sh_quote;
-pub(crate) mod stdout;
+mod stdout;
 pub(crate) use json::{
     CleanupRow, CreatedRow, ExecReport, GettempdirRow, ListRow, ReplaceReport, SpoolReport,
 };
+pub(crate) use messages::{print_hint, print_note, sanitize, write_stderr};
+pub(crate) use progress::with_progress;
 pub(crate) use stdout::{Format, Output};

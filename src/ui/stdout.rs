@@ -1,9 +1,8 @@
-//! What tmpx says: results on stdout, notes on stderr.
+//! Prints results on stdout.
 //!
-//! Results go straight to descriptor 1. Rust's own `stdout` takes a closed descriptor for success,
-//! and here a result that nobody was told of must be taken back.
+//! Results go straight to descriptor 1. Rust's own `stdout` reports success when the descriptor is
+//! closed, but tmpx must notice: it removes a resource whose path it could not print.
 
-use std::fmt::Display;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -23,23 +22,33 @@ pub enum Format {
     Json,
 }
 
-/// Results on their way to stdout, in blocks.
+impl Format {
+    /// Returns the format that `--json` and `--null` select.
+    pub(crate) fn from_flags(json: bool, null: bool) -> Self {
+        match (json, null) {
+            (true, _) => Self::Json,
+            (false, true) => Self::Null,
+            (false, false) => Self::Lines,
+        }
+    }
+}
+
+/// A buffer of results for stdout.
 #[derive(Debug)]
 pub(crate) struct Output {
     format: Format,
     block: Vec<u8>,
 }
 
-/// When a block is written, in bytes: what a pipe takes at once.
+/// The buffer is written when it holds this many bytes: the capacity of a pipe.
 const BLOCK: usize = 64 * 1024;
 
 impl Output {
-    /// Results in this format.
     pub(crate) fn new(format: Format) -> Self {
         Self { format, block: Vec::new() }
     }
 
-    /// Adds a result: its path, or what `json` makes of it.
+    /// Adds a result: its path, or the JSON object that `json` returns.
     pub(crate) fn result<J: Serialize>(
         &mut self,
         path: &Path,
@@ -75,52 +84,10 @@ impl Output {
         if self.block.len() < BLOCK { Ok(()) } else { self.flush() }
     }
 
-    /// Writes what is still in hand. Results are told only when this has returned.
+    /// Flushes the buffer; results are delivered only once this returns.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         write_all(rustix::stdio::stdout(), &self.block)?;
         self.block.clear();
         Ok(())
     }
-}
-
-/// The format that a command's OUTPUT flags ask for.
-pub(crate) fn format(json: bool, null: bool) -> Format {
-    match (json, null) {
-        (true, _) => Format::Json,
-        (false, true) => Format::Null,
-        (false, false) => Format::Lines,
-    }
-}
-
-/// Says something on stderr, as one write: lines of several processes do not mix. A stderr that is
-/// closed or full is no reason to fail.
-pub(crate) fn print_note(message: impl Display) {
-    write_stderr(format!("tmpx: {}\n", sanitize(&message.to_string())));
-}
-
-/// Names a remedy on stderr.
-pub(crate) fn print_hint(remedy: impl Display) {
-    write_stderr(format!("hint: {}\n", sanitize(&remedy.to_string())));
-}
-
-/// Text with its control characters written out: a name must not speak to the terminal.
-pub(crate) fn sanitize(text: &str) -> String {
-    let plain = |character: char| !character.is_control();
-    if text.chars().all(plain) {
-        return text.to_owned();
-    }
-    let mut printable = String::with_capacity(text.len() + 8);
-    for character in text.chars() {
-        if plain(character) {
-            printable.push(character);
-        } else {
-            printable.extend(character.escape_default());
-        }
-    }
-    printable
-}
-
-/// Writes text to stderr as it is.
-pub(crate) fn write_stderr(text: impl AsRef<[u8]>) {
-    let _ = write_all(rustix::stdio::stderr(), text.as_ref());
 }

@@ -11,8 +11,7 @@ use crate::commands::context::Context;
 use crate::lease::{Resource, Stores};
 use crate::reclaim::{KeepReason, Outcome, Selection, Sweep, SystemState, reaper};
 use crate::remove::{Mode, Removal, Usage};
-use crate::ui::stdout::print_note;
-use crate::ui::{CleanupRow, Output, progress, stdout};
+use crate::ui::{CleanupRow, Output, print_hint, print_note, with_progress};
 use crate::values::error::usage;
 use crate::values::{ByteSize, PathField, Span, Status};
 
@@ -30,7 +29,7 @@ pub(crate) fn run(args: &CleanupArgs, context: &Context) -> anyhow::Result<Statu
     }
     for store in &stores {
         let mut problems = Vec::new();
-        progress::with_progress(!args.quiet, |shown| {
+        with_progress(!args.quiet, |shown| {
             let removal =
                 Removal { mode: act, count_bytes: weigh, progress: Some(&shown.progress) };
             let sweep = Sweep::new(store, &selection, &present, removal);
@@ -181,14 +180,14 @@ impl<'a> Tally<'a> {
             print_note(self.summary());
             let kept = |word| self.kept.contains_key(word);
             if (kept("manual") || kept("not due")) && args.paths.is_empty() {
-                stdout::print_hint(
+                print_hint(
                     "--all, --older-than, --session or a PATH take what is manual or not due",
                 );
             }
             let asked = selection.includes_manual();
             let refused = kept("in use") || kept("of another job") || kept("live");
             if refused && asked {
-                stdout::print_hint(
+                print_hint(
                     "--force with one of --all, --older-than, --session or a PATH takes what is in use",
                 );
             }

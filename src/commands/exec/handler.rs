@@ -20,8 +20,7 @@ use crate::process::{Command, ExitOutcome, Limits, Orphans, check_interrupt, com
 use crate::reclaim::reaper;
 use crate::streams::Target;
 use crate::sys::SignalQueue;
-use crate::ui::ExecReport;
-use crate::ui::stdout::{print_hint, print_note};
+use crate::ui::{ExecReport, print_hint, print_note};
 use crate::values::error::{status_of, usage};
 use crate::values::{ErrorExt as _, OsJson, PathField, Span, Status, Template, WorkspaceField};
 use crate::workspace::{Layout, Pattern, SaveError, Snapshot, Workspace, plan, private_tmp, save};

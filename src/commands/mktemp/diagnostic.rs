@@ -6,7 +6,7 @@ use std::{fmt, io};
 
 use crate::sys::LocaleCharset;
 use crate::ui::gnu_quote::quoted;
-use crate::ui::stdout::write_stderr;
+use crate::ui::write_stderr;
 use crate::values::error::{hint_of, render, strerror};
 
 /// A message for stderr, in GNU's words.

@@ -1,17 +1,17 @@
-//! File names in messages, as GNU tools quote them.
+//! Quotes file names in messages as GNU tools do.
 //!
-//! In quotation marks of the locale, with what cannot be printed there as an escape sequence: the
-//! style that gnulib's quotearg calls `locale`. A name can hold a newline or what a terminal obeys;
-//! quoted so it stays one line of plain text.
+//! The quotation marks are those of the locale, and characters that it cannot print become escape
+//! sequences: gnulib's quotearg calls this style `locale`. A name may contain a newline or a terminal
+//! command; quoted like this, it stays one line of plain text.
 
 use crate::sys::LocaleCharset;
 
-/// What the locale's character set can show.
+/// The character set of a locale.
 pub(crate) trait Charset {
-    /// Whether it is UTF-8; any other one is taken for one of single bytes.
+    /// Whether it is UTF-8; any other one is treated as a set of single bytes.
     fn is_utf8(&self) -> bool;
 
-    /// Whether a character can be shown: a code point in UTF-8, else a byte.
+    /// Whether the locale prints a character: a code point in UTF-8, else a byte.
     fn prints(&self, code: u32) -> bool;
 }
 
@@ -25,7 +25,7 @@ impl Charset for LocaleCharset {
     }
 }
 
-/// A name in quotation marks.
+/// Returns a name in quotation marks.
 pub(crate) fn quoted(text: &[u8], charset: &impl Charset) -> Vec<u8> {
     let (open, close) = if charset.is_utf8() { ('\u{2018}', '\u{2019}') } else { ('\'', '\'') };
     let mut out = Vec::with_capacity(text.len() + 8);
@@ -112,13 +112,13 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_charset_has_plain_marks_and_escapes_all_that_is_not_ascii() {
+    fn a_byte_charset_uses_plain_quotes_and_escapes_everything_but_ascii() {
         assert_eq!(quoted(b"it's \\ a\nb\x01", &Ascii), b"'it\\'s \\\\ a\\nb\\001'");
         assert_eq!(quoted("é".as_bytes(), &Ascii), b"'\\303\\251'");
     }
 
     #[test]
-    fn utf_8_has_curled_marks_and_escapes_only_what_is_broken_or_cannot_be_shown() {
+    fn utf_8_uses_curly_quotes_and_escapes_only_invalid_or_unprintable_characters() {
         let text = |bytes: &[u8]| String::from_utf8(quoted(bytes, &Utf8)).unwrap();
         assert_eq!(text("it's é’".as_bytes()), "‘it's é\\’’");
         assert_eq!(text(b"\xff\xc3"), "‘\\377\\303’");

@@ -1,4 +1,4 @@
-//! The shape of each JSON object that tmpx prints, in one place: the fields are an interface.
+//! The JSON objects that tmpx prints. Their fields are an interface that scripts rely on.
 
 use std::io;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::lease::{Kind, Lease, entry};
 use crate::ui::stdout::Output;
 use crate::values::{OsJson, PathField, WorkspaceField};
 
-/// A resource that was made: `file`, `dir` and `workspace`.
+/// A created resource: a row of `file`, `dir` and `workspace`.
 #[derive(Debug, Serialize)]
 pub(crate) struct CreatedRow<'a> {
     #[serde(flatten)]
@@ -23,7 +23,6 @@ pub(crate) struct CreatedRow<'a> {
 }
 
 impl<'a> CreatedRow<'a> {
-    /// A resource of a lease.
     pub(crate) fn new(path: &'a Path, kind: Kind, lease: &'a Lease) -> Self {
         Self {
             path: PathField::of(path),
@@ -34,23 +33,23 @@ impl<'a> CreatedRow<'a> {
         }
     }
 
-    /// Adds resources of one lease to the output.
+    /// Adds all resources of one lease to the output.
     pub(crate) fn print_all(
         output: &mut Output,
         lease: &Lease,
-        place: &Dir,
-        made: &[entry::Created],
+        dir: &Dir,
+        created: &[entry::Created],
         kind: Kind,
     ) -> io::Result<()> {
-        for one in made {
-            let path = place.join(&one.name);
+        for resource in created {
+            let path = dir.join(&resource.name);
             output.result(&path, || CreatedRow::new(&path, kind, lease))?;
         }
         Ok(())
     }
 }
 
-/// A candidate for the temp dir: `gettempdir`.
+/// A candidate for the temp dir: a row of `gettempdir`.
 #[derive(Debug, Serialize)]
 pub(crate) struct GettempdirRow<'a> {
     #[serde(flatten)]
@@ -62,7 +61,7 @@ pub(crate) struct GettempdirRow<'a> {
     pub(crate) reason: Option<&'a str>,
 }
 
-/// What a cleanup did with a resource.
+/// A resource and what the cleanup did with it: a row of `cleanup`.
 #[derive(Debug, Serialize)]
 pub(crate) struct CleanupRow<'a> {
     #[serde(flatten)]
@@ -78,7 +77,7 @@ pub(crate) struct CleanupRow<'a> {
     pub(crate) bytes: Option<u64>,
 }
 
-/// A resource that is there: `list`.
+/// A resource and its state: a row of `list`.
 #[derive(Debug, Serialize)]
 pub(crate) struct ListRow<'a> {
     #[serde(flatten)]
@@ -99,58 +98,58 @@ pub(crate) struct ListRow<'a> {
     pub(crate) bytes: u64,
 }
 
-/// What `spool --report` tells.
+/// The report of `spool --report`.
 #[derive(Debug, Serialize)]
 pub(crate) struct SpoolReport<'a> {
     pub(crate) bytes: u64,
-    /// `stdin` (it was a file, and stayed there), `memory` or `file`.
+    /// `stdin` (standard input was a file, which was not copied), `memory` or `file`.
     pub(crate) held_in: &'a str,
-    /// Whether there was too much of it for memory.
+    /// Whether the input exceeded `--max-size` or the available memory.
     pub(crate) rolled_over: bool,
-    /// The directory of the file.
+    /// The directory of the unnamed file.
     #[serde(flatten)]
     pub(crate) dir: Option<PathField<'a>>,
-    /// The command's, as a shell sees it.
+    /// The command's exit status, as a shell sees it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<u8>,
 }
 
-/// What `replace --report` tells.
+/// The report of `replace --report`.
 #[derive(Debug, Serialize)]
 pub(crate) struct ReplaceReport<'a> {
     #[serde(flatten)]
     pub(crate) path: PathField<'a>,
-    /// How much was new.
+    /// The size of the new content.
     pub(crate) bytes: u64,
     pub(crate) replaced: bool,
-    /// The command's, as a shell sees it.
+    /// The command's exit status, as a shell sees it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<u8>,
 }
 
-/// What `exec --report` tells.
+/// The report of `exec --report`.
 #[derive(Debug, Serialize)]
 pub(crate) struct ExecReport<'a> {
-    /// The words of the command line.
+    /// The command and its arguments.
     pub(crate) command: &'a [OsJson],
     #[serde(flatten)]
     pub(crate) workspace: WorkspaceField<'a>,
-    /// What the command exited with; `null` where a signal ended it, or it could not be started.
+    /// The command's exit status; `null` if a signal ended it or it could not be started.
     pub(crate) status: Option<i32>,
-    /// The signal that ended it.
+    /// The signal that ended the command.
     pub(crate) signal: Option<i32>,
     pub(crate) timed_out: bool,
-    /// What tmpx exits with.
+    /// The exit status of tmpx itself.
     pub(crate) exit: u8,
-    /// From its start to its end.
+    /// From the start of the command to its end.
     pub(crate) wall_ms: u64,
-    /// Processor time of it and of the children that it waited for.
+    /// Processor time of the command and of the children that it waited for.
     pub(crate) user_ms: u64,
     pub(crate) system_ms: u64,
-    /// The most memory that one of these processes had at once.
+    /// The largest resident set of any one of these processes.
     pub(crate) peak_memory_bytes: u64,
-    /// Files that were saved from the workspace.
+    /// The files that were saved from the workspace.
     pub(crate) outputs: Vec<PathField<'a>>,
-    /// Whether the workspace stays.
+    /// Whether the workspace was kept.
     pub(crate) kept: bool,
 }

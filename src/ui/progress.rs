@@ -1,8 +1,8 @@
-//! How far a removal is, on a terminal, once it has taken so long that one wonders.
+//! Shows the progress of a removal on a terminal, if it takes long.
 //!
-//! Only a terminal costs a thread; the removal itself does no more than count.
+//! The removal itself only counts. A thread draws the line, and only a terminal needs that thread.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -13,29 +13,29 @@ use rustix::termios::isatty;
 use crate::remove::{RemovalProgress, Usage};
 use crate::values::ByteSize;
 
-/// Nobody wonders before.
+/// How long a removal takes before the line appears.
 const DELAY: Duration = Duration::from_millis(500);
 
-/// How often the line is drawn anew.
+/// How often the line is redrawn.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// A line on stderr that is there while something is removed.
+/// A line on stderr that shows how much has been removed.
 #[derive(Debug)]
 pub(crate) struct ProgressLine {
-    /// What the removal counts into.
+    /// The counters of the removal.
     pub progress: RemovalProgress,
     bar: ProgressBar,
 }
 
 impl ProgressLine {
-    /// Says something where the line is, which then comes below it.
-    pub(crate) fn suspend<T>(&self, say: impl FnOnce() -> T) -> T {
-        self.bar.suspend(say)
+    /// Hides the line while `print` writes to the terminal.
+    pub(crate) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.bar.suspend(print)
     }
 
     fn draw(&self, done: &Receiver<()>) {
-        let goes_on = |time| done.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
-        if !goes_on(DELAY) {
+        let still_running = |time| done.recv_timeout(time) == Err(RecvTimeoutError::Timeout);
+        if !still_running(DELAY) {
             return;
         }
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
@@ -44,12 +44,12 @@ impl ProgressLine {
         self.bar.set_draw_target(ProgressDrawTarget::stderr());
         loop {
             self.bar.set_message(match self.progress.freed() {
-                // Not weighed, or there is nothing in them.
+                // The sizes were not counted, or all files are empty.
                 Usage { entries, bytes: 0 } => format!("{entries} entries"),
                 Usage { entries, bytes } => format!("{entries} entries, {}", ByteSize(bytes)),
             });
             self.bar.tick();
-            if !goes_on(PERIOD) {
+            if !still_running(PERIOD) {
                 break;
             }
         }
@@ -57,22 +57,23 @@ impl ProgressLine {
     }
 }
 
-/// Does something and shows meanwhile how far it is, if that is wanted and stderr is a terminal.
-pub(crate) fn with_progress<T>(is_wanted: bool, act: impl FnOnce(&ProgressLine) -> T) -> T {
-    let shown = ProgressLine { progress: RemovalProgress::default(), bar: ProgressBar::hidden() };
-    if !is_wanted || !isatty(stderr()) {
-        return act(&shown);
+/// Runs a removal, and shows its progress if `enabled` and stderr is a terminal.
+pub(crate) fn with_progress<T>(enabled: bool, remove: impl FnOnce(&ProgressLine) -> T) -> T {
+    let line = ProgressLine { progress: RemovalProgress::default(), bar: ProgressBar::hidden() };
+    if !enabled || !isatty(stderr()) {
+        return remove(&line);
     }
-    let (goes_on, done) = channel();
+    let (running, done) = channel();
     thread::scope(|scope| {
         let drawer = thread::Builder::new();
-        // Where no thread is to be had, nothing is shown.
+        // If no thread can be started, the progress is not shown.
         let _ = drawer.spawn_scoped(scope, || {
             let done = done;
-            shown.draw(&done);
+            line.draw(&done);
         });
-        let result = act(&shown);
-        drop::<std::sync::mpsc::Sender<()>>(goes_on);
+        let result = remove(&line);
+        // The thread ends when its channel is closed.
+        drop::<Sender<()>>(running);
         result
     })
 }

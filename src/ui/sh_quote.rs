@@ -1,9 +1,9 @@
-//! Words that a POSIX shell reads back as what they were.
+//! Quotes words so that a POSIX shell reads them back unchanged.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-/// A line that exports variables, for `eval`.
+/// Returns a line that exports variables, for `eval`.
 pub(crate) fn export(variables: &[(&str, &OsStr)]) -> Vec<u8> {
     let mut line = b"export".to_vec();
     for (name, value) in variables {
@@ -16,8 +16,8 @@ pub(crate) fn export(variables: &[(&str, &OsStr)]) -> Vec<u8> {
     line
 }
 
-/// Quotes a word (POSIX.1-2024, Shell Command Language, 2.2.2): nothing is special between single
-/// quotes but the quote itself, which is written outside of them.
+/// Quotes a word (POSIX.1-2024, Shell Command Language, 2.2.2): between single quotes, only the quote
+/// itself is special, so it is written outside of them.
 fn quote(word: &OsStr) -> Vec<u8> {
     let bytes = word.as_bytes();
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(byte);
@@ -44,7 +44,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(50))]
         #[test]
-        fn the_shell_reads_back_what_was_quoted(bytes in proptest::collection::vec(1u8..=255, 0..40)) {
+        fn the_shell_reads_a_quoted_word_back_unchanged(bytes in proptest::collection::vec(1u8..=255, 0..40)) {
             let word = OsStr::from_bytes(&bytes);
             let mut script = export(&[("TMPX_WORD", word)]);
             script.extend_from_slice(b"printf %s \"$TMPX_WORD\"");

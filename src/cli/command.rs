@@ -1,22 +1,21 @@
-//! The command line, as types. Parsing validates and does nothing else.
+//! Parses the command line into types. Parsing only validates; the handlers do the work.
 //!
-//! The doc comments of arguments are the help texts, the man pages and the completions.
-
-pub(crate) use crate::cli::cleanup::CleanupArgs;
-pub(crate) use crate::cli::dir::DirArgs;
-pub(crate) use crate::cli::exec::{ExecArgs, KeepPolicy};
-pub(crate) use crate::cli::file::FileArgs;
-pub(crate) use crate::cli::gettempdir::GettempdirArgs;
-pub(crate) use crate::cli::list::ListArgs;
-pub(crate) use crate::cli::mktemp::MktempArgs;
-pub(crate) use crate::cli::replace::ReplaceArgs;
-pub(crate) use crate::cli::shared::{CreateArgs, LayoutArgs, LifetimeArgs, OutputArgs, PlaceArgs};
-pub(crate) use crate::cli::spool::SpoolArgs;
-pub(crate) use crate::cli::workspace::WorkspaceArgs;
+//! The doc comments of arguments become the help texts, the man pages and the completions.
 
 use std::ffi::OsString;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::cli::cleanup::CleanupArgs;
+use crate::cli::dir::DirArgs;
+use crate::cli::exec::ExecArgs;
+use crate::cli::file::FileArgs;
+use crate::cli::gettempdir::GettempdirArgs;
+use crate::cli::list::ListArgs;
+use crate::cli::mktemp::MktempArgs;
+use crate::cli::replace::ReplaceArgs;
+use crate::cli::spool::SpoolArgs;
+use crate::cli::workspace::WorkspaceArgs;
 
 /// The overview that `tmpx --help` prints: clap lists subcommands without groups.
 const OVERVIEW: &str = "\

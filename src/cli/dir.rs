@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::command::CreateArgs;
+use crate::cli::shared::CreateArgs;
 
 /// Make a directory and print its path
 ///

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::cli::command::{LayoutArgs, PlaceArgs};
-use crate::cli::shared::session;
+use crate::cli::shared::{LayoutArgs, PlaceArgs, session};
 use crate::values::Span;
 
 /// When a workspace outlives its command.

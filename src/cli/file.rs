@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::{Args, ValueHint};
 
-use crate::cli::command::CreateArgs;
+use crate::cli::shared::CreateArgs;
 
 /// Make a file and print its path
 ///

@@ -2,8 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::cleanup::SelectArgs;
-use crate::cli::command::OutputArgs;
+use crate::cli::shared::{OutputArgs, SelectArgs};
 
 /// List what is there and in what state it is
 ///

@@ -1,22 +1,34 @@
-//! cli
+//! Defines the command line: one clap type per subcommand, the option groups that they share, and
+//! what clap's errors mean to a user.
 
 #![allow(clippy::doc_markdown, reason = "help texts are plain text")]
 
 pub(crate) mod clap_error;
-pub(crate) mod cleanup;
-pub(crate) mod command;
-pub(crate) mod dir;
-pub(crate) mod exec;
-pub(crate) mod file;
-pub(crate) mod getopt;
-pub(crate) mod gettempdir;
-pub(crate) mod list;
-pub(crate) mod mktemp;
-pub(crate) mod replace;
-pub(crate) mod shared;
-pub(crate) mod spool;
-pub(crate) mod workspace;
+mod cleanup;
+mod command;
+mod dir;
+mod exec;
+mod file;
+mod getopt;
+mod gettempdir;
+mod list;
+mod mktemp;
+mod replace;
+mod shared;
+mod spool;
+mod workspace;
+
 pub(crate) use clap_error::UsageError;
+pub(crate) use cleanup::CleanupArgs;
 pub use command::CliArgs;
 pub(crate) use command::{CommandArgs, mktemp_help, parse};
+pub(crate) use dir::DirArgs;
+pub(crate) use exec::{ExecArgs, KeepPolicy};
+pub(crate) use file::FileArgs;
 pub(crate) use getopt::{Arg, HasArg, OptSpec, Reader};
+pub(crate) use gettempdir::GettempdirArgs;
+pub(crate) use list::ListArgs;
+pub(crate) use replace::ReplaceArgs;
+pub(crate) use shared::{CreateArgs, PlaceArgs};
+pub(crate) use spool::SpoolArgs;
+pub(crate) use workspace::WorkspaceArgs;

@@ -120,6 +120,21 @@ pub struct LayoutArgs {
     pub inputs: Vec<std::ffi::OsString>,
 }
 
+/// Which leases are meant. Several narrow it down.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Selection")]
+pub struct SelectArgs {
+    /// Only what is at least this old (90, 15m, 2d)
+    #[arg(long, value_name = "DURATION")]
+    pub older_than: Option<Span>,
+    /// Only what belongs to this session
+    #[arg(long, value_name = "NAME", value_parser = session())]
+    pub session: Option<String>,
+    /// Everything, manual ones too
+    #[arg(long)]
+    pub all: bool,
+}
+
 /// How results are printed.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Output")]

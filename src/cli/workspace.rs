@@ -2,8 +2,7 @@
 
 use clap::Args;
 
-use crate::cli::command::{LayoutArgs, LifetimeArgs, OutputArgs, PlaceArgs};
-use crate::cli::shared::template_path;
+use crate::cli::shared::{LayoutArgs, LifetimeArgs, OutputArgs, PlaceArgs, template_path};
 use crate::values::TemplatePath;
 
 /// Make a directory with a layout and a private TMPDIR, and print its path

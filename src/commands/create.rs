@@ -1,6 +1,6 @@
 //! What `file` and `dir` share: create resources and print their paths.
 
-use crate::cli::command::{CreateArgs, PlaceArgs};
+use crate::cli::{CreateArgs, PlaceArgs};
 use crate::commands::context::Context;
 use crate::create::Transaction;
 use crate::lease::{CreateOptions, Fill, Kind, NameRule, spec};

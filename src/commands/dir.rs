@@ -1,6 +1,6 @@
 //! `tmpx dir`: make directories, print their paths.
 
-use crate::cli::command::DirArgs;
+use crate::cli::DirArgs;
 use crate::commands::context::Context;
 use crate::commands::create::create_and_print;
 use crate::lease::Kind;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::cli::command::FileArgs;
+use crate::cli::FileArgs;
 use crate::commands::context::Context;
 use crate::commands::create::create_and_print;
 use crate::lease::Kind;

@@ -4,7 +4,7 @@ use std::io;
 
 use anyhow::{Context as _, anyhow};
 
-use crate::cli::command::GettempdirArgs;
+use crate::cli::GettempdirArgs;
 use crate::commands::context::Context;
 use crate::create::{TempDirCandidate, tempdir};
 use crate::ui::{Format, GettempdirRow, Output};

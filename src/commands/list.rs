@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 
-use crate::cli::command::ListArgs;
+use crate::cli::ListArgs;
 use crate::commands::context::Context;
 use crate::lease::Stores;
 use crate::reclaim::inventory::survey;

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use anyhow::Context as _;
 use rustix::stdio::stdin;
 
-use crate::cli::command::ReplaceArgs;
+use crate::cli::ReplaceArgs;
 use crate::commands::context::Context;
 use crate::commands::errors::InvalidUse;
 use crate::create::{Scratch, Transaction};

@@ -6,7 +6,7 @@ use std::io;
 use anyhow::Context as _;
 use rustix::stdio::{stdin, stdout};
 
-use crate::cli::command as cli;
+use crate::cli::SpoolArgs;
 use crate::commands::context::Context;
 use crate::create::Scratch;
 use crate::fs::TransferError;
@@ -16,7 +16,7 @@ use crate::streams::{Spool, Target};
 use crate::ui::SpoolReport;
 use crate::values::{PathField, Status};
 
-pub(super) fn run(args: cli::SpoolArgs, context: &Context) -> anyhow::Result<Status> {
+pub(super) fn run(args: SpoolArgs, context: &Context) -> anyhow::Result<Status> {
     if let Some(report) = &args.report {
         Target::find(report)?;
     }

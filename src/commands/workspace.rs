@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::cli::command as cli;
+use crate::cli::WorkspaceArgs;
 use crate::commands::context::Context;
 use crate::create::Transaction;
 use crate::lease::{CreateOptions, Kind, NameRule, spec};
@@ -12,7 +12,7 @@ use crate::ui::{CreatedRow, Format, Output, print_note, sh_quote};
 use crate::values::{Status, Template};
 use crate::workspace::{Layout, Workspace};
 
-pub(super) fn run(args: cli::WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
+pub(super) fn run(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
     let export = args.export;
     create(args, context).inspect_err(|_| {
         if export {
@@ -24,7 +24,7 @@ pub(super) fn run(args: cli::WorkspaceArgs, context: &Context) -> anyhow::Result
     })
 }
 
-fn create(args: cli::WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
+fn create(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
     let layout = Layout::plan(&args.layout.mkdir, &args.layout.inputs)?;
     let terms = spec::resolve(args.lifetime.into(), &context.env, &context.args, &mut |text| {
         print_note(text);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::cli::command::CleanupArgs;
+use crate::cli::CleanupArgs;
 use crate::commands::context::Context;
 use crate::lease::{Resource, Stores};
 use crate::reclaim::{KeepReason, Outcome, Selection, Sweep, SystemState, reaper};

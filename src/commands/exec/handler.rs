@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::cli::command::{ExecArgs, KeepPolicy};
+use crate::cli::{ExecArgs, KeepPolicy};
 use crate::commands::context::Context;
 use crate::commands::errors::InvalidUse;
 use crate::create::Transaction;

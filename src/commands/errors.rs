@@ -12,7 +12,7 @@ use crate::cli::UsageError;
 use crate::process::Interrupted;
 use crate::ui::{Format, Output, print_hint, print_note, write_stderr};
 use crate::values::Status;
-use crate::values::error::{hint_of, render, status_of, strerror};
+use crate::values::error::{self, hint_of, render, strerror};
 
 /// Command lines that clap accepts and a handler refuses.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +49,11 @@ pub(crate) fn report(err: &anyhow::Error, default: Status) -> Status {
     advice.status.unwrap_or(default)
 }
 
+/// Returns the status that an error asks for, if it asks for one.
+pub(super) fn status_of(err: &anyhow::Error) -> Option<Status> {
+    advice(err).status
+}
+
 /// Chooses the hint and the status of an error.
 fn advice(err: &anyhow::Error) -> Advice {
     for cause in err.chain() {
@@ -59,7 +64,7 @@ fn advice(err: &anyhow::Error) -> Advice {
             return Advice::status(Status::Signal(interrupted.signal));
         }
     }
-    Advice { hint: hint_of(err).map(str::to_owned), status: status_of(err) }
+    Advice { hint: hint_of(err).map(str::to_owned), status: error::status_of(err) }
 }
 
 /// Prints what clap has to say: help and version as they are, an error as one line and hints.

@@ -1,6 +1,7 @@
 //! lease
 
 pub(crate) mod entry;
+mod id;
 pub(crate) mod reader;
 pub(crate) mod record;
 pub(crate) mod spec;
@@ -9,10 +10,11 @@ pub(crate) mod tmpfile;
 pub(crate) mod unleased;
 pub(crate) mod writer;
 pub(crate) use entry::{CreateError, CreateOptions, Created, Fill, NameRule};
+pub(crate) use id::is_id;
 pub(crate) use reader::{Content, LockedLease};
 pub(crate) use record::{Header, Kind, Lifetime, Record, Resource};
-pub(crate) use spec::{LifetimeOptions, UntilExit};
+pub(crate) use spec::{LeaseSpec, LifetimeOptions, UntilExit};
 pub(crate) use store::{Store, Stores};
 pub(crate) use tmpfile::TmpFile;
 pub(crate) use unleased::Unleased;
-pub(crate) use writer::{Lease, LeaseSpec};
+pub(crate) use writer::Lease;

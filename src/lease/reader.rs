@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::vec;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, openat, unlinkat};
 use rustix::io::Errno;
@@ -39,6 +40,40 @@ pub(crate) struct LockedLease<'a> {
     store: &'a Store,
     id: &'a str,
     file: OwnedFd,
+}
+
+impl Store {
+    /// Reads all leases, oldest first.
+    pub(crate) fn records(&self) -> io::Result<Records<'_, vec::IntoIter<String>>> {
+        Ok(self.records_of(self.ids()?))
+    }
+
+    /// Reads the leases with these ids, in this order.
+    pub(crate) fn records_of<I>(&self, ids: I) -> Records<'_, I::IntoIter>
+    where
+        I: IntoIterator<Item = String>,
+    {
+        Records { store: self, ids: ids.into_iter() }
+    }
+}
+
+/// Leases of a store with their ids, each read when the iterator reaches it. A lease that has been
+/// removed by then is skipped.
+pub(crate) struct Records<'a, I> {
+    store: &'a Store,
+    ids: I,
+}
+
+impl<I: Iterator<Item = String>> Iterator for Records<'_, I> {
+    type Item = (String, io::Result<LeaseSnapshot>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.ids.find_map(|id| match read(self.store, &id) {
+            Ok(None) => None,
+            Ok(Some(snapshot)) => Some((id, Ok(snapshot))),
+            Err(err) => Some((id, Err(err))),
+        })
+    }
 }
 
 /// Looks at a lease. `None` where it is gone.

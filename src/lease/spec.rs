@@ -6,10 +6,22 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 
 use crate::lease::record::Lifetime;
-use crate::lease::writer::LeaseSpec;
 use crate::os::{Env, Liveness, Namespaces, Process, processes};
 use crate::values::error::usage;
 use crate::values::{ErrorExt as _, Span};
+
+/// What a lease is to say, known before it is written.
+#[derive(Clone, Debug)]
+pub(crate) struct LeaseSpec {
+    /// When it ends.
+    pub lifetime: Lifetime,
+    /// The group it belongs to.
+    pub session: Option<String>,
+    /// The script that calls.
+    pub caller: Option<Process>,
+    /// Where this process belongs to.
+    pub habitat: Namespaces,
+}
 
 /// Whose exit is to end a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,6 +17,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use crate::lease::id::is_id;
 use crate::os::Env;
 use crate::values::ErrorExt as _;
 use crate::values::error::strerror;
@@ -304,7 +305,7 @@ impl Store {
         for entry in rustix::fs::Dir::read_from(&self.leases)? {
             // What is not named like a lease is none of ours.
             if let Ok(name) = entry?.file_name().to_str()
-                && crate::lease::writer::is_id(name)
+                && is_id(name)
             {
                 ids.push(name.to_owned());
             }

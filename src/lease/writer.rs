@@ -8,7 +8,6 @@
 //!
 //! [`unrecorded`] is the one exception, for mktemp without a lifetime.
 
-use crate::lease::reader;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 
@@ -16,24 +15,13 @@ use anyhow::Context as _;
 use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom, fchmod, fstat, openat, unlinkat};
 use serde::Serialize;
 
+use crate::lease::id::new_id;
+use crate::lease::reader::LockedLease;
 use crate::lease::record::{COMMITTED_OFFSET, Event, Header, Lifetime, VERSION};
+use crate::lease::spec::LeaseSpec;
 use crate::lease::store::{Store, Stores};
-use crate::os::random::NAME_LENGTH;
-use crate::os::{Moment, Namespaces, Process, Random};
+use crate::os::{Moment, Namespaces, Random};
 use crate::sys;
-
-/// What a lease is to say, known before it is written.
-#[derive(Clone, Debug)]
-pub(crate) struct LeaseSpec {
-    /// When it ends.
-    pub lifetime: Lifetime,
-    /// The group it belongs to.
-    pub session: Option<String>,
-    /// The script that calls.
-    pub caller: Option<Process>,
-    /// Where this process belongs to.
-    pub habitat: Namespaces,
-}
 
 /// A lease that is being written.
 #[derive(Debug)]
@@ -52,27 +40,6 @@ struct Written {
     length: u64,
     /// The lock that commands inherit.
     bequest: Option<OwnedFd>,
-}
-
-/// Whether a file name is that of a lease: the time in 12 hexadecimal digits, then random
-/// characters.
-pub(crate) fn is_id(name: &str) -> bool {
-    match name.split_once('-') {
-        Some((time, random)) => {
-            time.len() == 12
-                && time.bytes().all(|byte| byte.is_ascii_hexdigit())
-                && random.len() == NAME_LENGTH
-                && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        }
-        None => false,
-    }
-}
-
-fn new_id(now: Moment, random: &mut Random) -> io::Result<String> {
-    let mut id = format!("{:012x}-", now.wall_ms & 0xffff_ffff_ffff).into_bytes();
-    random.push_name(&mut id, NAME_LENGTH)?;
-    // All of it is ASCII.
-    Ok(String::from_utf8_lossy(&id).into_owned())
 }
 
 impl Lease {
@@ -184,9 +151,9 @@ impl Lease {
 
     /// The lease as one that this process holds the lock of, which is how it is reclaimed. `None`
     /// where nothing was written.
-    pub(crate) fn locked(&self) -> io::Result<Option<(&Store, reader::LockedLease<'_>)>> {
+    pub(crate) fn locked(&self) -> io::Result<Option<(&Store, LockedLease<'_>)>> {
         let Some(Written { store, file, .. }) = &self.written else { return Ok(None) };
-        Ok(Some((store, reader::LockedLease::new(store, &self.header.id, file.try_clone()?))))
+        Ok(Some((store, LockedLease::new(store, &self.header.id, file.try_clone()?))))
     }
 }
 

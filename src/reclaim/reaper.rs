@@ -27,8 +27,7 @@ use rustix::time::{
     timerfd_settime,
 };
 
-use crate::lease::writer::is_id;
-use crate::lease::{Content, Lifetime, Record, Store, reader};
+use crate::lease::{Content, Lifetime, Record, Store, is_id, reader};
 use crate::os::{Moment, Namespaces, Process};
 use crate::reclaim::judge::{KeepReason, Selection, State, SystemState, state};
 use crate::reclaim::release::Outcome;

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 
 use crate::cli::{ExecArgs, KeepPolicy};
 use crate::commands::context::Context;
-use crate::commands::errors::InvalidUse;
+use crate::commands::errors::{InvalidUse, status_of};
 use crate::create::Transaction;
 use crate::create::scratch::{remove_scratch, report_error, status_without_report, write_report};
 use crate::fs::Dir;
@@ -21,7 +21,7 @@ use crate::reclaim::reaper;
 use crate::streams::Target;
 use crate::sys::SignalQueue;
 use crate::ui::{ExecReport, print_hint, print_note};
-use crate::values::error::{status_of, usage};
+use crate::values::error::usage;
 use crate::values::{ErrorExt as _, OsJson, PathField, Span, Status, Template, WorkspaceField};
 use crate::workspace::{Layout, Pattern, SaveError, Snapshot, Workspace, plan, private_tmp, save};
 

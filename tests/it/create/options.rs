@@ -244,3 +244,18 @@ fn the_record_is_written_before_the_file_is_made() {
     assert!(create < made && made < print && print < given, "{trace}");
     sandbox.clean_up();
 }
+
+#[test]
+fn no_umask_breaks_anything() {
+    let sandbox = Sandbox::for_nobody();
+    for umask in ["000", "077", "177", "277", "777"] {
+        let state = format!("state-{umask}");
+        let script = format!(
+            "umask {umask}; export TMPX_STATE_DIR=$PWD/{state}/made; tmpx file; tmpx workspace; \
+             tmpx exec touch x; tmpx cleanup --all -q; stat -c %a {state} {state}/made"
+        );
+        let ran = sandbox.sh(&script).by_nobody().run();
+        assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{umask}: {ran:?}");
+        assert!(ran.stdout.ends_with("700\n700\n"), "{umask}: {ran:?}");
+    }
+}

@@ -1,9 +1,10 @@
-//! `tmpx exec --out` when the command, somebody else, or what lies at the target is against it.
+//! `tmpx exec --out`: results that are saved, and what can hinder that.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, symlink};
+use std::path::Path;
 
-use crate::support::sandbox::{KEPT, Ran, Sandbox, names, words};
+use crate::support::sandbox::{KEPT, Ran, Sandbox, mode, names, words};
 
 fn exec(sandbox: &Sandbox, options: &str, script: &str) -> Ran {
     let args = words(&format!("exec {options} -- sh -c"));
@@ -129,4 +130,160 @@ fn a_signal_ends_a_save_and_the_results_stay_in_the_workspace() {
     let kept = sandbox.tmp().join(&sandbox.left()[0]);
     assert_eq!(names(&kept).len(), 5001);
     sandbox.clean_up();
+}
+
+#[test]
+fn outputs_are_saved_whole_and_replace_what_was_there() {
+    let sandbox = Sandbox::new();
+    let old = sandbox.cwd().join("result");
+    fs::write(&old, "old and longer").unwrap();
+    fs::hard_link(&old, sandbox.cwd().join("other-link")).unwrap();
+    let script = "echo new > result; mkdir -p logs/deep; echo 1 > logs/a.log; echo 2 > logs/deep/b.log; \
+                  chmod 640 result";
+    let args =
+        ["exec", "--out", "result", "--out", "logs/**/*.log:saved/", "--", "sh", "-c", script];
+    sandbox.tmpx(args).gives(0, "", "");
+    assert_eq!(fs::read_to_string(&old).unwrap(), "new\n");
+    assert_eq!(mode(&old), 0o640);
+    let other = fs::read_to_string(sandbox.cwd().join("other-link")).unwrap();
+    assert_eq!(other, "old and longer", "the old file was replaced, not written into");
+    assert_eq!(names(&sandbox.cwd()), ["other-link", "result", "saved"]);
+    assert_eq!(fs::read_to_string(sandbox.cwd().join("saved/a.log")).unwrap(), "1\n");
+    assert_eq!(fs::read_to_string(sandbox.cwd().join("saved/deep/b.log")).unwrap(), "2\n");
+}
+
+#[test]
+fn a_wildcard_means_what_the_command_made_and_a_name_means_that_file() {
+    let sandbox = Sandbox::new();
+    for name in ["in.txt", "changed.txt"] {
+        fs::write(sandbox.cwd().join(name), "input").unwrap();
+    }
+    fs::create_dir(sandbox.cwd().join("out")).unwrap();
+    let run = |glob: &str| {
+        let script = "echo new > new.txt; echo more >> changed.txt";
+        let args = ["exec", "--in", "in.txt", "--in", "changed.txt", "--out", glob];
+        sandbox.tmpx(args.into_iter().chain(["--", "sh", "-c", script])).succeeds();
+        let saved = names(&sandbox.cwd().join("out"));
+        fs::remove_dir_all(sandbox.cwd().join("out")).unwrap();
+        saved
+    };
+    assert_eq!(run("*.txt:out"), ["changed.txt", "new.txt"]);
+    assert_eq!(run("in.txt:out/"), ["in.txt"]);
+}
+
+#[test]
+fn outputs_need_success_and_a_match_unless_always() {
+    let sandbox = Sandbox::new();
+    let run = |option: &str, script: &str| {
+        sandbox.tmpx(["exec", option, "made", "--", "sh", "-c", script]).run()
+    };
+    let ran = run("--out", "echo > made; exit 3");
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(3), ""));
+    assert_eq!(names(&sandbox.cwd()), Vec::<String>::new());
+    let ran = run("--out", ":");
+    assert_eq!(ran.status, Some(125));
+    assert_eq!(
+        ran.stderr,
+        "tmpx: --out made matches nothing that the command made\n\
+         hint: --out-always lets that pass; --keep=on-failure keeps the workspace for a look\n"
+    );
+    let ran = run("--out-always", "exit 4");
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(4), ""));
+    let ran = run("--out-always", "echo > made; kill -9 $$");
+    assert_eq!(ran.signal, Some(9));
+    assert_eq!(names(&sandbox.cwd()), ["made"]);
+}
+
+#[test]
+fn a_symlink_is_saved_as_a_link_and_never_as_what_it_points_to() {
+    let sandbox = Sandbox::new();
+    let script = "ln -s /etc/passwd leak; mkdir d; ln -s /etc d/dir; echo > d/file";
+    let args = ["exec", "--out", "leak", "--out", "d/**:d2", "--", "sh", "-c", script];
+    sandbox.tmpx(args).gives(0, "", "");
+    assert_eq!(fs::read_link(sandbox.cwd().join("leak")).unwrap(), Path::new("/etc/passwd"));
+    assert_eq!(fs::read_link(sandbox.cwd().join("d2/dir")).unwrap(), Path::new("/etc"));
+    assert_eq!(names(&sandbox.cwd().join("d2")), ["dir", "file"]);
+}
+
+#[test]
+fn when_one_output_cannot_be_saved_none_is_and_the_only_copy_stays() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.cwd().join("b")).unwrap();
+    let script = "echo 1 > a; echo 2 > c";
+    let args = ["exec", "--out", "a", "--out", "c:b", "--", "sh", "-c", script];
+    let ran = sandbox.tmpx(args).run();
+    assert_eq!(ran.status, Some(125));
+    assert_eq!(
+        ran.stderr,
+        "tmpx: could not save $ROOT/cwd/b: it is a directory\n\
+         hint: write $ROOT/cwd/b/ to save into it\n\
+         tmpx: kept $ROOT/tmp/tmp.RANDOM\n\
+         hint: 'tmpx cleanup' takes it with --all or by its path\n"
+    );
+    assert_eq!(names(&sandbox.cwd()), ["b"], "nothing half done, nothing left over");
+    assert_eq!(sandbox.left().len(), 1);
+    sandbox.clean_up();
+}
+
+#[test]
+fn sparse_files_stay_sparse() {
+    use std::os::unix::fs::MetadataExt as _;
+    let sandbox = Sandbox::new();
+    sandbox.sh("truncate -s 50M holes; echo data >> holes; truncate -s 100M holes").succeeds();
+    let args = ["exec", "--in", "holes", "--out", "holes:copy", "sh", "-c", "echo >> holes"];
+    sandbox.tmpx(args).succeeds();
+    let copy = fs::metadata(sandbox.cwd().join("copy")).unwrap();
+    assert_eq!(copy.size(), 100 * 1024 * 1024 + 1);
+    assert!(copy.blocks() * 512 < 1024 * 1024, "{} blocks", copy.blocks());
+}
+
+#[test]
+fn a_save_that_fails_takes_back_the_directories_that_it_made() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.cwd().join("taken")).unwrap();
+    let script = "mkdir -p a/b; echo x > a/b/x; echo y > y";
+    let args = ["exec", "--out", "a/b/x:new/deep/", "--out", "y:taken", "--", "sh", "-c", script];
+    let ran = sandbox.tmpx(args).run();
+    assert_eq!(ran.status, Some(125), "{ran:?}");
+    assert_eq!(names(&sandbox.cwd()), ["taken"]);
+    sandbox.clean_up();
+}
+
+#[test]
+fn results_that_are_there_are_kept_when_the_outputs_make_no_sense() {
+    let commands = [
+        ("--out good --out tpyo", "echo 1 > good"),
+        ("--out a/r:res/ --out b/r:res/", "mkdir a b; echo > a/r; echo > b/r"),
+    ];
+    for (outs, script) in commands {
+        let sandbox = Sandbox::new();
+        let args = words(&format!("exec {outs} -- sh -c"));
+        let ran = sandbox.tmpx(args.into_iter().chain([script.into()])).run();
+        assert_eq!(ran.status, Some(125), "{ran:?}");
+        assert!(ran.stderr.ends_with(KEPT), "{ran:?}");
+        sandbox.clean_up();
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_does_not_cost_the_other_results() {
+    let sandbox = Sandbox::for_nobody();
+    let script = "echo 1 > good; mkdir -m 000 locked";
+    let run =
+        |out: &str| sandbox.tmpx(["exec", "--out", out, "sh", "-c", script]).by_nobody().run();
+    let ran = run("good");
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
+    assert_eq!(names(&sandbox.cwd()), ["good"]);
+    // It is ours, and opened up.
+    let ran = run("locked");
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
+    assert_eq!(names(&sandbox.cwd()), ["good", "locked"]);
+}
+
+#[test]
+fn few_descriptors_are_enough_for_many_outputs() {
+    let sandbox = Sandbox::new();
+    let script = "ulimit -n 64; tmpx exec --out '*.txt' -- sh -c 'for n in $(seq 200); do echo > $n.txt; done'";
+    sandbox.sh(script).succeeds();
+    assert_eq!(names(&sandbox.cwd()).len(), 200);
 }

@@ -223,3 +223,23 @@ fn without_proc_things_are_made_and_removed_but_nothing_is_said_of_processes() {
     assert_eq!(ran.status, Some(0), "{ran:?}");
     assert_eq!(ran.stdout.lines().count(), 3, "{ran:?}");
 }
+
+#[test]
+fn what_others_put_where_a_store_may_be_is_no_concern() {
+    if !skip_unless(is_root(), "root") || !has("unshare") || !has("setpriv") {
+        return;
+    }
+    let sandbox = Sandbox::for_nobody();
+    let as_nobody = format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups");
+    for plant in ["mkdir -m 700", "touch", "ln -s /etc"] {
+        let script = format!(
+            "unset TMPX_STATE_DIR; mount -t tmpfs -o mode=1777 tmpfs /var/tmp; \
+             {plant} /var/tmp/.tmpx-{NOBODY}; f=$({as_nobody} tmpx file) && ls $f && \
+             {as_nobody} tmpx list && {as_nobody} tmpx cleanup -q $f && {as_nobody} tmpx cleanup -q"
+        );
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", &script]);
+        let ran = sandbox.command(command).run();
+        assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{plant}: {ran:?}");
+    }
+}

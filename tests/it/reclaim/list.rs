@@ -100,3 +100,17 @@ fn listing_takes_no_lock_and_so_keeps_no_cleaner_off() {
     sandbox.sh(script).run();
     assert_eq!(sandbox.left(), Vec::<String>::new());
 }
+
+#[test]
+fn a_lease_from_the_end_of_time_is_listed() {
+    let sandbox = Sandbox::new();
+    sandbox.file();
+    let lease = sandbox.state().join("leases").join(&sandbox.leases()[0]);
+    let record = fs::read_to_string(&lease).unwrap();
+    let (before, rest) = record.split_once("\"wall_ms\":").unwrap();
+    let (_, after) = rest.split_once(',').unwrap();
+    fs::write(&lease, format!("{before}\"wall_ms\":9999999999999999,{after}")).unwrap();
+    let listed = sandbox.tmpx(words("list --json")).succeeds().json();
+    assert_eq!(listed[0]["created"], "9999-12-31T23:59:59.999Z");
+    sandbox.clean_up();
+}

@@ -1,7 +1,8 @@
 //! Reclaiming what leases name: `tmpx cleanup`, `tmpx list` and the reaper.
 
-mod attacks;
 mod cleanup;
+mod concurrent;
+mod identity;
 mod jobs;
 mod list;
 mod namespaces;

@@ -1,5 +1,12 @@
 //! Removing trees.
 
-mod rarely;
+mod failures;
+mod limits;
+mod mounts;
+mod old_kernels;
+mod parallel;
+mod permissions;
+mod progress;
+mod races;
 mod swaps;
 mod tree;

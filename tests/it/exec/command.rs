@@ -1,0 +1,128 @@
+//! How `tmpx exec` finds a command, and what it reports if there is none.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::support::sandbox::{Sandbox, words};
+
+#[test]
+fn a_command_is_found_through_a_relative_directory_of_path() {
+    let sandbox = Sandbox::new();
+    let tool = sandbox.cwd().join("tools/hello");
+    fs::create_dir(sandbox.cwd().join("tools")).unwrap();
+    fs::write(&tool, "#!/bin/sh\necho hello from $0\n").unwrap();
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
+    let run = sandbox.tmpx(words("exec hello")).env("PATH", "tools:/usr/bin:/bin");
+    run.gives(0, "hello from $ROOT/cwd/tools/hello\n", "");
+}
+
+#[test]
+fn a_script_without_a_first_line_goes_to_the_shell_and_one_with_a_wrong_one_is_told() {
+    let sandbox = Sandbox::new();
+    let write = |name: &str, text: &str| {
+        let path = sandbox.cwd().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    write("plain", "echo plain $# $1\n");
+    sandbox.tmpx(["exec", "./plain", "a b"]).gives(0, "plain 1 a b\n", "");
+    write("wrong", "#!/no/such/interpreter\n");
+    let message = "tmpx: could not run ./wrong: No such file or directory\n\
+                   hint: what its first line (#!) names, or its loader, is not there\n";
+    sandbox.tmpx(["exec", "./wrong"]).gives(127, "", message);
+}
+
+#[test]
+fn a_program_that_cannot_be_run_gets_a_hint_at_what_was_meant() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("test.sh"), "").unwrap();
+    fs::write(sandbox.cwd().join("b.c"), "").unwrap();
+    let cases = [
+        ("test.sh", 127, "for the one in this directory: ./test.sh"),
+        ("cd", 127, "that is the shell's own: sh -c 'cd …'"),
+        ("A=b", 127, "for a variable: env A=b …"),
+        (
+            "--in test.sh b.c x",
+            127,
+            "--in takes one file, and is given again for each: --in A --in B",
+        ),
+        (
+            "--in test.sh:bin/ bin/test.sh",
+            127,
+            "it is looked for where you are; for the one in the workspace: sh -c bin/test.sh",
+        ),
+    ];
+    for (args, status, hint) in cases {
+        let ran = sandbox.tmpx(words(&format!("exec {args}"))).run();
+        assert_eq!(
+            (ran.status, ran.stderr.lines().nth(1)),
+            (Some(status), Some(&*format!("hint: {hint}")))
+        );
+    }
+    let message = "tmpx: there is no command after --\n";
+    sandbox.tmpx(words("exec --")).gives(2, "", message);
+    let message = "tmpx: --report: stdout is the command's own; name a file\n";
+    sandbox.tmpx(words("exec --report - true")).gives(2, "", message);
+    let message =
+        "tmpx: --in *.c: No such file or directory\nhint: --in takes a name, no pattern\n";
+    sandbox.tmpx(words("exec --in *.c true")).gives(125, "", message);
+    sandbox.tmpx(["exec", "--out", "", "touch", "/x"]).gives(
+        2,
+        "",
+        "tmpx: --out : the pattern is empty\n",
+    );
+}
+
+#[test]
+fn a_command_that_is_missing_or_no_program_has_the_shells_status() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("plain"), "").unwrap();
+    let missing = "tmpx: could not run nosuch: command not found\n";
+    sandbox.tmpx(words("exec nosuch")).gives(127, "", missing);
+    let plain = "tmpx: could not run ./plain: Permission denied\n\
+                 hint: it is not executable: chmod +x ./plain, or give it to its interpreter\n";
+    sandbox.tmpx(words("exec ./plain")).gives(126, "", plain);
+}
+
+#[test]
+fn a_command_with_a_slash_is_found_from_the_callers_directory() {
+    let sandbox = Sandbox::new();
+    let script = sandbox.cwd().join("build.sh");
+    fs::write(&script, "#!/bin/sh\necho built in $(pwd) with $1\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let expected = "built in $ROOT/tmp/tmp.RANDOM with --in\n";
+    sandbox.tmpx(words("exec ./build.sh --in")).gives(0, expected, "");
+}
+
+#[test]
+fn without_a_command_the_users_shell_runs() {
+    let sandbox = Sandbox::new();
+    let run = sandbox.tmpx(["exec"]).env("SHELL", "/bin/sh").input("echo from $(pwd)\n");
+    run.gives(0, "from $ROOT/tmp/tmp.RANDOM\n", "");
+}
+
+#[test]
+fn an_option_that_is_mistyped_is_no_command() {
+    let sandbox = Sandbox::new();
+    let message =
+        "tmpx: unexpected argument '--bogus' found\nhint: tmpx exec -h lists the options\n";
+    sandbox.tmpx(words("exec --bogus true")).gives(2, "", message);
+    sandbox.tmpx(words("exec echo --bogus -x -- y")).gives(0, "--bogus -x -- y\n", "");
+}
+
+#[test]
+fn a_command_line_in_one_word_is_explained() {
+    let sandbox = Sandbox::new();
+    sandbox.tmpx(["exec", "ls -la"]).gives(
+        127,
+        "",
+        "tmpx: could not run ls -la: command not found\n\
+         hint: each word is an argument of its own; for a shell: sh -c 'ls -la'\n",
+    );
+    sandbox.tmpx(words("exec --keep on-failure -- true")).gives(
+        127,
+        "",
+        "tmpx: could not run on-failure: command not found\n\
+         hint: the value of --keep comes after =, as in --keep=on-failure\n",
+    );
+}

@@ -1,0 +1,113 @@
+//! `tmpx exec --in`: copies of inputs in the workspace.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+use crate::support::sandbox::{Sandbox, names, words};
+
+#[test]
+fn inputs_keep_their_mode_and_time_and_directories_come_whole() {
+    let sandbox = Sandbox::new();
+    let tree = sandbox.cwd().join("tree");
+    fs::create_dir_all(tree.join("deep/er")).unwrap();
+    fs::write(tree.join("deep/er/file"), "x").unwrap();
+    fs::write(tree.join("tool"), "#!/bin/sh\necho tool\n").unwrap();
+    fs::set_permissions(tree.join("tool"), fs::Permissions::from_mode(0o750)).unwrap();
+    std::os::unix::fs::symlink("tool", tree.join("link")).unwrap();
+    fs::set_permissions(tree.join("deep/er"), fs::Permissions::from_mode(0o555)).unwrap();
+    sandbox.sh("touch -d 2001-02-03 tree/tool tree/deep").succeeds();
+    let script = "find tree t2 | sort; readlink tree/link; stat -c '%a %y' tree/tool tree/deep | \
+                  cut -d' ' -f1,2; stat -c %a tree/deep/er; ls x.d";
+    let args = ["exec", "--in", "tree", "--in", "tree/deep:t2", "--in", "tree/tool:x.d/"];
+    let args = args.into_iter().chain(["--", "sh", "-c", script]);
+    let expected = "t2\nt2/er\nt2/er/file\ntree\ntree/deep\ntree/deep/er\ntree/deep/er/file\n\
+                    tree/link\ntree/tool\ntool\n750 2001-02-03\n755 2001-02-03\n555\ntool\n";
+    sandbox.tmpx(args).gives(0, expected, "");
+}
+
+#[test]
+fn the_contents_of_a_directory_come_without_it_and_the_workspace_stays_private() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.cwd().join("src")).unwrap();
+    fs::write(sandbox.cwd().join("src/a"), "").unwrap();
+    let args = words("exec --in src/. --mkdir b --in src/.:b -- sh -c");
+    let args = args.into_iter().chain(["ls . b; stat -c %a .".into()]);
+    sandbox.tmpx(args).gives(0, ".:\na\nb\n\nb:\na\n700\n", "");
+}
+
+#[test]
+fn a_source_with_a_colon_in_its_name_is_not_split() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("a:b"), "colon").unwrap();
+    sandbox.tmpx(words("exec --in a:b cat a:b")).gives(0, "colon", "");
+    sandbox.tmpx(words("exec --in a:b:c cat c")).gives(0, "colon", "");
+}
+
+#[test]
+fn an_input_may_come_from_a_pipe() {
+    let sandbox = Sandbox::new();
+    let script = "tmpx exec --in <(echo streamed):data cat data";
+    sandbox.shell("bash", script).gives(0, "streamed\n", "");
+}
+
+#[test]
+fn two_inputs_of_one_name_are_refused_before_anything_runs() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("a"), "").unwrap();
+    sandbox.tmpx(words("exec --in a --in a sh -c ran>&2")).gives(
+        125,
+        "",
+        "tmpx: two things would be called a in the workspace\n\
+         hint: name one of them otherwise, as in --in SRC:DEST\n",
+    );
+    assert!(sandbox.leases().is_empty());
+}
+
+#[test]
+fn inputs_do_not_lead_out_through_links_that_were_copied_before() {
+    let sandbox = Sandbox::new();
+    let outside = sandbox.cwd().join("outside");
+    for dir in ["outside", "a", "b/sub"] {
+        fs::create_dir_all(sandbox.cwd().join(dir)).unwrap();
+    }
+    symlink(&outside, sandbox.cwd().join("a/sub")).unwrap();
+    fs::write(sandbox.cwd().join("b/sub/evil"), "evil").unwrap();
+    for ins in
+        ["--in a/. --in b/.", "--in a:t --in b/sub:t/sub", "--in a:t --in b/sub/evil:t/sub/x/evil"]
+    {
+        let ran = sandbox.tmpx(words(&format!("exec {ins} true"))).run();
+        assert_eq!(ran.status, Some(125), "{ins}: {ran:?}");
+        assert_eq!(names(&outside), Vec::<String>::new(), "{ins}");
+    }
+}
+
+#[test]
+fn a_directory_is_not_copied_into_itself() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.tmp().join("file"), "").unwrap();
+    let run = sandbox.tmpx(words("exec --in . find . -name file")).cwd(sandbox.tmp());
+    run.gives(0, "./file\n", "");
+    fs::remove_file(sandbox.tmp().join("file")).unwrap();
+}
+
+#[test]
+fn a_signal_during_the_preparations_ends_them() {
+    use rustix::process::{Pid, Signal, kill_process};
+    use std::os::unix::process::ExitStatusExt as _;
+    let sandbox = Sandbox::new();
+    sandbox.sh("mkfifo slow").succeeds();
+    let mut child = sandbox.tmpx(words("exec --in slow:data touch ran")).spawn();
+    // It has come to the copying when the pipe has a reader.
+    let writer = fs::File::options().write(true).open(sandbox.cwd().join("slow")).unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(2));
+    drop(writer);
+    // And one that nobody ever writes to: the workspace is there before the wait begins.
+    let mut child = sandbox.tmpx(words("exec --in slow:data touch ran")).spawn();
+    while sandbox.left().is_empty() {
+        std::thread::yield_now();
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
+    assert!(!sandbox.cwd().join("ran").exists());
+}

@@ -1,0 +1,127 @@
+//! `tmpx exec --private-tmp`.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::sandbox::{Sandbox, has, is_root, names, skip_unless, words};
+
+/// Whether a command may have mounts of its own here.
+fn can_mount(sandbox: &Sandbox) -> bool {
+    let mut command = Command::new("unshare");
+    command.args(if is_root() { &["-m", "true"][..] } else { &["-Urm", "true"] });
+    has("unshare") && skip_unless(sandbox.command(command).run().status == Some(0), "namespaces")
+}
+
+const IN_PRIVATE: &str = "touch /tmp/in-tmp /var/tmp/in-var; ls /var/tmp; stat -c %a /tmp /var/tmp; \
+                          echo $TMPDIR; mktemp -u; pwd; ls -A; cd \"$TMPX_WORKSPACE\" && pwd";
+
+#[test]
+fn a_private_tmp_is_empty_open_to_all_and_gone_afterwards() {
+    let sandbox = Sandbox::new();
+    if !can_mount(&sandbox) {
+        return;
+    }
+    let workspace = "$ROOT/tmp/tmp.RANDOM";
+    let expected = format!(
+        "in-var\n1777\n1777\n/tmp\n/tmp/tmp.RANDOM\n{workspace}\n.tmp\n.tmp-var\n{workspace}\n"
+    );
+    sandbox.tmpx(["exec", "--private-tmp", "--", "sh", "-c", IN_PRIVATE]).gives(0, &expected, "");
+    for path in ["/tmp/in-tmp", "/var/tmp/in-var"] {
+        assert!(!Path::new(path).exists(), "{path}");
+    }
+    // Nothing of it is seen outside, and what is outside is not seen in it.
+    let script = "ls /tmp; grep -c ' /tmp ' /proc/self/mounts";
+    let ran = sandbox.tmpx(["exec", "--private-tmp", "--", "sh", "-c", script]).succeeds();
+    assert_eq!(ran.stdout.lines().count(), 2, "{ran:?}");
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    assert!(!mounts.contains(sandbox.root().to_str().unwrap()), "{mounts}");
+}
+
+#[test]
+fn a_workspace_is_seen_beside_a_private_tmp_wherever_it_is() {
+    let sandbox = Sandbox::new();
+    if !can_mount(&sandbox) {
+        return;
+    }
+    std::os::unix::fs::symlink(sandbox.tmp(), sandbox.root().join("link")).unwrap();
+    let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
+    let script = "pwd -P; ls -A; touch \"$TMPX_WORKSPACE/seen\"; ls";
+    for dir in [&sandbox.root().join("link"), elsewhere.path()] {
+        let run =
+            sandbox.tmpx(["exec", "--private-tmp", "--", "sh", "-c", script]).env("TMPDIR", dir);
+        let ran = run.succeeds();
+        let lines: Vec<&str> = ran.raw.lines().collect();
+        let real = fs::canonicalize(dir).unwrap();
+        assert_eq!(Path::new(lines[0]).parent().unwrap(), real, "{ran:?}");
+        assert_eq!(&lines[1..], [".tmp", ".tmp-var", "seen"], "{ran:?}");
+    }
+    assert_eq!(names(elsewhere.path()), Vec::<String>::new());
+}
+
+#[test]
+fn whoever_is_not_root_gets_a_private_tmp_too_where_that_is_allowed() {
+    let sandbox = Sandbox::for_nobody();
+    let mut probe = Command::new("unshare");
+    probe.args(["-Um", "true"]);
+    let allowed = has("unshare") && sandbox.command(probe).by_nobody().run().status == Some(0);
+    if !skip_unless(allowed, "user namespaces") {
+        return;
+    }
+    let script = "touch /tmp/mine; ls /tmp | grep mine; id -u; grep CapEff /proc/self/status";
+    let run = sandbox.tmpx(["exec", "--private-tmp", "--", "sh", "-c", script]).by_nobody();
+    let ran = run.succeeds();
+    let user = if is_root() { "65534" } else { &rustix::process::geteuid().as_raw().to_string() };
+    let expected = format!("mine\n{user}\nCapEff:\t0000000000000000\n");
+    assert_eq!(ran.stdout, expected);
+}
+
+#[test]
+fn a_private_tmp_that_the_system_forbids_is_told_with_a_hint() {
+    let sandbox = Sandbox::new();
+    if !skip_unless(is_root(), "root") || !has("unshare") {
+        return;
+    }
+    // A limit on user namespaces holds in the user namespace in which it is set.
+    let script = "echo 0 > /proc/sys/user/max_user_namespaces; echo 0 > /proc/sys/user/max_mnt_namespaces; \
+                  tmpx exec --private-tmp -- touch ran; echo $?; ls $TMPDIR";
+    let mut command = Command::new("unshare");
+    command.args(["-Urm", "sh", "-c", script]);
+    let ran = sandbox.command(command).run();
+    let message = "tmpx: could not give the command a /tmp of its own: No space left on device\n\
+                   hint: that takes root or user namespaces, which this system or a container may forbid\n";
+    if !skip_unless(!ran.stderr.contains("unshare:"), "user namespaces") {
+        return;
+    }
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("125\n", message));
+}
+
+#[test]
+fn what_a_private_tmp_would_hide_is_refused_before_anything_runs() {
+    let sandbox = Sandbox::new();
+    if !skip_unless(sandbox.root().starts_with("/tmp"), "tests that run in /tmp") {
+        return;
+    }
+    let message = "tmpx: --here: with --private-tmp this directory is not seen\n";
+    sandbox.tmpx(words("exec --private-tmp --here true")).gives(2, "", message);
+    let message = "tmpx: ./tool: with --private-tmp its directory is not seen\n\
+                   hint: a shell in the workspace finds a copy: --in ./tool -- sh -c …\n";
+    sandbox.tmpx(words("exec --private-tmp ./tool")).gives(2, "", message);
+}
+
+#[test]
+fn leases_of_what_went_with_a_private_tmp_go_too() {
+    let sandbox = Sandbox::new();
+    if !can_mount(&sandbox) {
+        return;
+    }
+    // The store and tmpx itself are in /tmp as the sandbox is, and have to be elsewhere.
+    let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
+    let script = "cp $(command -v tmpx) $E/tmpx; PATH=$E:$PATH TMPX_STATE_DIR=$E/state; \
+                  export PATH TMPX_STATE_DIR; tmpx exec --private-tmp -- sh -c \
+                  'tmpx file; tmpx dir --until-exit=$$; tmpx file -p $E'; ls $E/state/leases | wc -l";
+    let ran = sandbox.sh(script).env("E", elsewhere.path()).succeeds();
+    let lines: Vec<&str> = ran.raw.lines().collect();
+    assert_eq!((lines.len(), lines[3]), (4, "1"), "{ran:?}");
+    assert!(Path::new(lines[2]).exists(), "what lies where all can see it stays");
+}

@@ -1,0 +1,101 @@
+//! `tmpx exec --report`.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::sandbox::{KEPT, Sandbox, names, words};
+
+fn report(sandbox: &Sandbox) -> Value {
+    serde_json::from_slice(&fs::read(sandbox.cwd().join("report")).unwrap()).unwrap()
+}
+
+#[test]
+fn a_report_tells_all_of_a_run() {
+    let sandbox = Sandbox::new();
+    let script =
+        "echo a > a; echo b > b; head -c 50000000 /dev/zero | tail -c 50000000 > /dev/null";
+    let args = ["exec", "--report", "report", "--out", "?", "--", "sh", "-c", script];
+    sandbox.tmpx(args).gives(0, "", "");
+    let report = report(&sandbox);
+    let keys: Vec<&String> = report.as_object().unwrap().keys().collect();
+    let expected = [
+        "command",
+        "exit",
+        "kept",
+        "outputs",
+        "peak_memory_bytes",
+        "signal",
+        "status",
+        "system_ms",
+        "timed_out",
+        "user_ms",
+        "wall_ms",
+        "workspace",
+    ];
+    assert_eq!(keys, expected);
+    assert_eq!(report["command"], serde_json::json!(["sh", "-c", script]));
+    assert_eq!(sandbox.plain(report["workspace"].as_str().unwrap()), "$ROOT/tmp/tmp.RANDOM");
+    assert_eq!((&report["status"], &report["signal"]), (&0.into(), &Value::Null));
+    assert_eq!((&report["kept"], &report["timed_out"]), (&false.into(), &false.into()));
+    let outputs = report["outputs"].as_array().unwrap();
+    let outputs: Vec<_> =
+        outputs.iter().map(|one| sandbox.plain(one["path"].as_str().unwrap())).collect();
+    assert_eq!(outputs, ["$ROOT/cwd/a", "$ROOT/cwd/b"]);
+    // tail(1) holds what it is to print.
+    assert!(report["peak_memory_bytes"].as_u64().unwrap() > 50_000_000, "{report}");
+    let used = report["user_ms"].as_u64().unwrap() + report["system_ms"].as_u64().unwrap();
+    assert!(used > 0 && report["wall_ms"].as_u64().unwrap() > 0, "{report}");
+    assert_eq!(names(&sandbox.cwd()), ["a", "b", "report"]);
+}
+
+#[test]
+fn a_report_tells_how_the_command_failed_and_where_the_workspace_stays() {
+    let sandbox = Sandbox::new();
+    let ran = sandbox
+        .tmpx(
+            words("exec --report report --keep=on-failure -- sh -c")
+                .into_iter()
+                .chain(["exit 7".into()]),
+        )
+        .run();
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(7), KEPT));
+    let told = report(&sandbox);
+    assert_eq!((&told["status"], &told["kept"]), (&7.into(), &true.into()));
+    assert!(Path::new(told["workspace"].as_str().unwrap()).is_dir());
+    sandbox.clean_up();
+
+    sandbox.tmpx(["exec", "--report", "report", "--", "sh", "-c", "kill -9 $$"]).run();
+    let told = report(&sandbox);
+    assert_eq!((&told["status"], &told["signal"]), (&Value::Null, &9.into()));
+
+    sandbox.tmpx(words("exec --report report --timeout 10ms -- sleep 100")).gives(
+        124,
+        "",
+        "tmpx: timed out after 10ms\n",
+    );
+    let told = report(&sandbox);
+    assert_eq!((&told["timed_out"], &told["signal"]), (&true.into(), &15.into()));
+
+    sandbox.tmpx(words("exec --report report nosuch")).run();
+    let told = report(&sandbox);
+    assert_eq!(
+        (&told["status"], &told["signal"], &told["exit"]),
+        (&Value::Null, &Value::Null, &127.into())
+    );
+}
+
+#[test]
+fn a_report_replaces_the_old_one_whole_and_is_asked_for_before_anything_runs() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.cwd().join("report");
+    fs::write(&path, "old").unwrap();
+    let before = fs::metadata(&path).unwrap().ino();
+    sandbox.tmpx(words("exec --report report -- cat ../../cwd/report")).gives(0, "old", "");
+    assert_ne!(fs::metadata(&path).unwrap().ino(), before);
+    let message = "tmpx: could not replace no/report: No such file or directory\n";
+    sandbox.tmpx(words("exec --report no/report --here touch ran")).gives(125, "", message);
+    assert_eq!(names(&sandbox.cwd()), ["report"]);
+}

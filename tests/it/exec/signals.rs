@@ -1,0 +1,104 @@
+//! `tmpx exec`: signals, kills and timeouts.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::PathBuf;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::sandbox::{Sandbox, words};
+
+/// A command that says that it runs and then waits to be told to go on.
+fn running(sandbox: &Sandbox, script: &str) -> std::process::Child {
+    let mut child = sandbox.tmpx(["exec", "bash", "-c", script]).spawn();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    child
+}
+
+#[test]
+fn a_signal_reaches_the_command_and_the_workspace_still_goes() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
+        let sandbox = Sandbox::new();
+        // The shell waits for a child that the signal does not reach, and then takes the trap.
+        let script = "trap 'exit 42' INT TERM HUP QUIT; echo ready; while :; do read x; done";
+        let mut child = running(&sandbox, script);
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        // The read ends when nobody can write to it any more.
+        child.stdin.take();
+        assert_eq!(child.wait().unwrap().code(), Some(42), "{signal:?}");
+    }
+}
+
+#[test]
+fn a_signal_that_kills_the_command_is_the_death_of_tmpx_too() {
+    use std::os::unix::process::ExitStatusExt as _;
+    let sandbox = Sandbox::new();
+    let mut child = running(&sandbox, "echo ready; read x; sleep 100");
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(15));
+}
+
+#[test]
+fn the_command_of_a_killed_tmpx_keeps_its_workspace_until_it_ends() {
+    // Once by the lock that it inherited, once by standing in it.
+    for close in ["", "exec 100>&-; "] {
+        let sandbox = Sandbox::new();
+        let script = format!("{close}echo $$ > pid; echo ready; read x; touch still-here");
+        let mut child = running(&sandbox, &script);
+        child.kill().unwrap();
+        let stdin = child.stdin.take();
+        child.wait().unwrap();
+        sandbox.tmpx(["cleanup", "--all"]).run();
+        let workspace: PathBuf = sandbox.tmp().join(&sandbox.left()[0]);
+        assert!(workspace.exists(), "{close}");
+        let pid: i32 = fs::read_to_string(workspace.join("pid")).unwrap().trim().parse().unwrap();
+        let pidfd = rustix::process::pidfd_open(
+            Pid::from_raw(pid).unwrap(),
+            rustix::process::PidfdFlags::empty(),
+        )
+        .unwrap();
+        stdin.unwrap().write_all(b"\n").unwrap();
+        let ended = rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN);
+        rustix::event::poll(&mut [ended], None).unwrap();
+        sandbox.tmpx(["cleanup", "-q"]).succeeds();
+        assert!(!workspace.exists(), "{close}");
+    }
+}
+
+#[test]
+fn inherited_signal_state_reaches_the_command() {
+    let sandbox = Sandbox::new();
+    let show = "grep -E '^Sig(Blk|Ign)' /proc/self/status";
+    for before in ["", "trap '' PIPE; ", "trap '' HUP INT; ", "trap '' CHLD; "] {
+        let plain = sandbox.sh(&format!("{before}{show}")).succeeds();
+        let inside = sandbox.sh(&format!("{before}tmpx exec {show}")).succeeds();
+        assert_eq!(plain.stdout, inside.stdout, "{before}");
+    }
+}
+
+#[test]
+fn a_command_that_takes_too_long_is_asked_to_end_and_then_made_to() {
+    let sandbox = Sandbox::new();
+    let run = |args: &str, script: &str| {
+        let args = words(&format!("exec {args} -- sh -c"));
+        sandbox.tmpx(args.into_iter().chain([script.into()]))
+    };
+    let asked = "trap 'echo asked; exit 3' TERM; while :; do read x < fifo; done 2>/dev/null";
+    let asked = format!("mkfifo fifo; {asked}");
+    run("--timeout 1s", &asked).gives(124, "asked\n", "tmpx: timed out after 1s\n");
+    let deaf = "trap '' TERM; mkfifo fifo; read x < fifo";
+    let killed = "tmpx: timed out after 50ms and was killed\n";
+    run("--timeout 50ms --kill-after 50ms", deaf).gives(124, "", killed);
+    let ended = "tmpx: timed out after 50ms\n";
+    run("--timeout 50ms", "kill -STOP $$").gives(124, "", ended);
+    run("--timeout 0", "exit 3").gives(3, "", "");
+    run("--timeout 9223372036854775807", "exit 3").gives(3, "", "");
+    run("--timeout 1h", "exit 3").gives(3, "", "");
+    let saved = "echo partial > log; mkfifo fifo; read x < fifo";
+    run("--timeout 50ms --out-always log", saved).gives(124, "", ended);
+    assert_eq!(fs::read_to_string(sandbox.cwd().join("log")).unwrap(), "partial\n");
+    // What the shell waits for would hold the pipe open, and be waited for by whoever reads it.
+    run("--timeout 50ms", "sleep 1000; echo late").gives(124, "", ended);
+}

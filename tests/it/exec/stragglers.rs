@@ -1,0 +1,36 @@
+//! Processes that a command leaves running.
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::sandbox::{Sandbox, has};
+
+#[test]
+fn what_runs_on_is_told_by_number_and_name() {
+    let sandbox = Sandbox::new();
+    // Also what has a session of its own and closed all that it inherited, as a daemon does.
+    let left = |shell: &str| {
+        format!(
+            "{shell} 'exec 3>&- 100>&-; exec sleep 1000' </dev/null >/dev/null 2>&1 & echo $!; \
+             until [ \"$(cat /proc/$!/comm)\" = sleep ]; do :; done"
+        )
+    };
+    for shell in ["bash -c", "setsid bash -c"] {
+        if !has("bash") || !has("setsid") {
+            return;
+        }
+        let ran = sandbox.tmpx(["exec", "sh", "-c", &left(shell)]).run();
+        let pid: i32 = ran.raw.trim().parse().unwrap();
+        let message = format!("tmpx: still running: sleep (process {pid})\n");
+        assert_eq!((ran.status, &ran.stderr), (Some(0), &message));
+        assert_eq!(sandbox.left(), Vec::<String>::new());
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    }
+}
+
+#[test]
+fn what_was_left_running_and_has_ended_is_not_told() {
+    let sandbox = Sandbox::new();
+    // Its number is free only when its parent, which tmpx has become, has waited for it.
+    let script = "(sh -c 'echo $$ >pid' &); until [ -s pid ] && ! kill -0 $(cat pid) 2>/dev/null; do :; done";
+    sandbox.tmpx(["exec", "sh", "-c", script]).gives(0, "", "");
+}

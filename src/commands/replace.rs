@@ -8,7 +8,7 @@ use rustix::stdio::stdin;
 use crate::cli::ReplaceArgs;
 use crate::commands::context::Context;
 use crate::commands::errors::InvalidUse;
-use crate::create::{Scratch, Transaction};
+use crate::create::Scratch;
 use crate::process::{Command, check_interrupt, command as exec};
 use crate::streams::{Replacement, Target};
 use crate::ui::{ReplaceReport, print_note};
@@ -23,8 +23,8 @@ pub(super) fn run(args: ReplaceArgs, context: &Context) -> anyhow::Result<Status
         return Err(InvalidUse::ReportReplacesContent.into());
     }
     Scratch::with(&context.env, &context.args, |scratch| {
-        let Transaction { lease, random, .. } = scratch.transaction()?;
-        let new = Replacement::begin(target, args.append, lease, random)?;
+        let lease = &mut scratch.transaction()?.lease;
+        let new = Replacement::begin(target, args.append, lease)?;
         let (status, bytes) = if args.command.is_empty() {
             (Status::Success, new.fill(stdin(), "standard input")?)
         } else {
@@ -35,7 +35,7 @@ pub(super) fn run(args: ReplaceArgs, context: &Context) -> anyhow::Result<Status
         if replaced {
             // What is begun here takes no time, and is better done than left to a cleanup.
             let _signals_wait = exec::queue(context.signals);
-            new.commit(args.sync, lease, random)?.iter().for_each(print_note);
+            new.commit(args.sync, lease)?.iter().for_each(print_note);
         }
         let report = ReplaceReport {
             path: PathField::of(&path),

@@ -117,8 +117,7 @@ pub(crate) fn write_report(
 ) -> anyhow::Result<()> {
     let mut line = serde_json::to_vec(report)?;
     line.push(b'\n');
-    let Transaction { lease, random, .. } = transaction;
-    replace::write_whole(file, &line, lease, random)
+    replace::write_whole(file, &line, &mut transaction.lease)
 }
 
 /// What a run ends with whose report could not be written; tells of that.

@@ -27,8 +27,6 @@ pub(crate) type PrintPaths<'a> =
 pub(crate) struct Transaction {
     /// The lease that covers them.
     pub lease: Lease,
-    /// Randomness.
-    pub random: Random,
     stores: Stores,
     candidates: Vec<tempdir::TempDirCandidate>,
     notes: Vec<String>,
@@ -39,8 +37,7 @@ impl Transaction {
     pub(crate) fn new(terms: LeaseSpec, env: &Env) -> anyhow::Result<Self> {
         let stores = Stores::new(env)?;
         Ok(Self {
-            lease: Lease::new(stores.clone(), terms),
-            random: Random::system(),
+            lease: Lease::new(stores.clone(), terms, Random::system()),
             stores,
             candidates: tempdir::candidates(env),
             notes: Vec::new(),
@@ -76,7 +73,7 @@ impl Transaction {
     pub(crate) fn tmpfile(&mut self, dir: Option<&Path>) -> anyhow::Result<TmpFile> {
         self.somewhere(dir, &mut |transaction, dir| {
             let place = Dir::open(dir).map_err(|err| CreateError::new(err, Kind::File, dir))?;
-            TmpFile::create(&mut transaction.lease, &mut transaction.random, place, 0o600)
+            TmpFile::create(&mut transaction.lease, place, 0o600)
         })
     }
 
@@ -134,7 +131,7 @@ impl Transaction {
         fill: Fill<'_>,
     ) -> anyhow::Result<Vec<Created>> {
         let count = usize::try_from(count).unwrap_or(BATCH).min(BATCH);
-        create(&mut self.lease, &mut self.random, place, wanted, count, fill)
+        create(&mut self.lease, place, wanted, count, fill)
     }
 
     /// Makes `count` things and tells of them, batch by batch; then marks the lease as given.
@@ -183,10 +180,10 @@ impl Transaction {
         {
             reaper::notify_or_spawn(&store, self.lease.id(), self.lease.habitat());
         }
-        if self.random.one_in(64).unwrap_or(false) {
+        if self.lease.random().one_in(64).unwrap_or(false) {
             let habitat = self.lease.habitat().clone();
             for store in self.stores.existing().0 {
-                release::prune(&store, &habitat, &mut self.random);
+                release::prune(&store, &habitat, self.lease.random());
             }
         }
     }

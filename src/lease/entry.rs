@@ -21,7 +21,6 @@ use crate::fs::dir::c_name;
 use crate::fs::{Dir, Identity, disk_full};
 use crate::lease::record::{Event, Kind};
 use crate::lease::writer::Lease;
-use crate::os::Random;
 use crate::remove::root;
 use crate::sys;
 use crate::values::error::render;
@@ -73,13 +72,12 @@ pub(crate) type Fill<'a> = &'a mut dyn FnMut(&OwnedFd) -> anyhow::Result<()>;
 /// Makes up to [`BATCH`] resources in `place`. `fill` is called for each new file.
 pub(crate) fn create(
     lease: &mut Lease,
-    random: &mut Random,
     place: &Dir,
     wanted: &CreateOptions,
     count: usize,
     fill: Fill<'_>,
 ) -> anyhow::Result<Vec<Created>> {
-    let mut maker = Creator { lease, random, place, wanted, fill };
+    let mut maker = Creator { lease, place, wanted, fill };
     match &wanted.name {
         NameRule::Random(template) if !template.is_guessable() => {
             let mut made = Vec::with_capacity(count);
@@ -99,7 +97,6 @@ pub(crate) fn create(
 /// All that making something takes.
 struct Creator<'a, 'f> {
     lease: &'a mut Lease,
-    random: &'a mut Random,
     place: &'a Dir,
     wanted: &'a CreateOptions,
     fill: Fill<'f>,
@@ -110,14 +107,14 @@ impl Creator<'_, '_> {
     /// names is taken, which nobody will ever see: the caller asks for the rest again.
     fn batch(&mut self, template: &Template, count: usize) -> anyhow::Result<Vec<Created>> {
         let names: Vec<OsString> =
-            (0..count).map(|_| template.name(self.random)).collect::<io::Result<_>>()?;
+            (0..count).map(|_| template.name(&mut self.lease.random)).collect::<io::Result<_>>()?;
         let event = Event::Intent {
             kind: self.wanted.kind,
             dir: OsJson::from(self.place.real_path()),
             names: names.iter().cloned().map(OsJson).collect(),
             guessable: false,
         };
-        self.lease.append(&event, self.random)?;
+        self.lease.append(&event)?;
         match self.create_each(&names) {
             Ok(identities) => {
                 let both = names.into_iter().zip(identities);
@@ -142,7 +139,7 @@ impl Creator<'_, '_> {
             }
         }
         let event = Event::Made(identities);
-        self.lease.append(&event, self.random)?;
+        self.lease.append(&event)?;
         match event {
             Event::Made(identities) => Ok(identities),
             _ => Ok(Vec::new()),
@@ -164,10 +161,10 @@ impl Creator<'_, '_> {
         for _ in 0..MAX_ATTEMPTS {
             let name = match naming {
                 NameRule::Exact(name) => name.numbered(*number),
-                NameRule::Random(template) => template.name(self.random)?,
+                NameRule::Random(template) => template.name(&mut self.lease.random)?,
             };
             *number += 1;
-            self.lease.append(&Event::Publish(OsJson(name.clone())), self.random)?;
+            self.lease.append(&Event::Publish(OsJson(name.clone())))?;
             match publish(self.place, self.wanted.kind, &hidden.name, &name) {
                 Ok(()) => return Ok(Created { name, identity: hidden.identity }),
                 Err(Errno::EXIST) => {}
@@ -195,23 +192,22 @@ pub(super) fn remove_created(place: &Dir, kind: Kind, names: &[OsString]) -> boo
 /// Makes a symlink under a hidden name, for one that is to be renamed.
 pub(crate) fn create_link(
     lease: &mut Lease,
-    random: &mut Random,
     place: &Dir,
     target: &Path,
 ) -> anyhow::Result<OsString> {
-    let name = Template::hidden().name(random)?;
+    let name = Template::hidden().name(&mut lease.random)?;
     let event = Event::Intent {
         kind: Kind::Link,
         dir: OsJson::from(place.real_path()),
         names: vec![OsJson(name.clone())],
         guessable: false,
     };
-    lease.append(&event, random)?;
+    lease.append(&event)?;
     let linked = symlinkat(target, place, &name).map_err(io::Error::from);
     let made = linked
         .and_then(|()| Identity::of(place, &c_name(&name)?, place.fsid()))
         .map_err(|err| CreateError::new(err, Kind::Link, place.path()))
-        .and_then(|identity| lease.append(&Event::Made(vec![identity]), random));
+        .and_then(|identity| lease.append(&Event::Made(vec![identity])));
     if made.is_err() {
         remove_created(place, Kind::Link, std::slice::from_ref(&name));
     }

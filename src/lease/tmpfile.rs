@@ -16,7 +16,6 @@ use crate::fs::{Dir, Identity};
 use crate::lease::entry::{CreateError, CreateOptions, NameRule, create, remove_created};
 use crate::lease::record::{Event, Kind};
 use crate::lease::writer::Lease;
-use crate::os::Random;
 use crate::values::{FileMode, OsJson, Template};
 
 /// A file in some directory, open for reading and writing, that has no name there.
@@ -30,29 +29,19 @@ pub(crate) struct TmpFile {
 
 impl TmpFile {
     /// Makes one, with a mode less the umask.
-    pub(crate) fn create(
-        lease: &mut Lease,
-        random: &mut Random,
-        place: Dir,
-        mode: u32,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn create(lease: &mut Lease, place: Dir, mode: u32) -> anyhow::Result<Self> {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         match openat(&place, c".", flags, Mode::from_raw_mode(mode)) {
             Ok(file) => Ok(Self { file, place, name: None }),
             // The filesystem knows no such files, or the kernel takes the flag for another one.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT | Errno::NOSYS) => {
-                Self::create_hidden(lease, random, place, mode)
+                Self::create_hidden(lease, place, mode)
             }
             Err(err) => Err(CreateError::new(io::Error::from(err), Kind::File, place.path())),
         }
     }
 
-    fn create_hidden(
-        lease: &mut Lease,
-        random: &mut Random,
-        place: Dir,
-        mode: u32,
-    ) -> anyhow::Result<Self> {
+    fn create_hidden(lease: &mut Lease, place: Dir, mode: u32) -> anyhow::Result<Self> {
         let mask = rustix::process::umask(Mode::RWXU);
         rustix::process::umask(mask);
         let wanted = CreateOptions {
@@ -61,7 +50,7 @@ impl TmpFile {
             mode: Some(FileMode(mode & !mask.as_raw_mode())),
         };
         let mut opened = None;
-        let named = create(lease, random, &place, &wanted, 1, &mut |file| {
+        let named = create(lease, &place, &wanted, 1, &mut |file| {
             opened = Some(file.try_clone()?);
             Ok(())
         })?;
@@ -75,29 +64,25 @@ impl TmpFile {
     }
 
     /// Gives it a hidden name.
-    pub(crate) fn create_link(
-        &mut self,
-        lease: &mut Lease,
-        random: &mut Random,
-    ) -> anyhow::Result<()> {
+    pub(crate) fn create_link(&mut self, lease: &mut Lease) -> anyhow::Result<()> {
         if self.name.is_some() {
             return Ok(());
         }
         let place = &self.place;
-        let name = Template::hidden().name(random)?;
+        let name = Template::hidden().name(&mut lease.random)?;
         let event = Event::Intent {
             kind: Kind::File,
             dir: OsJson::from(place.real_path()),
             names: vec![OsJson(name.clone())],
             guessable: false,
         };
-        lease.append(&event, random)?;
+        lease.append(&event)?;
         let linked = linkat(CWD, proc_path(&self.file), place, &name, AtFlags::SYMLINK_FOLLOW);
         let made = linked
             .map_err(io::Error::from)
             .and_then(|()| Identity::of(&self.file, c"", place.fsid()))
             .map_err(|err| CreateError::new(err, Kind::File, place.path()))
-            .and_then(|identity| lease.append(&Event::Made(vec![identity]), random));
+            .and_then(|identity| lease.append(&Event::Made(vec![identity])));
         if made.is_err() {
             remove_created(place, Kind::File, std::slice::from_ref(&name));
         }

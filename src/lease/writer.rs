@@ -27,6 +27,8 @@ use crate::sys;
 #[derive(Debug)]
 pub(crate) struct Lease {
     header: Header,
+    /// The source of every random name that is created under this lease.
+    pub(super) random: Random,
     stores: Stores,
     written: Option<Written>,
 }
@@ -44,7 +46,7 @@ struct Written {
 
 impl Lease {
     /// A lease on these terms. Nothing is on disk yet.
-    pub(crate) fn new(stores: Stores, terms: LeaseSpec) -> Self {
+    pub(crate) fn new(stores: Stores, terms: LeaseSpec, random: Random) -> Self {
         let header = Header {
             v: VERSION,
             committed: 0,
@@ -55,7 +57,7 @@ impl Lease {
             lifetime: terms.lifetime,
             session: terms.session,
         };
-        Self { header, stores, written: None }
+        Self { header, random, stores, written: None }
     }
 
     /// The lease's name; empty before the first intent.
@@ -78,14 +80,19 @@ impl Lease {
         self.header.session.as_deref()
     }
 
+    /// The lease's source of randomness.
+    pub(crate) fn random(&mut self) -> &mut Random {
+        &mut self.random
+    }
+
     /// Adds a line; the first one brings the lease into being. When this has returned, whatever
     /// the line announces may be done.
-    pub(crate) fn append(&mut self, event: &Event, random: &mut Random) -> anyhow::Result<()> {
+    pub(super) fn append(&mut self, event: &Event) -> anyhow::Result<()> {
         if let Some(written) = &mut self.written {
             let line = line(event)?;
             return written.append(&line).with_context(|| written.could_not_write());
         }
-        let header = &mut self.header;
+        let (header, random) = (&mut self.header, &mut self.random);
         let written = self.stores.with_first(|store| {
             let file = loop {
                 header.id = new_id(header.created, random)?;
@@ -122,12 +129,8 @@ impl Lease {
     }
 
     /// Gives the lease another lifetime.
-    pub(crate) fn change_lifetime(
-        &mut self,
-        lifetime: Lifetime,
-        random: &mut Random,
-    ) -> anyhow::Result<()> {
-        self.append(&Event::Lifetime(lifetime.clone()), random)?;
+    pub(crate) fn change_lifetime(&mut self, lifetime: Lifetime) -> anyhow::Result<()> {
+        self.append(&Event::Lifetime(lifetime.clone()))?;
         self.header.lifetime = lifetime;
         Ok(())
     }

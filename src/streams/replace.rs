@@ -15,7 +15,6 @@ use crate::fs::disk_full::with_full_filesystem;
 use crate::fs::rw::write_all;
 use crate::fs::{Dir, TransferError, copy, metadata, transfer};
 use crate::lease::{Lease, TmpFile};
-use crate::os::Random;
 use crate::streams::target::{Existing, Target};
 
 /// New content in the making.
@@ -30,19 +29,14 @@ pub(crate) struct Replacement {
 
 impl Replacement {
     /// Begins it: empty, or with what the file holds in order to append to that.
-    pub(crate) fn begin(
-        target: Target,
-        append: bool,
-        lease: &mut Lease,
-        random: &mut Random,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn begin(target: Target, append: bool, lease: &mut Lease) -> anyhow::Result<Self> {
         let could_not = || target.could_not_replace();
         let old = target.look().with_context(could_not)?;
         // A new file is made as the shell makes one, and nobody sees an old one's content before
         // it has its mode.
         let mode = if old.is_some() { 0o600 } else { 0o666 };
         let place = target.place().try_clone().with_context(could_not)?;
-        let new = TmpFile::create(lease, random, place, mode).with_context(could_not)?;
+        let new = TmpFile::create(lease, place, mode).with_context(could_not)?;
         let replacement = Self { target, old, new, append };
         if append && let Some(old) = &replacement.old {
             replacement.copy(old)?;
@@ -110,7 +104,6 @@ impl Replacement {
         mut self,
         durable: bool,
         lease: &mut Lease,
-        random: &mut Random,
     ) -> anyhow::Result<Vec<String>> {
         let now = self.target.look().with_context(|| self.target.could_not_replace())?;
         let same = match (&self.old, &now) {
@@ -128,7 +121,7 @@ impl Replacement {
         };
         let synced = if durable { fsync(&self.new) } else { Ok(()) };
         synced.map_err(|err| self.describe(TransferError::Writing(err.into()), ""))?;
-        self.new.create_link(lease, random).with_context(|| self.target.could_not_replace())?;
+        self.new.create_link(lease).with_context(|| self.target.could_not_replace())?;
         self.new
             .rename(self.target.name())
             .map_err(|err| self.describe(TransferError::Writing(err), ""))?;
@@ -162,13 +155,8 @@ fn sync_dir(place: &Dir) -> io::Result<()> {
 }
 
 /// Writes a file whole, by a rename.
-pub(crate) fn write_whole(
-    path: &Path,
-    bytes: &[u8],
-    lease: &mut Lease,
-    random: &mut Random,
-) -> anyhow::Result<()> {
-    let replacement = Replacement::begin(Target::find(path)?, false, lease, random)?;
+pub(crate) fn write_whole(path: &Path, bytes: &[u8], lease: &mut Lease) -> anyhow::Result<()> {
+    let replacement = Replacement::begin(Target::find(path)?, false, lease)?;
     replacement.write(bytes)?;
-    replacement.commit(false, lease, random).map(drop)
+    replacement.commit(false, lease).map(drop)
 }

@@ -20,7 +20,6 @@ use crate::fs::dir::open_beneath;
 use crate::fs::{Dir, Interrupt, copy};
 use crate::lease::entry::{create, create_link};
 use crate::lease::{CreateOptions, Kind, Lease, NameRule};
-use crate::os::Random;
 use crate::remove::root;
 use crate::values::{ErrorExt as _, Template};
 use crate::workspace::plan::{CopySource, Plan, kind};
@@ -29,14 +28,13 @@ use crate::workspace::plan::{CopySource, Plan, kind};
 pub(crate) fn save(
     plan: &Plan,
     lease: &mut Lease,
-    random: &mut Random,
     go_on: Interrupt<'_>,
 ) -> anyhow::Result<Vec<PathBuf>> {
     let mut dirs = TargetDirs::default();
     let mut staged = Vec::new();
     for (to, source) in &plan.targets {
         let one = Stage { root: &plan.root, stat: &plan.entries[&source.from], source, to };
-        match one.stage(&mut dirs, lease, random, go_on) {
+        match one.stage(&mut dirs, lease, go_on) {
             Ok(one) => staged.extend(one),
             Err(err) => {
                 dirs.remove_created(staged);
@@ -186,7 +184,6 @@ impl Stage<'_> {
         &self,
         dirs: &mut TargetDirs,
         lease: &mut Lease,
-        random: &mut Random,
         go_on: Interrupt<'_>,
     ) -> anyhow::Result<Option<StagedCopy>> {
         go_on()?;
@@ -201,7 +198,7 @@ impl Stage<'_> {
         }
         let name = self.to.file_name().unwrap_or_default().to_owned();
         may_be_replaced(place, &name, self.to)?;
-        let hidden = self.copy(place, lease, random, go_on).with_context(could_not)?;
+        let hidden = self.copy(place, lease, go_on).with_context(could_not)?;
         Ok(Some(StagedCopy { dir, hidden, name, to: self.to.to_owned() }))
     }
 
@@ -210,7 +207,6 @@ impl Stage<'_> {
         &self,
         place: &Dir,
         lease: &mut Lease,
-        random: &mut Random,
         go_on: Interrupt<'_>,
     ) -> anyhow::Result<OsString> {
         let from = &self.source.from;
@@ -218,11 +214,11 @@ impl Stage<'_> {
             let link = open_beneath(self.root, from, OFlags::PATH)?;
             let target = readlinkat(&link, c"", Vec::new()).map_err(io::Error::from)?;
             let target = OsStr::from_bytes(target.to_bytes());
-            return create_link(lease, random, place, Path::new(target));
+            return create_link(lease, place, Path::new(target));
         }
         let name = NameRule::Random(Template::hidden());
         let wanted = CreateOptions { kind: Kind::File, name, mode: None };
-        let copied = create(lease, random, place, &wanted, 1, &mut |copy| {
+        let copied = create(lease, place, &wanted, 1, &mut |copy| {
             let source = open_regular_beneath(self.root, from)?;
             copy::fill(&source, copy, go_on)?;
             copy::preserve_metadata(&source.metadata()?, copy)?;

@@ -230,8 +230,7 @@ impl Job {
         }
         let root = workspace.dir().map_err(anyhow::Error::from)?;
         let plan = plan::plan(&patterns, root, before, &self.cwd)?;
-        let Transaction { lease, random, .. } = transaction;
-        Ok(save::save(&plan, lease, random, &|| Ok(check_interrupt(signals)?))?)
+        Ok(save::save(&plan, &mut transaction.lease, &|| Ok(check_interrupt(signals)?))?)
     }
 
     /// Says what may have been meant where the command could not be started.
@@ -313,8 +312,7 @@ fn milliseconds(time: Option<Duration>) -> u64 {
 
 /// A file that is gone when nobody has it open any more.
 fn anonymous_file(place: &Dir, transaction: &mut Transaction) -> anyhow::Result<OwnedFd> {
-    let Transaction { lease, random, .. } = transaction;
-    let file = TmpFile::create(lease, random, place.try_clone()?, 0o600)?;
+    let file = TmpFile::create(&mut transaction.lease, place.try_clone()?, 0o600)?;
     Ok(file.as_fd().try_clone_to_owned()?)
 }
 
@@ -323,7 +321,7 @@ fn keep_workspace(workspace: &Workspace, transaction: &mut Transaction) -> anyho
     let path: &Path = workspace.path();
     transaction
         .lease
-        .change_lifetime(Lifetime::Manual, &mut transaction.random)
+        .change_lifetime(Lifetime::Manual)
         .hint("it goes with the next 'tmpx cleanup'")
         .with_context(|| format!("could not keep {}", path.display()))?;
     if path.exists() {

@@ -3,10 +3,7 @@
 //! clap says what is wrong. What it proposes is meant for programs that take anything as a value, and
 //! here it would run a command named `--ttl`; so the hints are ours, but for names that are alike.
 
-use std::ffi::{OsStr, OsString};
-use std::io;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
@@ -35,42 +32,6 @@ impl UsageError {
         }
         Self { message, hints }
     }
-}
-
-/// Commands that are a part of the shell, and nowhere else.
-const SHELL_BUILTINS: [&str; 20] = [
-    ".", "alias", "break", "case", "cd", "eval", "exec", "export", "for", "function", "if", "read",
-    "set", "shift", "source", "trap", "ulimit", "unset", "until", "while",
-];
-
-/// What may have been meant by the name of a program that could not be run, said in the directory
-/// `here`.
-pub(crate) fn suggest_for_program(name: &OsStr, err: &io::Error, here: &Path) -> Option<String> {
-    let shown = Path::new(name).display();
-    let bytes = name.as_bytes();
-    let for_a_shell = |byte: &u8| byte.is_ascii_whitespace() || b"|&;<>()$`".contains(byte);
-    let path = here.join(name);
-    if bytes.iter().any(for_a_shell) {
-        return Some(format!("each word is an argument of its own; for a shell: sh -c '{shown}'"));
-    }
-    if matches!(bytes, b"always" | b"on-failure") {
-        return Some(format!("the value of --keep comes after =, as in --keep={shown}"));
-    }
-    if err.kind() == io::ErrorKind::PermissionDenied && path.is_file() {
-        return Some(format!(
-            "it is not executable: chmod +x {shown}, or give it to its interpreter"
-        ));
-    }
-    if bytes.contains(&b'/') || err.kind() != io::ErrorKind::NotFound {
-        return None;
-    }
-    if path.is_file() {
-        return Some(format!("for the one in this directory: ./{shown}"));
-    }
-    if SHELL_BUILTINS.iter().any(|word| word.as_bytes() == bytes) {
-        return Some(format!("that is the shell's own: sh -c '{shown} …'"));
-    }
-    bytes.contains(&b'=').then(|| format!("for a variable: env {shown} …"))
 }
 
 fn is_unknown_word(kind: ErrorKind) -> bool {

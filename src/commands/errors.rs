@@ -9,7 +9,9 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 
 use crate::cli::UsageError;
-use crate::process::Interrupted;
+use crate::commands::advice::Advice;
+use crate::commands::start_hints;
+use crate::process::{Interrupted, ReserveError};
 use crate::ui::{Format, Output, print_hint, print_note, write_stderr};
 use crate::values::Status;
 use crate::values::error::{self, hint_of, render, strerror};
@@ -23,19 +25,6 @@ pub(crate) enum InvalidUse {
     ReportReplacesContent,
     #[error("--report: stdout is the command's own; name a file")]
     ReportToStdout,
-}
-
-/// What an error says beyond its message.
-#[derive(Debug, Default)]
-struct Advice {
-    hint: Option<String>,
-    status: Option<Status>,
-}
-
-impl Advice {
-    fn status(status: Status) -> Self {
-        Self { hint: None, status: Some(status) }
-    }
 }
 
 /// Prints an error and its hint, and returns the status that tmpx exits with. `default` is the
@@ -62,6 +51,13 @@ fn advice(err: &anyhow::Error) -> Advice {
         }
         if let Some(interrupted) = cause.downcast_ref::<Interrupted>() {
             return Advice::status(Status::Signal(interrupted.signal));
+        }
+        if let Some(advice) = start_hints::advice(cause) {
+            return advice;
+        }
+        if let Some(ReserveError::BeyondLimit(_)) = cause.downcast_ref() {
+            let hint = Some("'ulimit -n' prints the limit".to_owned());
+            return Advice { hint, status: Some(Status::Usage) };
         }
     }
     Advice { hint: hint_of(err).map(str::to_owned), status: error::status_of(err) }

@@ -9,8 +9,9 @@ use crate::cli::ReplaceArgs;
 use crate::commands::context::Context;
 use crate::commands::errors::InvalidUse;
 use crate::create::Scratch;
-use crate::process::{Command, check_interrupt, command as exec};
+use crate::process::{self, Command, check_interrupt};
 use crate::streams::{Replacement, Target};
+use crate::sys::SignalQueue;
 use crate::ui::{ReplaceReport, print_note};
 use crate::values::{PathField, Status};
 
@@ -34,7 +35,7 @@ pub(super) fn run(args: ReplaceArgs, context: &Context) -> anyhow::Result<Status
         let replaced = succeeded && !(args.no_empty && bytes == 0);
         if replaced {
             // What is begun here takes no time, and is better done than left to a cleanup.
-            let _signals_wait = exec::queue(context.signals);
+            let _signals_wait = SignalQueue::open(context.signals);
             new.commit(args.sync, lease)?.iter().for_each(print_note);
         }
         let report = ReplaceReport {
@@ -55,9 +56,9 @@ fn produce(
 ) -> anyhow::Result<(Status, u64)> {
     let cwd = std::env::current_dir().context("could not find the working directory")?;
     let command = Command::new(words, &context.env, &cwd);
-    let signals = exec::queue(context.signals);
+    let signals = SignalQueue::open(context.signals);
     check_interrupt(&signals)?;
     let take = |output| new.fill(output, "the command's output");
-    let (status, taken) = exec::run_capturing(command, signals, take)?;
+    let (status, taken) = process::run_capturing(command, signals, take)?;
     Ok((status, taken?))
 }

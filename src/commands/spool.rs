@@ -11,8 +11,9 @@ use crate::commands::context::Context;
 use crate::create::Scratch;
 use crate::fs::TransferError;
 use crate::fs::disk_full::with_full_filesystem_of;
-use crate::process::{Command, Limits, check_interrupt, command as exec};
+use crate::process::{self, Command, check_interrupt};
 use crate::streams::{Spool, Target};
+use crate::sys::SignalQueue;
 use crate::ui::SpoolReport;
 use crate::values::{PathField, Status};
 
@@ -70,7 +71,7 @@ fn feed(
 ) -> anyhow::Result<Status> {
     let input = spool.to_read()?;
     // From here on there may be something to remove, so a signal goes to the command, not to us.
-    let signals = exec::queue(context.signals);
+    let signals = SignalQueue::open(context.signals);
     if words.iter().skip(1).any(|word| word == stands_for_path) {
         let path = if let Some(path) = spool.own_path() {
             path
@@ -87,5 +88,5 @@ fn feed(
         command.pass_fd(input, 0);
     }
     check_interrupt(&signals)?;
-    exec::run(command, &signals, Limits::NONE).map(|ran| ran.status)
+    process::run(command, &signals).map(|outcome| outcome.status)
 }

@@ -1,6 +1,17 @@
-//! process
+//! Runs a command as transparently as env(1): starts it, supervises it until it ends, and explains why
+//! it could not be started.
 
-pub(crate) mod command;
+mod command;
 mod interrupt;
-pub(crate) use command::{Command, ExitOutcome, Limits, Orphans};
+mod orphans;
+mod reserve;
+mod search;
+mod suggest;
+mod supervise;
+
+pub(crate) use command::{Command, StartError};
 pub(crate) use interrupt::{Interrupted, check_interrupt};
+pub(crate) use orphans::{Orphan, Orphans};
+pub(crate) use reserve::{ReserveError, reserve_fds};
+pub(crate) use suggest::Guess;
+pub(crate) use supervise::{Child, ExitOutcome, Limits, run, run_capturing};

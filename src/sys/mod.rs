@@ -17,6 +17,6 @@ pub(crate) use locale::LocaleCharset;
 pub(crate) use lock::{is_locked, share_lock, try_lock};
 pub(crate) use mount_ns::PrivateMounts;
 pub(crate) use signals::{ReceivedSignal, SignalQueue, is_ignored, send};
-pub(crate) use spawn::{ExitInfo, PreExecError, SpawnRequest, has_children, reap};
+pub(crate) use spawn::{ExitInfo, SpawnError, SpawnRequest, has_children, reap};
 pub(crate) use start::{Exit, InheritedSignals};
 pub use start::{Start, enter};

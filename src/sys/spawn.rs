@@ -7,8 +7,8 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitStatus};
+use std::ptr;
 use std::time::Duration;
-use std::{fmt, ptr};
 
 use rustix::process::{Pid, WaitOptions, fchdir, waitpid};
 
@@ -34,17 +34,20 @@ pub(crate) struct SpawnRequest<'a> {
     pub private: Option<&'a PrivateMounts>,
 }
 
-/// What was to be done in the new process before it becomes the command, and failed.
+/// Why a command could not be started.
 #[derive(Debug)]
-pub(crate) struct PreExecError(pub io::Error);
-
-impl fmt::Display for PreExecError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+pub(crate) enum SpawnError {
+    /// The new process could not make its private mounts.
+    PrivateMounts(io::Error),
+    /// Another call failed, execve(2) included.
+    Exec(io::Error),
 }
 
-impl std::error::Error for PreExecError {}
+impl From<io::Error> for SpawnError {
+    fn from(err: io::Error) -> Self {
+        Self::Exec(err)
+    }
+}
 
 impl SpawnRequest<'_> {
     /// Starts it, with the signal mask and the dispositions that tmpx itself was given.
@@ -52,7 +55,7 @@ impl SpawnRequest<'_> {
     /// As vfork(2) does it, in this process's memory, which need not be copied for that:
     /// `posix_spawn(3)` would ask for and set each of the 64 signals besides. What mounts something
     /// takes a process of its own, by fork(2).
-    pub(crate) fn start(&self, signals: &SignalQueue) -> io::Result<Pid> {
+    pub(crate) fn start(&self, signals: &SignalQueue) -> Result<Pid, SpawnError> {
         if self.private.is_some() {
             return self.start_by_fork(signals);
         }
@@ -73,20 +76,20 @@ impl SpawnRequest<'_> {
             )
         };
         if pid == -1 {
-            return Err(io::Error::last_os_error());
+            return Err(io::Error::last_os_error().into());
         }
         let child = Pid::from_raw(pid);
         match (birth.error, child) {
             (None, Some(child)) => Ok(child),
             (Some(err), Some(child)) => {
                 let _ = waitpid(Some(child), WaitOptions::empty());
-                Err(err)
+                Err(err.into())
             }
-            (_, None) => Err(io::Error::other("the system gave it no number")),
+            (_, None) => Err(io::Error::other("the system gave it no number").into()),
         }
     }
 
-    fn start_by_fork(&self, signals: &SignalQueue) -> io::Result<Pid> {
+    fn start_by_fork(&self, signals: &SignalQueue) -> Result<Pid, SpawnError> {
         let word = |word: &CString| OsStr::from_bytes(word.to_bytes()).to_owned();
         let mut command = Command::new(OsStr::from_bytes(self.path.to_bytes()));
         let mut args = self.args.iter().map(word);
@@ -122,10 +125,8 @@ impl SpawnRequest<'_> {
         drop(command);
         match started {
             Ok(child) => Ok(Pid::from_child(&child)),
-            Err(err) if (&reader).read(&mut [0])? > 0 => {
-                Err(io::Error::new(err.kind(), PreExecError(err)))
-            }
-            Err(err) => Err(err),
+            Err(err) if (&reader).read(&mut [0])? > 0 => Err(SpawnError::PrivateMounts(err)),
+            Err(err) => Err(err.into()),
         }
     }
 }

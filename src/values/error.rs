@@ -29,9 +29,6 @@ impl std::error::Error for UserError {}
 pub(crate) trait ErrorExt<T> {
     /// Adds the line that is printed as `hint: …`.
     fn hint(self, hint: impl Into<String>) -> anyhow::Result<T>;
-
-    /// Sets the status that tmpx ends with.
-    fn status(self, status: Status) -> anyhow::Result<T>;
 }
 
 impl<T, E: Into<anyhow::Error>> ErrorExt<T> for Result<T, E> {
@@ -42,14 +39,6 @@ impl<T, E: Into<anyhow::Error>> ErrorExt<T> for Result<T, E> {
                 hint: Some(hint.into()),
                 status: None,
             })
-        })
-    }
-
-    fn status(self, status: Status) -> anyhow::Result<T> {
-        self.map_err(|err| {
-            let cause = err.into();
-            let hint = hint_of(&cause).map(str::to_owned);
-            anyhow::Error::new(UserError { cause, hint, status: Some(status) })
         })
     }
 }
@@ -113,15 +102,11 @@ mod tests {
     }
 
     #[test]
-    fn hint_and_status_survive_context_added_later() {
-        let err = Err::<(), _>(enoent())
-            .hint("make it first")
-            .status(Status::TmpxFailed)
-            .context("could not run true")
-            .unwrap_err();
+    fn a_hint_survives_context_added_later() {
+        let err =
+            Err::<(), _>(enoent()).hint("make it first").context("could not run true").unwrap_err();
         assert_eq!(render(&err), "could not run true: No such file or directory");
         assert_eq!(hint_of(&err), Some("make it first"));
-        assert_eq!(status_of(&err), Some(Status::TmpxFailed));
     }
 
     #[test]

@@ -121,14 +121,14 @@ impl Workspace {
     pub(crate) fn run_inside<'a>(&'a self, command: &mut Command<'a>, cwd: &Path) {
         self.set_env(command);
         command.current_dir(self.dir.as_fd());
-        command.set("PWD", &self.path);
-        command.set("OLDPWD", cwd);
+        command.set_env("PWD", &self.path);
+        command.set_env("OLDPWD", cwd);
     }
 
     /// Has a command know of it.
     pub(crate) fn set_env(&self, command: &mut Command<'_>) {
-        command.set("TMPX_WORKSPACE", &self.path);
-        command.set("TMPDIR", self.temp_dir());
+        command.set_env("TMPX_WORKSPACE", &self.path);
+        command.set_env("TMPDIR", self.temp_dir());
     }
 
     /// Its private temp dir.

@@ -91,11 +91,11 @@ impl Workspace {
         // The mounts are told relative to it.
         command.current_dir(self.dir.as_fd());
         command.mount(mounts);
-        command.set("TMPDIR", "/tmp");
+        command.set_env("TMPDIR", "/tmp");
         if !here {
-            command.set("PWD", &real);
+            command.set_env("PWD", &real);
         }
-        command.set("TMPX_WORKSPACE", real);
+        command.set_env("TMPX_WORKSPACE", real);
         Ok(())
     }
 

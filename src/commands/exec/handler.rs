@@ -10,13 +10,16 @@ use anyhow::Context as _;
 use crate::cli::{ExecArgs, KeepPolicy};
 use crate::commands::context::Context;
 use crate::commands::errors::{InvalidUse, status_of};
+use crate::commands::start_hints::InputAsCommand;
 use crate::create::Transaction;
 use crate::create::scratch::{remove_scratch, report_error, status_without_report, write_report};
 use crate::fs::Dir;
 use crate::lease::{
     CreateOptions, Kind, LeaseSpec, Lifetime, LifetimeOptions, NameRule, TmpFile, spec,
 };
-use crate::process::{Command, ExitOutcome, Limits, Orphans, check_interrupt, command as exec};
+use crate::process::{
+    Child, Command, ExitOutcome, Limits, Orphan, Orphans, StartError, check_interrupt, reserve_fds,
+};
 use crate::reclaim::reaper;
 use crate::streams::Target;
 use crate::sys::SignalQueue;
@@ -27,7 +30,7 @@ use crate::workspace::{Layout, Pattern, SaveError, Snapshot, Workspace, plan, pr
 
 pub(crate) fn run(args: ExecArgs, context: &Context) -> anyhow::Result<Status> {
     // Before anything else is opened.
-    let reserved = exec::reserve_fds(&args.run.anon_fds)?;
+    let reserved = reserve_fds(&args.run.anon_fds)?;
     let job = Job::plan(args, context)?;
     let wish = LifetimeOptions {
         session: job.args.run.session.clone(),
@@ -37,7 +40,7 @@ pub(crate) fn run(args: ExecArgs, context: &Context) -> anyhow::Result<Status> {
     let terms = spec::resolve(wish, &context.env, &context.args, &mut |text| print_note(text))?;
     let terms = LeaseSpec { lifetime: Lifetime::Command, ..terms };
     let mut transaction = Transaction::new(terms, &context.env)?;
-    let signals = exec::queue(context.signals);
+    let signals = SignalQueue::open(context.signals);
     let stragglers = Orphans::adopt();
     let mut mount_namespace = None;
     let status = transaction.or_rollback(|transaction| {
@@ -47,7 +50,10 @@ pub(crate) fn run(args: ExecArgs, context: &Context) -> anyhow::Result<Status> {
         transaction.take_warnings().iter().for_each(print_note);
         let command = job.command(context, &workspace, &place, transaction)?;
         check_interrupt(&signals)?;
-        match exec::run(command, &signals, job.limits) {
+        let outcome = Child::start(command, &signals)
+            .map_err(|err| job.explain_start_error(err))
+            .and_then(|child| child.wait(&signals, job.limits));
+        match outcome {
             Ok(ran) => {
                 mount_namespace = ran.mount_namespace;
                 Ok(job.finish(ran, &workspace, &before, transaction, &signals))
@@ -55,11 +61,11 @@ pub(crate) fn run(args: ExecArgs, context: &Context) -> anyhow::Result<Status> {
             Err(err) => {
                 let status = status_of(&err).unwrap_or(Status::TmpxFailed);
                 let _ = job.report(status, None, &workspace, &[], false, transaction);
-                job.explain_save_error(err, &workspace)
+                Err(err)
             }
         }
     })?;
-    let left = stragglers.left();
+    let left = stragglers.remaining();
     // The command has ended: what goes wrong here must not mask how.
     if let (Some(namespace), true, Ok(hidden)) =
         (mount_namespace, left.is_empty(), private_tmp::hidden())
@@ -67,8 +73,8 @@ pub(crate) fn run(args: ExecArgs, context: &Context) -> anyhow::Result<Status> {
         let hidden: Vec<PathBuf> = hidden.into_iter().map(|(path, _)| path).collect();
         transaction.forget_resources_in(namespace, &hidden);
     }
-    for (pid, name) in left.iter().filter(|(_, name)| name != reaper::NAME) {
-        print_note(format_args!("still running: {} (process {pid})", Path::new(name).display()));
+    for Orphan { pid, name } in left.iter().filter(|orphan| orphan.name != reaper::NAME) {
+        print_note(format_args!("still running: {} (process {pid})", name.display()));
     }
     drop(reserved);
     transaction.finish(&context.env);
@@ -182,7 +188,7 @@ impl Job {
     ) -> Status {
         let mut status = ran.status;
         if let (Status::TimedOut, Some(timeout)) = (status, self.limits.timeout) {
-            let killed = ran.ended.status.signal() == Some(libc::SIGKILL);
+            let killed = ran.info.status.signal() == Some(libc::SIGKILL);
             let how = if killed { " and was killed" } else { "" };
             print_note(format_args!(
                 "timed out after {}{how}",
@@ -233,25 +239,13 @@ impl Job {
         Ok(save::save(&plan, &mut transaction.lease, &|| Ok(check_interrupt(signals)?))?)
     }
 
-    /// Says what may have been meant where the command could not be started.
-    fn explain_save_error(
-        &self,
-        err: anyhow::Error,
-        workspace: &Workspace,
-    ) -> anyhow::Result<Status> {
-        let Some(name) = self.args.command.first().map(Path::new) else { return Err(err) };
-        let there = self.cwd.join(name).is_file();
-        if there && !self.args.layout.inputs.is_empty() && self.args.command.len() > 1 {
-            let hint = "--in takes one file, and is given again for each: --in A --in B";
-            return Err(err).hint(hint);
+    /// Recognizes a further input that stands where the command belongs.
+    fn explain_start_error(&self, err: StartError) -> anyhow::Error {
+        let is_file = self.args.command.first().is_some_and(|name| self.cwd.join(name).is_file());
+        if is_file && !self.args.layout.inputs.is_empty() && self.args.command.len() > 1 {
+            return InputAsCommand(err).into();
         }
-        if !there && name.components().count() > 1 && workspace.path().join(name).is_file() {
-            let name = name.display();
-            return Err(err).hint(format!(
-                "it is looked for where you are; for the one in the workspace: sh -c {name}"
-            ));
-        }
-        Err(err)
+        err.into()
     }
 
     /// Writes the report, if one is wanted. `status` is what tmpx ends with.
@@ -267,7 +261,7 @@ impl Job {
         let Some(file) = &self.args.run.report else {
             return status;
         };
-        let ended = ran.map(|ran| ran.ended);
+        let ended = ran.map(|ran| ran.info);
         let words: Vec<OsJson> = self.args.command.iter().cloned().map(OsJson).collect();
         let report = ExecReport {
             command: &words,

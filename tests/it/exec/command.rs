@@ -28,7 +28,7 @@ fn a_script_without_a_first_line_goes_to_the_shell_and_one_with_a_wrong_one_is_t
     sandbox.tmpx(["exec", "./plain", "a b"]).gives(0, "plain 1 a b\n", "");
     write("wrong", "#!/no/such/interpreter\n");
     let message = "tmpx: could not run ./wrong: No such file or directory\n\
-                   hint: what its first line (#!) names, or its loader, is not there\n";
+                   hint: the interpreter in its first line (#!) or its loader does not exist\n";
     sandbox.tmpx(["exec", "./wrong"]).gives(127, "", message);
 }
 
@@ -39,17 +39,13 @@ fn a_program_that_cannot_be_run_gets_a_hint_at_what_was_meant() {
     fs::write(sandbox.cwd().join("b.c"), "").unwrap();
     let cases = [
         ("test.sh", 127, "for the one in this directory: ./test.sh"),
-        ("cd", 127, "that is the shell's own: sh -c 'cd …'"),
-        ("A=b", 127, "for a variable: env A=b …"),
-        (
-            "--in test.sh b.c x",
-            127,
-            "--in takes one file, and is given again for each: --in A --in B",
-        ),
+        ("cd", 127, "cd is a command of the shell: sh -c 'cd …'"),
+        ("A=b", 127, "to set a variable: env A=b …"),
+        ("--in test.sh b.c x", 127, "--in takes one file or directory; repeat it: --in A --in B"),
         (
             "--in test.sh:bin/ bin/test.sh",
             127,
-            "it is looked for where you are; for the one in the workspace: sh -c bin/test.sh",
+            "COMMAND is relative to the current directory; for the one in the workspace: sh -c bin/test.sh",
         ),
     ];
     for (args, status, hint) in cases {
@@ -80,7 +76,7 @@ fn a_command_that_is_missing_or_no_program_has_the_shells_status() {
     let missing = "tmpx: could not run nosuch: command not found\n";
     sandbox.tmpx(words("exec nosuch")).gives(127, "", missing);
     let plain = "tmpx: could not run ./plain: Permission denied\n\
-                 hint: it is not executable: chmod +x ./plain, or give it to its interpreter\n";
+                 hint: it is not executable: chmod +x ./plain, or pass it to its interpreter\n";
     sandbox.tmpx(words("exec ./plain")).gives(126, "", plain);
 }
 

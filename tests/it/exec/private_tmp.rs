@@ -88,8 +88,8 @@ fn a_private_tmp_that_the_system_forbids_is_told_with_a_hint() {
     let mut command = Command::new("unshare");
     command.args(["-Urm", "sh", "-c", script]);
     let ran = sandbox.command(command).run();
-    let message = "tmpx: could not give the command a /tmp of its own: No space left on device\n\
-                   hint: that takes root or user namespaces, which this system or a container may forbid\n";
+    let message = "tmpx: could not set up a private /tmp for the command: No space left on device\n\
+                   hint: --private-tmp needs root or user namespaces, which this system or container may forbid\n";
     if !skip_unless(!ran.stderr.contains("unshare:"), "user namespaces") {
         return;
     }

@@ -1,0 +1,76 @@
+//! Hints and exit statuses for a command that could not be started.
+
+use std::ffi::OsStr;
+use std::io;
+
+use crate::commands::advice::Advice;
+use crate::process::{Guess, StartError};
+use crate::values::Status;
+
+/// A command that could not be started, although `--in` came before it and a file of its name
+/// exists: it was probably meant as another input.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(super) struct InputAsCommand(pub(super) StartError);
+
+/// Chooses the hint and the status of a command that could not be started.
+pub(super) fn advice(cause: &(dyn std::error::Error + 'static)) -> Option<Advice> {
+    if let Some(InputAsCommand(err)) = cause.downcast_ref() {
+        let hint = "--in takes one file or directory; repeat it: --in A --in B".to_owned();
+        return Some(Advice { hint: Some(hint), status: Some(status(err)) });
+    }
+    let err: &StartError = cause.downcast_ref()?;
+    Some(Advice { hint: hint(err), status: Some(status(err)) })
+}
+
+/// Returns the status of env(1), timeout(1) and the shell: 126 and 127 for a program that cannot be
+/// run, 125 if the system lacks what a new process needs.
+fn status(err: &StartError) -> Status {
+    match err {
+        StartError::NotFound { .. } => Status::NotFound,
+        StartError::PrivateMounts(_) => Status::TmpxFailed,
+        StartError::NotRun { cause, .. } => match cause.raw_os_error() {
+            _ if cause.kind() == io::ErrorKind::NotFound => Status::NotFound,
+            Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE) => Status::TmpxFailed,
+            _ => Status::NotExecutable,
+        },
+    }
+}
+
+fn hint(err: &StartError) -> Option<String> {
+    match err {
+        StartError::PrivateMounts(_) => Some(
+            "--private-tmp needs root or user namespaces, which this system or container may forbid"
+                .to_owned(),
+        ),
+        StartError::NotFound { program, guess } | StartError::NotRun { program, guess, .. } => {
+            let is_keep_policy = program == "always" || program == "on-failure";
+            let name = program.display();
+            if is_keep_policy {
+                return Some(format!("the value of --keep comes after =, as in --keep={name}"));
+            }
+            guess.map(|guess| hint_for(guess, program))
+        }
+    }
+}
+
+fn hint_for(guess: Guess, program: &OsStr) -> String {
+    let name = program.display();
+    match guess {
+        Guess::MissingInterpreter => {
+            "the interpreter in its first line (#!) or its loader does not exist".to_owned()
+        }
+        Guess::InRunDir => format!(
+            "COMMAND is relative to the current directory; for the one in the workspace: sh -c {name}"
+        ),
+        Guess::ShellSyntax => {
+            format!("each word is an argument of its own; for a shell: sh -c '{name}'")
+        }
+        Guess::NotExecutable => {
+            format!("it is not executable: chmod +x {name}, or pass it to its interpreter")
+        }
+        Guess::InSearchDir => format!("for the one in this directory: ./{name}"),
+        Guess::ShellBuiltin => format!("{name} is a command of the shell: sh -c '{name} …'"),
+        Guess::Assignment => format!("to set a variable: env {name} …"),
+    }
+}

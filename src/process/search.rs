@@ -1,0 +1,32 @@
+//! Searches PATH for a program, as execvp(3) does.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, CWD, FileType, accessat, statat};
+use rustix::io::Errno;
+
+/// Searches the directories of `path`, of which relative ones are relative to `search_dir`. A file
+/// that may not be executed is skipped, and becomes the error if no later directory has one that
+/// may.
+pub(super) fn in_path(program: &OsStr, path: &OsStr, search_dir: &Path) -> io::Result<PathBuf> {
+    let mut failure = Errno::NOENT;
+    for dir in path.as_bytes().split(|byte| *byte == b':') {
+        let candidate = search_dir.join(OsStr::from_bytes(dir)).join(program);
+        match accessat(CWD, &candidate, Access::EXEC_OK, AtFlags::EACCESS) {
+            Ok(()) if is_file(CWD, &candidate) => return Ok(candidate),
+            Ok(()) | Err(Errno::ACCESS) => failure = Errno::ACCESS,
+            Err(_) => {}
+        }
+    }
+    Err(failure.into())
+}
+
+/// Whether a path, relative to `dir`, leads to a regular file.
+pub(super) fn is_file(dir: BorrowedFd<'_>, path: &Path) -> bool {
+    statat(dir, path, AtFlags::empty())
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+}

@@ -1,0 +1,187 @@
+//! Supervises a running command until it ends.
+//!
+//! A signal that a process sends to tmpx is passed on. One from the terminal is not: the command is
+//! in the same process group, so the terminal has sent it there too.
+
+use std::io::{self, PipeReader};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use rustix::fs::{Mode, OFlags, open};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, getsid, kill_process, waitid};
+
+use crate::os::processes;
+use crate::process::command::{Command, StartError};
+use crate::sys::{self, ExitInfo, ReceivedSignal, SignalQueue};
+use crate::values::Status;
+
+/// How long a command may run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The time after which SIGTERM asks it to end.
+    pub(crate) timeout: Option<Duration>,
+    /// The further time after which SIGKILL ends it.
+    pub(crate) kill_after: Duration,
+}
+
+impl Limits {
+    pub(crate) const NONE: Self = Self { timeout: None, kill_after: Duration::ZERO };
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExitOutcome {
+    /// The status that tmpx exits with.
+    pub(crate) status: Status,
+    /// The command's own status and the resources that it used.
+    pub(crate) info: ExitInfo,
+    /// The time from its start to its end.
+    pub(crate) wall: Duration,
+    /// The mount namespace (`st_ino`) that was created for it.
+    pub(crate) mount_namespace: Option<u64>,
+}
+
+/// A running command.
+#[derive(Debug)]
+pub(crate) struct Child {
+    pid: Pid,
+    started: Instant,
+    mount_namespace: Option<u64>,
+}
+
+impl Child {
+    /// Starts a command.
+    pub(crate) fn start(command: Command<'_>, signals: &SignalQueue) -> Result<Self, StartError> {
+        let started = Instant::now();
+        let has_mounts = command.has_mounts();
+        let pid = command.start(signals)?;
+        let mount_namespace = if has_mounts { processes::mount_namespace(pid) } else { None };
+        Ok(Self { pid, started, mount_namespace })
+    }
+
+    /// Waits until the command ends, passes signals on and enforces the limits meanwhile.
+    pub(crate) fn wait(self, signals: &SignalQueue, limits: Limits) -> anyhow::Result<ExitOutcome> {
+        let (info, timed_out) =
+            wait(self.pid, signals, limits).context("could not wait for the command")?;
+        let status = if timed_out { Status::TimedOut } else { status(info.status) };
+        let Self { started, mount_namespace, .. } = self;
+        Ok(ExitOutcome { status, info, wall: started.elapsed(), mount_namespace })
+    }
+}
+
+/// Runs a command to its end, without limits.
+pub(crate) fn run(command: Command<'_>, signals: &SignalQueue) -> anyhow::Result<ExitOutcome> {
+    Child::start(command, signals)?.wait(signals, Limits::NONE)
+}
+
+/// Runs a command to its end, while `read` reads what it writes to stdout. Returns the command's
+/// status and what `read` returned. If `read` returns early, the command gets a broken pipe.
+pub(crate) fn run_capturing<T: Send>(
+    mut command: Command<'_>,
+    signals: SignalQueue,
+    read: impl FnOnce(PipeReader) -> T + Send,
+) -> anyhow::Result<(Status, T)> {
+    let (reader, writer) = io::pipe().context("could not create a pipe")?;
+    std::thread::scope(|scope| {
+        let reading = std::thread::Builder::new()
+            .spawn_scoped(scope, || read(reader))
+            .context("could not start a thread")?;
+        command.pass_fd(writer.into(), 1);
+        let outcome = run(command, &signals);
+        // A process that the command left running may write on. From here on, a signal ends the
+        // wait for it.
+        signals.close();
+        match reading.join() {
+            Ok(result) => Ok((outcome?.status, result)),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// Waits for a command. Returns how it ended, and whether it exceeded its time limit.
+fn wait(pid: Pid, signals: &SignalQueue, limits: Limits) -> io::Result<(ExitInfo, bool)> {
+    let mut timed_out = false;
+    // A deadline that the clock cannot represent is none.
+    let after = |time| Instant::now().checked_add(time);
+    let mut deadline = limits.timeout.and_then(after).map(|at| (at, Signal::TERM));
+    loop {
+        // The number cannot be reused before the process is reaped.
+        if let Some(info) = sys::reap(pid)? {
+            return Ok((info, timed_out));
+        }
+        let left = deadline.map(|(at, _)| at.saturating_duration_since(Instant::now()));
+        if let (Some(Duration::ZERO), Some((_, signal))) = (left, deadline) {
+            timed_out = true;
+            signal_descendants(pid, signal);
+            deadline = match signal {
+                Signal::KILL => None,
+                _ => after(limits.kill_after).map(|at| (at, Signal::KILL)),
+            };
+            continue;
+        }
+        match signals.wait(left) {
+            Some(received) if received.signal == libc::SIGCHLD && limits.timeout.is_none() => {
+                propagate_stop(pid);
+            }
+            Some(received) if must_forward(received) => {
+                let _ = sys::send(received.signal, pid);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Signals a command and all processes that it started: a shell that ends does not end the
+/// processes it waits for.
+fn signal_descendants(command: Pid, signal: Signal) {
+    let descendants = processes::descendants();
+    let command_pid = command.as_raw_nonzero().get().cast_unsigned();
+    let _ = kill_process(command, signal);
+    // A stopped process handles no signal before it is continued.
+    let _ = kill_process(command, Signal::CONT);
+    for process in descendants.into_iter().filter(|process| process.pid != command_pid) {
+        process.signal(signal);
+        process.signal(Signal::CONT);
+    }
+}
+
+/// Whether to pass a signal on. The terminal's own signals reach the command without help, except
+/// the hangup: the kernel sends that to the leader of the session only.
+fn must_forward(received: ReceivedSignal) -> bool {
+    let is_session_leader = || getsid(None).is_ok_and(|leader| leader == getpid());
+    let is_hangup = !received.from_process && received.signal == libc::SIGHUP;
+    received.signal != libc::SIGCHLD && (received.from_process || is_hangup && is_session_leader())
+}
+
+/// Stops tmpx too if the command has stopped, so that the process that waits for tmpx notices. If
+/// tmpx alone is continued, continues the command. If both were stopped together, as by the
+/// terminal, both have been continued by the time the stop is seen here.
+fn propagate_stop(command: Pid) {
+    let stopped = |more| {
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | more;
+        waitid(WaitId::Pid(command), options).ok().flatten()
+    };
+    let Some(signal) = stopped(WaitIdOptions::NOWAIT).and_then(|status| status.stopping_signal())
+    else {
+        return;
+    };
+    // Without a terminal, no job control waits for the stop, and nothing would continue tmpx.
+    if open("/dev/tty", OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).is_err() {
+        return;
+    }
+    let stop = if sys::is_ignored(signal) { libc::SIGSTOP } else { signal };
+    let _ = sys::send(stop, getpid());
+    if stopped(WaitIdOptions::empty()).is_some() {
+        let _ = kill_process(command, Signal::CONT);
+    }
+}
+
+fn status(status: ExitStatus) -> Status {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Status::Command(u8::try_from(code).unwrap_or(u8::MAX)),
+        (None, Some(signal)) => Status::Signal(signal),
+        (None, None) => Status::TmpxFailed,
+    }
+}

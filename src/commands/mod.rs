@@ -1,6 +1,5 @@
 //! The subcommands: arguments, operation, output. Each handler reads like its man page.
 
-mod advice;
 mod cleanup;
 mod context;
 mod create;
@@ -14,7 +13,6 @@ mod list;
 mod mktemp;
 mod replace;
 mod spool;
-mod start_hints;
 mod workspace;
 
 pub(crate) use dispatch::run;

@@ -1,4 +1,4 @@
-//! streams
+//! Streams into files: `spool` buffers standard input, `replace` replaces a file's content atomically.
 
 pub(crate) mod input;
 pub(crate) mod replace;
@@ -7,4 +7,4 @@ pub(crate) mod target;
 pub(crate) use input::Input;
 pub(crate) use replace::Replacement;
 pub(crate) use spool::Spool;
-pub(crate) use target::Target;
+pub(crate) use target::{Target, TargetError};

@@ -31,11 +31,11 @@ impl Replacement {
     /// Begins it: empty, or with what the file holds in order to append to that.
     pub(crate) fn begin(target: Target, append: bool, lease: &mut Lease) -> anyhow::Result<Self> {
         let could_not = || target.could_not_replace();
-        let old = target.look().with_context(could_not)?;
+        let old = target.look_up().with_context(could_not)?;
         // A new file is made as the shell makes one, and nobody sees an old one's content before
         // it has its mode.
         let mode = if old.is_some() { 0o600 } else { 0o666 };
-        let place = target.place().try_clone().with_context(could_not)?;
+        let place = target.dir().try_clone().with_context(could_not)?;
         let new = TmpFile::create(lease, place, mode).with_context(could_not)?;
         let replacement = Self { target, old, new, append };
         if append && let Some(old) = &replacement.old {
@@ -59,7 +59,7 @@ impl Replacement {
     /// Opens the old file for reading. Something else that has its name by now is not waited for.
     fn open(&self, old: &Existing) -> anyhow::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = openat(self.target.place(), self.target.name(), flags, Mode::empty());
+        let file = openat(self.target.dir(), self.target.name(), flags, Mode::empty());
         let could_not = || format!("could not read {}", self.target.shown().display());
         let file = file.map_err(io::Error::from).with_context(could_not)?;
         let stat = fstat(&file)?;
@@ -92,7 +92,7 @@ impl Replacement {
             }
             TransferError::Writing(err) => {
                 let act = self.target.could_not_replace();
-                let act = with_full_filesystem(act, self.target.place().path(), &err);
+                let act = with_full_filesystem(act, self.target.dir().path(), &err);
                 anyhow::Error::new(err).context(act)
             }
         }
@@ -105,9 +105,9 @@ impl Replacement {
         durable: bool,
         lease: &mut Lease,
     ) -> anyhow::Result<Vec<String>> {
-        let now = self.target.look().with_context(|| self.target.could_not_replace())?;
+        let now = self.target.look_up().with_context(|| self.target.could_not_replace())?;
         let same = match (&self.old, &now) {
-            (Some(old), Some(now)) => old.is_like(now),
+            (Some(old), Some(now)) => old.is_unchanged(now),
             (old, now) => old.is_none() && now.is_none(),
         };
         if self.append && !same {
@@ -126,7 +126,7 @@ impl Replacement {
             .rename(self.target.name())
             .map_err(|err| self.describe(TransferError::Writing(err), ""))?;
         if durable {
-            sync_dir(self.target.place()).with_context(|| {
+            sync_dir(self.target.dir()).with_context(|| {
                 format!("could not make sure that {} lasts", self.target.shown().display())
             })?;
         }

@@ -1,9 +1,10 @@
-//! The file that is to be replaced: where it is, and whether it can be.
+//! Finds the file to replace, and checks that it may be replaced, before any input is read.
 //!
-//! It stands in for a redirection, so what the kernel refuses to one is refused here. A rename asks
-//! for less: it would take the place of a file that may not be written to. And where this module
-//! follows a symlink, the kernel does not see it do so: in a directory like /tmp, anybody could lead
-//! us to any file of ours. All of that is found out before anything is read.
+//! `tmpx replace` stands in for a redirection, so it refuses what the kernel refuses to a
+//! redirection. The rename that it uses needs fewer rights: it would replace a file that the user
+//! may not write to. And this module follows symlinks itself, unseen by the kernel's protection of
+//! symlinks in sticky directories: in a directory like /tmp, another user could lead tmpx to any of
+//! the caller's files.
 
 use std::ffi::OsString;
 use std::io;
@@ -11,7 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use rustix::fs::{
     Access, AtFlags, FileType, Mode, OFlags, PROC_SUPER_MAGIC, Stat, StatxAttributes, StatxFlags,
     accessat, fstat, fstatfs, open, openat, readlinkat, statx,
@@ -20,29 +21,56 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use crate::fs::Dir;
-use crate::values::ErrorExt as _;
 
-/// How many symlinks are followed, as the kernel does it (`path_resolution(7)`).
+/// How many symlinks are followed: as many as the kernel follows (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
 
-/// A path without its last symlink being followed, and without anything being done there.
+/// Opens an entry for `fstat` only, and does not follow it if it is a symlink.
 const PATH_ONLY_NOFOLLOW: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// A file that is there, or will be.
+/// Why a file cannot be replaced.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TargetError {
+    #[error("it is not a regular file")]
+    NotRegularFile,
+    #[error("it refers to a file that a process has open")]
+    OpenFileOfProcess,
+    #[error("it is a mount point")]
+    MountPoint,
+    #[error("it is append-only (chattr +a)")]
+    AppendOnly,
+    #[error("its directory is append-only (chattr +a)")]
+    AppendOnlyDir,
+    #[error("sticky directory: only the owner may replace this file")]
+    NotOwner,
+    #[error("it belongs to another user, in a directory where anyone can create files")]
+    UntrustedFile,
+    #[error("the symlink belongs to another user, in a directory where anyone can create symlinks")]
+    UntrustedSymlink,
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl From<Errno> for TargetError {
+    fn from(errno: Errno) -> Self {
+        Self::Io(errno.into())
+    }
+}
+
+/// The place of the file to replace: a directory and a name in it. The file need not exist.
 #[derive(Debug)]
 pub(crate) struct Target {
-    place: Dir,
+    dir: Dir,
     name: OsString,
     shown: PathBuf,
 }
 
-/// A file as it was when it was looked at. The descriptor is a mere path (`O_PATH`), and stays with
-/// that very file whatever becomes of its name.
+/// The file to replace, as it was when it was looked up. The descriptor grants no access (`O_PATH`),
+/// and refers to this very file even after its name has changed.
 #[derive(Debug)]
 pub(crate) struct Existing {
     file: OwnedFd,
-    /// What was to be said of it.
-    pub stat: Stat,
+    pub(crate) stat: Stat,
 }
 
 impl AsFd for Existing {
@@ -52,8 +80,8 @@ impl AsFd for Existing {
 }
 
 impl Existing {
-    /// Whether it is the same file, and was not written to since.
-    pub(crate) fn is_like(&self, other: &Self) -> bool {
+    /// Whether `other` is the same file with the same content, as far as size and time show.
+    pub(crate) fn is_unchanged(&self, other: &Self) -> bool {
         let stamp = |Stat { st_dev, st_ino, st_size, st_mtime, st_mtime_nsec, .. }: Stat| {
             (st_dev, st_ino, st_size, st_mtime, st_mtime_nsec)
         };
@@ -62,86 +90,82 @@ impl Existing {
 }
 
 impl Target {
-    /// Finds a file by its path. A symlink is followed to what it points to, be that there or not.
+    /// Finds the file that a path leads to. Symlinks are followed, even if the file that they point
+    /// to does not exist.
     pub(crate) fn find(path: &Path) -> anyhow::Result<Self> {
-        Self::find_unexplained(path).with_context(|| could_not_replace(path))
+        Self::locate(path).with_context(|| could_not_replace(path))
     }
 
-    fn find_unexplained(path: &Path) -> anyhow::Result<Self> {
+    fn locate(path: &Path) -> Result<Self, TargetError> {
         let real = follow(path)?;
-        let name = real.file_name().ok_or(Errno::ISDIR).map_err(io::Error::from)?.to_owned();
-        let place = Dir::open(real.parent().unwrap_or(Path::new("/")))?;
-        let target = Self { place, name, shown: path.to_owned() };
-        let dir = Ownership::of(&target.place)?;
+        let name = real.file_name().ok_or(Errno::ISDIR)?.to_owned();
+        let dir = Dir::open(real.parent().unwrap_or(Path::new("/")))?;
+        let target = Self { dir, name, shown: path.to_owned() };
+        let dir = Ownership::of(&target.dir)?;
         if dir.attributes.contains(StatxAttributes::APPEND) {
-            // Something could be made in there, and neither renamed nor removed.
-            return denied(Errno::PERM, "nothing can be replaced in a directory with chattr +a");
+            // A new file could be created there, but neither renamed nor removed.
+            return Err(TargetError::AppendOnlyDir);
         }
-        if let Some(old) = target.look()? {
-            target.may_be_replaced(&old, &dir)?;
+        if let Some(existing) = target.look_up()? {
+            target.check(&existing, &dir)?;
         }
         Ok(target)
     }
 
-    /// The directory it is in.
-    pub(crate) fn place(&self) -> &Dir {
-        &self.place
+    pub(crate) fn dir(&self) -> &Dir {
+        &self.dir
     }
 
-    /// Its name there.
     pub(crate) fn name(&self) -> &OsString {
         &self.name
     }
 
-    /// The path without symlinks.
+    /// Returns the path without symlinks.
     pub(crate) fn path(&self) -> PathBuf {
-        self.place.real_path().join(&self.name)
+        self.dir.real_path().join(&self.name)
     }
 
-    /// As the user wrote it.
+    /// Returns the path as the user wrote it.
     pub(crate) fn shown(&self) -> &Path {
         &self.shown
     }
 
-    /// What is said when it could not be replaced.
+    /// Returns the message for a failure to replace this file.
     pub(crate) fn could_not_replace(&self) -> String {
         could_not_replace(&self.shown)
     }
 
-    /// What there is under its name now.
-    pub(crate) fn look(&self) -> anyhow::Result<Option<Existing>> {
-        let file = match openat(&self.place, &self.name, PATH_ONLY_NOFOLLOW, Mode::empty()) {
+    /// Looks up the file that has the name now, if one has it.
+    pub(crate) fn look_up(&self) -> Result<Option<Existing>, TargetError> {
+        let file = match openat(&self.dir, &self.name, PATH_ONLY_NOFOLLOW, Mode::empty()) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(None),
-            Err(err) => return Err(io::Error::from(err).into()),
+            Err(err) => return Err(err.into()),
         };
-        let stat = fstat(&file).map_err(io::Error::from)?;
+        let stat = fstat(&file)?;
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Ok(Some(Existing { file, stat })),
-            FileType::Directory => Err(io::Error::from(Errno::ISDIR).into()),
-            _ => Err(anyhow!("it is no regular file")).hint("'>' writes into what is there"),
+            FileType::Directory => Err(Errno::ISDIR.into()),
+            _ => Err(TargetError::NotRegularFile),
         }
     }
 
-    fn may_be_replaced(&self, old: &Existing, dir: &Ownership) -> anyhow::Result<()> {
-        // As a redirection: a file that may not be written to is not replaced either.
-        accessat(&self.place, &self.name, Access::WRITE_OK, AtFlags::EACCESS)
-            .map_err(io::Error::from)?;
-        let Ownership { owner, attributes, .. } = Ownership::of(old)?;
+    /// Checks that an existing file may be replaced.
+    fn check(&self, existing: &Existing, dir: &Ownership) -> Result<(), TargetError> {
+        // A rename needs no right to write to the file, but a redirection does.
+        accessat(&self.dir, &self.name, Access::WRITE_OK, AtFlags::EACCESS)?;
+        let Ownership { owner, attributes, .. } = Ownership::of(existing)?;
         if attributes.contains(StatxAttributes::APPEND) {
-            return denied(Errno::PERM, "a file with chattr +a can only be added to, by '>>'");
+            return Err(TargetError::AppendOnly);
         }
         if attributes.contains(StatxAttributes::MOUNT_ROOT) {
-            return denied(Errno::BUSY, "it is a mount point; '>' writes into what is there");
+            return Err(TargetError::MountPoint);
         }
         if dir.is_untrusted(owner) {
-            return denied(
-                Errno::ACCESS,
-                "anybody may put a file there, and this one is not yours",
-            );
+            return Err(TargetError::UntrustedFile);
         }
         if dir.sticky_forbids_rename(owner) {
-            return denied(Errno::PERM, "in that directory each can replace only what is theirs");
+            return Err(TargetError::NotOwner);
         }
         Ok(())
     }
@@ -151,11 +175,7 @@ fn could_not_replace(path: &Path) -> String {
     format!("could not replace {}", path.display())
 }
 
-fn denied<T>(why: Errno, hint: &str) -> anyhow::Result<T> {
-    Err(io::Error::from(why)).hint(hint)
-}
-
-/// What counts for who may do what.
+/// The attributes of a file or directory that decide who may do what with it.
 struct Ownership {
     owner: u32,
     mode: u32,
@@ -171,7 +191,7 @@ impl Ownership {
                 mode: stat.stx_mode.into(),
                 attributes: stat.stx_attributes & stat.stx_attributes_mask,
             }),
-            // Before Linux 4.11, and in sandboxes that know no statx.
+            // Linux before 4.11, and sandboxes that do not know statx.
             Err(Errno::NOSYS | Errno::PERM) => {
                 let Stat { st_uid, st_mode, .. } = fstat(&file)?;
                 Ok(Self { owner: st_uid, mode: st_mode, attributes: StatxAttributes::empty() })
@@ -184,15 +204,15 @@ impl Ownership {
         self.mode & 0o1000 != 0
     }
 
-    /// Whether an entry of this directory may have been put there for us to fall into: the rule of
-    /// `fs.protected_symlinks` and `fs.protected_regular` (proc(5)), which is on by default nearly
-    /// everywhere, and holds for root too.
+    /// Whether another user may have planted an entry of this directory as a trap. This is the rule
+    /// of `fs.protected_symlinks` and `fs.protected_regular` (proc(5)), which nearly all systems
+    /// enable, and which applies to root too.
     fn is_untrusted(&self, owner: u32) -> bool {
-        let anybody_writes = self.mode & 0o002 != 0;
-        self.is_sticky() && anybody_writes && owner != geteuid().as_raw() && owner != self.owner
+        let anyone_writes = self.mode & 0o002 != 0;
+        self.is_sticky() && anyone_writes && owner != geteuid().as_raw() && owner != self.owner
     }
 
-    /// Whether a rename over an entry of this directory is not for us (`inode(7)`, the sticky bit).
+    /// Whether the sticky bit of this directory forbids us to rename over an entry (`inode(7)`).
     fn sticky_forbids_rename(&self, owner: u32) -> bool {
         let us = geteuid();
         let ours = us.is_root() || [owner, self.owner].contains(&us.as_raw());
@@ -200,29 +220,29 @@ impl Ownership {
     }
 }
 
-/// Follows the symlinks that a path ends in.
-fn follow(path: &Path) -> anyhow::Result<PathBuf> {
+/// Follows the symlinks at the end of a path.
+fn follow(path: &Path) -> Result<PathBuf, TargetError> {
     let mut at = resolve_parent(path)?;
     for _ in 0..MAX_LINKS {
         let link = match open(&at, PATH_ONLY_NOFOLLOW, Mode::empty()) {
             Ok(link) => link,
             Err(Errno::NOENT) => return Ok(at),
-            Err(err) => return Err(io::Error::from(err).into()),
+            Err(err) => return Err(err.into()),
         };
-        let about = Ownership::of(&link)?;
-        if FileType::from_raw_mode(about.mode) != FileType::Symlink {
+        let ownership = Ownership::of(&link)?;
+        if FileType::from_raw_mode(ownership.mode) != FileType::Symlink {
             return Ok(at);
         }
         let dir = at.parent().unwrap_or(Path::new("/")).to_owned();
-        may_be_followed(&link, &about, &dir)?;
-        let target = readlinkat(&link, c"", Vec::new()).map_err(io::Error::from)?;
+        check_symlink(&link, ownership.owner, &dir)?;
+        let target = readlinkat(&link, c"", Vec::new())?;
         let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
         at = resolve_parent(&dir.join(target))?;
     }
-    Err(io::Error::from(Errno::LOOP).into())
+    Err(Errno::LOOP.into())
 }
 
-/// A path made absolute. One that can only be a directory's is none of a file.
+/// Makes a path absolute. Fails if its form (a trailing slash, a dot) allows only a directory.
 fn resolve_parent(path: &Path) -> io::Result<PathBuf> {
     let bytes = path.as_os_str().as_bytes();
     let last = bytes.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
@@ -232,16 +252,16 @@ fn resolve_parent(path: &Path) -> io::Result<PathBuf> {
     std::path::absolute(path)
 }
 
-fn may_be_followed(link: &OwnedFd, about: &Ownership, dir: &Path) -> anyhow::Result<()> {
-    // There, the text of a link is no path, but says what there is: 'pipe:[1]', '/a (deleted)'.
+/// Checks that a symlink may be followed.
+fn check_symlink(link: &OwnedFd, owner: u32, dir: &Path) -> Result<(), TargetError> {
+    // The text of a link in /proc is not a path but a description: 'pipe:[1]', '/a (deleted)'.
     if fstatfs(link).is_ok_and(|fs| fs.f_type == PROC_SUPER_MAGIC) {
-        return Err(anyhow!("it stands for what a process has open"))
-            .hint("'tmpx spool' writes to stdout");
+        return Err(TargetError::OpenFileOfProcess);
     }
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir = open(dir, flags, Mode::empty()).map_err(io::Error::from)?;
-    if Ownership::of(dir)?.is_untrusted(about.owner) {
-        return denied(Errno::ACCESS, "anybody may put a symlink there, and this one is not yours");
+    let dir = open(dir, flags, Mode::empty())?;
+    if Ownership::of(dir)?.is_untrusted(owner) {
+        return Err(TargetError::UntrustedSymlink);
     }
     Ok(())
 }

@@ -9,10 +9,9 @@ use anyhow::Context as _;
 
 use crate::cli::{ExecArgs, KeepPolicy};
 use crate::commands::context::Context;
-use crate::commands::errors::{InvalidUse, status_of};
-use crate::commands::start_hints::InputAsCommand;
+use crate::commands::errors::{InputAsCommand, InvalidUse, print_error, status_of};
 use crate::create::Transaction;
-use crate::create::scratch::{remove_scratch, report_error, status_without_report, write_report};
+use crate::create::scratch::{remove_scratch, status_without_report, write_report};
 use crate::fs::Dir;
 use crate::lease::{
     CreateOptions, Kind, LeaseSpec, Lifetime, LifetimeOptions, NameRule, TmpFile, spec,
@@ -203,7 +202,7 @@ impl Job {
         };
         let saved =
             self.save(status, workspace, before, transaction, signals).unwrap_or_else(|unsaved| {
-                report_error(&unsaved.cause);
+                print_error(&unsaved.cause);
                 keep |= unsaved.would_be_lost || wish.is_some();
                 if status == Status::Command(0) {
                     status = status_of(&unsaved.cause).unwrap_or(Status::TmpxFailed);
@@ -214,7 +213,7 @@ impl Job {
         let done =
             if keep { keep_workspace(workspace, transaction) } else { remove_scratch(transaction) };
         if let Err(err) = done {
-            report_error(&err);
+            print_error(&err);
         }
         status
     }

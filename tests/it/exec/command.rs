@@ -55,9 +55,10 @@ fn a_program_that_cannot_be_run_gets_a_hint_at_what_was_meant() {
             (Some(status), Some(&*format!("hint: {hint}")))
         );
     }
-    let message = "tmpx: there is no command after --\n";
+    let message = "tmpx: no command after --\n";
     sandbox.tmpx(words("exec --")).gives(2, "", message);
-    let message = "tmpx: --report: stdout is the command's own; name a file\n";
+    let message = "tmpx: --report: stdout belongs to the command\n\
+                   hint: name a file, as in --report report.json\n";
     sandbox.tmpx(words("exec --report - true")).gives(2, "", message);
     let message =
         "tmpx: --in *.c: No such file or directory\nhint: --in takes a name, no pattern\n";

@@ -77,8 +77,8 @@ fn sponge_differs_where_it_loses_data() {
     sandbox.sh("false | tmpx replace new --no-empty").gives(0, "", "");
     assert_eq!(names(&sandbox.cwd()), ["f", "link"]);
     // A device: sponge writes to it, and here it would be gone.
-    let message = "tmpx: could not replace /dev/null: it is no regular file\n\
-                   hint: '>' writes into what is there\n";
+    let message = "tmpx: could not replace /dev/null: it is not a regular file\n\
+                   hint: '>' writes into it\n";
     sandbox.sh("echo | tmpx replace /dev/null").gives(1, "", message);
 }
 
@@ -342,7 +342,7 @@ fn the_report_tells_what_became_of_it() {
     // Where it cannot be written, that is told before anything is read.
     let message = "tmpx: could not replace /nodir/r: No such file or directory\n";
     sandbox.sh("tmpx replace f --report /nodir/r -- touch ran").gives(125, "", message);
-    let message = "tmpx: the report would take the place of the new content\n";
+    let message = "tmpx: --report: FILE and the report are the same file\n";
     sandbox.sh("tmpx replace f --report ../cwd/f -- touch ran").gives(2, "", message);
     assert_eq!(names(&sandbox.cwd()), ["f"]);
 }

@@ -1,20 +1,26 @@
-//! Hints and exit statuses for a command that could not be started.
+//! Advice on commands that tmpx runs.
 
+use std::error::Error;
 use std::ffi::OsStr;
 use std::io;
 
-use crate::commands::advice::Advice;
-use crate::process::{Guess, StartError};
+use crate::commands::errors::advice::Advice;
+use crate::process::{Guess, Interrupted, ReserveError, StartError};
 use crate::values::Status;
 
 /// A command that could not be started, although `--in` came before it and a file of its name
 /// exists: it was probably meant as another input.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub(super) struct InputAsCommand(pub(super) StartError);
+pub(crate) struct InputAsCommand(pub(crate) StartError);
 
-/// Chooses the hint and the status of a command that could not be started.
-pub(super) fn advice(cause: &(dyn std::error::Error + 'static)) -> Option<Advice> {
+pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
+    if let Some(Interrupted { signal }) = cause.downcast_ref() {
+        return Some(Advice::status(Status::Signal(*signal)));
+    }
+    if let Some(ReserveError::BeyondLimit(_)) = cause.downcast_ref() {
+        return Some(Advice::usage().and_hint("'ulimit -n' prints the limit"));
+    }
     if let Some(InputAsCommand(err)) = cause.downcast_ref() {
         let hint = "--in takes one file or directory; repeat it: --in A --in B".to_owned();
         return Some(Advice { hint: Some(hint), status: Some(status(err)) });

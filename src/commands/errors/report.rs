@@ -1,0 +1,74 @@
+//! Prints errors, and finds the advice on them.
+
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+
+use crate::cli::UsageError;
+use crate::commands::errors::advice::{Advice, Adviser};
+use crate::commands::errors::{invalid_use, process, streams};
+use crate::ui::{Format, Output, print_hint, print_note, write_stderr};
+use crate::values::Status;
+use crate::values::error::{hint_of, render, strerror};
+
+/// One function per folder that defines error types.
+const ADVISERS: [Adviser; 3] = [invalid_use::advice, process::advice, streams::advice];
+
+/// Prints an error and its hint, and returns the exit status: `default` unless the error has one of
+/// its own.
+pub(crate) fn report(err: &anyhow::Error, default: Status) -> Status {
+    print_error(err);
+    status_of(err).unwrap_or(default)
+}
+
+/// Prints an error and its hint. On its own, this is for errors that do not end the run.
+pub(crate) fn print_error(err: &anyhow::Error) {
+    print_note(render(err));
+    if let Some(hint) = advice(err).hint {
+        print_hint(hint);
+    }
+}
+
+/// Returns the exit status of an error that has one of its own.
+pub(crate) fn status_of(err: &anyhow::Error) -> Option<Status> {
+    advice(err).status
+}
+
+/// Collects the advice on all causes of an error. The outermost hint and status win.
+fn advice(err: &anyhow::Error) -> Advice {
+    let old = Advice {
+        hint: hint_of(err).map(str::to_owned),
+        status: crate::values::error::status_of(err),
+    };
+    let known =
+        err.chain().flat_map(|cause| ADVISERS.iter().filter_map(move |adviser| adviser(cause)));
+    known.fold(old, Advice::or)
+}
+
+/// Prints clap's answer, and returns the exit status: help and version go to stdout as they are, an
+/// error becomes one line and its hints.
+pub(crate) fn report_clap_error(err: &clap::Error, args: &[OsString]) -> Status {
+    match err.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let mut out = Output::new(Format::Lines);
+            let text = err.render().to_string();
+            match out.text(text.as_bytes()).and_then(|()| out.flush()) {
+                Ok(()) => Status::Success,
+                Err(err) => {
+                    print_note(format_args!("could not write to stdout: {}", strerror(&err)));
+                    Status::Failed
+                }
+            }
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
+            write_stderr(err.render().to_string());
+            Status::Usage
+        }
+        _ => {
+            let UsageError { message, hints } = UsageError::new(err, args);
+            print_note(message);
+            hints.iter().for_each(print_hint);
+            Status::Usage
+        }
+    }
+}

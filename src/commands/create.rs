@@ -25,7 +25,7 @@ pub(crate) fn create_and_print(
     let mut transaction = Transaction::new(terms, &context.env)?;
     transaction.create_all(
         template_dir.or(dir).as_deref(),
-        &CreateOptions { kind, name, mode },
+        &CreateOptions { kind, name, mode, keep_open: false },
         args.count,
         fill,
         &mut |lease, place, made, last| {

@@ -32,13 +32,17 @@ fn create(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
     let (dir, template) =
         Template::choose(args.template, args.place.prefix.as_ref(), args.place.suffix.as_ref());
     let dir = dir.or(args.place.dir);
-    let wanted = CreateOptions { kind: Kind::Dir, name: NameRule::Random(template), mode: None };
+    let wanted = CreateOptions {
+        kind: Kind::Dir,
+        name: NameRule::Random(template),
+        mode: None,
+        keep_open: true,
+    };
     let mut output = Output::new(args.output.format());
     let mut transaction = Transaction::new(terms, &context.env)?;
     transaction.or_rollback(|transaction| {
-        let (place, made) =
-            transaction.create_first(dir.as_deref(), &wanted, 1, &mut |_| Ok(()))?;
-        let workspace = Workspace::of(&place, &made)?;
+        let (place, created) = transaction.create_one(dir.as_deref(), &wanted)?;
+        let workspace = Workspace::of(&place, created)?;
         workspace.populate(&layout, args.place.mode, false, &|| Ok(()))?;
         print(&workspace, &transaction.lease, args.export, &mut output)
             .context("could not write to stdout")?;

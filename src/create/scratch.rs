@@ -77,14 +77,13 @@ impl<'a> Scratch<'a> {
         dir: Option<&Path>,
     ) -> anyhow::Result<PathBuf> {
         let name = NameRule::Random(Template::new(None, None));
-        let wanted = CreateOptions { kind: Kind::Dir, name, mode: None };
+        let wanted = CreateOptions { kind: Kind::Dir, name, mode: None, keep_open: false };
         let transaction = self.transaction()?;
         let path = if let Some(place) = place {
-            let made = transaction.create_batch(place, &wanted, 1, &mut |_| Ok(()))?;
-            place.join(&made.first().context("nothing was made")?.name)
+            place.join(&transaction.create_one_in(place, &wanted)?.name)
         } else {
-            let (place, made) = transaction.create_first(dir, &wanted, 1, &mut |_| Ok(()))?;
-            place.join(&made.first().context("nothing was made")?.name)
+            let (place, created) = transaction.create_one(dir, &wanted)?;
+            place.join(&created.name)
         };
         transaction.take_warnings().iter().for_each(print_note);
         transaction.lease.inherit_lock().context("could not keep the lock")?;

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 
 use crate::create::tempdir;
 use crate::fs::Dir;
-use crate::lease::entry::{BATCH, create};
+use crate::lease::entry::{BATCH, create, create_one};
 use crate::lease::{
     CreateError, CreateOptions, Created, Fill, Kind, Lease, LeaseSpec, Lifetime, Stores, TmpFile,
 };
@@ -67,6 +67,28 @@ impl Transaction {
         self.somewhere(dir, &mut |transaction, dir| {
             transaction.create_first_in(dir, wanted, count, fill)
         })
+    }
+
+    /// Creates one resource in `dir`, or else in the first temp dir that lets it.
+    pub(crate) fn create_one(
+        &mut self,
+        dir: Option<&Path>,
+        wanted: &CreateOptions,
+    ) -> anyhow::Result<(Dir, Created)> {
+        self.somewhere(dir, &mut |transaction, dir| {
+            let place = Dir::open(dir).map_err(|err| CreateError::new(err, wanted.kind, dir))?;
+            let created = transaction.create_one_in(&place, wanted)?;
+            Ok((place, created))
+        })
+    }
+
+    /// Creates one resource in a directory that is open.
+    pub(crate) fn create_one_in(
+        &mut self,
+        place: &Dir,
+        wanted: &CreateOptions,
+    ) -> anyhow::Result<Created> {
+        create_one(&mut self.lease, place, wanted, &mut |_| Ok(()))
     }
 
     /// Makes a file without a name, in `dir` or the first temp dir that lets it.

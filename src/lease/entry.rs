@@ -15,7 +15,7 @@ use rustix::fs::{
     statx, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::fs::dir::c_name;
 use crate::fs::{Dir, Identity, disk_full};
@@ -35,6 +35,9 @@ pub(crate) struct CreateOptions {
     pub name: NameRule,
     /// Its mode, exactly; else 0600 or 0700 less the umask.
     pub mode: Option<FileMode>,
+    /// Whether [`Created`] holds the open entry. A batch would hold a descriptor for each of its
+    /// entries, so only callers that create one entry ask for it.
+    pub keep_open: bool,
 }
 
 /// How a name comes about.
@@ -58,12 +61,13 @@ const PATH_MAX: usize = 4096;
 pub(super) const MAX_ATTEMPTS: u64 = 62 * 62 * 62;
 
 /// Something that was made.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Created {
     /// Its name in its place.
     pub name: OsString,
-    /// Which file it is.
-    pub identity: Identity,
+    /// The open entry, if [`CreateOptions::keep_open`] asks for it: a file is open for reading and
+    /// writing, a directory with `O_PATH`.
+    pub fd: Option<OwnedFd>,
 }
 
 /// What is to be done with a new file while it is open for writing.
@@ -94,6 +98,20 @@ pub(crate) fn create(
     }
 }
 
+/// Creates one resource in `place`. `fill` is called if it is a file.
+pub(crate) fn create_one(
+    lease: &mut Lease,
+    place: &Dir,
+    wanted: &CreateOptions,
+    fill: Fill<'_>,
+) -> anyhow::Result<Created> {
+    let mut creator = Creator { lease, place, wanted, fill };
+    match &wanted.name {
+        NameRule::Random(template) if !template.is_guessable() => creator.one(template),
+        name => creator.create_and_publish(name, &mut 0),
+    }
+}
+
 /// All that making something takes.
 struct Creator<'a, 'f> {
     lease: &'a mut Lease,
@@ -116,9 +134,8 @@ impl Creator<'_, '_> {
         };
         self.lease.append(&event)?;
         match self.create_each(&names) {
-            Ok(identities) => {
-                let both = names.into_iter().zip(identities);
-                Ok(both.map(|(name, identity)| Created { name, identity }).collect())
+            Ok(fds) => {
+                Ok(names.into_iter().zip(fds).map(|(name, fd)| Created { name, fd }).collect())
             }
             // The intent stands without `made`, and so covers what was made and what was begun. It
             // goes at once all the same: the lease may live on. Only when it is gone for certain
@@ -128,21 +145,31 @@ impl Creator<'_, '_> {
         }
     }
 
-    /// Makes entries until one of the names is taken, and records which they are.
-    fn create_each(&mut self, names: &[OsString]) -> anyhow::Result<Vec<Identity>> {
+    /// Creates entries until one of the names is taken, and records their identities. Returns an item
+    /// for each: its descriptor, if the caller asked for that.
+    fn create_each(&mut self, names: &[OsString]) -> anyhow::Result<Vec<Option<OwnedFd>>> {
         let mut identities = Vec::with_capacity(names.len());
+        let mut fds = Vec::with_capacity(names.len());
         for name in names {
-            match create_one(self.place, name, self.wanted, self.fill) {
-                Ok(identity) => identities.push(identity),
+            match create_entry(self.place, name, self.wanted, self.fill) {
+                Ok((identity, fd)) => {
+                    identities.push(identity);
+                    fds.push(fd);
+                }
                 Err(err) if already_exists(&err) => break,
                 Err(err) => return Err(self.could_not_create(err)),
             }
         }
-        let event = Event::Made(identities);
-        self.lease.append(&event)?;
-        match event {
-            Event::Made(identities) => Ok(identities),
-            _ => Ok(Vec::new()),
+        self.lease.append(&Event::Made(identities))?;
+        Ok(fds)
+    }
+
+    /// Creates one entry under a random name.
+    fn one(&mut self, template: &Template) -> anyhow::Result<Created> {
+        loop {
+            if let Some(created) = self.batch(template, 1)?.pop() {
+                return Ok(created);
+            }
         }
     }
 
@@ -153,11 +180,7 @@ impl Creator<'_, '_> {
         naming: &NameRule,
         number: &mut u64,
     ) -> anyhow::Result<Created> {
-        let hidden = loop {
-            if let Some(hidden) = self.batch(&Template::hidden(), 1)?.pop() {
-                break hidden;
-            }
-        };
+        let hidden = self.one(&Template::hidden())?;
         for _ in 0..MAX_ATTEMPTS {
             let name = match naming {
                 NameRule::Exact(name) => name.numbered(*number),
@@ -166,7 +189,7 @@ impl Creator<'_, '_> {
             *number += 1;
             self.lease.append(&Event::Publish(OsJson(name.clone())))?;
             match publish(self.place, self.wanted.kind, &hidden.name, &name) {
-                Ok(()) => return Ok(Created { name, identity: hidden.identity }),
+                Ok(()) => return Ok(Created { name, ..hidden }),
                 Err(Errno::EXIST) => {}
                 Err(err) => return Err(self.could_not_create(io::Error::from(err))),
             }
@@ -245,12 +268,12 @@ impl fmt::Display for CreateError {
 }
 
 /// Makes one entry, exclusively, with its mode and content, and tells which one it is.
-fn create_one(
+fn create_entry(
     place: &Dir,
     name: &OsStr,
     wanted: &CreateOptions,
     fill: Fill<'_>,
-) -> anyhow::Result<Identity> {
+) -> anyhow::Result<(Identity, Option<OwnedFd>)> {
     if place.path().as_os_str().len() + 1 + name.len() >= PATH_MAX {
         return Err(io::Error::from(Errno::NAMETOOLONG).into());
     }
@@ -265,34 +288,45 @@ fn create_one(
             if let Some(FileMode(mode)) = wanted.mode {
                 fchmod(&new, Mode::from_raw_mode(mode)).map_err(io::Error::from)?;
             }
-            Ok(identity)
+            Ok((identity, wanted.keep_open.then_some(new)))
         }
-        Kind::Dir => Ok(create_dir(place, &name, wanted.mode)?),
+        Kind::Dir => Ok(create_dir(place, &name, wanted)?),
         Kind::Link => Err(io::Error::from(io::ErrorKind::Unsupported).into()),
     }
 }
 
-fn create_dir(place: &Dir, name: &CStr, mode: Option<FileMode>) -> io::Result<Identity> {
+fn create_dir(
+    place: &Dir,
+    name: &CStr,
+    options: &CreateOptions,
+) -> io::Result<(Identity, Option<OwnedFd>)> {
     let before = clock_gettime(ClockId::RealtimeCoarse);
     mkdirat(place, name, Mode::RWXU)?;
-    if place.entries_are_protected() && mode.is_none() {
-        return Identity::of(place, name, place.fsid());
+    let is_protected = place.entries_are_protected();
+    if is_protected && options.mode.is_none() && !options.keep_open {
+        return Ok((Identity::of(place, name, place.fsid())?, None));
     }
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let dir = openat(place, name, flags, Mode::empty())?;
-    // mkdir(2) gives no descriptor, so where others may rename entries of the parent, they may have
-    // put another directory of ours under the name. It would be an older one.
-    let stat = statx(&dir, c"", AtFlags::EMPTY_PATH, StatxFlags::UID | StatxFlags::BTIME)?;
-    let birth = (stat.stx_btime.tv_sec, i64::from(stat.stx_btime.tv_nsec));
-    let knows_birth = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
-    let ours = stat.stx_uid == rustix::process::geteuid().as_raw();
-    if !ours || knows_birth && birth < (before.tv_sec, before.tv_nsec) {
-        return Err(io::Error::other("somebody replaced it as it was made"));
+    // mkdir(2) returns no descriptor. Where others may rename entries of the parent, they may have
+    // put another directory of ours under the name. That one is older.
+    if !is_protected && !is_ours_and_not_older(&dir, before)? {
+        return Err(io::Error::other("another process replaced it while it was created"));
     }
-    if let Some(FileMode(mode)) = mode {
+    if let Some(FileMode(mode)) = options.mode {
         sys::chmod_path_fd(dir.as_fd(), mode)?;
     }
-    Identity::of(&dir, c"", place.fsid())
+    Ok((Identity::of(&dir, c"", place.fsid())?, options.keep_open.then_some(dir)))
+}
+
+/// Whether a directory belongs to us and was not created before `time`, as far as its filesystem
+/// records that.
+fn is_ours_and_not_older(dir: &OwnedFd, time: Timespec) -> io::Result<bool> {
+    let stat = statx(dir, c"", AtFlags::EMPTY_PATH, StatxFlags::UID | StatxFlags::BTIME)?;
+    let birth = (stat.stx_btime.tv_sec, i64::from(stat.stx_btime.tv_nsec));
+    let knows_birth = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
+    let is_older = knows_birth && birth < (time.tv_sec, time.tv_nsec);
+    Ok(stat.stx_uid == rustix::process::geteuid().as_raw() && !is_older)
 }
 
 /// Gives an entry another name in the same directory, unless that is taken.

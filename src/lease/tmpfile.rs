@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, renameat};
 use rustix::io::Errno;
 
 use crate::fs::{Dir, Identity};
-use crate::lease::entry::{CreateError, CreateOptions, NameRule, create, remove_created};
+use crate::lease::entry::{CreateError, CreateOptions, NameRule, create_one, remove_created};
 use crate::lease::record::{Event, Kind};
 use crate::lease::writer::Lease;
 use crate::values::{FileMode, OsJson, Template};
@@ -48,14 +48,11 @@ impl TmpFile {
             kind: Kind::File,
             name: NameRule::Random(Template::hidden()),
             mode: Some(FileMode(mode & !mask.as_raw_mode())),
+            keep_open: true,
         };
-        let mut opened = None;
-        let named = create(lease, &place, &wanted, 1, &mut |file| {
-            opened = Some(file.try_clone()?);
-            Ok(())
-        })?;
-        let file = opened.context("could not open what was made")?;
-        Ok(Self { file, place, name: named.into_iter().next().map(|made| made.name) })
+        let created = create_one(lease, &place, &wanted, &mut |_| Ok(()))?;
+        let file = created.fd.context("could not open what was made")?;
+        Ok(Self { file, place, name: Some(created.name) })
     }
 
     /// The directory it is in.

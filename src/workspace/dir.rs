@@ -8,7 +8,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
-use rustix::fs::{AtFlags, Mode, OFlags, chmodat, fstat, mkdirat, openat};
+use rustix::fs::{AtFlags, Mode, chmodat, fstat, mkdirat};
 
 use crate::fs::{CopyOptions, Dir, Interrupt, copy};
 use crate::lease::Created;
@@ -30,17 +30,10 @@ pub(crate) struct Workspace {
 }
 
 impl Workspace {
-    /// Opens the directory that has just been made, if it still is that one.
-    pub(crate) fn of(place: &Dir, made: &[Created]) -> anyhow::Result<Self> {
-        let Created { name, identity } = made.first().context("there is no directory")?;
-        let path = place.join(name);
-        let could_not = || format!("could not open {}", path.display());
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let dir = openat(place, name, flags, Mode::empty()).with_context(could_not)?;
-        if !identity.is(&dir, c"", place.fsid(), true).with_context(could_not)? {
-            return Err(anyhow::Error::msg("somebody replaced it as it was made"))
-                .with_context(could_not);
-        }
+    /// Takes over a directory that was created with its descriptor.
+    pub(crate) fn of(place: &Dir, created: Created) -> anyhow::Result<Self> {
+        let path = place.join(&created.name);
+        let dir = created.fd.context("the new directory is not open")?;
         let by_descriptor = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd()));
         let base = if by_descriptor.exists() { by_descriptor } else { path.clone() };
         Ok(Self { path, base, dir })

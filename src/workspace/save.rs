@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use crate::fs::dir::open_beneath;
 use crate::fs::{Dir, Interrupt, copy};
-use crate::lease::entry::{create, create_link};
+use crate::lease::entry::{create_link, create_one};
 use crate::lease::{CreateOptions, Kind, Lease, NameRule};
 use crate::remove::root;
 use crate::values::{ErrorExt as _, Template};
@@ -217,14 +217,14 @@ impl Stage<'_> {
             return create_link(lease, place, Path::new(target));
         }
         let name = NameRule::Random(Template::hidden());
-        let wanted = CreateOptions { kind: Kind::File, name, mode: None };
-        let copied = create(lease, place, &wanted, 1, &mut |copy| {
+        let wanted = CreateOptions { kind: Kind::File, name, mode: None, keep_open: false };
+        let copied = create_one(lease, place, &wanted, &mut |copy| {
             let source = open_regular_beneath(self.root, from)?;
             copy::fill(&source, copy, go_on)?;
             copy::preserve_metadata(&source.metadata()?, copy)?;
             Ok(())
         });
-        Ok(copied?.remove(0).name)
+        Ok(copied?.name)
     }
 }
 

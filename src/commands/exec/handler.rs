@@ -131,12 +131,15 @@ impl Job {
     ) -> anyhow::Result<(Dir, Workspace)> {
         let ExecArgs { place: wish, .. } = &self.args;
         let template = Template::new(wish.prefix.as_ref(), wish.suffix.as_ref());
-        let wanted =
-            CreateOptions { kind: Kind::Dir, name: NameRule::Random(template), mode: None };
-        let (place, made) =
-            transaction.create_first(wish.dir.as_deref(), &wanted, 1, &mut |_| Ok(()))?;
+        let wanted = CreateOptions {
+            kind: Kind::Dir,
+            name: NameRule::Random(template),
+            mode: None,
+            keep_open: true,
+        };
+        let (place, created) = transaction.create_one(wish.dir.as_deref(), &wanted)?;
         transaction.lease.inherit_lock().context("could not keep the lock")?;
-        let workspace = Workspace::of(&place, &made)?;
+        let workspace = Workspace::of(&place, created)?;
         let private_tmp = self.args.run.private_tmp;
         workspace
             .populate(&self.layout, wish.mode, private_tmp, &|| Ok(check_interrupt(signals)?))?;

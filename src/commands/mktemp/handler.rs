@@ -82,15 +82,18 @@ fn create_leased(
     terms: LeaseSpec,
     context: &Context,
 ) -> Result<(), Diagnostic> {
-    let wanted =
-        CreateOptions { kind, name: NameRule::Random(target.template.clone()), mode: None };
+    let wanted = CreateOptions {
+        kind,
+        name: NameRule::Random(target.template.clone()),
+        mode: None,
+        keep_open: false,
+    };
     let place = target.open_place(kind)?;
     let mut transaction =
         Transaction::new(terms, &context.env).map_err(|err| Diagnostic::of_lease(&err))?;
     let told = transaction.or_rollback(|transaction| {
-        for made in transaction.create_batch(&place, &wanted, 1, &mut |_| Ok(()))? {
-            print_path(&target.path(&made.name)).map_err(Diagnostic::quiet_suppresses)?;
-        }
+        let created = transaction.create_one_in(&place, &wanted)?;
+        print_path(&target.path(&created.name)).map_err(Diagnostic::quiet_suppresses)?;
         transaction.lease.commit()
     });
     transaction.finish(&context.env);

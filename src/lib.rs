@@ -1,7 +1,7 @@
 //! tmpx: temporary files, directories and workspaces for the shell that cannot leak.
 //!
-//! The library is the program; the binary only calls [`run`]. ARCHITECTURE.md describes the floors
-//! that the modules stand on.
+//! The library is the program; the binary only calls [`run`]. ARCHITECTURE.md describes the layers
+//! that the modules form.
 
 mod cli;
 mod commands;
@@ -23,12 +23,12 @@ pub use crate::sys::Start;
 pub use crate::sys::enter;
 pub use crate::values::Status;
 
-/// Runs tmpx and returns how it ended. Everything that went wrong has been reported by then.
+/// Runs tmpx and returns its exit status. All errors have been printed when this returns.
 pub fn run(start: Start) -> Status {
     commands::run(start)
 }
 
-/// What the tests of this package use. It promises nothing to anybody else.
+/// The types that the tests of this package use. They are not a public interface.
 #[doc(hidden)]
 pub mod testing {
     pub use crate::cli::CliArgs;

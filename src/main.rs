@@ -1,4 +1,4 @@
-//! The binary: argv in, exit code out.
+//! The binary: it passes the arguments to the library, and exits with the status that it returns.
 
 #![no_main]
 

@@ -40,7 +40,7 @@ pub struct SpoolArgs {
     /// Let STR stand for the path, not {}
     #[arg(short = 'I', value_name = "STR", default_value = "{}", hide_default_value = true,
           hide_short_help = true, value_parser = NonEmptyStringValueParser::new())]
-    pub stands_for_path: String,
+    pub placeholder: String,
     /// Write a JSON object to FILE, whole: bytes, held_in, rolled_over, path, status
     #[arg(long, value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath)]
     pub report: Option<PathBuf>,

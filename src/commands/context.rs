@@ -1,16 +1,15 @@
-//! What every subcommand is given.
+//! The context that every handler runs in.
 
 use std::ffi::OsString;
 
 use crate::os::Env;
 use crate::sys::InheritedSignals;
 
-/// What a command is given to work with.
+/// What the process inherited, as far as handlers use it.
 pub(crate) struct Context {
     /// tmpx's own arguments.
     pub(crate) args: Vec<OsString>,
-    /// The environment.
     pub(crate) env: Env,
-    /// What a command that is run must find unchanged.
+    /// The signal state that a command must inherit unchanged.
     pub(crate) signals: InheritedSignals,
 }

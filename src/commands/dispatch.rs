@@ -1,4 +1,4 @@
-//! From the command line to a subcommand.
+//! Selects the subcommand, runs its handler and reports its error.
 
 use std::ffi::{OsStr, OsString};
 
@@ -12,14 +12,14 @@ use crate::reclaim::reaper;
 use crate::sys::Start;
 use crate::values::Status;
 
-/// What the arguments ask for. They are looked at once, before clap: mktemp's command line is not
-/// clap's, and its callers are in a hurry.
+/// The three kinds of command lines. They are told apart once, before clap: clap cannot parse
+/// mktemp's options, and mktemp must start fast.
 enum Invocation<'a> {
     /// The background process of a store.
     Reaper(&'a OsStr),
-    /// mktemp with these arguments: under its own name, or as a subcommand.
+    /// mktemp with these arguments, under its own name or as a subcommand.
     Mktemp(&'a [OsString]),
-    /// Everything else.
+    /// Any other subcommand.
     Cli,
 }
 
@@ -34,7 +34,7 @@ impl<'a> Invocation<'a> {
     }
 }
 
-/// Runs tmpx and returns how it ended. Everything that went wrong has been reported by then.
+/// Runs tmpx and returns its exit status. All errors have been printed when this returns.
 pub(crate) fn run(start: Start) -> Status {
     let context = Context { args: start.args, env: Env::Process, signals: start.signals };
     match Invocation::of(&context.args) {
@@ -52,7 +52,7 @@ pub(crate) fn run(start: Start) -> Status {
     }
 }
 
-/// Carries out a subcommand.
+/// Calls the handler of a subcommand.
 fn dispatch(command: CommandArgs, context: &Context) -> anyhow::Result<Status> {
     match command {
         CommandArgs::File(args) => file::run(args, context),
@@ -64,7 +64,7 @@ fn dispatch(command: CommandArgs, context: &Context) -> anyhow::Result<Status> {
         CommandArgs::List(args) => list::run(&args, context),
         CommandArgs::Cleanup(args) => cleanup::run(&args, context),
         CommandArgs::Gettempdir(args) => gettempdir::run(&args, context),
-        // Recognised before clap, which never reads these arguments.
+        // `Invocation` recognizes mktemp, so clap never parses its arguments.
         CommandArgs::Mktemp(_) => Ok(mktemp::run(context.args.get(2..).unwrap_or(&[]), context)),
     }
 }

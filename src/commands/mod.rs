@@ -1,4 +1,4 @@
-//! The subcommands: arguments, operation, output. Each handler reads like its man page.
+//! Runs the subcommands: each handler reads like its man page. Errors get their hints and exit statuses here.
 
 mod cleanup;
 mod context;

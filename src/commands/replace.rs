@@ -1,4 +1,4 @@
-//! `tmpx replace`: put standard input in the place of a file, whole or not at all.
+//! `tmpx replace`: replace the content of a file atomically, from standard input or a command.
 
 use std::ffi::OsString;
 
@@ -29,13 +29,14 @@ pub(super) fn run(args: ReplaceArgs, context: &Context) -> anyhow::Result<Status
         let (status, bytes) = if args.command.is_empty() {
             (Status::Success, new.fill(stdin(), "standard input")?)
         } else {
-            produce(&new, args.command, context)?
+            fill_from_command(&new, args.command, context)?
         };
         let succeeded = matches!(status, Status::Success | Status::Command(0));
         let replaced = succeeded && !(args.no_empty && bytes == 0);
         if replaced {
-            // What is begun here takes no time, and is better done than left to a cleanup.
-            let _signals_wait = SignalQueue::open(context.signals);
+            // Putting the file in place takes no time, so finish it rather than leave work for a
+            // cleanup: signals wait.
+            let _signals = SignalQueue::open(context.signals);
             new.commit(args.sync, lease)?.iter().for_each(print_note);
         }
         let report = ReplaceReport {
@@ -48,8 +49,9 @@ pub(super) fn run(args: ReplaceArgs, context: &Context) -> anyhow::Result<Status
     })
 }
 
-/// Runs the command, and takes its output.
-fn produce(
+/// Runs a command whose output becomes the new content. Returns its status and the size of the
+/// output.
+fn fill_from_command(
     new: &Replacement,
     words: Vec<OsString>,
     context: &Context,
@@ -58,7 +60,7 @@ fn produce(
     let command = Command::new(words, &context.env, &cwd);
     let signals = SignalQueue::open(context.signals);
     check_interrupt(&signals)?;
-    let take = |output| new.fill(output, "the command's output");
-    let (status, taken) = process::run_capturing(command, signals, take)?;
-    Ok((status, taken?))
+    let fill = |output| new.fill(output, "the command's output");
+    let (status, bytes) = process::run_capturing(command, signals, fill)?;
+    Ok((status, bytes?))
 }

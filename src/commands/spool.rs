@@ -1,7 +1,8 @@
-//! `tmpx spool`: hold standard input until its end, then pass it on.
+//! `tmpx spool`: buffer standard input to its end, then pass it on.
 
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 
 use anyhow::Context as _;
 use rustix::stdio::{stdin, stdout};
@@ -22,27 +23,29 @@ pub(super) fn run(args: SpoolArgs, context: &Context) -> anyhow::Result<Status> 
         Target::find(report)?;
     }
     Scratch::with(&context.env, &context.args, |scratch| {
-        let runs = !args.command.is_empty();
+        let has_command = !args.command.is_empty();
         let dir = args.dir.as_deref();
-        let spool = Spool::read(stdin(), args.max_size.0, runs, &mut || scratch.tmpfile(dir))?;
-        let status = if runs {
-            feed(&spool, args.command, &args.stands_for_path, dir, context, scratch)?
+        let mut roll_over = || scratch.tmpfile(dir);
+        let spool = Spool::read(stdin(), args.max_size.0, has_command, &mut roll_over)?;
+        let status = if has_command {
+            run_command(&spool, args.command, &args.placeholder, dir, context, scratch)?
         } else {
-            pass_on(&spool, context)?
+            write_to_stdout(&spool, context)?
         };
         let report = SpoolReport {
             bytes: spool.bytes(),
             held_in: spool.held_in(),
-            rolled_over: spool.place().is_some(),
-            dir: spool.place().map(|place| PathField::of(place.path())),
+            rolled_over: spool.dir().is_some(),
+            dir: spool.dir().map(|dir| PathField::of(dir.path())),
             status: status.of_command(),
         };
         Ok(scratch.report(args.report.as_deref(), &report, status))
     })
 }
 
-/// Writes all of it to stdout. A reader that is gone ends tmpx as it ends every filter.
-fn pass_on(spool: &Spool<'_>, context: &Context) -> anyhow::Result<Status> {
+/// Writes the content to stdout. If the reader has closed the pipe, tmpx dies of SIGPIPE, as every
+/// filter does.
+fn write_to_stdout(spool: &Spool<'_>, context: &Context) -> anyhow::Result<Status> {
     match spool.write_to(stdout()) {
         Ok(()) => Ok(Status::Success),
         Err(TransferError::Writing(err))
@@ -60,27 +63,28 @@ fn pass_on(spool: &Spool<'_>, context: &Context) -> anyhow::Result<Status> {
     }
 }
 
-/// Runs a command with it as standard input.
-fn feed(
+/// Runs a command with the content as standard input, and its path in place of the placeholder.
+fn run_command(
     spool: &Spool<'_>,
     mut words: Vec<OsString>,
-    stands_for_path: &str,
-    dir: Option<&std::path::Path>,
+    placeholder: &str,
+    dir: Option<&Path>,
     context: &Context,
     scratch: &mut Scratch<'_>,
 ) -> anyhow::Result<Status> {
     let input = spool.to_read()?;
-    // From here on there may be something to remove, so a signal goes to the command, not to us.
+    // From here on there may be scratch to remove, so a signal must not end tmpx: it is queued for
+    // the command.
     let signals = SignalQueue::open(context.signals);
-    if words.iter().skip(1).any(|word| word == stands_for_path) {
+    if words.iter().skip(1).any(|word| word == placeholder) {
         let path = if let Some(path) = spool.own_path() {
             path
         } else {
-            let dir = scratch.dir(spool.place(), dir)?;
+            let dir = scratch.dir(spool.dir(), dir)?;
             spool.name_in(&dir, &|| Ok(check_interrupt(&signals)?))?
         };
-        let places = words.iter_mut().skip(1).filter(|word| *word == stands_for_path);
-        places.for_each(|word| path.as_os_str().clone_into(word));
+        let placeholders = words.iter_mut().skip(1).filter(|word| *word == placeholder);
+        placeholders.for_each(|word| path.as_os_str().clone_into(word));
     }
     let cwd = std::env::current_dir().context("could not find the working directory")?;
     let mut command = Command::new(words, &context.env, &cwd);

@@ -1,9 +1,9 @@
-//! A stream held until its end: in memory up to a limit, then in a file without a name.
+//! Buffers a stream to its end: in memory up to a limit, beyond that in an unnamed file.
 //!
-//! Memory is a block on the heap, then a memfd, so that what is held can be handed to a command as a
-//! file wherever it is. What goes to a command is open for reading only, and a memfd is sealed:
-//! nobody can change it. A regular file is not copied at all: it is there already, and can be read
-//! from any place in it.
+//! In memory, the content is first a block on the heap. If it must become a file, to be passed to a
+//! command, it moves into a memfd. The command's descriptor is read-only, and a memfd is sealed, so
+//! nobody can change the content. A regular file as input is not copied: it can already be read at
+//! any offset.
 
 use std::fs::File;
 use std::io;
@@ -25,52 +25,52 @@ use crate::fs::{Dir, Interrupt, TransferError, transfer};
 use crate::lease::TmpFile;
 use crate::lease::tmpfile::proc_path;
 
-/// The name of what is held, where it needs one.
+/// The name of the file that [`Spool::name_in`] creates.
 const NAME: &str = "stdin";
 
-/// The filesystem of /sys (`SYSFS_MAGIC`, statfs(2)).
+/// The filesystem type of /sys (`SYSFS_MAGIC`, statfs(2)).
 const SYSFS: FsWord = 0x6265_6572;
 
-/// How much is copied before [`GoOn`] is asked again, in bytes.
+/// How many bytes are copied between two checks for an interrupt.
 const PORTION: u64 = 64 * 1024 * 1024;
 
-/// What a stream brought.
+/// The whole content of a stream.
 #[derive(Debug)]
 pub(crate) struct Spool<'a> {
     from: BorrowedFd<'a>,
     bytes: u64,
-    held: Held,
+    content: Content,
 }
 
-/// Where it is.
+/// Where the content is.
 #[derive(Debug)]
-enum Held {
-    /// In the file that it comes from, from this offset on.
-    There(u64),
+enum Content {
+    /// In the file that standard input is, from this offset on.
+    Input(u64),
     /// On the heap.
     Block(Vec<u8>),
     /// In a memfd.
     Memory(OwnedFd),
-    /// In a file without a name.
-    Disk(TmpFile),
+    /// In an unnamed file.
+    File(TmpFile),
 }
 
-/// Makes a file without a name when memory does not do.
+/// Creates the unnamed file when the content outgrows memory.
 pub(crate) type OpenTmpFile<'a> = &'a mut dyn FnMut() -> anyhow::Result<TmpFile>;
 
 impl<'a> Spool<'a> {
-    /// Reads standard input, or what stands for it, to its end. `seekable` says that it must be a
-    /// file in the end, whose first byte is the first one that was read.
+    /// Reads a stream to its end. With `as_file`, the content must be available as a file that begins
+    /// with the first byte read.
     pub(crate) fn read(
         from: BorrowedFd<'a>,
         limit: u64,
-        seekable: bool,
-        roll: OpenTmpFile<'_>,
+        as_file: bool,
+        roll_over: OpenTmpFile<'_>,
     ) -> anyhow::Result<Self> {
         if let Some((offset, bytes)) = regular_file_range(from)
-            && (!seekable || offset == 0 && can_be_reopened(from))
+            && (!as_file || offset == 0 && can_be_reopened(from))
         {
-            return Ok(Self { from, bytes, held: Held::There(offset) });
+            return Ok(Self { from, bytes, content: Content::Input(offset) });
         }
         transfer::enlarge_pipe(from);
         let mut block = Vec::with_capacity(BLOCK);
@@ -78,103 +78,107 @@ impl<'a> Spool<'a> {
         while !ended && block.len() < block.capacity() {
             ended = read(from, &mut block)? == 0;
         }
-        if ended && !seekable && block.len() as u64 <= limit {
-            return Ok(Self { from, bytes: block.len() as u64, held: Held::Block(block) });
+        if ended && !as_file && block.len() as u64 <= limit {
+            return Ok(Self { from, bytes: block.len() as u64, content: Content::Block(block) });
         }
-        let mut growing = GrowingSpool { limit, bytes: 0, held: None, roll };
-        growing.take(&block)?;
+        let mut growing = GrowingSpool { limit, bytes: 0, content: None, roll_over };
+        growing.append(&block)?;
         while !ended {
-            if let Some(Held::Disk(file)) = &growing.held {
+            if let Some(Content::File(file)) = &growing.content {
                 let rest = transfer::copy_to_end(from, file);
-                growing.bytes += rest.map_err(|stuck| describe(stuck, file.place().path()))?;
+                growing.bytes += rest.map_err(|err| describe(err, file.place().path()))?;
                 break;
             }
             block.clear();
             ended = read(from, &mut block)? == 0;
-            growing.take(&block)?;
+            growing.append(&block)?;
         }
-        let GrowingSpool { bytes, held, .. } = growing;
-        Ok(Self { from, bytes, held: held.unwrap_or(Held::Block(block)) })
+        let GrowingSpool { bytes, content, .. } = growing;
+        Ok(Self { from, bytes, content: content.unwrap_or(Content::Block(block)) })
     }
 
-    /// How much there is.
+    /// Returns the size of the content.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Where it is held, in one word.
+    /// Returns the word for the report that says where the content is held.
     pub(crate) fn held_in(&self) -> &'static str {
-        match &self.held {
-            Held::There(_) => "stdin",
-            Held::Block(_) | Held::Memory(_) => "memory",
-            Held::Disk(_) => "file",
+        match &self.content {
+            Content::Input(_) => "stdin",
+            Content::Block(_) | Content::Memory(_) => "memory",
+            Content::File(_) => "file",
         }
     }
 
-    /// The directory of the file without a name that it is in.
-    pub(crate) fn place(&self) -> Option<&Dir> {
-        match &self.held {
-            Held::Disk(file) => Some(file.place()),
+    /// Returns the directory of the unnamed file, if the content is in one.
+    pub(crate) fn dir(&self) -> Option<&Dir> {
+        match &self.content {
+            Content::File(file) => Some(file.place()),
             _ => None,
         }
     }
 
-    /// Writes all of it.
+    /// Writes the whole content.
     pub(crate) fn write_to(&self, to: impl AsFd) -> Result<(), TransferError> {
-        let written = self.write_part(0, self.bytes, to);
-        if let Held::There(offset) = self.held {
-            // Whoever reads on finds nothing more, as if it had been read.
+        let written = self.write_range(0, self.bytes, to);
+        if let Content::Input(offset) = self.content {
+            // Move the shared offset to the end, as if the input had been read.
             let _ = seek(self.from, SeekFrom::Start(offset + self.bytes));
         }
         written
     }
 
-    fn write_part(&self, start: u64, length: u64, to: impl AsFd) -> Result<(), TransferError> {
-        let poured = match &self.held {
-            Held::Block(block) => {
+    fn write_range(&self, start: u64, length: u64, to: impl AsFd) -> Result<(), TransferError> {
+        let copied = match &self.content {
+            Content::Block(block) => {
                 return write_all(to.as_fd(), block).map_err(TransferError::Writing);
             }
-            Held::Memory(file) => transfer::copy_range(file, start, length, to),
-            Held::Disk(file) => transfer::copy_range(file, start, length, to),
-            Held::There(offset) => transfer::copy_range(self.from, offset + start, length, to),
+            Content::Memory(file) => transfer::copy_range(file, start, length, to),
+            Content::File(file) => transfer::copy_range(file, start, length, to),
+            Content::Input(offset) => transfer::copy_range(self.from, offset + start, length, to),
         };
-        poured.map(drop)
+        copied.map(drop)
     }
 
-    /// It as a file for a command: at its beginning, for reading only. `None` where what the command
-    /// inherits is that already.
+    /// Returns the content as a file for a command: at its beginning, and read-only. `None` means
+    /// that the standard input that the command inherits is such a file.
     pub(crate) fn to_read(&self) -> anyhow::Result<Option<OwnedFd>> {
-        let reopened = match &self.held {
-            Held::There(_) if is_read_only(self.from) => return Ok(None),
-            Held::There(_) => reopen(self.from),
-            Held::Block(block) => memory()
+        let reopened = match &self.content {
+            Content::Input(_) if is_read_only(self.from) => return Ok(None),
+            Content::Input(_) => reopen(self.from),
+            Content::Block(block) => create_memfd()
                 .and_then(|file| write_all(file.as_fd(), block).map(|()| file))
                 .and_then(|file| seal(&file).and_then(|()| reopen(&file))),
-            Held::Memory(file) => seal(file).and_then(|()| reopen(file)),
-            Held::Disk(file) => only_readable(file).and_then(|()| reopen(file)),
+            Content::Memory(file) => seal(file).and_then(|()| reopen(file)),
+            Content::File(file) => make_read_only(file).and_then(|()| reopen(file)),
         };
-        reopened.map(Some).context("could not open again what was read")
+        reopened.map(Some).context("could not reopen the buffered input")
     }
 
-    /// The path that it has already, where it was read from a file as a whole, and can be opened by
-    /// us: a descriptor may give what its path does not.
+    /// Returns the path of the file that standard input is, if the content is that whole file and
+    /// tmpx can open it by path: a descriptor may grant access that the path does not.
     pub(crate) fn own_path(&self) -> Option<PathBuf> {
-        let Held::There(0) = self.held else {
+        let Content::Input(0) = self.content else {
             return None;
         };
         let path = std::fs::read_link(proc_path(self.from)).ok()?;
-        let there = std::fs::metadata(&path).ok()?;
+        let metadata = std::fs::metadata(&path).ok()?;
         let stat = fstat(self.from).ok()?;
-        let same = there.dev() == stat.st_dev && there.ino() == stat.st_ino;
-        let opens = accessat(CWD, &path, Access::READ_OK, AtFlags::EACCESS).is_ok();
-        (same && opens && path.is_absolute()).then_some(path)
+        let same = metadata.dev() == stat.st_dev && metadata.ino() == stat.st_ino;
+        let readable = accessat(CWD, &path, Access::READ_OK, AtFlags::EACCESS).is_ok();
+        (same && readable && path.is_absolute()).then_some(path)
     }
 
-    /// Gives it a name in a directory, as a file for reading only, and returns its path. A file
-    /// without a name that lies on the same filesystem is linked there, else it is copied.
-    pub(crate) fn name_in(&self, dir: &Path, go_on: Interrupt<'_>) -> anyhow::Result<PathBuf> {
+    /// Creates a read-only file with the content in a directory, and returns its path. An unnamed
+    /// file on the same filesystem is linked; everything else is copied.
+    pub(crate) fn name_in(
+        &self,
+        dir: &Path,
+        check_interrupt: Interrupt<'_>,
+    ) -> anyhow::Result<PathBuf> {
         let path = dir.join(NAME);
-        if let Held::Disk(file) = &self.held
+        if let Content::File(file) = &self.content
             && linkat(CWD, proc_path(file), CWD, &path, AtFlags::SYMLINK_FOLLOW).is_ok()
         {
             return Ok(path);
@@ -183,53 +187,52 @@ impl<'a> Spool<'a> {
         let copy = copy.map_err(|err| describe(TransferError::Writing(err), dir))?;
         let mut copied = 0;
         while copied < self.bytes {
-            go_on()?;
+            check_interrupt()?;
             let length = PORTION.min(self.bytes - copied);
-            self.write_part(copied, length, &copy).map_err(|stuck| describe(stuck, dir))?;
+            self.write_range(copied, length, &copy).map_err(|err| describe(err, dir))?;
             copied += length;
         }
         Ok(path)
     }
 }
 
-/// What is being read.
+/// The content while it is being read.
 struct GrowingSpool<'a> {
     limit: u64,
     bytes: u64,
-    held: Option<Held>,
-    roll: OpenTmpFile<'a>,
+    content: Option<Content>,
+    roll_over: OpenTmpFile<'a>,
 }
 
 impl GrowingSpool<'_> {
-    /// Takes another piece of what is not on disk yet. Memory that cannot be had, or no more of it, is
-    /// no reason to fail.
-    fn take(&mut self, piece: &[u8]) -> anyhow::Result<()> {
+    /// Appends a piece. If memory is not available or runs out, the content moves to the disk.
+    fn append(&mut self, piece: &[u8]) -> anyhow::Result<()> {
         let bytes = self.bytes + piece.len() as u64;
-        if bytes > self.limit || !self.keep_in_memory(piece) {
-            let file = self.roll_over()?;
+        if bytes > self.limit || !self.append_in_memory(piece) {
+            let file = self.move_to_disk()?;
             write_all(file.as_fd(), piece)
                 .map_err(|err| describe(TransferError::Writing(err), file.place().path()))?;
-            self.held = Some(Held::Disk(file));
+            self.content = Some(Content::File(file));
         }
         self.bytes = bytes;
         Ok(())
     }
 
-    fn keep_in_memory(&mut self, piece: &[u8]) -> bool {
-        if self.held.is_none() {
-            self.held = memory().ok().map(Held::Memory);
+    fn append_in_memory(&mut self, piece: &[u8]) -> bool {
+        if self.content.is_none() {
+            self.content = create_memfd().ok().map(Content::Memory);
         }
-        let Some(Held::Memory(file)) = &self.held else {
+        let Some(Content::Memory(file)) = &self.content else {
             return false;
         };
         write_all(file.as_fd(), piece).is_ok()
     }
 
-    fn roll_over(&mut self) -> anyhow::Result<TmpFile> {
-        let file = (self.roll)()?;
-        if let Some(Held::Memory(memory)) = &self.held {
+    fn move_to_disk(&mut self) -> anyhow::Result<TmpFile> {
+        let file = (self.roll_over)()?;
+        if let Some(Content::Memory(memory)) = &self.content {
             transfer::copy_range(memory, 0, self.bytes, &file)
-                .map_err(|stuck| describe(stuck, file.place().path()))?;
+                .map_err(|err| describe(err, file.place().path()))?;
         }
         Ok(file)
     }
@@ -239,9 +242,9 @@ fn read(from: BorrowedFd<'_>, block: &mut Vec<u8>) -> anyhow::Result<usize> {
     transfer::read(from, block).context("could not read standard input")
 }
 
-/// An error on the way to a file in this directory.
-fn describe(stuck: TransferError, dir: &Path) -> anyhow::Error {
-    match stuck {
+/// Describes an error that occurred while standard input was copied to a file in `dir`.
+fn describe(err: TransferError, dir: &Path) -> anyhow::Error {
+    match err {
         TransferError::Reading(err) => {
             anyhow::Error::new(err).context("could not read standard input")
         }
@@ -253,8 +256,9 @@ fn describe(stuck: TransferError, dir: &Path) -> anyhow::Error {
     }
 }
 
-/// Where a regular file stands, and how much of it is left. `None` for everything else, and for
-/// what the kernel makes up as it is read: files in /proc have no size, and those in /sys a wrong one.
+/// Returns the offset of a regular file and the number of bytes after it. `None` for other files,
+/// and for those whose content the kernel generates: files in /proc have size zero, files in /sys a
+/// wrong size.
 fn regular_file_range(from: BorrowedFd<'_>) -> Option<(u64, u64)> {
     let stat = fstat(from).ok()?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
@@ -263,13 +267,13 @@ fn regular_file_range(from: BorrowedFd<'_>) -> Option<(u64, u64)> {
     let flags = fcntl_getfl(from).ok()?;
     let offset = seek(from, SeekFrom::Current(0)).ok()?;
     let size = u64::try_from(stat.st_size).ok()?;
-    let is_true = || fstatfs(from).is_ok_and(|fs| fs.f_type != SYSFS);
+    let has_true_size = || fstatfs(from).is_ok_and(|fs| fs.f_type != SYSFS);
     let readable = !flags.contains(OFlags::WRONLY);
-    (offset < size && readable && is_true()).then(|| (offset, size - offset))
+    (offset < size && readable && has_true_size()).then(|| (offset, size - offset))
 }
 
-/// Whether a command can have it for reading only. Who was given a descriptor for reading and
-/// writing may not be allowed to open the file once more.
+/// Whether a command can get a read-only descriptor of a file. A caller that got a descriptor for
+/// reading and writing may lack the right to open the file again.
 fn can_be_reopened(file: BorrowedFd<'_>) -> bool {
     is_read_only(file) || reopen(file).is_ok()
 }
@@ -278,12 +282,12 @@ fn is_read_only(file: BorrowedFd<'_>) -> bool {
     fcntl_getfl(file).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDONLY)
 }
 
-/// Opens a file anew: with an offset of its own, and for reading only.
+/// Opens an open file again: read-only, and with an offset of its own.
 fn reopen(file: impl AsFd) -> io::Result<OwnedFd> {
     Ok(open(proc_path(file), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-fn memory() -> io::Result<OwnedFd> {
+fn create_memfd() -> io::Result<OwnedFd> {
     Ok(memfd_create(c"tmpx", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?)
 }
 
@@ -292,6 +296,6 @@ fn seal(memory: &OwnedFd) -> io::Result<()> {
     Ok(fcntl_add_seals(memory, seals)?)
 }
 
-fn only_readable(file: impl AsFd) -> io::Result<()> {
+fn make_read_only(file: impl AsFd) -> io::Result<()> {
     Ok(fchmod(file, Mode::RUSR)?)
 }

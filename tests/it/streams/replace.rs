@@ -218,7 +218,7 @@ fn a_symlink_stays_and_its_target_is_replaced() {
 fn hard_links_are_told_about() {
     let sandbox = with_file("old\n");
     fs::hard_link(sandbox.cwd().join("f"), sandbox.cwd().join("g")).unwrap();
-    let note = "tmpx: f had 1 other name, which keeps the old content\n";
+    let note = "tmpx: f had 1 other hard link, which keeps the old content\n";
     sandbox.sh("echo new | tmpx replace f; cat f g").gives(0, "new\nold\n", note);
 }
 

@@ -21,7 +21,7 @@ use crate::fs::dir::c_name;
 use crate::fs::{Dir, Identity, disk_full};
 use crate::lease::record::{Event, Kind};
 use crate::lease::writer::Lease;
-use crate::remove::root;
+use crate::remove;
 use crate::sys;
 use crate::values::error::render;
 use crate::values::{ExactName, FileMode, OsJson, Template};
@@ -206,7 +206,7 @@ impl Creator<'_, '_> {
 /// that is in a directory, since where others may rename entries it may be another one by now. True
 /// where it is all gone; what is not stays in the lease.
 pub(super) fn remove_created(place: &Dir, kind: Kind, names: &[OsString]) -> bool {
-    names.iter().all(|name| match root::entry(place, name, kind == Kind::Dir) {
+    names.iter().all(|name| match remove::entry_by_name(place, name, kind == Kind::Dir) {
         Ok(()) => true,
         Err(err) => matches!(err.raw_os_error(), Some(libc::ENOENT | libc::ENAMETOOLONG)),
     })

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use crate::lease::entry::MAX_ATTEMPTS;
 use crate::lease::record::Kind;
-use crate::remove::root;
+use crate::remove;
 
 /// Paths to try, one after the other.
 pub(crate) type Paths<'a> = &'a mut dyn FnMut() -> io::Result<CString>;
@@ -59,7 +59,7 @@ impl Unleased {
 impl Drop for Unleased {
     fn drop(&mut self) {
         if !self.given {
-            root::remove_created(&self.path, self.file.as_ref());
+            remove::undo_creation(&self.path, self.file.as_ref());
         }
     }
 }

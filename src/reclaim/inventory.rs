@@ -88,7 +88,7 @@ fn resources(record: &Record, locked: bool, present: &SystemState) -> Vec<Invent
             Presence::Foreign | Presence::Displaced => ("replaced", Usage::default()),
             Presence::Ours { root, replaced } => {
                 let state = if replaced { "replaced" } else { state.word() };
-                (state, root.remove(Removal::DRY).freed)
+                (state, root.remove(Removal::DRY_RUN).freed)
             }
         };
         entries.push(InventoryEntry {

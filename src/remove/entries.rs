@@ -1,4 +1,4 @@
-//! What one call of getdents(2) tells of a directory.
+//! Reads directory entries, one getdents(2) call at a time.
 
 use std::cmp::Reverse;
 use std::ffi::{CStr, CString};
@@ -8,45 +8,60 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{FileType, RawDir};
 use rustix::io::Errno;
 
-use crate::remove::frame::Read;
-pub(crate) use crate::remove::root::{is_dir, stat_entry};
+use crate::remove::stat::{is_dir, stat_entry};
 
-/// The buffer for a call, in bytes.
-const ROOM: usize = 32 * 1024;
+/// The size of the buffer that one call fills.
+const BUFFER_BYTES: usize = 32 * 1024;
 
-/// What an entry takes of it besides its name: `struct linux_dirent64` and the name's end.
-const HEAD: usize = 20;
+/// What an entry occupies in the buffer besides its name: the fields of `struct linux_dirent64` and
+/// the NUL that ends the name.
+const HEADER_BYTES: usize = 20;
 
-/// What is left of it at most when the next entry does not fit: one with a name of 255 bytes.
-const LONGEST: usize = (HEAD + 255).next_multiple_of(8);
+/// The most that one entry can occupy: one with a name of 255 bytes.
+const MAX_ENTRY_BYTES: usize = entry_bytes(255);
 
-/// The next entries of a directory, and the memory for them, which one directory after the other can
-/// use.
+/// How far a directory has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReadState {
+    /// More entries may follow.
+    More,
+    /// Presumably to its end: the kernel returned no more entries although the buffer had room for
+    /// any.
+    ProbablyEnd,
+    /// To its end: the kernel said so.
+    End,
+}
+
+/// The entries that one call returned. The memory is used again by the next call, also for another
+/// directory.
 #[derive(Default)]
 pub(super) struct Entries {
-    /// All that is no directory.
+    /// Everything but directories.
     pub(super) files: Names,
-    /// The directories and their inodes, in the opposite order: noted ones are taken from the end.
+    /// The directories with their inode numbers, in descending order of these: the walk takes
+    /// pending directories from the end.
     pub(super) dirs: Vec<(u64, CString)>,
     buffer: Vec<u8>,
 }
 
 impl Entries {
-    /// Reads on where a descriptor stands. Gives how far the directory has been read with that.
-    pub(super) fn read(&mut self, dir: BorrowedFd<'_>) -> io::Result<Read> {
+    /// Reads the next entries of a directory, from the position of its descriptor on. Returns how
+    /// far the directory has then been read.
+    pub(super) fn read(&mut self, dir: BorrowedFd<'_>) -> io::Result<ReadState> {
         self.files.clear();
         self.dirs.clear();
-        self.buffer.reserve_exact(ROOM);
-        let mut raw = RawDir::new(dir, &mut self.buffer.spare_capacity_mut()[..ROOM]);
+        self.buffer.reserve_exact(BUFFER_BYTES);
+        let mut raw = RawDir::new(dir, &mut self.buffer.spare_capacity_mut()[..BUFFER_BYTES]);
         let mut used = 0;
         while let Some(entry) = raw.next() {
             let entry = match entry {
                 Ok(entry) => entry,
+                // The directory itself has been removed.
                 Err(Errno::NOENT) => break,
                 Err(err) => return Err(err.into()),
             };
             let name = entry.file_name();
-            used += (HEAD + name.count_bytes()).next_multiple_of(8);
+            used += entry_bytes(name.count_bytes());
             if !matches!(name.to_bytes(), b"." | b"..") {
                 let is_dir = match entry.file_type() {
                     FileType::Directory => true,
@@ -60,27 +75,43 @@ impl Entries {
                 }
             }
             if raw.is_buffer_empty() {
-                self.files.starts.sort_unstable();
+                self.files.sort_by_inode();
                 self.dirs.sort_unstable_by_key(|(inode, _)| Reverse(*inode));
-                let had_room = used + LONGEST <= ROOM;
-                return Ok(if had_room { Read::AsItSeems } else { Read::NotToEnd });
+                let had_room = used + MAX_ENTRY_BYTES <= BUFFER_BYTES;
+                return Ok(if had_room { ReadState::ProbablyEnd } else { ReadState::More });
             }
         }
-        Ok(Read::ToEnd)
+        Ok(ReadState::End)
     }
 }
 
-/// Names of files in the order of their inodes: most filesystems keep these, and often the entries
-/// too, in the order in which they were made, so each is found near the one before.
+/// Returns what an entry occupies in the buffer: the kernel aligns each to 8 bytes.
+const fn entry_bytes(name_bytes: usize) -> usize {
+    (HEADER_BYTES + name_bytes).next_multiple_of(8)
+}
+
+/// File names in the order of their inode numbers. Most filesystems store inodes in the order in
+/// which the files were created, and often the directory entries too, so each lookup finds its data
+/// near the one before.
 #[derive(Default)]
 pub(super) struct Names {
-    /// One behind the other, which takes less than memory for each.
+    /// All names, each with its NUL, in one allocation: an allocation for each name is slower.
     bytes: Vec<u8>,
-    /// The inode, and where the name begins.
+    /// The inode number and the offset in `bytes` of each name.
     starts: Vec<(u64, usize)>,
 }
 
 impl Names {
+    pub(super) fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &CStr> {
+        let name =
+            |(_, start): &(u64, usize)| CStr::from_bytes_until_nul(&self.bytes[*start..]).ok();
+        self.starts.iter().filter_map(name)
+    }
+
     fn clear(&mut self) {
         self.bytes.clear();
         self.starts.clear();
@@ -91,14 +122,76 @@ impl Names {
         self.bytes.extend_from_slice(name.to_bytes_with_nul());
     }
 
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.starts.len()
+    fn sort_by_inode(&mut self) {
+        self.starts.sort_unstable();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::os::fd::AsFd as _;
+    use std::os::unix::fs::MetadataExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_symlink_to_a_directory_counts_as_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("file"), "").unwrap();
+        fs::create_dir(dir.path().join("dir")).unwrap();
+        std::os::unix::fs::symlink("dir", dir.path().join("link")).unwrap();
+        let opened = fs::File::open(dir.path()).unwrap();
+        let mut entries = Entries::default();
+        assert_eq!(entries.read(opened.as_fd()).unwrap(), ReadState::ProbablyEnd);
+        let files: BTreeSet<_> = entries.files.iter().collect();
+        assert_eq!(files, BTreeSet::from([c"file", c"link"]));
+        let dirs: Vec<_> = entries.dirs.iter().map(|(_, name)| name.as_c_str()).collect();
+        assert_eq!(dirs, [c"dir"]);
+        assert_eq!(entries.read(opened.as_fd()).unwrap(), ReadState::End);
+        assert!(entries.files.len() == 0 && entries.dirs.is_empty());
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &CStr> {
-        let name =
-            |(_, start): &(u64, usize)| CStr::from_bytes_until_nul(&self.bytes[*start..]).ok();
-        self.starts.iter().filter_map(name)
+    #[test]
+    fn a_directory_larger_than_the_buffer_takes_several_reads() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = |n: u32| format!("{n:0>255}");
+        (0..300).for_each(|n| fs::write(dir.path().join(name(n)), "").unwrap());
+        let opened = fs::File::open(dir.path()).unwrap();
+        let (mut entries, mut states) = (Entries::default(), Vec::new());
+        let mut found = BTreeSet::new();
+        while states.last().is_none_or(|state| *state == ReadState::More) {
+            states.push(entries.read(opened.as_fd()).unwrap());
+            found.extend(entries.files.iter().map(CStr::to_owned));
+        }
+        assert!(states.len() > 2 && states[0] == ReadState::More, "{states:?}");
+        assert_eq!(found.len(), 300);
+    }
+
+    #[test]
+    fn files_ascend_by_inode_and_directories_descend() {
+        let dir = tempfile::tempdir().unwrap();
+        for n in 0..50 {
+            fs::write(dir.path().join(format!("file{n}")), "").unwrap();
+            fs::create_dir(dir.path().join(format!("dir{n}"))).unwrap();
+        }
+        let opened = fs::File::open(dir.path()).unwrap();
+        let mut entries = Entries::default();
+        entries.read(opened.as_fd()).unwrap();
+        let inode = |name: &CStr| {
+            fs::symlink_metadata(dir.path().join(name.to_str().unwrap())).unwrap().ino()
+        };
+        assert!(entries.files.iter().map(inode).is_sorted());
+        assert!(entries.dirs.iter().rev().map(|(_, name)| inode(name)).is_sorted());
+        assert_eq!((entries.files.len(), entries.dirs.len()), (50, 50));
+    }
+
+    #[test]
+    fn a_removed_directory_has_no_entries() {
+        let dir = tempfile::tempdir().unwrap();
+        let opened = fs::File::open(dir.path()).unwrap();
+        drop(dir);
+        assert_eq!(Entries::default().read(opened.as_fd()).unwrap(), ReadState::End);
     }
 }

@@ -1,194 +1,244 @@
-//! One directory on the way of a walk, and what is known of it.
+//! One directory on the path from the root of a walk to its deepest directory.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{SeekFrom, Statx, seek};
+use rustix::fs::{SeekFrom, seek};
 
-use crate::remove::pool::Join;
-pub(crate) use crate::remove::root::{stat_entry, stat_fd};
+use crate::remove::entries::ReadState;
+use crate::remove::stat::{FileKey, stat_entry, stat_fd};
 
-/// How often a directory is read again from its beginning before somebody else is taken to be
-/// filling it, or what is found again cannot be removed.
+/// How often a directory is read again from its start. After that, either another process keeps
+/// adding entries, or the entries found again cannot be removed.
 pub(super) const MAX_REWINDS: u32 = 64;
 
-/// How far a directory has been read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Read {
-    /// There may be more.
-    NotToEnd,
-    /// To its end, it is assumed: the kernel had room for more and gave none.
-    AsItSeems,
-    /// To its end.
-    ToEnd,
-}
-
-/// One directory on the way from the root to where the walk is.
+/// A directory that a walk has entered and not yet removed.
 pub(super) struct DirFrame {
-    /// Its name in the level above.
+    /// Its name in the parent directory.
     pub(super) name: CString,
-    /// Open, or given back to stay below the bound.
+    /// Its descriptor, unless that was closed to stay within the limit.
     pub(super) fd: Option<Arc<OwnedFd>>,
-    /// Which directory it is, if it was given back.
-    pub(super) key: Option<Key>,
-    /// Where in it the descriptor stood that was given back.
-    pub(super) position: u64,
-    /// Subdirectories still to be removed.
-    pub(super) noted: Vec<CString>,
-    /// What others do of it.
-    pub(super) join: Option<Arc<Join>>,
-    /// How far it has been read.
-    pub(super) read: Read,
-    /// Whether something in it could not be removed.
+    /// If the descriptor was closed: which directory it referred to.
+    pub(super) key: Option<FileKey>,
+    /// If the descriptor was closed: the position up to which it had read.
+    position: u64,
+    /// Subdirectories that were read and are not yet removed.
+    pub(super) pending_dirs: Vec<CString>,
+    pub(super) state: ReadState,
+    /// Whether some entry could not be removed.
     pub(super) failed: bool,
-    /// Whether reading went on at a position that was noted.
-    pub(super) sought: bool,
-    /// Whether it, or one above it, is read a second time although something failed: that has been
-    /// told.
-    pub(super) again: bool,
-    /// How often it has been begun again.
+    /// Whether reading continued at `position` on a new descriptor.
+    seeked: bool,
+    /// Whether this directory, or one above it, is read again after a failure. The failures found
+    /// in this pass have been reported before.
+    pub(super) second_pass: bool,
+    /// How often it was read again from its start.
     pub(super) rewinds: u32,
 }
 
 impl DirFrame {
-    pub(super) fn new(name: CString, fd: Arc<OwnedFd>, read: Read) -> Self {
+    /// A directory of which nothing has been read.
+    pub(super) fn new(name: CString, fd: Arc<OwnedFd>) -> Self {
         Self {
             name,
             fd: Some(fd),
             key: None,
             position: 0,
-            noted: Vec::new(),
-            join: None,
-            read,
+            pending_dirs: Vec::new(),
+            state: ReadState::More,
             failed: false,
-            sought: false,
-            again: false,
+            seeked: false,
+            second_pass: false,
             rewinds: 0,
         }
     }
 
-    /// Notes how far it has been read. That there is no more is only assumed where removing it would
-    /// show otherwise, and not again where that has turned out wrong: most directories are small, and
-    /// to be told so costs a call for each.
-    pub(super) fn record_read(&mut self, read: Read, changes: bool) {
-        let may_assume = changes && !self.failed && self.rewinds == 0;
-        self.read = match read {
-            Read::AsItSeems if !may_assume => Read::NotToEnd,
-            read => read,
+    /// A part of this directory for another walk, which reads no further and does not remove the
+    /// directory itself. `fd` refers to this directory.
+    pub(super) fn part(&self, fd: Arc<OwnedFd>, pending_dirs: Vec<CString>) -> Self {
+        let whole = Self::new(CString::default(), fd);
+        Self { pending_dirs, state: ReadState::End, second_pass: self.second_pass, ..whole }
+    }
+
+    /// Records how far the directory has been read.
+    ///
+    /// Most directories are small, and asking the kernel to confirm their end costs a call for
+    /// each. So the end is presumed if an error would show: rmdir(2) fails if an entry was missed.
+    /// That is no proof in a dry run (`removes` is false) or if an entry failed, and is not tried
+    /// again where the presumption was wrong.
+    pub(super) fn record_read(&mut self, state: ReadState, removes: bool) {
+        let may_presume = removes && !self.failed && self.rewinds == 0;
+        self.state = match state {
+            ReadState::ProbablyEnd if !may_presume => ReadState::More,
+            state => state,
         };
     }
 
-    /// Gives back its descriptor; one that could not be told again keeps it.
+    /// Whether the directory must be read further before it can be removed. If an entry failed,
+    /// rmdir(2) fails in any case and cannot confirm a presumed end.
+    pub(super) fn wants_reading(&self) -> bool {
+        let has_more = match self.state {
+            ReadState::More => true,
+            ReadState::ProbablyEnd => self.failed,
+            ReadState::End => false,
+        };
+        has_more && self.fd.is_some()
+    }
+
+    /// Closes the descriptor, and records what is needed to open the directory again. Returns
+    /// false, and keeps the descriptor, if that cannot be determined.
     pub(super) fn close_fd(&mut self) -> bool {
         let Some(fd) = &self.fd else { return false };
-        let position = match self.read {
-            Read::ToEnd => Ok(0),
-            Read::NotToEnd | Read::AsItSeems => seek(fd, SeekFrom::Current(0)),
+        let position = match self.state {
+            ReadState::End => Ok(0),
+            ReadState::More | ReadState::ProbablyEnd => seek(fd, SeekFrom::Current(0)),
         };
         let (Ok(stat), Ok(position)) = (stat_fd(fd.as_fd()), position) else { return false };
-        self.key = Some(key(&stat));
+        self.key = Some(FileKey::of(&stat));
         self.position = position;
         self.fd = None;
         true
     }
 
-    /// Takes a descriptor for the one that was given back, and goes on reading where that one stood.
+    /// Replaces the closed descriptor, and continues reading at its position.
     pub(super) fn reopen_with(&mut self, fd: OwnedFd) {
-        if self.read != Read::ToEnd && self.position > 0 {
-            self.sought = true;
+        if self.state != ReadState::End && self.position > 0 {
+            self.seeked = true;
             if seek(&fd, SeekFrom::Start(self.position)).is_err() {
-                // It begins again, which a bound has to end if what is found again cannot be removed.
+                // Reading restarts at the start. If the entries found again cannot be removed, only
+                // a limit ends that.
                 self.rewinds += 1;
             }
             if self.rewinds >= MAX_REWINDS {
-                self.read = Read::ToEnd;
+                self.state = ReadState::End;
             }
         }
         self.fd = Some(Arc::new(fd));
     }
 
-    /// Has it read again from its beginning, once, where something may have been passed over and its
-    /// removal would not show that, since something failed: there are filesystems whose positions
-    /// count the entries that are left.
+    /// Starts a second pass over the directory if entries may have been missed: on some filesystems
+    /// a position counts the entries that are left, so seeking to it after removals skips some. If
+    /// everything else was removed, a failing rmdir(2) would reveal them; but after a failure it is
+    /// not called. Returns whether a pass was started; at most one is.
     pub(super) fn rewind_once(&mut self) -> bool {
-        let is_due = self.failed && self.sought && !self.again;
+        let is_due = self.failed && self.seeked && !self.second_pass;
         let fd = self.fd.as_ref().filter(|_| is_due);
         if fd.is_none_or(|fd| seek(fd, SeekFrom::Start(0)).is_err()) {
             return false;
         }
-        self.again = true;
-        self.read = Read::NotToEnd;
+        self.second_pass = true;
+        self.state = ReadState::More;
         true
     }
 
-    /// Whether its name in `parent` still leads to it.
-    pub(super) fn is_parent_of(&self, parent: BorrowedFd<'_>) -> bool {
-        let own = self.fd.as_ref().and_then(|fd| stat_fd(fd.as_fd()).ok());
-        let there = stat_entry(parent, &self.name).ok();
-        own.is_some_and(|own| there.is_some_and(|there| key(&own) == key(&there)))
+    /// Reads the directory again because rmdir(2) found that it is not empty.
+    pub(super) fn read_again(&mut self) -> io::Result<()> {
+        self.rewinds += 1;
+        let only_presumed = self.state == ReadState::ProbablyEnd;
+        self.state = ReadState::More;
+        match &self.fd {
+            // The entries follow where reading stopped.
+            Some(fd) if !only_presumed => {
+                seek(fd, SeekFrom::Start(0))?;
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
-    /// Whether it still has a name anywhere.
-    pub(super) fn has_parent_key(&self) -> bool {
+    /// Whether its name in `parent` still refers to this directory.
+    pub(super) fn is_entry_of(&self, parent: BorrowedFd<'_>) -> bool {
+        let own = self.fd.as_ref().and_then(|fd| stat_fd(fd.as_fd()).ok());
+        let entry = stat_entry(parent, &self.name).ok();
+        own.is_some_and(|own| entry.is_some_and(|entry| FileKey::of(&own) == FileKey::of(&entry)))
+    }
+
+    /// Whether the directory still has a name somewhere.
+    pub(super) fn is_linked(&self) -> bool {
         let stat = self.fd.as_ref().and_then(|fd| stat_fd(fd.as_fd()).ok());
         stat.is_some_and(|stat| stat.stx_nlink > 0)
     }
-
-    /// Whether reading goes on before it can be left. What failed would keep it from being removed,
-    /// which is how a wrong assumption shows.
-    pub(super) fn wants_reading(&self) -> bool {
-        let is_due = match self.read {
-            Read::NotToEnd => true,
-            Read::AsItSeems => self.failed,
-            Read::ToEnd => false,
-        };
-        is_due && self.fd.is_some()
-    }
-}
-
-/// What tells a file from others: device, inode, and when it was made, since the inode of what is gone
-/// is soon another one's. Where the filesystem does not know when, that is 0.
-pub(super) type Key = (u32, u32, u64, (i64, u32));
-
-pub(super) fn key(stat: &Statx) -> Key {
-    let made = (stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec);
-    (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino, made)
-}
-
-/// The path of the last of some levels, of which the first one has this path.
-pub(super) fn path<'a>(root: &Path, levels: impl Iterator<Item = &'a DirFrame>) -> PathBuf {
-    let names = levels.skip(1).map(|level| OsStr::from_bytes(level.name.to_bytes()));
-    names.fold(root.to_owned(), |path, name| path.join(name))
-}
-
-/// Why a directory is not where it was left.
-pub(super) fn moved() -> io::Error {
-    io::Error::other("it was moved while it was being removed")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
+    use crate::remove::entries::Entries;
+
+    fn frame(path: &Path) -> DirFrame {
+        let fd = OwnedFd::from(fs::File::open(path).unwrap());
+        DirFrame::new(c"dir".into(), Arc::new(fd))
+    }
 
     #[test]
-    fn a_directory_that_got_the_inode_of_another_one_is_not_that_one() {
+    fn the_end_is_presumed_only_where_rmdir_would_reveal_an_error() {
+        use ReadState::{End, More, ProbablyEnd};
         let dir = tempfile::tempdir().unwrap();
-        let make = || {
-            let path = dir.path().join("it");
-            std::fs::create_dir(&path).unwrap();
-            let made = key(&stat_fd(std::fs::File::open(&path).unwrap().as_fd()).unwrap());
-            std::fs::remove_dir(path).unwrap();
-            made
+        let recorded = |state, removes, failed, rewinds| {
+            let mut frame = DirFrame { failed, rewinds, ..frame(dir.path()) };
+            frame.record_read(state, removes);
+            frame.state
         };
-        // Longer than filesystems take for the same moment.
-        let (first, start) = (make(), std::time::Instant::now());
-        let mut keys = std::iter::repeat_with(|| (start.elapsed().as_millis(), make()));
-        let (_, later) = keys.find(|(elapsed, _)| *elapsed >= 30).unwrap();
-        let is_known = first.3 != (0, 0);
-        assert!(!is_known || first != later);
+        assert_eq!(recorded(ProbablyEnd, true, false, 0), ProbablyEnd);
+        assert_eq!(recorded(ProbablyEnd, false, false, 0), More, "a dry run removes nothing");
+        assert_eq!(recorded(ProbablyEnd, true, true, 0), More, "an entry failed");
+        assert_eq!(recorded(ProbablyEnd, true, false, 1), More, "it was wrong before");
+        assert_eq!(recorded(End, false, true, 1), End);
+    }
+
+    #[test]
+    fn a_closed_descriptor_is_replaced_at_its_position() {
+        let dir = tempfile::tempdir().unwrap();
+        (0..300).for_each(|n| fs::write(dir.path().join(format!("{n:0>255}")), "").unwrap());
+        let mut frame = frame(dir.path());
+        let mut entries = Entries::default();
+        let mut read = |frame: &mut DirFrame| {
+            frame.state = entries.read(frame.fd.as_ref().unwrap().as_fd()).unwrap();
+            entries.files.len()
+        };
+        let mut count = read(&mut frame);
+        assert!(frame.close_fd() && frame.fd.is_none() && frame.key.is_some());
+        assert!(!frame.close_fd(), "it is closed");
+        frame.reopen_with(fs::File::open(dir.path()).unwrap().into());
+        while frame.state != ReadState::End {
+            count += read(&mut frame);
+        }
+        assert_eq!(count, 300);
+    }
+
+    #[test]
+    fn only_one_second_pass_follows_a_failure_after_a_seek() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut frame = frame(dir.path());
+        assert!(!frame.rewind_once(), "nothing failed");
+        frame.failed = true;
+        assert!(!frame.rewind_once(), "nothing can have been missed");
+        frame.seeked = true;
+        frame.state = ReadState::End;
+        assert!(frame.rewind_once());
+        assert_eq!(frame.state, ReadState::More);
+        assert!(!frame.rewind_once(), "this was the second pass");
+    }
+
+    #[test]
+    fn a_directory_that_was_renamed_or_replaced_is_no_entry_under_its_name() {
+        let top = tempfile::tempdir().unwrap();
+        let parent = fs::File::open(top.path()).unwrap();
+        let [path, moved] = ["dir", "moved"].map(|name| top.path().join(name));
+        fs::create_dir(&path).unwrap();
+        let frame = frame(&path);
+        assert!(frame.is_entry_of(parent.as_fd()));
+        fs::rename(&path, &moved).unwrap();
+        assert!(!frame.is_entry_of(parent.as_fd()));
+        fs::create_dir(&path).unwrap();
+        assert!(!frame.is_entry_of(parent.as_fd()));
+        assert!(frame.is_linked());
+        fs::remove_dir(&moved).unwrap();
+        assert!(!frame.is_linked());
     }
 }

@@ -1,4 +1,8 @@
-//! Opening a directory that is to be emptied: never through a symlink, never onto another mount.
+//! Opens directories that are to be emptied: never through a symlink, never on another mount.
+//!
+//! Some functions grant access: where a directory denies it, and the directory belongs to the
+//! effective user, they first add read, write and search permission for its owner. Build tools
+//! leave such directories behind; Go's module cache consists of them.
 
 use std::ffi::CStr;
 use std::io;
@@ -10,69 +14,75 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-pub(crate) use crate::remove::root::stat_fd;
+use crate::remove::stat::stat_fd;
 use crate::sys;
 
 const DIRECTORY: OFlags =
     OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::RDONLY);
 
-/// Opens a directory as a mere point in the tree, which needs no permission on it.
-pub(super) fn path_only(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+/// Read, write and search permission for the owner.
+const OWNER_ACCESS: u32 = 0o700;
+
+/// Opens a directory with `O_PATH`, which requires no permission on the directory itself.
+pub(super) fn open_path(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
     open_beneath_no_xdev(parent, name, DIRECTORY | OFlags::PATH)
 }
 
-/// Opens a directory to read its entries and remove them. One of our own that does not let its
-/// owner do so is opened up, and so is the one that it is in.
+/// Opens a directory to read and remove its entries. With `grant_access`, grants access to it and
+/// to
+/// `parent` where they deny it.
 pub(super) fn open_for_removal(
     parent: BorrowedFd<'_>,
     name: &CStr,
-    open_up: bool,
+    grant_access: bool,
 ) -> io::Result<OwnedFd> {
     match open_beneath_no_xdev(parent, name, DIRECTORY) {
-        Err(err) if open_up && err.raw_os_error() == Some(libc::EACCES) => {}
+        Err(err) if grant_access && err.raw_os_error() == Some(libc::EACCES) => {}
         opened => return opened,
     }
-    let point = match path_only(parent, name) {
-        Err(err) if err.raw_os_error() == Some(libc::EACCES) && add_owner_access(parent)? => {
-            path_only(parent, name)
+    let path_fd = match open_path(parent, name) {
+        Err(err) if err.raw_os_error() == Some(libc::EACCES) && grant_owner_access(parent)? => {
+            open_path(parent, name)
         }
         opened => opened,
     }?;
-    readable(&point, open_up)
+    open_readable(&path_fd, grant_access)
 }
 
-/// Makes a descriptor that can be read from one that is a mere point in the tree. A directory of our
-/// own that does not let its owner read it is opened up if that is wished.
-pub(crate) fn readable(point: &OwnedFd, open_up: bool) -> io::Result<OwnedFd> {
-    match openat(point, c".", DIRECTORY, Mode::empty()) {
-        Err(Errno::ACCESS) if open_up => {}
+/// Opens the directory behind an `O_PATH` descriptor for reading. With `grant_access`, first grants
+/// access to it if it denies it.
+pub(crate) fn open_readable(path_fd: &OwnedFd, grant_access: bool) -> io::Result<OwnedFd> {
+    match openat(path_fd, c".", DIRECTORY, Mode::empty()) {
+        Err(Errno::ACCESS) if grant_access => {}
         opened => return Ok(opened?),
     }
-    if !chmod_if_denied(point.as_fd(), sys::chmod_path_fd)? {
+    if !chmod_if_owned(path_fd.as_fd(), sys::chmod_path_fd)? {
         return Err(Errno::ACCESS.into());
     }
-    Ok(openat(point, c".", DIRECTORY, Mode::empty())?)
+    Ok(openat(path_fd, c".", DIRECTORY, Mode::empty())?)
 }
 
-/// Does something in a directory. Where that is denied, and the directory is one of our own that its
-/// owner may not write to (Go's module cache is made so), it is opened up, and it is done again.
+/// Calls `act`, which changes entries of `dir`. Where that is denied, grants access to `dir` and
+/// calls
+/// `act` again.
 pub(super) fn with_owner_access(
     dir: BorrowedFd<'_>,
     act: impl Fn() -> rustix::io::Result<()>,
 ) -> rustix::io::Result<()> {
     match act() {
-        Err(Errno::ACCESS) if add_owner_access(dir).unwrap_or(false) => act(),
-        done => done,
+        Err(Errno::ACCESS) if grant_owner_access(dir).unwrap_or(false) => act(),
+        result => result,
     }
 }
 
-fn add_owner_access(dir: BorrowedFd<'_>) -> io::Result<bool> {
-    chmod_if_denied(dir, |fd, mode| Ok(fchmod(fd, Mode::from_raw_mode(mode))?))
+fn grant_owner_access(dir: BorrowedFd<'_>) -> io::Result<bool> {
+    chmod_if_owned(dir, |fd, mode| Ok(fchmod(fd, Mode::from_raw_mode(mode))?))
 }
 
-/// Gives the owner of a directory, if that is us, all permissions on it. False where it is not us:
-/// that the owner has them already may be the work of another thread, a moment ago.
-fn chmod_if_denied(
+/// Grants the owner of a directory access if that is the effective user. Returns whether it is. The
+/// caller then tries again even if the mode already grants access: another thread may have changed
+/// it after this thread was denied.
+fn chmod_if_owned(
     dir: BorrowedFd<'_>,
     chmod: impl Fn(BorrowedFd<'_>, u32) -> io::Result<()>,
 ) -> io::Result<bool> {
@@ -81,44 +91,99 @@ fn chmod_if_denied(
     if stat.stx_uid != rustix::process::geteuid().as_raw() {
         return Ok(false);
     }
-    if mode & 0o700 != 0o700 {
-        chmod(dir, mode | 0o700)?;
+    if mode & OWNER_ACCESS != OWNER_ACCESS {
+        chmod(dir, mode | OWNER_ACCESS)?;
     }
     Ok(true)
 }
 
-/// Opens an open directory once more.
+/// Opens an open directory again. The new descriptor has its own open file description.
 pub(super) fn reopen(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(openat(dir, c".", DIRECTORY, Mode::empty())?)
 }
 
-/// Goes from a directory to the one above it. The caller checks which one that is: the directory
-/// may have been moved meanwhile.
+/// Opens the parent of a directory. The directory may have been moved, so the caller checks which
+/// directory this is.
 pub(super) fn open_parent(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(openat(dir, c"..", DIRECTORY, Mode::empty())?)
 }
 
-/// openat2(2) refuses a bind mount of the same filesystem too, which comparing device numbers
-/// would not notice. Where there is no openat2 (Linux before 5.6, some sandboxes), statx(2) tells
-/// the root of a mount; where neither can tell, nothing is opened.
+/// Opens an entry of `parent` that is neither a symlink nor a mount point.
+///
+/// openat2(2) also refuses a bind mount of the same filesystem, which has the same device number as
+/// its surroundings. Where openat2 is missing (before Linux 5.6, and in some sandboxes), statx(2)
+/// reports whether the directory is the root of a mount. Where statx does not report that either,
+/// the entry is not opened.
 fn open_beneath_no_xdev(parent: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> io::Result<OwnedFd> {
     let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
     match openat2(parent, name, flags, Mode::empty(), resolve) {
-        Err(Errno::XDEV) => return Err(is_a_mount_point()),
+        Err(Errno::XDEV) => return Err(mount_point()),
         Err(Errno::NOSYS | Errno::PERM) => {}
         opened => return Ok(opened?),
     }
     let fd = openat(parent, name, flags, Mode::empty())?;
     let stat = statx(&fd, c"", AtFlags::EMPTY_PATH, StatxFlags::TYPE)?;
     if !stat.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT) {
-        return Err(io::Error::other("this kernel cannot tell whether it is a mount point"));
+        return Err(io::Error::other("this kernel does not report whether it is a mount point"));
     }
     if stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
-        return Err(is_a_mount_point());
+        return Err(mount_point());
     }
     Ok(fd)
 }
 
-fn is_a_mount_point() -> io::Error {
+fn mount_point() -> io::Error {
     io::Error::other("it is a mount point")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn mode(fd: BorrowedFd<'_>) -> u32 {
+        u32::from(stat_fd(fd).unwrap().stx_mode) & 0o7777
+    }
+
+    #[test]
+    fn a_denied_act_is_repeated_once_with_access() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o555)).unwrap();
+        let opened = fs::File::open(dir.path()).unwrap();
+        let calls = Cell::new(0);
+        let denied = with_owner_access(opened.as_fd(), || {
+            calls.set(calls.get() + 1);
+            Err(Errno::ACCESS)
+        });
+        assert_eq!((denied, calls.get()), (Err(Errno::ACCESS), 2));
+        assert_eq!(mode(opened.as_fd()), 0o755);
+    }
+
+    #[test]
+    fn other_errors_neither_repeat_nor_grant_access() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o500)).unwrap();
+        let opened = fs::File::open(dir.path()).unwrap();
+        let calls = Cell::new(0);
+        let failed = with_owner_access(opened.as_fd(), || {
+            calls.set(calls.get() + 1);
+            Err(Errno::NOTEMPTY)
+        });
+        assert_eq!((failed, calls.get()), (Err(Errno::NOTEMPTY), 1));
+        assert_eq!(mode(opened.as_fd()), 0o500);
+    }
+
+    #[test]
+    fn a_symlink_to_a_directory_is_not_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("dir")).unwrap();
+        std::os::unix::fs::symlink("dir", dir.path().join("link")).unwrap();
+        let opened = fs::File::open(dir.path()).unwrap();
+        assert!(open_for_removal(opened.as_fd(), c"dir", true).is_ok());
+        let err = open_for_removal(opened.as_fd(), c"link", true).unwrap_err();
+        assert!(matches!(err.raw_os_error(), Some(libc::ELOOP | libc::ENOTDIR)), "{err}");
+    }
 }

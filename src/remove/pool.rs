@@ -1,115 +1,109 @@
-//! Several threads at one removal.
+//! Shares one removal among several threads.
 //!
-//! One thread begins alone. When there turns out to be work for several, these take over, and a walk
-//! lends part of what it still has to do to whoever has nothing, or is the next to have nothing:
-//! subdirectories of the highest level that has any, or a batch of files of the directory that it is
-//! reading. A walk that has done all of a level but what it lent is laid aside; who brings back the
-//! last of that goes on with it. So nobody waits for anybody in particular, and nothing is removed
-//! before what is in it.
+//! One thread starts alone. Once it has found enough work for several, worker threads take over. A
+//! running walk then shares some of its work whenever a worker is idle, and one part in advance,
+//! for the worker that is idle next: half of the pending subdirectories of the highest directory
+//! that has any, or a batch of files of the directory that it is reading. A walk that has done
+//! everything in a directory except what it shared is parked in a
+//! [`Join`](crate::remove::join::Join); the worker that finishes the last part continues it. So no
+//! thread waits for a particular other one, and no directory is removed before its contents.
 
-use std::collections::HashMap;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use rustix::fs::Statx;
 use rustix::process::{Resource, getrlimit};
 
-use crate::remove::frame::{Key, key};
-use crate::remove::root::{Mode, Removal, RemovalOutcome};
-pub(crate) use crate::remove::root::{bytes, is_dir};
-use crate::remove::walk::{OPEN_LEVELS, Step, Walk};
+use crate::remove::context::RemovalContext;
+use crate::remove::outcome::RemovalOutcome;
+use crate::remove::stack::OPEN_FRAMES;
+use crate::remove::walk::{Completed, Step, Walk, WorkPool, Worker};
 use crate::sys;
 
-/// How many threads there are at most. More than these wait for each other in the kernel.
+/// The maximum number of threads. More than these contend in the kernel.
 const MAX_THREADS: usize = 8;
 
-/// How many walks there may be for each thread: those that run, wait, or are laid aside.
+/// The maximum number of walks for each thread: those that run, wait for a worker, or are parked.
 const WALKS_PER_THREAD: usize = 4;
 
-/// What a thread needs for its stack: a walk does not recurse.
-const STACK: usize = 256 * 1024;
+/// The stack of a worker thread. A walk does not recurse.
+const STACK_BYTES: usize = 256 * 1024;
 
-/// On which thread a walk is.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Worker {
-    /// Whether it is the only one so far.
-    pub(super) alone: bool,
-    /// Whether it has a working directory of its own.
-    pub(super) own_cwd: bool,
-}
+/// The descriptors that a walk needs besides those of its stack: to open and reopen directories.
+/// The rest of the program needs as many.
+const SPARE_FDS: usize = 3;
 
-impl Worker {
-    fn with_own_cwd() -> Self {
-        Self { alone: false, own_cwd: sys::own_working_directory().is_ok() }
-    }
-}
-
-/// Those at work on one removal.
+/// The workers of one removal and the walks that wait for them.
 pub(super) struct Pool<'a> {
-    pub(super) removal: Removal<'a>,
-    /// The directory that the root of it all is in.
-    pub(super) parent: BorrowedFd<'a>,
+    context: &'a RemovalContext<'a>,
     state: Mutex<State>,
-    news: Condvar,
-    /// How many more walks should be lent.
-    wanted: AtomicUsize,
-    /// Files with several names, and how many of these have been met: only for a measurement, during
-    /// which they do not get fewer.
-    met: Mutex<HashMap<Key, u32>>,
+    /// Signals that a walk waits, or that the removal is done.
+    changed: Condvar,
+    /// How many more walks should be shared.
+    demand: AtomicUsize,
 }
 
 #[derive(Default)]
 struct State {
+    /// Walks that wait for a worker.
     waiting: Vec<Walk>,
-    /// Threads without a walk.
+    /// Workers that wait for a walk.
     idle: usize,
-    /// All walks that are not at their end.
+    /// Walks that are not finished, and places that are reserved for more.
     walks: usize,
-    /// How many there may be.
-    most_walks: usize,
-    /// How it went, when all is done.
+    max_walks: usize,
+    /// The outcome, once the removal is done.
     outcome: Option<RemovalOutcome>,
 }
 
+impl State {
+    /// Returns how many more walks should be shared: one for each idle worker, and one in advance,
+    /// since to fall asleep and be woken costs a worker the time of several files.
+    fn demand(&self) -> usize {
+        let places = self.max_walks.saturating_sub(self.walks);
+        (self.idle + 1).saturating_sub(self.waiting.len()).min(places)
+    }
+}
+
 impl<'a> Pool<'a> {
-    /// For a removal in this directory.
-    pub(super) fn new(removal: Removal<'a>, parent: BorrowedFd<'a>) -> Self {
+    pub(super) fn new(context: &'a RemovalContext<'a>) -> Self {
         Self {
-            removal,
-            parent,
+            context,
             state: Mutex::default(),
-            news: Condvar::new(),
-            wanted: AtomicUsize::new(0),
-            met: Mutex::default(),
+            changed: Condvar::new(),
+            demand: AtomicUsize::new(0),
         }
     }
 
-    /// Takes a walk to its end, alone as long as it is small: to ask how many threads there may be
-    /// takes longer than a small tree. `newest` is about how many descriptors the process has.
-    pub(super) fn remove_tree(&self, walk: Walk, newest: RawFd) -> RemovalOutcome {
-        match walk.run(self, Worker { alone: true, own_cwd: false }) {
-            Step::Large(large) => self.run_threads(large, newest),
-            Step::Done(done) => done.outcome,
+    /// Runs a walk and all walks that it shares. Stays on this thread while the tree is small: to
+    /// find out how many threads to start takes longer than to remove a small tree. `newest_fd` is
+    /// the descriptor that was opened last.
+    pub(super) fn run(&self, walk: Walk, newest_fd: RawFd) -> RemovalOutcome {
+        match walk.run(self.context, self, Worker { alone: true, own_cwd: false }) {
+            Step::Large(walk) => self.run_threads(walk, newest_fd),
+            Step::Done(walk) => match walk.complete() {
+                Completed::Tree(outcome) => outcome,
+                Completed::Part(_) => RemovalOutcome::default(),
+            },
             Step::Parked => RemovalOutcome::default(),
         }
     }
 
-    fn run_threads(&self, walk: Walk, newest: RawFd) -> RemovalOutcome {
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-        let threads = threads.min(room_for_walks(newest));
-        let most_walks =
-            if threads > 1 { room_for_walks(newest).min(threads * WALKS_PER_THREAD) } else { 1 };
-        let waiting = vec![walk];
-        *self.state() = State { waiting, walks: 1, most_walks, ..State::default() };
+    fn run_threads(&self, walk: Walk, newest_fd: RawFd) -> RemovalOutcome {
+        let cpus = thread::available_parallelism().map_or(1, usize::from);
+        let affordable = affordable_walks(newest_fd);
+        let threads = cpus.min(MAX_THREADS).min(affordable);
+        let max_walks = if threads > 1 { affordable.min(threads * WALKS_PER_THREAD) } else { 1 };
+        *self.state() = State { waiting: vec![walk], walks: 1, max_walks, ..State::default() };
         thread::scope(|scope| {
             let spawn = || {
-                let thread = thread::Builder::new().stack_size(STACK);
-                thread.spawn_scoped(scope, || self.work(Worker::with_own_cwd())).is_ok()
+                let thread = thread::Builder::new().stack_size(STACK_BYTES);
+                let work = || self.work(Worker { alone: false, own_cwd: unshare_cwd() });
+                thread.spawn_scoped(scope, work).is_ok()
             };
             let spawned = threads > 1 && (0..threads).filter(|_| spawn()).count() > 0;
-            // Where no thread is to be had, it takes longer.
+            // If no thread can be started, this one does all of the work.
             if !spawned {
                 self.work(Worker::default());
             }
@@ -117,99 +111,60 @@ impl<'a> Pool<'a> {
         self.state().outcome.take().unwrap_or_default()
     }
 
-    /// What removing a name of a file frees: nothing before its last one.
-    pub(super) fn bytes_freed(&self, stat: &Statx) -> u64 {
-        if self.changes() || stat.stx_nlink < 2 || is_dir(stat) {
-            return bytes(stat);
-        }
-        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-        let names = met.entry(key(stat)).or_default();
-        *names += 1;
-        if *names == stat.stx_nlink { stat.stx_blocks.saturating_mul(512) } else { 0 }
-    }
-
-    /// Whether it changes anything.
-    pub(super) fn changes(&self) -> bool {
-        self.removal.mode == Mode::Remove
-    }
-
-    /// Whether somebody has nothing to do, or would not find anything.
-    pub(super) fn wants_work(&self) -> bool {
-        self.wanted.load(Ordering::Relaxed) > 0
-    }
-
-    /// Whether there is still room for one more walk, which then is to be lent.
-    pub(super) fn try_reserve(&self) -> bool {
-        let mut state = self.state();
-        let has_room = state.walks < state.most_walks && self.wanted.load(Ordering::Relaxed) > 0;
-        state.walks += usize::from(has_room);
-        self.wake_idle(&state);
-        has_room
-    }
-
-    /// Has somebody begin with a walk that room was made for.
-    pub(super) fn share(&self, walk: Walk) {
-        let mut state = self.state();
-        state.waiting.push(walk);
-        self.wake_idle(&state);
-        drop(state);
-        self.news.notify_one();
-    }
-
+    /// Runs walks until the removal is done.
     fn work(&self, worker: Worker) {
-        let _alarm = PanicGuard(self);
-        let mut walk = None;
-        while let Some(current) = walk.take().or_else(|| self.next()) {
-            walk = match current.run(self, worker) {
+        let _guard = PanicGuard(self);
+        let mut next = None;
+        while let Some(walk) = next.take().or_else(|| self.wait_for_walk()) {
+            next = match walk.run(self.context, self, worker) {
                 Step::Parked => None,
-                Step::Large(large) => Some(large),
-                Step::Done(done) => self.complete(done),
+                Step::Large(walk) => Some(walk),
+                Step::Done(walk) => self.complete(walk),
             };
         }
     }
 
-    /// Waits for a walk; none comes any more when all is done.
-    fn next(&self) -> Option<Walk> {
+    /// Returns the next walk to run, or none once the removal is done.
+    fn wait_for_walk(&self) -> Option<Walk> {
         let mut state = self.state();
         loop {
             if state.outcome.is_some() {
                 return None;
             }
             if let Some(walk) = state.waiting.pop() {
-                self.wake_idle(&state);
+                self.update_demand(&state);
                 return Some(walk);
             }
             state.idle += 1;
-            self.wake_idle(&state);
-            state = self.news.wait(state).unwrap_or_else(PoisonError::into_inner);
+            self.update_demand(&state);
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
-            self.wake_idle(&state);
+            self.update_demand(&state);
         }
     }
 
-    /// Settles a walk at its end. Gives the one that was laid aside for it.
-    fn complete(&self, done: Walk) -> Option<Walk> {
+    /// Frees the place of a finished walk. Returns the walk that continues now, if any.
+    fn complete(&self, walk: Walk) -> Option<Walk> {
         let mut state = self.state();
         state.walks -= 1;
-        self.wake_idle(&state);
+        self.update_demand(&state);
         drop(state);
-        let Some(join) = done.join else {
-            self.end(done.outcome);
-            return None;
-        };
-        join.finish_one(done.failed, done.outcome)
+        match walk.complete() {
+            Completed::Part(parked) => parked,
+            Completed::Tree(outcome) => {
+                self.end(outcome);
+                None
+            }
+        }
     }
 
     fn end(&self, outcome: RemovalOutcome) {
         self.state().outcome = Some(outcome);
-        self.news.notify_all();
+        self.changed.notify_all();
     }
 
-    fn wake_idle(&self, state: &State) {
-        // One is to wait for the next who is ready: to sleep and be woken takes as long as a few files.
-        let free = state.most_walks.saturating_sub(state.walks);
-        let wanted = (state.idle + 1).saturating_sub(state.waiting.len()).min(free);
-        self.wanted.store(wanted, Ordering::Relaxed);
+    fn update_demand(&self, state: &State) {
+        self.demand.store(state.demand(), Ordering::Relaxed);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -217,7 +172,30 @@ impl<'a> Pool<'a> {
     }
 }
 
-/// Sends all home when one has panicked, who would wait for its walk for ever.
+impl WorkPool for Pool<'_> {
+    fn wants_work(&self) -> bool {
+        self.demand.load(Ordering::Relaxed) > 0
+    }
+
+    fn try_reserve(&self) -> bool {
+        let mut state = self.state();
+        let reserved = state.demand() > 0;
+        state.walks += usize::from(reserved);
+        self.update_demand(&state);
+        reserved
+    }
+
+    fn share(&self, walk: Walk) {
+        let mut state = self.state();
+        state.waiting.push(walk);
+        self.update_demand(&state);
+        drop(state);
+        self.changed.notify_one();
+    }
+}
+
+/// Ends the removal if a worker panics. Its walk is lost, and the other workers would wait for it
+/// forever.
 struct PanicGuard<'c, 'a>(&'c Pool<'a>);
 
 impl Drop for PanicGuard<'_, '_> {
@@ -228,62 +206,42 @@ impl Drop for PanicGuard<'_, '_> {
     }
 }
 
-/// For how many walks the descriptors suffice that the process may still open.
-fn room_for_walks(newest: RawFd) -> usize {
-    /// Those that a walk opens on its way, and those of other parts of the program.
-    const SPARE: usize = 3;
-    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let free = usize::try_from(most)
-        .unwrap_or(usize::MAX)
-        .saturating_sub(usize::try_from(newest).unwrap_or_default() + SPARE);
-    (free / (OPEN_LEVELS + SPARE)).max(1)
+/// Gives the calling thread its own working directory. Returns whether that is possible.
+fn unshare_cwd() -> bool {
+    sys::own_working_directory().is_ok()
 }
 
-/// What a level has lent and not got back.
-#[derive(Default)]
-pub(super) struct Join(Mutex<Owed>);
-
-#[derive(Default)]
-struct Owed {
-    walks: usize,
-    /// Whether something in what was lent could not be removed.
-    failed: bool,
-    outcome: RemovalOutcome,
-    /// The walk that goes on when all is back.
-    aside: Option<Walk>,
+/// Returns for how many walks the process may still open descriptors. The kernel assigns the lowest
+/// free number, so the newest descriptor shows about how many are open.
+fn affordable_walks(newest_fd: RawFd) -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    walks_for(usize::try_from(limit).unwrap_or(usize::MAX), newest_fd)
 }
 
-impl Join {
-    /// Notes that one more walk is lent.
-    pub(super) fn add(&self) {
-        self.owed().walks += 1;
+fn walks_for(fd_limit: usize, newest_fd: RawFd) -> usize {
+    let open = usize::try_from(newest_fd).unwrap_or_default();
+    let free = fd_limit.saturating_sub(open + SPARE_FDS);
+    (free / (OPEN_FRAMES + SPARE_FDS)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn walks_fit_into_the_descriptor_limit() {
+        assert_eq!(walks_for(1024, 10), 37);
+        assert_eq!(walks_for(64, 10), 1);
+        assert_eq!(walks_for(0, 10), 1, "one always runs");
     }
 
-    /// What has come back so far: whether something in it failed, and how it went.
-    pub(super) fn returned(&self) -> (bool, RemovalOutcome) {
-        let mut owed = self.owed();
-        (owed.failed, std::mem::take(&mut owed.outcome))
-    }
-
-    /// Lays a walk aside until all is back. Gives it back if that is so already.
-    pub(super) fn park(&self, walk: Walk) -> Option<Walk> {
-        let mut owed = self.owed();
-        if owed.walks == 0 {
-            return Some(walk);
-        }
-        owed.aside = Some(walk);
-        None
-    }
-
-    fn finish_one(&self, failed: bool, outcome: RemovalOutcome) -> Option<Walk> {
-        let mut owed = self.owed();
-        owed.walks = owed.walks.saturating_sub(1);
-        owed.failed |= failed;
-        owed.outcome.add(outcome);
-        if owed.walks == 0 { owed.aside.take() } else { None }
-    }
-
-    fn owed(&self) -> MutexGuard<'_, Owed> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    #[test]
+    fn demand_is_one_for_each_idle_worker_and_one_in_advance() {
+        let demand = |idle, walks| State { idle, walks, max_walks: 8, ..State::default() }.demand();
+        assert_eq!(demand(0, 1), 1);
+        assert_eq!(demand(2, 1), 3);
+        assert_eq!(demand(2, 7), 1, "one place is left");
+        assert_eq!(demand(2, 8), 0, "no place is left");
+        assert_eq!(State::default().demand(), 0, "a thread alone shares nothing");
     }
 }

@@ -1,468 +1,449 @@
-//! Removing a directory with all that is in it.
+//! Removes a directory and everything in it.
 //!
-//! The walk is iterative, so that depth costs memory and not stack, and it holds a bounded number
-//! of descriptors: those of the deepest levels and of the root. On the way up a level whose
-//! descriptor was given back is reached through `..`, and only believed when it is the directory
-//! that was left there; if not, somebody has moved a directory, and the way is gone again from above
-//! by names.
+//! A [`Walk`] goes depth first, and iteratively: a deep tree costs memory, not stack. It reads a
+//! directory, unlinks the files, and keeps the names of the subdirectories; then it enters these,
+//! one after the other, and removes each once it is empty.
 //!
-//! A walk may lend a part of what it has to do to another one, see [`crate::remove::pool`].
+//! A walk can share a part of its work: pending subdirectories, or a batch of files, become a walk
+//! of their own, which another thread runs. Who that is, the walk does not know: it sees a
+//! [`WorkPool`]. Before it removes a directory of which it shared a part, it waits for that part in
+//! a [`Join`].
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, CWD, SeekFrom, seek, unlinkat};
+use rustix::fs::{AtFlags, CWD, unlinkat};
 use rustix::io::Errno;
 use rustix::process::fchdir;
 
-use crate::remove::entries::{Entries, Names};
-use crate::remove::frame::{DirFrame, MAX_REWINDS, Read, key, moved};
-use crate::remove::pool::{Join, Pool, Worker};
-use crate::remove::root::{Mode, RemovalOutcome, Usage};
-pub(crate) use crate::remove::root::{stat_entry, stat_fd};
-use crate::remove::{frame, open};
+use crate::remove::context::RemovalContext;
+use crate::remove::entries::{Entries, Names, ReadState};
+use crate::remove::frame::{DirFrame, MAX_REWINDS};
+use crate::remove::join::{Finished, Join, Joins};
+use crate::remove::open::{reopen, with_owner_access};
+use crate::remove::outcome::RemovalOutcome;
+use crate::remove::stack::{DirStack, moved};
+use crate::remove::stat::stat_entry;
+use crate::remove::tally::Tally;
 
-/// How many levels keep their descriptor.
-pub(super) const OPEN_LEVELS: usize = 24;
-
-/// How many subdirectories of one directory are noted, about, before they are removed and reading
-/// goes on, so that memory stays bounded.
+/// About how many subdirectories of one directory are kept in memory. Once these are removed,
+/// reading continues.
 const MAX_PENDING_DIRS: usize = 4096;
 
-/// How many entries one thread removes before it is worth the while of others to come.
+/// How many entries one thread removes before more threads are worth their start.
 const PARALLEL_THRESHOLD: u64 = 128;
 
-/// How many files of one directory are worth lending: about a millisecond of work.
+/// How many files of one directory are worth sharing: about a millisecond of work.
 const MIN_SHARED_FILES: usize = 256;
 
-/// For how many files it pays to make their directory the working directory.
-const WORTH_A_CHDIR: usize = 16;
+/// For how many files of one directory a change of the working directory pays.
+const MIN_CHDIR_FILES: usize = 16;
 
-/// How many entries at a time are added to the progress.
-const PROGRESS_BATCH: u64 = 16;
+/// Where a walk leaves work for others.
+pub(super) trait WorkPool {
+    /// Whether an idle worker could use more work. This is cheap enough to ask before each
+    /// directory.
+    fn wants_work(&self) -> bool;
 
-/// Where a run of a walk ended.
+    /// Reserves a place for one more walk. If this returns true, the caller must call
+    /// [`WorkPool::share`].
+    fn try_reserve(&self) -> bool;
+
+    /// Hands over a walk for which a place is reserved.
+    fn share(&self, walk: Walk);
+}
+
+/// The thread that runs a walk.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Worker {
+    /// Whether no other thread works on this removal yet.
+    pub(super) alone: bool,
+    /// Whether its working directory is its own, so that it may change it.
+    pub(super) own_cwd: bool,
+}
+
+/// Why a walk stopped.
 pub(super) enum Step {
-    /// All is done.
+    /// It is finished.
     Done(Walk),
-    /// Nothing is left to do until what was lent comes back.
+    /// It waits in a join for the parts that it shared.
     Parked,
-    /// It is large, and could be shared.
+    /// The worker is alone, and has found enough work for several.
     Large(Walk),
 }
 
-/// A way through a tree, or through what was lent of one directory of it.
+/// What follows from a finished walk.
+pub(super) enum Completed {
+    /// The whole tree is done.
+    Tree(RemovalOutcome),
+    /// A shared part is done. If it was the last one, the walk that shared it continues.
+    Part(Option<Walk>),
+}
+
+/// A depth-first walk through a tree, or through a shared part of one of its directories.
 pub(super) struct Walk {
-    /// The path of the root, for messages.
-    path: PathBuf,
-    levels: Vec<DirFrame>,
-    /// Files of the root that were lent.
+    stack: DirStack,
+    /// Files of the root, if another walk shared these.
     files: Names,
     worker: Worker,
-    /// To whom it is owed, if it was lent; then its root is another walk's to remove.
-    pub(super) join: Option<Arc<Join>>,
-    /// Whether something in the root could not be removed.
-    pub(super) failed: bool,
-    pub(super) outcome: RemovalOutcome,
-    /// What those who look at the progress do not know of yet.
-    untold: Usage,
-    /// The levels above this one have nothing to spare, and will not before they are the deepest.
-    spare_from: usize,
-    /// The same of what would be worth the while of more threads.
-    more_from: usize,
+    /// The joins of the directories of which a part was shared.
+    joins: Joins<Walk>,
+    /// If this is a shared part: where to report that it is finished. Then its root belongs to the
+    /// walk that shared it, and that one removes it.
+    reports_to: Option<Arc<Join<Walk>>>,
+    tally: Tally,
+    /// Whether some entry of the root could not be removed.
+    failed: bool,
+    /// The directories above this depth have nothing to share, and will not before each becomes the
+    /// deepest one.
+    shareable_from: usize,
+    /// The same for directories with work for more threads.
+    unfinished_from: usize,
 }
 
 impl Walk {
-    /// Through a directory, which is open.
-    pub(super) fn new(name: CString, path: PathBuf, root: OwnedFd) -> Self {
-        Self::through(path, DirFrame::new(name, Arc::new(root), Read::NotToEnd))
+    /// Returns a walk that removes the directory `name`, which is open as `fd`. Messages show
+    /// `path`.
+    pub(super) fn new(name: CString, path: PathBuf, fd: OwnedFd) -> Self {
+        Self::from_root(path, DirFrame::new(name, Arc::new(fd)))
     }
 
-    fn through(path: PathBuf, root: DirFrame) -> Self {
+    fn from_root(path: PathBuf, root: DirFrame) -> Self {
         Self {
-            path,
-            levels: vec![root],
+            stack: DirStack::new(path, root),
             files: Names::default(),
             worker: Worker::default(),
-            join: None,
+            joins: Joins::new(),
+            reports_to: None,
+            tally: Tally::default(),
             failed: false,
-            outcome: RemovalOutcome::default(),
-            untold: Usage::default(),
-            spare_from: 0,
-            more_from: 0,
+            shareable_from: 0,
+            unfinished_from: 0,
         }
     }
 
-    /// Goes on to the end, or until what is left is with others; if it is alone, until others
-    /// could be of use.
-    pub(super) fn run(mut self, pool: &Pool<'_>, worker: Worker) -> Step {
+    /// Continues until the walk is finished, or only waits for shared parts, or, if the worker is
+    /// alone, until more threads are of use.
+    pub(super) fn run(
+        mut self,
+        context: &RemovalContext<'_>,
+        pool: &impl WorkPool,
+        worker: Worker,
+    ) -> Step {
         self.worker = worker;
-        let files = std::mem::take(&mut self.files);
-        self.with_last(|walk, fd| walk.unlink_all(pool, fd, &files));
+        let files = mem::take(&mut self.files);
+        self.with_deepest(|walk, fd| walk.unlink_all(context, fd, &files));
         let mut entries = Entries::default();
-        while !self.levels.is_empty() {
+        while !self.stack.is_empty() {
             if worker.alone && self.is_large() {
                 return Step::Large(self);
             }
             if pool.wants_work() {
                 self.share_directories(pool);
             }
-            let Some(level) = self.levels.last_mut() else { break };
-            if let Some(name) = level.noted.pop() {
-                self.descend(pool, &name);
-            } else if level.wants_reading() {
-                self.with_last(|walk, fd| walk.read_more(pool, fd, &mut entries));
-            } else if let Some(join) = level.join.clone() {
+            let Some(frame) = self.stack.deepest_mut() else { break };
+            if let Some(name) = frame.pending_dirs.pop() {
+                self.descend(context, &name);
+            } else if frame.wants_reading() {
+                self.with_deepest(|walk, fd| walk.read_more(context, pool, fd, &mut entries));
+            } else if let Some(join) = self.joins.get(self.stack.depth()) {
                 match join.park(self) {
                     None => return Step::Parked,
                     Some(walk) => self = walk,
                 }
                 self.collect(&join);
-            } else if !level.rewind_once() {
-                self.leave(pool);
+            } else if !self.stack.deepest_mut().is_some_and(DirFrame::rewind_once) {
+                self.leave(context);
             }
         }
-        self.report_progress(pool);
+        self.tally.report(context.removal.progress);
         Step::Done(self)
     }
 
-    /// Whether so much has been removed, and enough is left, that more threads are of use.
+    /// Reports a finished walk to the walk that shared it, if any.
+    pub(super) fn complete(self) -> Completed {
+        let outcome = self.tally.outcome;
+        match self.reports_to {
+            Some(join) => {
+                Completed::Part(join.finish_one(Finished { outcome, failed: self.failed }))
+            }
+            None => Completed::Tree(outcome),
+        }
+    }
+
+    /// Whether enough is removed, and enough is left, for more threads to be of use.
     fn is_large(&mut self) -> bool {
-        if self.outcome.freed.entries < PARALLEL_THRESHOLD {
+        if self.tally.outcome.freed.entries < PARALLEL_THRESHOLD {
             return false;
         }
-        let deepest = self.levels.len().saturating_sub(1);
-        let has_more = |level: &DirFrame| level.read == Read::NotToEnd || level.noted.len() > 1;
-        let from = self.more_from.min(deepest);
-        let found = self.levels.iter().skip(from).position(has_more);
-        self.more_from = found.map_or(deepest, |at| from + at);
+        let deepest = self.stack.depth();
+        let found = self.stack.find_from(self.unfinished_from.min(deepest), |_, frame| {
+            frame.state == ReadState::More || frame.pending_dirs.len() > 1
+        });
+        self.unfinished_from = found.unwrap_or(deepest);
         found.is_some()
     }
 
-    /// Lends half of the subdirectories that are noted in the highest level that can spare some.
-    fn share_directories(&mut self, pool: &Pool<'_>) {
-        let deepest = self.levels.len().saturating_sub(1);
-        let can_spare = |(at, level): (usize, &DirFrame)| {
-            level.fd.is_some() && level.noted.len() > usize::from(at == deepest)
-        };
-        let from = self.spare_from.min(deepest);
-        let found = self.levels.iter().enumerate().skip(from).position(can_spare);
-        self.spare_from = found.map_or(deepest, |at| from + at);
-        let Some(at) = found.map(|at| from + at) else { return };
+    /// Shares half of the pending subdirectories of the highest directory that can spare some.
+    fn share_directories(&mut self, pool: &impl WorkPool) {
+        let deepest = self.stack.depth();
+        let found = self.stack.find_from(self.shareable_from.min(deepest), |depth, frame| {
+            frame.fd.is_some() && frame.pending_dirs.len() > usize::from(depth == deepest)
+        });
+        self.shareable_from = found.unwrap_or(deepest);
+        let Some(depth) = found else { return };
         if !pool.try_reserve() {
             return;
         }
-        let noted = &mut self.levels[at].noted;
-        let noted = noted.split_off(noted.len() / 2);
-        self.share(pool, at, noted, Names::default());
+        let pending = self.stack.get_mut(depth).map(|frame| &mut frame.pending_dirs);
+        let shared = pending.map(|dirs| dirs.split_off(dirs.len() / 2)).unwrap_or_default();
+        self.share(pool, depth, shared, Names::default());
     }
 
-    /// Lends a part of what a level holds, for which room was made.
-    fn share(&mut self, pool: &Pool<'_>, at: usize, noted: Vec<CString>, files: Names) {
-        let path = self.path_of(at);
-        let level = &mut self.levels[at];
-        let Some(fd) = level.fd.clone() else { return };
-        // Threads that share an open file wait for each other to count its users.
-        let fd = open::reopen(fd.as_fd()).map_or(fd, Arc::new);
-        let join = match &self.join {
-            // What was lent and is lent on is owed to the first lender: so nobody has to wait for it
-            // in between.
-            Some(join) if at == 0 => join,
-            _ => level.join.get_or_insert_default(),
-        };
+    /// Shares a part of the directory at `depth`, for which a place is reserved.
+    fn share(
+        &mut self,
+        pool: &impl WorkPool,
+        depth: usize,
+        pending_dirs: Vec<CString>,
+        files: Names,
+    ) {
+        let path = self.stack.path(depth);
+        let Some(frame) = self.stack.get_mut(depth) else { return };
+        let Some(fd) = frame.fd.clone() else { return };
+        // Threads that use the same open file contend for its reference count.
+        let fd = reopen(fd.as_fd()).map_or(fd, Arc::new);
+        let root = frame.part(fd, pending_dirs);
+        let join = self.join_at(depth);
         join.add();
-        let again = level.again;
-        let root = DirFrame { noted, again, ..DirFrame::new(CString::default(), fd, Read::ToEnd) };
-        let join = Some(Arc::clone(join));
-        pool.share(Self { files, join, ..Self::through(path, root) });
+        pool.share(Self { files, reports_to: Some(join), ..Self::from_root(path, root) });
     }
 
-    /// Adds what has come back to what was done here.
-    fn collect(&mut self, join: &Join) {
-        let (failed, outcome) = join.returned();
-        self.outcome.add(outcome);
-        if let Some(level) = self.levels.last_mut() {
-            level.failed |= failed;
-            level.join = None;
+    /// Returns the join for shared parts of the directory at `depth`.
+    fn join_at(&mut self, depth: usize) -> Arc<Join<Self>> {
+        match &self.reports_to {
+            // This walk's root was shared with it. Parts of that report to the walk that shared it
+            // first, so this one need not wait for them.
+            Some(join) if depth == 0 => Arc::clone(join),
+            _ => self.joins.get_or_add(depth),
         }
     }
 
-    /// Takes a directory as the deepest level.
-    fn enter(&mut self, name: CString, fd: OwnedFd) {
-        let again = self.levels.last().is_some_and(|above| above.again);
-        self.levels.push(DirFrame { again, ..DirFrame::new(name, Arc::new(fd), Read::NotToEnd) });
-        // The root keeps its descriptor: it is where a lost way begins again.
-        if let Some(far) = self.levels.len().checked_sub(OPEN_LEVELS + 1)
-            && far > 0
-        {
-            self.levels[far].close_fd();
+    /// Adds the result of the shared parts of the deepest directory, which are all finished.
+    fn collect(&mut self, join: &Join<Self>) {
+        let Finished { outcome, failed } = join.returned();
+        self.tally.outcome.add(outcome);
+        self.joins.remove(self.stack.depth());
+        if let Some(frame) = self.stack.deepest_mut() {
+            frame.failed |= failed;
         }
     }
 
-    /// Gives back the descriptor of the highest level that has one, but for the root and the deepest.
-    fn close_one_fd(&mut self) -> bool {
-        let last = self.levels.len().saturating_sub(1);
-        let levels = self.levels.iter_mut().take(last).skip(1);
-        levels
-            .rev()
-            .take(OPEN_LEVELS)
-            .filter(|level| level.fd.is_some())
-            .last()
-            .is_some_and(DirFrame::close_fd)
-    }
-
-    /// Does something in the deepest level, if it is open.
-    fn with_last(&mut self, act: impl FnOnce(&mut Self, BorrowedFd<'_>)) {
-        if let Some(fd) = self.levels.last().and_then(|level| level.fd.clone()) {
+    /// Calls `act` with the descriptor of the deepest directory, if that is open.
+    fn with_deepest(&mut self, act: impl FnOnce(&mut Self, BorrowedFd<'_>)) {
+        if let Some(fd) = self.stack.deepest().and_then(|frame| frame.fd.clone()) {
             act(self, fd.as_fd());
         }
     }
 
-    fn descend(&mut self, pool: &Pool<'_>, name: &CStr) {
-        self.with_last(|walk, fd| match walk.open(pool, fd, name) {
-            Ok(child) => walk.enter(name.to_owned(), child),
+    /// Enters a subdirectory of the deepest directory.
+    fn descend(&mut self, context: &RemovalContext<'_>, name: &CStr) {
+        self.with_deepest(|walk, fd| match walk.stack.open_child(fd, name, context.removes()) {
+            Ok(child) => walk.stack.enter(name.to_owned(), child),
             Err(err) => match err.raw_os_error() {
                 Some(libc::ENOENT) => {}
-                // Somebody has put something else in its place.
-                Some(libc::ENOTDIR | libc::ELOOP) => walk.unlink_from(pool, fd, fd, name),
-                Some(libc::EACCES) if !pool.changes() => walk.count(pool, 0),
+                // Another process has replaced it by something else.
+                Some(libc::ENOTDIR | libc::ELOOP) => walk.unlink_from(context, fd, fd, name),
+                Some(libc::EACCES) if !context.removes() => {
+                    walk.tally.count(0, context.removal.progress);
+                }
                 _ => walk.fail(name, err),
             },
         });
     }
 
-    /// Opens a directory in the deepest level. Where there are no descriptors left, others are given
-    /// back.
-    fn open(&mut self, pool: &Pool<'_>, dir: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
-        loop {
-            match open::open_for_removal(dir, name, pool.changes()) {
-                Err(err)
-                    if matches!(err.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
-                        && self.close_one_fd() => {}
-                opened => return opened,
-            }
-        }
-    }
-
-    /// Reads on in the deepest level: unlinks what is no directory, notes what is one.
-    fn read_more(&mut self, pool: &Pool<'_>, fd: BorrowedFd<'_>, entries: &mut Entries) {
-        let mut noted = 0;
-        while let Some(level) = self.levels.last_mut() {
+    /// Reads on in the deepest directory: removes or shares files, and keeps the names of
+    /// subdirectories.
+    fn read_more(
+        &mut self,
+        context: &RemovalContext<'_>,
+        pool: &impl WorkPool,
+        fd: BorrowedFd<'_>,
+        entries: &mut Entries,
+    ) {
+        let mut kept = 0;
+        while let Some(frame) = self.stack.deepest_mut() {
             match entries.read(fd) {
-                Ok(read) => level.record_read(read, pool.changes()),
+                Ok(state) => frame.record_read(state, context.removes()),
                 Err(err) => {
-                    level.read = Read::ToEnd;
-                    return self.fail_level(err);
+                    frame.state = ReadState::End;
+                    return self.fail_deepest(err);
                 }
             }
-            noted += entries.dirs.len();
-            level.noted.extend(entries.dirs.drain(..).map(|(_, name)| name));
-            let is_all = level.read != Read::NotToEnd;
-            self.remove_files(pool, fd, &mut entries.files);
+            kept += entries.dirs.len();
+            frame.pending_dirs.extend(entries.dirs.drain(..).map(|(_, name)| name));
+            let is_read = frame.state != ReadState::More;
+            self.remove_files(context, pool, fd, &mut entries.files);
             if pool.wants_work() {
                 self.share_directories(pool);
             }
-            // What is only measured does not get fewer, so all of it is noted.
-            let is_enough = noted >= MAX_PENDING_DIRS
-                || self.worker.alone && self.outcome.freed.entries >= PARALLEL_THRESHOLD;
-            if is_all || is_enough && pool.changes() {
+            let is_enough = kept >= MAX_PENDING_DIRS
+                || self.worker.alone && self.tally.outcome.freed.entries >= PARALLEL_THRESHOLD;
+            // A dry run leaves the entries in place. If it had to read the directory from its start
+            // again, it would count them twice; so it keeps all names instead.
+            if is_read || is_enough && context.removes() {
                 return;
             }
         }
     }
 
-    /// Removes files of the deepest level, or lends them, if there are many and somebody has nothing to
-    /// do.
-    fn remove_files(&mut self, pool: &Pool<'_>, fd: BorrowedFd<'_>, files: &mut Names) {
-        if files.count() >= MIN_SHARED_FILES && pool.wants_work() && pool.try_reserve() {
-            self.share(pool, self.levels.len() - 1, Vec::new(), std::mem::take(files));
+    /// Removes files of the deepest directory, or shares them if they are many and a worker is
+    /// idle.
+    fn remove_files(
+        &mut self,
+        context: &RemovalContext<'_>,
+        pool: &impl WorkPool,
+        fd: BorrowedFd<'_>,
+        files: &mut Names,
+    ) {
+        if files.len() >= MIN_SHARED_FILES && pool.wants_work() && pool.try_reserve() {
+            self.share(pool, self.stack.depth(), Vec::new(), mem::take(files));
         } else {
-            self.unlink_all(pool, fd, files);
+            self.unlink_all(context, fd, files);
         }
     }
 
-    fn unlink_all(&mut self, pool: &Pool<'_>, dir: BorrowedFd<'_>, files: &Names) {
-        // The working directory is had without counting its users, for which threads wait for each
-        // other.
-        let is_near = self.worker.own_cwd && files.count() >= WORTH_A_CHDIR && fchdir(dir).is_ok();
-        let at = if is_near { CWD } else { dir };
-        files.iter().for_each(|name| self.unlink_from(pool, dir, at, name));
+    fn unlink_all(&mut self, context: &RemovalContext<'_>, dir: BorrowedFd<'_>, files: &Names) {
+        // The kernel counts the users of a descriptor at each call, and threads contend for that
+        // count. It does not count those of the working directory.
+        let uses_cwd = self.worker.own_cwd && files.len() >= MIN_CHDIR_FILES && fchdir(dir).is_ok();
+        let at = if uses_cwd { CWD } else { dir };
+        files.iter().for_each(|name| self.unlink_from(context, dir, at, name));
     }
 
-    /// Unlinks a name in a directory, which is also `at`.
+    /// Unlinks an entry of a directory. `at` refers to the same directory as `dir`.
     fn unlink_from(
         &mut self,
-        pool: &Pool<'_>,
+        context: &RemovalContext<'_>,
         dir: BorrowedFd<'_>,
         at: BorrowedFd<'_>,
         name: &CStr,
     ) {
-        let stat = if pool.removal.counts_bytes() { stat_entry(at, name).ok() } else { None };
-        let unlinked = match pool.removal.mode {
-            Mode::Remove => open::with_owner_access(dir, || unlinkat(at, name, AtFlags::empty())),
-            Mode::DryRun => Ok(()),
+        let stat = if context.removal.counts_bytes() { stat_entry(at, name).ok() } else { None };
+        let unlinked = if context.removes() {
+            with_owner_access(dir, || unlinkat(at, name, AtFlags::empty()))
+        } else {
+            Ok(())
         };
         match unlinked {
-            Ok(()) => self.count(pool, stat.as_ref().map_or(0, |stat| pool.bytes_freed(stat))),
-            // It is gone, or it has become a directory since it was read: then what holds it is not
-            // empty, and reading again will find it.
+            Ok(()) => {
+                let bytes = stat.as_ref().map_or(0, |stat| context.bytes_freed(stat));
+                self.tally.count(bytes, context.removal.progress);
+            }
+            // Another process has removed it, or has replaced it by a directory. In the latter case
+            // rmdir(2) will find that the parent is not empty, and the parent is read again.
             Err(Errno::NOENT | Errno::ISDIR) => {}
             Err(err) => self.fail(name, err.into()),
         }
     }
 
-    fn count(&mut self, pool: &Pool<'_>, bytes: u64) {
-        let one = Usage { entries: 1, bytes };
-        self.outcome.freed += one;
-        self.untold += one;
-        // Not each one: threads would wait for each other to count.
-        if self.untold.entries == PROGRESS_BATCH {
-            self.report_progress(pool);
+    /// Leaves the deepest directory, and removes it: it is empty unless an entry failed or another
+    /// process adds some.
+    fn leave(&mut self, context: &RemovalContext<'_>) {
+        let Some(frame) = self.stack.pop() else { return };
+        let belongs_to_other_walk = self.stack.is_empty() && self.reports_to.is_some();
+        match self.stack.deepest_mut() {
+            Some(parent) => parent.failed |= frame.failed,
+            None => self.failed = frame.failed,
         }
-    }
-
-    fn report_progress(&mut self, pool: &Pool<'_>) {
-        let told = std::mem::take(&mut self.untold);
-        if let Some(progress) = pool.removal.progress {
-            progress.add(told);
+        if let Err(err) = self.stack.reopen_deepest(frame.fd.as_deref(), context.removes()) {
+            return self.fail(&frame.name, err);
         }
-    }
-
-    /// Removes the deepest level itself, which is empty unless something failed or somebody fills
-    /// it, and goes up.
-    fn leave(&mut self, pool: &Pool<'_>) {
-        let Some(done) = self.levels.pop() else { return };
-        let is_lent = self.levels.is_empty() && self.join.is_some();
-        match self.levels.last_mut() {
-            Some(above) => above.failed |= done.failed,
-            None => self.failed = done.failed,
-        }
-        if let Err(err) = self.reopen_last(pool, done.fd.as_deref()) {
-            return self.fail(&done.name, err);
-        }
-        if done.failed || is_lent {
+        if frame.failed || belongs_to_other_walk {
             return;
         }
-        let above = self.levels.last().map(|above| above.fd.clone());
-        let parent = match &above {
-            None => pool.parent,
-            Some(Some(fd)) => fd.as_fd(),
-            Some(None) => return,
-        };
-        let remove = || unlinkat(parent, &done.name, AtFlags::REMOVEDIR);
-        let removed = match pool.removal.mode {
-            Mode::DryRun => Ok(()),
-            // What a resource is in is not ours to open up.
-            Mode::Remove if above.is_none() => remove(),
-            Mode::Remove => open::with_owner_access(parent, remove),
+        let parent = self.stack.deepest().map(|parent| parent.fd.clone());
+        match &parent {
+            None => self.remove_left(context, frame, context.parent),
+            Some(Some(fd)) => self.remove_left(context, frame, fd.as_fd()),
+            Some(None) => {}
+        }
+    }
+
+    /// Removes a directory that the walk has left from its parent, or enters it again if that finds
+    /// that it is not empty.
+    fn remove_left(
+        &mut self,
+        context: &RemovalContext<'_>,
+        frame: DirFrame,
+        parent: BorrowedFd<'_>,
+    ) {
+        let is_root = self.stack.is_empty();
+        let rmdir = || unlinkat(parent, &frame.name, AtFlags::REMOVEDIR);
+        let removed = match (context.removes(), is_root) {
+            (false, _) => Ok(()),
+            // The directory that holds the resource is not part of it; its mode stays.
+            (true, true) => rmdir(),
+            (true, false) => with_owner_access(parent, rmdir),
         };
         match removed {
-            Ok(()) => self.count(pool, 0),
-            Err(Errno::NOENT) if self.levels.is_empty() && done.has_parent_key() => {
-                self.fail(&done.name, moved());
-            }
+            Ok(()) => self.tally.count(0, context.removal.progress),
+            Err(Errno::NOENT) if is_root && frame.is_linked() => self.fail(&frame.name, moved()),
             Err(Errno::NOENT) => {}
-            Err(Errno::NOTEMPTY | Errno::EXIST) if !done.is_parent_of(parent) => {
-                self.fail(&done.name, moved());
+            Err(Errno::NOTEMPTY | Errno::EXIST) if !frame.is_entry_of(parent) => {
+                self.fail(&frame.name, moved());
             }
-            Err(Errno::NOTEMPTY | Errno::EXIST) if done.rewinds < MAX_REWINDS => {
-                self.restart(done);
+            Err(Errno::NOTEMPTY | Errno::EXIST) if frame.rewinds < MAX_REWINDS => {
+                self.enter_again(frame);
             }
             Err(Errno::NOTEMPTY | Errno::EXIST) => {
-                self.fail(&done.name, io::Error::other("somebody keeps putting things into it"));
+                let cause = io::Error::other("another process keeps adding entries");
+                self.fail(&frame.name, cause);
             }
-            // Some say something else of a directory that is not empty.
-            Err(_) if done.read == Read::AsItSeems && done.rewinds == 0 => self.restart(done),
-            Err(err) => self.fail(&done.name, err.into()),
-        }
-    }
-
-    fn restart(&mut self, mut level: DirFrame) {
-        level.rewinds += 1;
-        let goes_on = level.read == Read::AsItSeems;
-        level.read = Read::NotToEnd;
-        let fd = level.fd.as_ref().filter(|_| !goes_on);
-        let rewound = fd.map(|fd| seek(fd, SeekFrom::Start(0)));
-        self.levels.push(level);
-        if let Some(Err(err)) = rewound {
-            self.fail_level(err.into());
-        }
-    }
-
-    /// Makes sure that the deepest level is open, coming from `below`.
-    fn reopen_last(&mut self, pool: &Pool<'_>, below: Option<&OwnedFd>) -> io::Result<()> {
-        let Some(level) = self.levels.last_mut().filter(|level| level.fd.is_none()) else {
-            return Ok(());
-        };
-        let expected = level.key;
-        let mut fd = None;
-        if let Some(below) = below {
-            let above = open::open_parent(below.as_fd())?;
-            if Some(key(&stat_fd(above.as_fd())?)) == expected {
-                fd = Some(above);
+            // Some filesystems report another error for a directory that is not empty.
+            Err(_) if frame.state == ReadState::ProbablyEnd && frame.rewinds == 0 => {
+                self.enter_again(frame);
             }
+            Err(err) => self.fail(&frame.name, err.into()),
         }
-        let fd = fd.map_or_else(|| self.reopen_from_root(pool), Ok)?;
-        if let Some(level) = self.levels.last_mut() {
-            level.reopen_with(fd);
-        }
-        Ok(())
     }
 
-    /// Goes from the nearest level that is open to the deepest one by names, and believes no other
-    /// directories than those that were there before.
-    fn reopen_from_root(&self, pool: &Pool<'_>) -> io::Result<OwnedFd> {
-        let open = self.levels.iter().enumerate().rev().find_map(|(at, level)| {
-            let fd = level.fd.as_ref()?;
-            Some((at, fd))
-        });
-        let (at, fd) = open.ok_or_else(moved)?;
-        let mut fd = fd.try_clone()?;
-        for level in self.levels.iter().skip(at + 1) {
-            fd = open::open_for_removal(fd.as_fd(), &level.name, pool.changes())
-                .map_err(|_| moved())?;
-            if Some(key(&stat_fd(fd.as_fd())?)) != level.key {
-                return Err(moved());
-            }
+    /// Reads a directory again that the walk has left.
+    fn enter_again(&mut self, mut frame: DirFrame) {
+        let rewound = frame.read_again();
+        self.stack.push(frame);
+        if let Err(err) = rewound {
+            self.fail_deepest(err);
         }
-        Ok(fd)
     }
 
-    /// Notes that an entry of the deepest level could not be removed; the root where there is none.
+    /// Records that an entry of the deepest directory could not be removed; the root itself if the
+    /// stack is empty.
     fn fail(&mut self, name: &CStr, cause: io::Error) {
-        let mut path = self.path_of_last();
-        if !self.levels.is_empty() {
+        let mut path = self.stack.deepest_path();
+        if !self.stack.is_empty() {
             path.push(OsStr::from_bytes(name.to_bytes()));
         }
         self.record_failure(path, cause);
     }
 
-    /// Notes that the deepest level itself could not be read.
-    fn fail_level(&mut self, cause: io::Error) {
-        let path = self.path_of_last();
+    /// Records that the deepest directory could not be read.
+    fn fail_deepest(&mut self, cause: io::Error) {
+        let path = self.stack.deepest_path();
         self.record_failure(path, cause);
     }
 
     fn record_failure(&mut self, path: PathBuf, cause: io::Error) {
-        let more = self.outcome.more_failures;
-        self.outcome.fail(path, cause);
-        if let Some(level) = self.levels.last_mut() {
-            level.failed = true;
-            if level.again {
-                self.outcome.more_failures = more;
-            }
-        }
-    }
-
-    fn path_of_last(&self) -> PathBuf {
-        self.path_of(self.levels.len().saturating_sub(1))
-    }
-
-    fn path_of(&self, at: usize) -> PathBuf {
-        frame::path(&self.path, self.levels.iter().take(at + 1))
+        let frame = self.stack.deepest_mut();
+        let second_pass = frame.is_some_and(|frame| {
+            frame.failed = true;
+            frame.second_pass
+        });
+        self.tally.fail(path, cause, second_pass);
     }
 }

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 
 use crate::fs::Dir;
 use crate::fs::dir::open_beneath;
-use crate::remove::root;
+use crate::remove;
 use crate::values::ErrorExt as _;
 use crate::values::error::{strerror, usage};
 use crate::workspace::dir::TEMP_DIR;
@@ -127,7 +127,7 @@ fn open_dir(workspace: &Dir, dir: &Path) -> io::Result<OwnedFd> {
     match open_beneath(workspace, dir, OFlags::RDONLY | OFlags::DIRECTORY) {
         Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
             let point = open_beneath(workspace, dir, OFlags::PATH | OFlags::DIRECTORY)?;
-            root::readable(&point, true)
+            remove::open_readable(&point, true)
         }
         opened => opened,
     }

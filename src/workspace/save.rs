@@ -20,7 +20,7 @@ use crate::fs::dir::open_beneath;
 use crate::fs::{Dir, Interrupt, copy};
 use crate::lease::entry::{create_link, create_one};
 use crate::lease::{CreateOptions, Kind, Lease, NameRule};
-use crate::remove::root;
+use crate::remove;
 use crate::values::{ErrorExt as _, Template};
 use crate::workspace::plan::{CopySource, Plan, kind};
 
@@ -149,13 +149,13 @@ impl TargetDirs {
     fn remove_created(self, staged: impl IntoIterator<Item = StagedCopy>) {
         for one in staged {
             if let Ok(place) = self.reopen(&one.dir) {
-                let _ = root::entry(&place, &one.hidden, false);
+                let _ = remove::entry_by_name(&place, &one.hidden, false);
             }
         }
         for dir in self.made.iter().rev() {
             let (Some(parent), Some(name)) = (dir.parent(), dir.file_name()) else { continue };
             if let Ok(place) = Dir::reopen(parent) {
-                let _ = root::entry(&place, name, true);
+                let _ = remove::entry_by_name(&place, name, true);
             }
         }
     }

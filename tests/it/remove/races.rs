@@ -15,7 +15,7 @@ fn a_live_writer_does_not_keep_the_cleaner_for_ever() {
     writer.wait().unwrap();
     // Either it got through between two writes, or it gave up and said so.
     if ran.status == Some(1) {
-        assert!(ran.stderr.contains("somebody keeps putting things into it"), "{ran:?}");
+        assert!(ran.stderr.contains("another process keeps adding entries"), "{ran:?}");
         assert!(dir.exists());
     }
     sandbox.clean_up();
@@ -34,7 +34,7 @@ fn what_is_never_found_empty_is_given_up_after_some_tries_and_told() {
     let ran = sandbox.sh(script).run();
     assert_eq!(
         ran.stderr,
-        "tmpx: could not remove $ROOT/tmp/tmp.RANDOM/sub: somebody keeps putting things into it\n\
+        "tmpx: could not remove $ROOT/tmp/tmp.RANDOM/sub: another process keeps adding entries\n\
          tmpx: removed 0\n"
     );
     assert_eq!(ran.stdout, "65\n", "tries");

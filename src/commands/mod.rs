@@ -9,6 +9,7 @@ mod errors;
 mod exec;
 mod file;
 mod gettempdir;
+mod layout;
 mod list;
 mod mktemp;
 mod replace;

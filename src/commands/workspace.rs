@@ -6,11 +6,12 @@ use anyhow::Context as _;
 
 use crate::cli::WorkspaceArgs;
 use crate::commands::context::Context;
+use crate::commands::layout;
 use crate::create::Transaction;
 use crate::lease::{CreateOptions, Kind, NameRule, spec};
 use crate::ui::{CreatedRow, Format, Output, print_note, sh_quote};
-use crate::values::{Status, Template};
-use crate::workspace::{Layout, Workspace};
+use crate::values::{FileMode, Status, Template};
+use crate::workspace::Workspace;
 
 pub(super) fn run(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
     let export = args.export;
@@ -25,7 +26,7 @@ pub(super) fn run(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Stat
 }
 
 fn create(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
-    let layout = Layout::plan(&args.layout.mkdir, &args.layout.inputs)?;
+    let layout = layout::plan(&args.layout)?;
     let terms = spec::resolve(args.lifetime.into(), &context.env, &context.args, &mut |text| {
         print_note(text);
     })?;
@@ -43,7 +44,10 @@ fn create(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
     transaction.or_rollback(|transaction| {
         let (place, created) = transaction.create_one(dir.as_deref(), &wanted)?;
         let workspace = Workspace::of(&place, created)?;
-        workspace.populate(&layout, args.place.mode, false, &|| Ok(()))?;
+        workspace.populate(&layout, &|| Ok(()))?;
+        if let Some(FileMode(mode)) = args.place.mode {
+            workspace.set_mode(mode)?;
+        }
         print(&workspace, &transaction.lease, args.export, &mut output)
             .context("could not write to stdout")?;
         transaction.lease.commit()

@@ -1,7 +1,7 @@
 //! Quotes words so that a POSIX shell reads them back unchanged.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 /// Returns a line that exports variables, for `eval`.
 pub(crate) fn export(variables: &[(&str, &OsStr)]) -> Vec<u8> {
@@ -10,7 +10,7 @@ pub(crate) fn export(variables: &[(&str, &OsStr)]) -> Vec<u8> {
         line.push(b' ');
         line.extend_from_slice(name.as_bytes());
         line.push(b'=');
-        line.extend(quote(value));
+        line.extend(quote(value).into_vec());
     }
     line.push(b'\n');
     line
@@ -18,11 +18,11 @@ pub(crate) fn export(variables: &[(&str, &OsStr)]) -> Vec<u8> {
 
 /// Quotes a word (POSIX.1-2024, Shell Command Language, 2.2.2): between single quotes, only the quote
 /// itself is special, so it is written outside of them.
-fn quote(word: &OsStr) -> Vec<u8> {
+pub(crate) fn quote(word: &OsStr) -> OsString {
     let bytes = word.as_bytes();
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(byte);
     if !bytes.is_empty() && bytes.iter().all(plain) {
-        return bytes.to_vec();
+        return word.to_owned();
     }
     let mut quoted = vec![b'\''];
     for &byte in bytes {
@@ -33,7 +33,7 @@ fn quote(word: &OsStr) -> Vec<u8> {
         }
     }
     quoted.push(b'\'');
-    quoted
+    OsString::from_vec(quoted)
 }
 
 #[cfg(test)]

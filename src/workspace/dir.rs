@@ -14,11 +14,7 @@ use crate::fs::{CopyOptions, Dir, Interrupt, copy};
 use crate::lease::Created;
 use crate::process::Command;
 use crate::sys;
-use crate::values::FileMode;
-use crate::workspace::layout::Layout;
-
-/// The temp dir inside a workspace, hidden from a plain `ls` and from patterns.
-pub(crate) const TEMP_DIR: &str = ".tmp";
+use crate::workspace::layout::{Layout, TEMP_DIR};
 
 /// A directory that has been laid out.
 #[derive(Debug)]
@@ -39,15 +35,8 @@ impl Workspace {
         Ok(Self { path, base, dir })
     }
 
-    /// Lays it out, perhaps with a /tmp of its own, and gives it its mode: 0700 whatever the umask, or
-    /// the one that is asked for.
-    pub(crate) fn populate(
-        &self,
-        layout: &Layout,
-        mode: Option<FileMode>,
-        private_tmp: bool,
-        go_on: Interrupt<'_>,
-    ) -> anyhow::Result<()> {
+    /// Creates the temp dir, the directories and the inputs.
+    pub(crate) fn populate(&self, layout: &Layout, go_on: Interrupt<'_>) -> anyhow::Result<()> {
         let stat = fstat(&self.dir)?;
         let manner = CopyOptions { go_on, except: (stat.st_dev, stat.st_ino) };
         if stat.st_mode & 0o777 != 0o700 {
@@ -55,8 +44,8 @@ impl Workspace {
         }
         self.make_temp_dir()
             .with_context(|| format!("could not create directory {}", self.temp_dir().display()))?;
-        layout.dirs.iter().try_for_each(|dir| self.make(dir))?;
-        for input in &layout.inputs {
+        layout.dirs().try_for_each(|dir| self.make(dir))?;
+        for input in layout.inputs() {
             self.make(input.dest.parent().unwrap_or(Path::new("")))?;
             let dest = self.reach(&input.dest);
             if input.contents {
@@ -65,13 +54,10 @@ impl Workspace {
                 copy::tree(&input.source, &dest, manner)?;
             }
         }
-        if private_tmp {
-            self.make_private_tmp()?;
-        }
-        mode.map_or(Ok(()), |FileMode(mode)| self.set_mode(mode))
+        Ok(())
     }
 
-    fn set_mode(&self, mode: u32) -> anyhow::Result<()> {
+    pub(crate) fn set_mode(&self, mode: u32) -> anyhow::Result<()> {
         sys::chmod_path_fd(self.dir.as_fd(), mode)
             .with_context(|| format!("could not set the mode of {}", self.path.display()))
     }

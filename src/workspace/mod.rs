@@ -1,10 +1,16 @@
-//! workspace
+//! Workspaces: directories with a layout and a private temp dir. Fills them before a command runs, and
+//! saves files from them afterwards.
 
-pub(crate) mod dir;
-pub(crate) mod layout;
-pub(crate) mod plan;
+mod dir;
+mod layout;
+mod pattern;
+mod plan;
 pub(crate) mod private_tmp;
 pub(crate) mod save;
+mod snapshot;
+
 pub(crate) use dir::Workspace;
-pub(crate) use layout::Layout;
-pub(crate) use plan::{Pattern, SaveError, Snapshot};
+pub(crate) use layout::{Layout, LayoutError};
+pub(crate) use pattern::{Pattern, PatternError};
+pub(crate) use plan::{Plan, PlanError};
+pub(crate) use snapshot::Snapshot;

@@ -1,413 +1,313 @@
-//! Which files are to be saved from a workspace before it goes, and where to.
+//! Plans which files to save from a workspace, and where. Changes nothing.
 
-use std::collections::{BTreeMap, HashMap};
-use std::ffi::{OsStr, OsString};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
-use globset::{GlobBuilder, GlobMatcher};
-
-use rustix::fs::{
-    AtFlags, Dir as DirReader, FileType, OFlags, Statx, StatxFlags, StatxTimestamp, statx,
-};
-use rustix::io::Errno;
+use rustix::fs::{FileType, Statx};
 
 use crate::fs::Dir;
-use crate::fs::dir::open_beneath;
-use crate::remove;
-use crate::values::ErrorExt as _;
-use crate::values::error::{strerror, usage};
-use crate::workspace::dir::TEMP_DIR;
-use crate::workspace::layout::split;
-use crate::workspace::private_tmp::VAR_TEMP_DIR;
+use crate::workspace::pattern::{Pattern, PatternError};
+use crate::workspace::snapshot::{Listing, Snapshot, file_type, is_dir};
 
-/// One `--out GLOB[:DEST]`.
-#[derive(Clone, Debug)]
-pub(crate) struct Pattern {
-    spec: OsString,
-    /// Whether the command must have succeeded, and something must match.
-    pub required: bool,
-}
-
-/// Which files a workspace held before the command ran: a wildcard means what the command made.
-#[derive(Debug, Default)]
-pub(crate) struct Snapshot(HashMap<PathBuf, Stamp>);
-
-/// What changes when a file is written to or replaced: inode, size, and when data and inode were
-/// last changed, to the nanosecond.
-type Stamp = (u64, u64, (i64, u32), (i64, u32));
-
-fn stamp(stat: &Statx) -> Stamp {
-    let Statx { stx_ino, stx_size, stx_mtime, stx_ctime, .. } = *stat;
-    let time = |time: StatxTimestamp| (time.tv_sec, time.tv_nsec);
-    (stx_ino, stx_size, time(stx_mtime), time(stx_ctime))
-}
-
-/// What kind of thing an entry is.
-pub(super) fn kind(stat: &Statx) -> FileType {
-    FileType::from_raw_mode(stat.stx_mode.into())
-}
-
-fn is_dir(stat: &Statx) -> bool {
-    kind(stat) == FileType::Directory
-}
-
-impl Snapshot {
-    /// Takes note of all files in a workspace.
-    pub(crate) fn look(workspace: &Dir) -> Self {
-        let entries = Contents::read(workspace).entries;
-        Self(entries.into_iter().map(|(path, stat)| (path, stamp(&stat))).collect())
-    }
-
-    fn is_unchanged(&self, path: &Path, stat: &Statx) -> bool {
-        self.0.get(path) == Some(&stamp(stat))
-    }
-}
-
-/// All that is in a workspace, by its path there, but for the temp dirs. Symlinks are not followed,
-/// however things are moved about meanwhile. A directory that cannot be read is there without what
-/// is in it.
-#[derive(Debug, Default)]
-struct Contents {
-    entries: BTreeMap<PathBuf, Statx>,
-    unreadable: Vec<(PathBuf, io::Error)>,
-}
-
-impl Contents {
-    fn read(workspace: &Dir) -> Self {
-        let mut contents = Self::default();
-        let mut pending = vec![PathBuf::new()];
-        while let Some(dir) = pending.pop() {
-            match contents.read_one(workspace, &dir, &mut pending) {
-                Ok(()) => {}
-                Err(err) if err.kind() == io::ErrorKind::NotFound => {}
-                Err(err) => contents.unreadable.push((dir, err)),
-            }
-        }
-        contents
-    }
-
-    fn read_one(
-        &mut self,
-        workspace: &Dir,
-        dir: &Path,
-        pending: &mut Vec<PathBuf>,
-    ) -> io::Result<()> {
-        let opened = open_dir(workspace, dir)?;
-        for entry in DirReader::read_from(&opened)? {
-            let name = entry?.file_name().to_owned();
-            if matches!(name.to_bytes(), b"." | b"..") {
-                continue;
-            }
-            let path = dir.join(OsStr::from_bytes(name.to_bytes()));
-            let stat =
-                match statx(&opened, &name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS) {
-                    // What the command left running may remove it meanwhile.
-                    Err(Errno::NOENT) => continue,
-                    stat => stat?,
-                };
-            if [TEMP_DIR, VAR_TEMP_DIR].iter().any(|own| path == Path::new(own)) {
-                continue;
-            }
-            if is_dir(&stat) {
-                pending.push(path.clone());
-            }
-            self.entries.insert(path, stat);
-        }
-        Ok(())
-    }
-}
-
-/// Opens a directory of the workspace for reading. One of our own that does not let us is opened up,
-/// as it will be when it is removed.
-fn open_dir(workspace: &Dir, dir: &Path) -> io::Result<OwnedFd> {
-    match open_beneath(workspace, dir, OFlags::RDONLY | OFlags::DIRECTORY) {
-        Err(err) if err.kind() == io::ErrorKind::PermissionDenied => {
-            let point = open_beneath(workspace, dir, OFlags::PATH | OFlags::DIRECTORY)?;
-            remove::open_readable(&point, true)
-        }
-        opened => opened,
-    }
-}
-
-/// A file, link or directory to be saved, and where to.
-#[derive(Debug, PartialEq, Eq)]
-struct PlannedCopy {
-    from: PathBuf,
-    to: PathBuf,
-    /// How far `to` is the user's own word. There, a symlink is followed; below it are names that the
-    /// command has chosen.
-    base: PathBuf,
-}
-
-impl Pattern {
-    /// Checks a pattern.
-    pub(crate) fn parse(spec: &OsStr, required: bool) -> anyhow::Result<Self> {
-        let pattern = Self { spec: spec.to_owned(), required };
-        let (glob, _) = split(spec, |_| false);
-        pattern.matcher(&glob)?;
-        Ok(pattern)
-    }
-
-    fn matcher(&self, glob: &Path) -> anyhow::Result<GlobMatcher> {
-        let outside = |part| !matches!(part, Component::Normal(_) | Component::CurDir);
-        let named = || format!("--out {}", Path::new(&self.spec).display());
-        if glob.as_os_str().is_empty() {
-            return Err(usage("the pattern is empty")).with_context(named);
-        }
-        if glob.components().any(outside) {
-            return Err(usage("must be a pattern inside the workspace: relative, and without .."))
-                .with_context(named);
-        }
-        let text = glob.to_str().ok_or_else(|| usage("a pattern must be UTF-8"))?;
-        let text = text.trim_start_matches("./").trim_end_matches('/');
-        GlobBuilder::new(text)
-            .literal_separator(true)
-            .backslash_escape(true)
-            .build()
-            .map(|glob| glob.compile_matcher())
-            .map_err(|err| usage(err.kind().to_string()))
-            .with_context(named)
-    }
-
-    /// Whether something in a directory may match.
-    fn may_match_below(&self, dir: &Path) -> bool {
-        let (glob, _) = split(&self.spec, |_| false);
-        let literal = literal_directories(&glob);
-        let wild = has_wildcard(glob.as_os_str());
-        glob.starts_with(dir)
-            || literal.starts_with(dir)
-            || wild && dir.starts_with(&literal)
-            || !wild && dir.starts_with(&glob)
-    }
-
-    /// What it matches in a workspace, and where each goes below `cwd`.
-    fn plan(
-        &self,
-        entries: &BTreeMap<PathBuf, Statx>,
-        before: &Snapshot,
-        cwd: &Path,
-    ) -> anyhow::Result<Vec<PlannedCopy>> {
-        let (glob, dest) = split(&self.spec, |whole| entries.contains_key(whole));
-        let matcher = self.matcher(&glob)?;
-        let literal = literal_directories(&glob);
-        let wild = has_wildcard(glob.as_os_str());
-        let into =
-            wild || dest.as_ref().is_none_or(|dest| dest.as_os_str().as_bytes().ends_with(b"/"));
-        let dest = cwd.join(dest.unwrap_or_default());
-        let mut savings = Vec::new();
-        let mut matched_dir: Option<&Path> = None;
-        for (path, stat) in entries {
-            let inside = matched_dir.is_some_and(|dir| path.starts_with(dir));
-            if !inside {
-                if !matcher.is_match(path) || wild && hides(path, &literal, &glob) {
-                    continue;
-                }
-                matched_dir = is_dir(stat).then_some(path);
-                if !is_copied(stat) {
-                    return Err(anyhow!(
-                        "{} is neither file, directory nor symlink",
-                        path.display()
-                    ));
-                }
-            }
-            if wild && before.is_unchanged(path, stat) || !is_copied(stat) {
-                continue;
-            }
-            let below = path.strip_prefix(&literal).unwrap_or(path);
-            // Where the pattern is the name of one thing, DEST takes its place.
-            let below: PathBuf = below.components().skip(usize::from(!into)).collect();
-            let named = !into && below.as_os_str().is_empty();
-            let to = if named { dest.clone() } else { dest.join(below) };
-            let base = match dest.parent() {
-                Some(parent) if named && !is_dir(stat) => parent.to_owned(),
-                _ => dest.clone(),
-            };
-            savings.push(PlannedCopy { from: path.clone(), to, base });
-        }
-        Ok(savings)
-    }
-}
-
-/// Whether a thing is of a kind that is saved.
-fn is_copied(stat: &Statx) -> bool {
-    matches!(kind(stat), FileType::RegularFile | FileType::Directory | FileType::Symlink)
-}
-
-fn has_wildcard(text: &OsStr) -> bool {
-    text.as_bytes().iter().any(|byte| b"*?[{".contains(byte))
-}
-
-/// The directories that a pattern begins with, before its first wildcard and its last component.
-fn literal_directories(glob: &Path) -> PathBuf {
-    let parts: Vec<_> = glob.components().filter(|part| *part != Component::CurDir).collect();
-    let dirs = &parts[..parts.len().saturating_sub(1)];
-    dirs.iter().take_while(|part| !has_wildcard(part.as_os_str())).collect()
-}
-
-/// Whether a path is hidden and the pattern does not ask for hidden names, as in the shell.
-fn hides(path: &Path, literal: &Path, glob: &Path) -> bool {
-    let dotted = |path: &Path| {
-        let below = path.strip_prefix(literal).unwrap_or(path);
-        below.components().any(|part| part.as_os_str().as_bytes().starts_with(b"."))
-    };
-    dotted(path) && !dotted(glob)
-}
-
-/// What is to be saved, and where to.
+/// The files to save.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// The workspace.
     pub(super) root: Dir,
-    /// What is in it.
+    /// The entries of the workspace.
     pub(super) entries: BTreeMap<PathBuf, Statx>,
-    /// What each target is made from.
-    pub(super) targets: BTreeMap<PathBuf, CopySource>,
+    /// The copies to make, by the absolute path of the target.
+    pub(super) copies: BTreeMap<PathBuf, PlannedCopy>,
 }
 
-/// What a target is made from.
-#[derive(Debug)]
-pub(super) struct CopySource {
+/// A file, symlink or directory to save.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct PlannedCopy {
     /// Its path in the workspace.
     pub(super) from: PathBuf,
-    /// How far the target's path is the user's own word.
+    /// The leading part of the target's path that the user named. There, symlinks are followed; the
+    /// names below it are the command's choice.
     pub(super) base: PathBuf,
 }
 
-/// Outputs that were not saved.
-#[derive(Debug)]
-pub(crate) struct SaveError {
-    /// Why.
-    pub cause: anyhow::Error,
-    /// Whether there is something that the user wants and has nowhere else.
-    pub would_be_lost: bool,
+/// Why no plan can be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlanError {
+    #[error("could not read {}", .path.display())]
+    Unreadable {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
+    #[error("{} is neither file, directory nor symlink", .0.display())]
+    UnsupportedType(PathBuf),
+    #[error("both {} and {} would be saved as {}", .first.display(), .second.display(), .target.display())]
+    DuplicateTarget { first: PathBuf, second: PathBuf, target: PathBuf },
+    #[error("{cause}")]
+    InvalidPattern { spec: OsString, cause: PatternError },
+    #[error("matches nothing that the command created")]
+    NoMatch {
+        spec: OsString,
+        /// Whether another pattern matches a file.
+        others_match: bool,
+    },
 }
 
-impl From<anyhow::Error> for SaveError {
-    fn from(cause: anyhow::Error) -> Self {
-        Self { cause, would_be_lost: true }
+impl PlanError {
+    /// Whether removing the workspace loses a file that a pattern matches.
+    pub(crate) fn would_lose_files(&self) -> bool {
+        !matches!(self, Self::NoMatch { others_match: false, .. })
     }
 }
 
-/// Finds what the patterns match. Targets are meant from `cwd`.
-pub(crate) fn plan(
-    patterns: &[&Pattern],
-    root: Dir,
-    before: &Snapshot,
-    cwd: &Path,
-) -> Result<Plan, SaveError> {
-    let Contents { entries, unreadable } = Contents::read(&root);
-    let mut targets: BTreeMap<PathBuf, CopySource> = BTreeMap::new();
-    let mut unmatched = None;
-    for pattern in patterns {
-        if let Some((dir, err)) = unreadable.iter().find(|(dir, _)| pattern.may_match_below(dir)) {
-            let path = root.path().join(dir);
-            return Err(anyhow!("could not read {}: {}", path.display(), strerror(err)).into());
-        }
-        let savings = pattern.plan(&entries, before, cwd)?;
-        if savings.is_empty() && pattern.required {
-            unmatched.get_or_insert(pattern);
-        }
-        for PlannedCopy { from, to, base } in savings {
-            let source = CopySource { from: from.clone(), base };
-            if let Some(CopySource { from: other, .. }) = targets.insert(to.clone(), source)
-                && other != from
-                && !(is_dir(&entries[&other]) && is_dir(&entries[&from]))
+impl Plan {
+    /// Finds what the patterns match in a workspace. Targets are relative to `cwd`.
+    pub(crate) fn new(
+        patterns: &[&Pattern],
+        root: Dir,
+        snapshot: &Snapshot,
+        cwd: &Path,
+    ) -> Result<Self, PlanError> {
+        let Listing { entries, mut unreadable } = Listing::read(&root);
+        let mut plan = Self { root, entries, copies: BTreeMap::new() };
+        let mut unmatched = None;
+        for pattern in patterns {
+            if let Some(index) = unreadable.iter().position(|(dir, _)| pattern.may_match_below(dir))
             {
-                return Err(anyhow!(
-                    "both {} and {} would be saved as {}",
-                    other.display(),
-                    from.display(),
-                    to.display()
-                )
-                .into());
+                let (dir, cause) = unreadable.swap_remove(index);
+                return Err(PlanError::Unreadable { path: plan.root.path().join(dir), cause });
+            }
+            let copies = matches(pattern, &plan.entries, snapshot, cwd)?;
+            if copies.is_empty() && pattern.on_success() {
+                unmatched.get_or_insert(pattern);
+            }
+            for (target, copy) in copies {
+                plan.add(target, copy)?;
             }
         }
-    }
-    match unmatched {
-        None => Ok(Plan { root, entries, targets }),
-        Some(pattern) => {
-            let spec = Path::new(&pattern.spec).display();
-            let cause = Err::<(), _>(anyhow!("--out {spec} matches nothing that the command made"))
-                .hint(
-                    "--out-always lets that pass; --keep=on-failure keeps the workspace for a look",
-                );
-            Err(SaveError {
-                would_be_lost: !targets.is_empty(),
-                cause: cause.err().unwrap_or_else(|| anyhow!("nothing matches")),
-            })
+        match unmatched {
+            None => Ok(plan),
+            Some(pattern) => Err(PlanError::NoMatch {
+                spec: pattern.spec().to_owned(),
+                others_match: !plan.copies.is_empty(),
+            }),
         }
     }
+
+    fn add(&mut self, target: PathBuf, copy: PlannedCopy) -> Result<(), PlanError> {
+        if let Some(PlannedCopy { from: first, .. }) = self.copies.get(&target) {
+            let are_dirs = [first, &copy.from].iter().all(|from| is_dir(&self.entries[*from]));
+            if *first != copy.from && !are_dirs {
+                let (first, second) = (first.clone(), copy.from);
+                return Err(PlanError::DuplicateTarget { first, second, target });
+            }
+        }
+        self.copies.insert(target, copy);
+        Ok(())
+    }
+}
+
+/// Returns what a pattern matches, and the target of each match.
+fn matches(
+    pattern: &Pattern,
+    entries: &BTreeMap<PathBuf, Statx>,
+    snapshot: &Snapshot,
+    cwd: &Path,
+) -> Result<Vec<(PathBuf, PlannedCopy)>, PlanError> {
+    let (glob, dest) = pattern
+        .resolve(|whole| entries.contains_key(whole))
+        .map_err(|cause| PlanError::InvalidPattern { spec: pattern.spec().to_owned(), cause })?;
+    let literal_dirs = glob.literal_dirs();
+    let has_wildcard = glob.has_wildcard();
+    let dest_is_dir =
+        has_wildcard || dest.is_none_or(|dest| dest.as_os_str().as_bytes().ends_with(b"/"));
+    let dest = cwd.join(dest.unwrap_or(Path::new("")));
+    let mut copies = Vec::new();
+    let mut matched_dir: Option<&Path> = None;
+    for (path, stat) in entries {
+        let is_inside_match = matched_dir.is_some_and(|dir| path.starts_with(dir));
+        if !is_inside_match {
+            if !glob.is_match(path) {
+                continue;
+            }
+            if !is_supported(stat) {
+                return Err(PlanError::UnsupportedType(path.clone()));
+            }
+            matched_dir = is_dir(stat).then_some(path);
+        }
+        if !is_supported(stat) || has_wildcard && snapshot.is_unchanged(path, stat) {
+            continue;
+        }
+        let below = path.strip_prefix(&literal_dirs).unwrap_or(path);
+        // If DEST names the copy, it replaces the first component.
+        let below: PathBuf = below.components().skip(usize::from(!dest_is_dir)).collect();
+        let is_named = below.as_os_str().is_empty();
+        let target = if is_named { dest.clone() } else { dest.join(below) };
+        let base = match dest.parent() {
+            Some(parent) if is_named && !is_dir(stat) => parent.to_owned(),
+            _ => dest.clone(),
+        };
+        copies.push((target, PlannedCopy { from: path.clone(), base }));
+    }
+    Ok(copies)
+}
+
+fn is_supported(stat: &Statx) -> bool {
+    matches!(file_type(stat), FileType::RegularFile | FileType::Directory | FileType::Symlink)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsStr;
+    use std::fs;
 
-    fn plan(made: &[&str], spec: &str) -> Vec<(String, String)> {
-        let dir = tempfile::tempdir().unwrap();
-        for path in made {
-            let path = dir.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, "").unwrap();
-        }
-        let pattern = Pattern::parse(OsStr::new(spec), true).unwrap();
-        let entries = Contents::read(&Dir::open(dir.path()).unwrap()).entries;
-        let savings = pattern.plan(&entries, &Snapshot::default(), Path::new("/c")).unwrap();
-        let text = |path: PathBuf| path.to_str().unwrap().to_owned();
-        savings
-            .into_iter()
-            .filter(|one| !is_dir(&entries[&one.from]))
-            .map(|one| (text(one.from), text(one.to)))
-            .collect()
+    /// A workspace in which a command has created files.
+    struct Scene {
+        temp: tempfile::TempDir,
+        snapshot: Snapshot,
     }
 
-    fn saved(made: &[&str], spec: &str) -> Vec<String> {
-        plan(made, spec).into_iter().map(|(_, to)| to).collect()
+    impl Scene {
+        /// Creates a workspace from these files. Creates a directory for a name that ends in a slash.
+        fn new(files: &[&str]) -> Self {
+            let scene = Self { temp: tempfile::tempdir().unwrap(), snapshot: Snapshot::default() };
+            for file in files {
+                scene.create(file);
+            }
+            scene
+        }
+
+        fn create(&self, file: &str) {
+            let path = self.temp.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            if file.ends_with('/') {
+                fs::create_dir_all(path).unwrap();
+            } else {
+                fs::write(path, "").unwrap();
+            }
+        }
+
+        fn root(&self) -> Dir {
+            Dir::open(self.temp.path()).unwrap()
+        }
+
+        fn plan(&self, specs: &[&str]) -> Result<Plan, PlanError> {
+            let parse = |spec: &&str| Pattern::parse(OsStr::new(spec), true).unwrap();
+            let patterns: Vec<Pattern> = specs.iter().map(parse).collect();
+            let patterns: Vec<&Pattern> = patterns.iter().collect();
+            Plan::new(&patterns, self.root(), &self.snapshot, Path::new("/c"))
+        }
+
+        /// The targets of a pattern, without directories.
+        fn targets(&self, spec: &str) -> Vec<String> {
+            let Plan { entries, copies, .. } = self.plan(&[spec]).unwrap();
+            let files = copies.into_iter().filter(|(_, copy)| !is_dir(&entries[&copy.from]));
+            files.map(|(target, _)| target.to_str().unwrap().to_owned()).collect()
+        }
+    }
+
+    fn targets(files: &[&str], spec: &str) -> Vec<String> {
+        Scene::new(files).targets(spec)
     }
 
     #[test]
-    fn what_lies_below_the_literal_directories_keeps_its_place() {
+    fn directories_before_the_first_wildcard_are_dropped_and_those_after_it_kept() {
         assert_eq!(
-            saved(&["a/b/c.txt", "a/d.txt"], "a/**/*.txt:res/"),
+            targets(&["a/b/c.txt", "a/d.txt"], "a/**/*.txt:res/"),
             ["/c/res/b/c.txt", "/c/res/d.txt"]
         );
-        assert_eq!(saved(&["a/b.txt"], "a/b.txt"), ["/c/b.txt"]);
-        assert_eq!(saved(&["a/b.txt"], "a/b.txt:x"), ["/c/x"]);
-        assert_eq!(saved(&["a/b.txt"], "a/b.txt:x/"), ["/c/x/b.txt"]);
-        assert_eq!(saved(&["a/b.txt"], "a/*.txt:x"), ["/c/x/b.txt"]);
-        assert_eq!(saved(&["a/b.txt"], "a/*.txt:/abs"), ["/abs/b.txt"]);
+        assert_eq!(targets(&["a/b.txt"], "a/b.txt"), ["/c/b.txt"]);
+        assert_eq!(targets(&["a/b.txt"], "a/b.txt:x"), ["/c/x"]);
+        assert_eq!(targets(&["a/b.txt"], "a/b.txt:x/"), ["/c/x/b.txt"]);
+        assert_eq!(targets(&["a/b.txt"], "a/*.txt:x"), ["/c/x/b.txt"]);
+        assert_eq!(targets(&["a/b.txt"], "a/*.txt:/abs"), ["/abs/b.txt"]);
     }
 
     #[test]
-    fn a_directory_that_is_matched_goes_with_all_that_is_in_it() {
-        let made = ["out/a", "out/b/c", "other"];
-        assert_eq!(saved(&made, "out"), ["/c/out/a", "/c/out/b/c"]);
-        assert_eq!(saved(&made, "out:res"), ["/c/res/a", "/c/res/b/c"]);
-        assert_eq!(saved(&made, "o*t"), ["/c/out/a", "/c/out/b/c"]);
+    fn a_matched_directory_is_saved_with_its_content() {
+        let files = ["out/a", "out/b/c", "out/.d", "other"];
+        assert_eq!(targets(&files, "out"), ["/c/out/.d", "/c/out/a", "/c/out/b/c"]);
+        assert_eq!(targets(&files, "out:res"), ["/c/res/.d", "/c/res/a", "/c/res/b/c"]);
+        assert_eq!(targets(&files, "o*t"), ["/c/out/.d", "/c/out/a", "/c/out/b/c"]);
     }
 
     #[test]
-    fn a_star_stays_in_its_directory_and_passes_over_hidden_names() {
-        let made = ["a", ".b", "d/e", ".tmp/t"];
-        assert_eq!(saved(&made, "?"), ["/c/a", "/c/d/e"]);
-        assert_eq!(saved(&made, ".*"), ["/c/.b"]);
-        assert_eq!(saved(&made, "**/*"), ["/c/a", "/c/d/e"]);
+    fn a_wildcard_skips_the_temp_dirs_and_hidden_names() {
+        let files = ["a", ".b", "d/e", ".tmp/t"];
+        assert_eq!(targets(&files, "?"), ["/c/a", "/c/d/e"]);
+        assert_eq!(targets(&files, ".*"), ["/c/.b"]);
+        assert_eq!(targets(&files, "**/*"), ["/c/a", "/c/d/e"]);
     }
 
     #[test]
-    fn a_pattern_that_exists_whole_is_not_split() {
-        assert_eq!(saved(&["a:b"], "a:b"), ["/c/a:b"]);
-        assert_eq!(saved(&["a"], "a:b"), ["/c/b"]);
+    fn a_wildcard_skips_unchanged_inputs_and_a_name_does_not() {
+        let mut scene = Scene::new(&["in.txt", "dir/in.txt"]);
+        scene.snapshot = Snapshot::record(&scene.root());
+        scene.create("new.txt");
+        scene.create("dir/new.txt");
+        assert_eq!(scene.targets("*.txt"), ["/c/new.txt"]);
+        assert_eq!(scene.targets("d*"), ["/c/dir/new.txt"]);
+        assert_eq!(scene.targets("in.txt"), ["/c/in.txt"]);
     }
 
     #[test]
-    fn no_pattern_leaves_the_workspace() {
-        for bad in ["../x", "/etc/passwd", "a/../../b", "a[", "{a"] {
-            assert!(Pattern::parse(OsStr::new(bad), true).is_err(), "{bad}");
-        }
+    fn a_spec_that_is_a_path_in_the_workspace_is_not_split() {
+        assert_eq!(targets(&["a:b"], "a:b"), ["/c/a:b"]);
+        assert_eq!(targets(&["a"], "a:b"), ["/c/b"]);
+    }
+
+    #[test]
+    fn symlinks_are_followed_only_as_far_as_the_user_named_the_target() {
+        let bases = |spec: &str| {
+            let Plan { copies, .. } = Scene::new(&["d/e/f"]).plan(&[spec]).unwrap();
+            let text = |path: &Path| path.to_str().unwrap().to_owned();
+            copies.iter().map(|(to, copy)| (text(to), text(&copy.base))).collect::<Vec<_>>()
+        };
+        let pair = |target: &str, base: &str| (target.to_owned(), base.to_owned());
+        assert_eq!(bases("d/e/f:x/y"), [pair("/c/x/y", "/c/x")]);
+        assert_eq!(bases("d/e/f:x/"), [pair("/c/x/f", "/c/x/")]);
+        assert_eq!(bases("d/e:x"), [pair("/c/x", "/c/x"), pair("/c/x/f", "/c/x")]);
+        assert_eq!(bases("d/*/f"), [pair("/c/e/f", "/c/")]);
+    }
+
+    #[test]
+    fn two_files_with_one_target_are_refused_and_two_directories_merge() {
+        let scene = Scene::new(&["a/x", "b/x", "b/y"]);
+        let err = scene.plan(&["a/x:t", "b/x:t"]).unwrap_err();
+        assert_eq!(err.to_string(), "both a/x and b/x would be saved as /c/t");
+        assert!(scene.plan(&["a:t", "b/y:t/"]).is_ok());
+        assert!(scene.plan(&["a/x", "a/*"]).is_ok(), "the same file twice");
+        let dirs = Scene::new(&["a/", "b/"]).plan(&["a:t", "b:t"]).unwrap();
+        assert_eq!(dirs.copies.len(), 1);
+    }
+
+    #[test]
+    fn a_pattern_without_a_match_loses_nothing_unless_another_matches() {
+        let scene = Scene::new(&["a"]);
+        let no_match = |specs: &[&str]| match scene.plan(specs).unwrap_err() {
+            err @ PlanError::NoMatch { .. } => err.would_lose_files(),
+            err => panic!("{err}"),
+        };
+        assert!(!no_match(&["b"]));
+        assert!(no_match(&["b", "a"]));
+        let always = Pattern::parse(OsStr::new("b"), false).unwrap();
+        let plan = Plan::new(&[&always], scene.root(), &scene.snapshot, Path::new("/c")).unwrap();
+        assert!(plan.copies.is_empty());
+    }
+
+    #[test]
+    fn a_fifo_is_refused_by_name_and_skipped_in_a_matched_directory() {
+        let scene = Scene::new(&["d/a"]);
+        let path = scene.temp.path().join("d/fifo");
+        let (dir, mode) = (rustix::fs::CWD, rustix::fs::Mode::RWXU);
+        rustix::fs::mknodat(dir, &path, FileType::Fifo, mode, 0).unwrap();
+        let err = scene.plan(&["d/fifo"]).unwrap_err();
+        assert_eq!(err.to_string(), "d/fifo is neither file, directory nor symlink");
+        assert!(err.would_lose_files());
+        assert_eq!(scene.targets("d"), ["/c/d/a"]);
     }
 }

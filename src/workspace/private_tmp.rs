@@ -11,10 +11,8 @@ use rustix::fs::{AtFlags, Mode, Stat, chmodat, fstat, stat};
 
 use crate::process::Command;
 use crate::sys::PrivateMounts;
-use crate::workspace::dir::{TEMP_DIR, Workspace};
-
-/// What lies over /var/tmp, beside what lies over /tmp: a program may use the same name in both.
-pub(super) const VAR_TEMP_DIR: &str = ".tmp-var";
+use crate::workspace::dir::Workspace;
+use crate::workspace::layout::{TEMP_DIR, VAR_TEMP_DIR};
 
 /// The directories that are hidden, and what lies over each.
 const HIDDEN: [(&str, &str); 2] = [("/tmp", TEMP_DIR), ("/var/tmp", VAR_TEMP_DIR)];
@@ -46,7 +44,7 @@ pub(crate) fn hides(dir: &Path) -> bool {
 
 impl Workspace {
     /// Makes what is to lie over /tmp and /var/tmp. Nobody else can get into the workspace yet.
-    pub(super) fn make_private_tmp(&self) -> anyhow::Result<()> {
+    pub(crate) fn create_private_tmp(&self) -> anyhow::Result<()> {
         let could_not = || format!("could not lay out {}", self.path.display());
         let real = self.real();
         for (path, dir) in hidden().with_context(could_not)? {

@@ -22,7 +22,8 @@ use crate::lease::entry::{create_link, create_one};
 use crate::lease::{CreateOptions, Kind, Lease, NameRule};
 use crate::remove;
 use crate::values::{ErrorExt as _, Template};
-use crate::workspace::plan::{CopySource, Plan, kind};
+use crate::workspace::plan::{Plan, PlannedCopy};
+use crate::workspace::snapshot::file_type;
 
 /// Saves what was planned, and tells the paths of what is there now, directories aside.
 pub(crate) fn save(
@@ -32,7 +33,7 @@ pub(crate) fn save(
 ) -> anyhow::Result<Vec<PathBuf>> {
     let mut dirs = TargetDirs::default();
     let mut staged = Vec::new();
-    for (to, source) in &plan.targets {
+    for (to, source) in &plan.copies {
         let one = Stage { root: &plan.root, stat: &plan.entries[&source.from], source, to };
         match one.stage(&mut dirs, lease, go_on) {
             Ok(one) => staged.extend(one),
@@ -174,7 +175,7 @@ struct StagedCopy {
 struct Stage<'a> {
     root: &'a Dir,
     stat: &'a Statx,
-    source: &'a CopySource,
+    source: &'a PlannedCopy,
     to: &'a Path,
 }
 
@@ -188,7 +189,7 @@ impl Stage<'_> {
     ) -> anyhow::Result<Option<StagedCopy>> {
         go_on()?;
         let could_not = || could_not_save(self.to);
-        let is_dir = kind(self.stat) == FileType::Directory;
+        let is_dir = file_type(self.stat) == FileType::Directory;
         let parent = if is_dir { self.to } else { self.to.parent().unwrap_or(Path::new("/")) };
         let below = parent.strip_prefix(&self.source.base).unwrap_or(Path::new("")).to_owned();
         let dir = TargetDir { base: self.source.base.clone(), below };
@@ -210,7 +211,7 @@ impl Stage<'_> {
         go_on: Interrupt<'_>,
     ) -> anyhow::Result<OsString> {
         let from = &self.source.from;
-        if kind(self.stat) == FileType::Symlink {
+        if file_type(self.stat) == FileType::Symlink {
             let link = open_beneath(self.root, from, OFlags::PATH)?;
             let target = readlinkat(&link, c"", Vec::new()).map_err(io::Error::from)?;
             let target = OsStr::from_bytes(target.to_bytes());

@@ -1,6 +1,7 @@
 //! Command lines that clap accepts and a handler refuses.
 
 use std::error::Error;
+use std::path::PathBuf;
 
 use crate::commands::errors::advice::Advice;
 
@@ -13,12 +14,24 @@ pub(crate) enum InvalidUse {
     ReportReplacesContent,
     #[error("--report: stdout belongs to the command")]
     ReportToStdout,
+    #[error("--here: --private-tmp hides the current directory")]
+    HereIsHidden,
+    #[error("{}: --private-tmp hides its directory", .0.display())]
+    ProgramIsHidden(PathBuf),
 }
 
 pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
-    let hint = match cause.downcast_ref()? {
-        InvalidUse::ReportToStdout => "name a file, as in --report report.json",
-        InvalidUse::NoCommand | InvalidUse::ReportReplacesContent => return Some(Advice::usage()),
-    };
-    Some(Advice::usage().and_hint(hint))
+    Some(match cause.downcast_ref()? {
+        InvalidUse::ReportToStdout => {
+            Advice::usage().and_hint("name a file, as in --report report.json")
+        }
+        InvalidUse::ProgramIsHidden(program) => {
+            let program = program.display();
+            Advice::usage()
+                .and_hint(format!("copy it into the workspace: --in {program} -- sh -c …"))
+        }
+        InvalidUse::NoCommand | InvalidUse::ReportReplacesContent | InvalidUse::HereIsHidden => {
+            Advice::usage()
+        }
+    })
 }

@@ -9,7 +9,9 @@ mod invalid_use;
 mod process;
 mod report;
 mod streams;
+mod workspace;
 
 pub(crate) use invalid_use::InvalidUse;
 pub(crate) use process::InputAsCommand;
 pub(crate) use report::{print_error, report, report_clap_error, status_of};
+pub(crate) use workspace::NotKept;

@@ -6,13 +6,14 @@ use clap::error::ErrorKind;
 
 use crate::cli::UsageError;
 use crate::commands::errors::advice::{Advice, Adviser};
-use crate::commands::errors::{invalid_use, process, streams};
+use crate::commands::errors::{invalid_use, process, streams, workspace};
 use crate::ui::{Format, Output, print_hint, print_note, write_stderr};
 use crate::values::Status;
 use crate::values::error::{hint_of, render, strerror};
 
 /// One function per folder that defines error types.
-const ADVISERS: [Adviser; 3] = [invalid_use::advice, process::advice, streams::advice];
+const ADVISERS: [Adviser; 4] =
+    [invalid_use::advice, process::advice, streams::advice, workspace::advice];
 
 /// Prints an error and its hint, and returns the exit status: `default` unless the error has one of
 /// its own.

@@ -1,5 +1,7 @@
 //! `tmpx exec`.
 
 mod handler;
+mod job;
+mod run;
 
 pub(crate) use handler::run;

@@ -60,8 +60,7 @@ fn a_program_that_cannot_be_run_gets_a_hint_at_what_was_meant() {
     let message = "tmpx: --report: stdout belongs to the command\n\
                    hint: name a file, as in --report report.json\n";
     sandbox.tmpx(words("exec --report - true")).gives(2, "", message);
-    let message =
-        "tmpx: --in *.c: No such file or directory\nhint: --in takes a name, no pattern\n";
+    let message = "tmpx: --in *.c: No such file or directory\nhint: --in takes names, not patterns; repeat it: --in A --in B\n";
     sandbox.tmpx(words("exec --in *.c true")).gives(125, "", message);
     sandbox.tmpx(["exec", "--out", "", "touch", "/x"]).gives(
         2,

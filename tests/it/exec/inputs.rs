@@ -57,8 +57,8 @@ fn two_inputs_of_one_name_are_refused_before_anything_runs() {
     sandbox.tmpx(words("exec --in a --in a sh -c ran>&2")).gives(
         125,
         "",
-        "tmpx: two things would be called a in the workspace\n\
-         hint: name one of them otherwise, as in --in SRC:DEST\n",
+        "tmpx: --in a: duplicate destination a\n\
+         hint: choose another name: --in SRC:DEST\n",
     );
     assert!(sandbox.leases().is_empty());
 }

@@ -104,7 +104,8 @@ fn a_straggler_cannot_lead_a_save_out_of_the_workspace() {
     for _ in 0..20 {
         let ran = exec(&sandbox, "--out-always d/f:got/", &script);
         let pid = ran.stderr.lines().find_map(|line| {
-            line.strip_prefix("tmpx: still running: sh (process ")?.strip_suffix(')')
+            line.strip_prefix("tmpx: sh (")?
+                .strip_suffix(") is still running; its workspace was removed")
         });
         if let Some(pid) = pid {
             sandbox.sh(&format!("kill -9 {pid}")).run();
@@ -184,8 +185,8 @@ fn outputs_need_success_and_a_match_unless_always() {
     assert_eq!(ran.status, Some(125));
     assert_eq!(
         ran.stderr,
-        "tmpx: --out made matches nothing that the command made\n\
-         hint: --out-always lets that pass; --keep=on-failure keeps the workspace for a look\n"
+        "tmpx: --out made: matches nothing that the command created\n\
+         hint: --out-always allows no match; --keep=on-failure keeps the workspace for inspection\n"
     );
     let ran = run("--out-always", "exit 4");
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(4), ""));
@@ -218,7 +219,7 @@ fn when_one_output_cannot_be_saved_none_is_and_the_only_copy_stays() {
         "tmpx: could not save $ROOT/cwd/b: it is a directory\n\
          hint: write $ROOT/cwd/b/ to save into it\n\
          tmpx: kept $ROOT/tmp/tmp.RANDOM\n\
-         hint: 'tmpx cleanup' takes it with --all or by its path\n"
+         hint: remove it with: tmpx cleanup $ROOT/tmp/tmp.RANDOM\n"
     );
     assert_eq!(names(&sandbox.cwd()), ["b"], "nothing half done, nothing left over");
     assert_eq!(sandbox.left().len(), 1);

@@ -102,10 +102,10 @@ fn what_a_private_tmp_would_hide_is_refused_before_anything_runs() {
     if !skip_unless(sandbox.root().starts_with("/tmp"), "tests that run in /tmp") {
         return;
     }
-    let message = "tmpx: --here: with --private-tmp this directory is not seen\n";
+    let message = "tmpx: --here: --private-tmp hides the current directory\n";
     sandbox.tmpx(words("exec --private-tmp --here true")).gives(2, "", message);
-    let message = "tmpx: ./tool: with --private-tmp its directory is not seen\n\
-                   hint: a shell in the workspace finds a copy: --in ./tool -- sh -c …\n";
+    let message = "tmpx: ./tool: --private-tmp hides its directory\n\
+                   hint: copy it into the workspace: --in ./tool -- sh -c …\n";
     sandbox.tmpx(words("exec --private-tmp ./tool")).gives(2, "", message);
 }
 

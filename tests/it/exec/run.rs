@@ -72,7 +72,8 @@ fn tmpx_failing_itself_is_125_and_bad_usage_2() {
     sandbox.tmpx(words("exec -p /nodir true")).gives(125, "", message);
     let message = "tmpx: --mkdir ../x: must be a path inside the workspace, without ..\n";
     sandbox.tmpx(words("exec --mkdir ../x true")).gives(2, "", message);
-    let message = "tmpx: --out /etc/passwd: must be a pattern inside the workspace: relative, and without ..\n";
+    let message =
+        "tmpx: --out /etc/passwd: must be a relative path inside the workspace, without ..\n";
     sandbox.tmpx(words("exec --out /etc/passwd true")).gives(2, "", message);
 }
 

@@ -20,7 +20,7 @@ fn what_runs_on_is_told_by_number_and_name() {
         }
         let ran = sandbox.tmpx(["exec", "sh", "-c", &left(shell)]).run();
         let pid: i32 = ran.raw.trim().parse().unwrap();
-        let message = format!("tmpx: still running: sleep (process {pid})\n");
+        let message = format!("tmpx: sleep ({pid}) is still running; its workspace was removed\n");
         assert_eq!((ran.status, &ran.stderr), (Some(0), &message));
         assert_eq!(sandbox.left(), Vec::<String>::new());
         kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();

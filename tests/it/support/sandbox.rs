@@ -318,7 +318,7 @@ impl Ran {
 
 /// What is said of a workspace that stays.
 pub(crate) const KEPT: &str = "tmpx: kept $ROOT/tmp/tmp.RANDOM\n\
-                               hint: 'tmpx cleanup' takes it with --all or by its path\n";
+                               hint: remove it with: tmpx cleanup $ROOT/tmp/tmp.RANDOM\n";
 
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()

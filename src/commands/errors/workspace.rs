@@ -1,0 +1,54 @@
+//! Advice on what goes into a workspace and what is saved from it.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use crate::commands::errors::advice::Advice;
+use crate::workspace::{LayoutError, PatternError, PlanError};
+
+/// A workspace that `--keep` could not keep.
+#[derive(Debug, thiserror::Error)]
+#[error("could not keep {}", .path.display())]
+pub(crate) struct NotKept {
+    pub(crate) path: PathBuf,
+    #[source]
+    pub(crate) cause: anyhow::Error,
+}
+
+pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
+    if let Some(err) = cause.downcast_ref() {
+        return on_layout(err);
+    }
+    if let Some(err) = cause.downcast_ref() {
+        return on_plan(err);
+    }
+    if cause.is::<NotKept>() {
+        return Some(Advice::hint("the next 'tmpx cleanup' removes it"));
+    }
+    cause.is::<PatternError>().then(Advice::usage)
+}
+
+fn on_layout(err: &LayoutError) -> Option<Advice> {
+    match err {
+        LayoutError::OutsideWorkspace => Some(Advice::usage()),
+        LayoutError::NoSource { looks_like_pattern: true, .. } => {
+            Some(Advice::hint("--in takes names, not patterns; repeat it: --in A --in B"))
+        }
+        LayoutError::NoSource { .. } => None,
+        LayoutError::DuplicateDestination(_) => {
+            Some(Advice::hint("choose another name: --in SRC:DEST"))
+        }
+    }
+}
+
+fn on_plan(err: &PlanError) -> Option<Advice> {
+    match err {
+        PlanError::NoMatch { .. } => Some(Advice::hint(
+            "--out-always allows no match; --keep=on-failure keeps the workspace for inspection",
+        )),
+        PlanError::InvalidPattern { .. } => Some(Advice::usage()),
+        PlanError::Unreadable { .. }
+        | PlanError::UnsupportedType(_)
+        | PlanError::DuplicateTarget { .. } => None,
+    }
+}

@@ -1,0 +1,101 @@
+//! Plans a run of `tmpx exec`: checks everything that can be checked before anything is created.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::cli::{ExecArgs, RunArgs};
+use crate::commands::context::Context;
+use crate::commands::errors::{InputAsCommand, InvalidUse};
+use crate::commands::layout;
+use crate::lease::{LeaseSpec, Lifetime, LifetimeOptions, spec};
+use crate::process::{Limits, StartError};
+use crate::streams::Target;
+use crate::ui::print_note;
+use crate::values::Span;
+use crate::workspace::{Layout, Pattern, private_tmp};
+
+/// A planned run.
+pub(super) struct Job {
+    pub(super) args: ExecArgs,
+    /// The caller's working directory.
+    pub(super) cwd: PathBuf,
+    pub(super) layout: Layout,
+    pub(super) patterns: Vec<Pattern>,
+    pub(super) limits: Limits,
+}
+
+impl Job {
+    pub(super) fn plan(mut args: ExecArgs, context: &Context) -> anyhow::Result<Self> {
+        if args.command.is_empty() {
+            if context.args.last().is_some_and(|word| word == "--") {
+                return Err(InvalidUse::NoCommand.into());
+            }
+            args.command.push(context.env.get("SHELL").unwrap_or_else(|| "/bin/sh".into()));
+        }
+        let patterns = parse_patterns(&args.run)?;
+        let cwd = std::env::current_dir().context("could not find the working directory")?;
+        if args.run.private_tmp {
+            refuse_hidden(&args, &cwd)?;
+        }
+        if let Some(report) = &args.run.report {
+            if report == Path::new("-") {
+                return Err(InvalidUse::ReportToStdout.into());
+            }
+            Target::find(report)?;
+        }
+        let layout = layout::plan(&args.layout)?;
+        let limits = Limits {
+            // As for timeout(1), 0 is no limit.
+            timeout: args.run.timeout.map(|Span(time)| time).filter(|time| !time.is_zero()),
+            kill_after: args.run.kill_after.0,
+        };
+        Ok(Self { args, cwd, layout, patterns, limits })
+    }
+
+    /// The lease ends with the command, whatever the environment says about lifetimes.
+    pub(super) fn lease_spec(&self, context: &Context) -> anyhow::Result<LeaseSpec> {
+        let options = LifetimeOptions {
+            session: self.args.run.session.clone(),
+            keep: true,
+            ..LifetimeOptions::default()
+        };
+        let spec =
+            spec::resolve(options, &context.env, &context.args, &mut |text| print_note(text))?;
+        Ok(LeaseSpec { lifetime: Lifetime::Command, ..spec })
+    }
+
+    /// Recognizes an input without its `--in` in what should be the command.
+    pub(super) fn explain(&self, err: StartError) -> anyhow::Error {
+        let is_file = self.args.command.first().is_some_and(|name| self.cwd.join(name).is_file());
+        if is_file && !self.args.layout.inputs.is_empty() && self.args.command.len() > 1 {
+            return InputAsCommand(err).into();
+        }
+        err.into()
+    }
+}
+
+fn parse_patterns(args: &RunArgs) -> anyhow::Result<Vec<Pattern>> {
+    let outputs = args.outputs.iter().map(|spec| ("--out", spec, true));
+    let always = args.outputs_always.iter().map(|spec| ("--out-always", spec, false));
+    outputs
+        .chain(always)
+        .map(|(option, spec, on_success)| {
+            Pattern::parse(spec, on_success).with_context(|| format!("{option} {}", spec.display()))
+        })
+        .collect()
+}
+
+/// Refuses to run what the private /tmp would hide from the command.
+fn refuse_hidden(args: &ExecArgs, cwd: &Path) -> Result<(), InvalidUse> {
+    if args.run.here && private_tmp::hides(cwd) {
+        return Err(InvalidUse::HereIsHidden);
+    }
+    let program = args.command.first().map(Path::new).filter(|name| name.components().count() > 1);
+    match program {
+        Some(program) if private_tmp::hides(cwd.join(program).parent().unwrap_or(cwd)) => {
+            Err(InvalidUse::ProgramIsHidden(program.to_owned()))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,266 @@
+//! Carries a planned run out: creates the workspace, runs the command, and finishes with outputs,
+//! report and workspace.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::cli::KeepPolicy;
+use crate::commands::context::Context;
+use crate::commands::errors::{NotKept, print_error, status_of};
+use crate::commands::exec::job::Job;
+use crate::create::Transaction;
+use crate::create::scratch::{remove_scratch, status_without_report, write_report};
+use crate::fs::Dir;
+use crate::lease::{CreateOptions, Kind, Lifetime, NameRule, TmpFile};
+use crate::process::{Child, Command, ExitOutcome, check_interrupt};
+use crate::sys::SignalQueue;
+use crate::ui::{ExecReport, print_hint, print_note, sh_quote};
+use crate::values::{FileMode, OsJson, PathField, Status, Template, WorkspaceField};
+use crate::workspace::{Pattern, Plan, PlanError, Snapshot, Workspace, save};
+
+/// A run whose workspace exists.
+pub(super) struct Run<'a> {
+    job: &'a Job,
+    transaction: &'a mut Transaction,
+    signals: &'a SignalQueue,
+    /// The directory that the workspace is in.
+    parent: Dir,
+    workspace: Workspace,
+    /// The workspace before the command runs.
+    snapshot: Snapshot,
+}
+
+/// How a run ended.
+pub(super) struct Ended {
+    /// The status that tmpx exits with.
+    pub(super) status: Status,
+    /// The workspace, which may be removed.
+    pub(super) workspace: PathBuf,
+    /// The mount namespace of the command, if it had one of its own.
+    pub(super) mount_namespace: Option<u64>,
+}
+
+/// Why outputs were not saved.
+struct Unsaved {
+    cause: anyhow::Error,
+    /// Whether removing the workspace loses a file that the caller asked for.
+    would_lose_files: bool,
+}
+
+impl<'a> Run<'a> {
+    /// Creates the workspace and commits its lease.
+    pub(super) fn prepare(
+        job: &'a Job,
+        transaction: &'a mut Transaction,
+        signals: &'a SignalQueue,
+    ) -> anyhow::Result<Self> {
+        let (parent, workspace) = create_workspace(job, transaction, signals)?;
+        // Only a wildcard asks which files are unchanged.
+        let snapshot = if job.patterns.iter().any(Pattern::may_have_wildcard) {
+            Snapshot::record(&workspace.dir()?)
+        } else {
+            Snapshot::default()
+        };
+        transaction.lease.commit()?;
+        transaction.take_warnings().iter().for_each(print_note);
+        Ok(Self { job, transaction, signals, parent, workspace, snapshot })
+    }
+
+    /// Runs the command to its end.
+    pub(super) fn execute(&mut self, context: &Context) -> anyhow::Result<ExitOutcome> {
+        let files = self.anonymous_files()?;
+        let command = self.command(files, context)?;
+        check_interrupt(self.signals)?;
+        let outcome = Child::start(command, self.signals)
+            .map_err(|err| self.job.explain(err))
+            .and_then(|child| child.wait(self.signals, self.job.limits));
+        outcome.inspect_err(|err| {
+            let status = status_of(err).unwrap_or(Status::TmpxFailed);
+            self.report(status, None, &[], false);
+        })
+    }
+
+    /// Opens the unnamed files of `--anon-fd`.
+    fn anonymous_files(&mut self) -> anyhow::Result<Vec<(OwnedFd, i32)>> {
+        let Self { job, transaction, parent, .. } = self;
+        let open = |&number: &i32| {
+            let file = TmpFile::create(&mut transaction.lease, parent.try_clone()?, 0o600)?;
+            Ok((file.as_fd().try_clone_to_owned()?, number))
+        };
+        job.args.run.anon_fds.iter().map(open).collect()
+    }
+
+    fn command<'b>(
+        &'b self,
+        files: Vec<(OwnedFd, i32)>,
+        context: &'b Context,
+    ) -> anyhow::Result<Command<'b>> {
+        let Job { args, cwd, .. } = self.job;
+        let mut command = Command::new(args.command.clone(), &context.env, cwd);
+        if args.run.here {
+            self.workspace.set_env(&mut command);
+        } else {
+            self.workspace.run_inside(&mut command, cwd);
+        }
+        if args.run.private_tmp {
+            self.workspace.isolate_tmp(&mut command, cwd, args.run.here)?;
+        }
+        for (file, number) in files {
+            command.pass_fd(file, number);
+        }
+        Ok(command)
+    }
+
+    /// Saves the outputs, writes the report, and keeps or removes the workspace. Reports every
+    /// failure; none hides the status of a command that failed itself.
+    pub(super) fn finish(mut self, outcome: ExitOutcome) -> Ended {
+        self.print_timeout(&outcome);
+        let policy = self.job.args.run.keep;
+        let mut status = outcome.status;
+        let mut keep = match policy {
+            Some(KeepPolicy::Always) => true,
+            Some(KeepPolicy::OnFailure) => status != Status::Command(0),
+            None => false,
+        };
+        let saved = self.save_outputs(status).unwrap_or_else(|unsaved| {
+            print_error(&unsaved.cause);
+            keep |= unsaved.would_lose_files || policy.is_some();
+            if status == Status::Command(0) {
+                status = status_of(&unsaved.cause).unwrap_or(Status::TmpxFailed);
+            }
+            Vec::new()
+        });
+        let status = self.report(status, Some(outcome), &saved, keep);
+        let done = if keep { self.keep_workspace() } else { remove_scratch(self.transaction) };
+        if let Err(err) = done {
+            print_error(&err);
+        }
+        let workspace = self.workspace.path().to_owned();
+        Ended { status, workspace, mount_namespace: outcome.mount_namespace }
+    }
+
+    fn print_timeout(&self, outcome: &ExitOutcome) {
+        if let (Status::TimedOut, Some(timeout)) = (outcome.status, self.job.limits.timeout) {
+            let was_killed = outcome.info.status.signal() == Some(libc::SIGKILL);
+            let killed = if was_killed { " and was killed" } else { "" };
+            let timeout = humantime::format_duration(timeout);
+            print_note(format_args!("timed out after {timeout}{killed}"));
+        }
+    }
+
+    /// Saves the outputs that the command's status calls for. Returns their paths.
+    fn save_outputs(&mut self, status: Status) -> Result<Vec<PathBuf>, Unsaved> {
+        let succeeded = status == Status::Command(0);
+        let patterns = self.job.patterns.iter();
+        let patterns: Vec<&Pattern> =
+            patterns.filter(|pattern| succeeded || !pattern.on_success()).collect();
+        if patterns.is_empty() {
+            return Ok(Vec::new());
+        }
+        let lost = |cause| Unsaved { cause, would_lose_files: true };
+        let root = self.workspace.dir().map_err(|err| lost(err.into()))?;
+        let plan = Plan::new(&patterns, root, &self.snapshot, &self.job.cwd)?;
+        let check_interrupt = || Ok(check_interrupt(self.signals)?);
+        save::save(&plan, &mut self.transaction.lease, &check_interrupt).map_err(lost)
+    }
+
+    /// Writes the report, if `--report` asks for one. Returns the status that tmpx exits with.
+    fn report(
+        &mut self,
+        status: Status,
+        outcome: Option<ExitOutcome>,
+        saved: &[PathBuf],
+        kept: bool,
+    ) -> Status {
+        let Some(file) = &self.job.args.run.report else {
+            return status;
+        };
+        let info = outcome.map(|outcome| outcome.info);
+        let words: Vec<OsJson> = self.job.args.command.iter().cloned().map(OsJson).collect();
+        let report = ExecReport {
+            command: &words,
+            workspace: WorkspaceField::of(self.workspace.path()),
+            status: info.and_then(|info| info.status.code()),
+            signal: info.and_then(|info| info.status.signal()),
+            timed_out: outcome.is_some_and(|outcome| outcome.status == Status::TimedOut),
+            exit: status.code(),
+            wall_ms: milliseconds(outcome.map(|outcome| outcome.wall)),
+            user_ms: milliseconds(info.map(|info| info.user)),
+            system_ms: milliseconds(info.map(|info| info.system)),
+            peak_memory_bytes: info.map_or(0, |info| info.peak_memory),
+            outputs: saved.iter().map(|path| PathField::of(path)).collect(),
+            kept,
+        };
+        match write_report(file, &report, self.transaction) {
+            Ok(()) => status,
+            Err(err) => status_without_report(&err, status),
+        }
+    }
+
+    /// Makes the workspace outlive tmpx, and prints its path.
+    fn keep_workspace(&mut self) -> anyhow::Result<()> {
+        let path = self.workspace.path();
+        self.transaction
+            .lease
+            .change_lifetime(Lifetime::Manual)
+            .map_err(|cause| NotKept { path: path.to_owned(), cause })?;
+        if path.exists() {
+            print_note(format_args!("kept {}", path.display()));
+            let word = sh_quote::quote(path.as_os_str());
+            print_hint(format_args!("remove it with: tmpx cleanup {}", word.display()));
+        }
+        Ok(())
+    }
+}
+
+impl From<PlanError> for Unsaved {
+    fn from(err: PlanError) -> Self {
+        let would_lose_files = err.would_lose_files();
+        let spec = match &err {
+            PlanError::NoMatch { spec, .. } | PlanError::InvalidPattern { spec, .. } => {
+                Some(spec.clone())
+            }
+            _ => None,
+        };
+        let cause = anyhow::Error::new(err);
+        let cause = match spec {
+            Some(spec) => cause.context(format!("--out {}", spec.display())),
+            None => cause,
+        };
+        Self { cause, would_lose_files }
+    }
+}
+
+fn create_workspace(
+    job: &Job,
+    transaction: &mut Transaction,
+    signals: &SignalQueue,
+) -> anyhow::Result<(Dir, Workspace)> {
+    let place = &job.args.place;
+    let template = Template::new(place.prefix.as_ref(), place.suffix.as_ref());
+    let options = CreateOptions {
+        kind: Kind::Dir,
+        name: NameRule::Random(template),
+        mode: None,
+        keep_open: true,
+    };
+    let (parent, created) = transaction.create_one(place.dir.as_deref(), &options)?;
+    transaction.lease.inherit_lock().context("could not pass the lock to the command")?;
+    let workspace = Workspace::of(&parent, created)?;
+    workspace.populate(&job.layout, &|| Ok(check_interrupt(signals)?))?;
+    if job.args.run.private_tmp {
+        workspace.create_private_tmp()?;
+    }
+    if let Some(FileMode(mode)) = place.mode {
+        workspace.set_mode(mode)?;
+    }
+    Ok((parent, workspace))
+}
+
+fn milliseconds(time: Option<Duration>) -> u64 {
+    u64::try_from(time.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}

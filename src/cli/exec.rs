@@ -19,7 +19,7 @@ pub enum KeepPolicy {
     OnFailure,
 }
 
-/// Run a command in a workspace that is gone when it ends
+/// Run a command in a workspace, then remove the workspace
 ///
 /// The workspace is a new directory that nobody else can look into. --in copies
 /// into it, --mkdir makes directories in it. The command runs there, with your

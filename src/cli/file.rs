@@ -1,4 +1,4 @@
-//! `tmpx file`
+//! The arguments of `tmpx file`.
 
 use std::ffi::OsString;
 
@@ -6,35 +6,38 @@ use clap::{Args, ValueHint};
 
 use crate::cli::shared::CreateArgs;
 
-/// Make a file and print its path
+/// Create a file and print its path
 ///
-/// The file is new and empty, and nobody else can read it (mode 600, less the
-/// umask). It lies in the temp dir that 'tmpx gettempdir' prints, and its name is
-/// tmp. and ten random characters, unless options or a TEMPLATE say otherwise.
-/// --from fills it before its path is printed.
+/// The file is new and empty, and only you can read it (mode 600, minus the
+/// umask). It is created in the temp dir that 'tmpx gettempdir' prints, and its
+/// name is tmp. and ten random characters, unless options or a TEMPLATE say
+/// otherwise. --from fills it before its path is printed.
 ///
-/// It stays until a cleanup asks for it. With --until-exit it goes when the
-/// calling script has exited, however that came about; with --ttl it goes when
-/// its time is over; with both, whichever comes first. TMPX_UNTIL_EXIT and
-/// TMPX_TTL in the environment do the same for every call, see 'tmpx --help'.
-/// A file that has been moved to another name stays.
+/// The file stays until you remove it. With --until-exit, it is removed when the
+/// calling script has exited, for whatever reason; with --ttl, when that time is
+/// over; with both, whichever comes first. TMPX_UNTIL_EXIT and TMPX_TTL in the
+/// environment do the same for every call, see 'tmpx --help'. Renaming a file
+/// ends its lease: it then stays.
 ///
-/// If its path cannot be printed (stdout is full, or its reader is gone), the
-/// file is removed again and the exit status is 1.
+/// If the path cannot be printed (stdout is full, or its reader has exited), the
+/// file is removed again, and the exit status is 1.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment,    override_usage = "tmpx file [OPTIONS] [TEMPLATE]",
- after_long_help = EXAMPLES)]
+#[command(
+    verbatim_doc_comment,
+    override_usage = "tmpx file [OPTIONS] [TEMPLATE]",
+    after_long_help = EXAMPLES,
+)]
 pub struct FileArgs {
-    /// Fill it from a file, or from standard input if SRC is '-'
+    /// Fill it from SRC, or from standard input if SRC is '-'
     #[arg(long, value_name = "SRC", value_hint = ValueHint::FilePath)]
     pub from: Option<OsString>,
     #[command(flatten)]
-    pub make: CreateArgs,
+    pub create: CreateArgs,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  All files of a script, gone when it exits, without a trap:
+  Several files, removed when the script exits, without a trap:
       export TMPX_UNTIL_EXIT=$$
       log=$(tmpx file)
       csv=$(tmpx file --suffix .csv)

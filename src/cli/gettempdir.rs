@@ -1,32 +1,34 @@
-//! `tmpx gettempdir`
+//! The arguments of `tmpx gettempdir`.
 
 use clap::Args;
 
-/// Print the directory that temporary files go to
+/// Print the directory for temporary files
 ///
-/// It is the first that a file can be written to, in the order of Python's
+/// This is the first usable directory in the order of Python's
 /// tempfile.gettempdir: $TMPDIR, $TEMP, $TMP, /tmp, /var/tmp, /usr/tmp, the
-/// working directory. A variable that is empty counts as unset. The other
-/// subcommands use the same order. Each is tried by writing a file there, of
-/// which nothing is left.
+/// working directory. An empty variable counts as unset. The other subcommands
+/// use the same order. tmpx tests a directory by writing an unnamed file in it.
 ///
-/// The exit status is 1 if none can be used.
+/// The exit status is 1 if no directory is usable.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment,    override_usage = "tmpx gettempdir [OPTIONS]",
- after_long_help = EXAMPLES)]
+#[command(
+    verbatim_doc_comment,
+    override_usage = "tmpx gettempdir [OPTIONS]",
+    after_long_help = EXAMPLES,
+)]
 pub struct GettempdirArgs {
-    /// Show every candidate, and why it was passed over
+    /// Show every candidate, and why it was skipped
     #[arg(long)]
     pub all: bool,
-    /// Print a JSON object per line
+    /// Print one JSON object per line
     #[arg(long)]
     pub json: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  How much room there is:
+  See how much space is free there:
       df -h \"$(tmpx gettempdir)\"
 
-  Why it is not the one that was expected:
+  See why another directory was chosen:
       tmpx gettempdir --all";

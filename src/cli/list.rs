@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::cli::shared::{OutputArgs, SelectArgs};
 
-/// List what is there and in what state it is
+/// List what tmpx created, and its state
 ///
 /// On a terminal this is a table; otherwise it is the paths alone, one a line,
 /// unless --json asks for all that is known. Everything of yours that tmpx made
@@ -22,7 +22,7 @@ use crate::cli::shared::{OutputArgs, SelectArgs};
     verbatim_doc_comment,
     override_usage = "tmpx list [OPTIONS]",
     after_long_help = EXAMPLES,
-    mut_arg("all", |all| all.help("Everything, as without a selection")),
+    mut_arg("all", |all| all.help("Everything (the default)")),
 )]
 pub struct ListArgs {
     #[command(flatten)]

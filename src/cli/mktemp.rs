@@ -1,51 +1,56 @@
-//! `tmpx mktemp`
+//! The arguments of `tmpx mktemp`.
 //!
-//! For the help, the man page and the completions alone: GNU's rules for a command line are not
-//! clap's, so `getopt` reads it.
+//! clap uses them only for the help, the man page and the completions. It cannot parse a command line
+//! by GNU's rules; `getopt` does.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 
-/// Make a file or directory, option for option as GNU mktemp
+/// Create a file or directory; a drop-in for GNU mktemp
 ///
-/// Its names, modes, messages and exit statuses are those of GNU mktemp, so that
-/// it can stand in for it: a link named mktemp to tmpx, first in PATH, is this
-/// command.
+/// Names, modes, messages and exit statuses are those of GNU mktemp. If tmpx is
+/// called through a link named mktemp, it is this command: put such a link first
+/// in PATH to replace GNU mktemp.
 ///
-/// What it makes is yours to remove, as with any mktemp, unless one of the
-/// variables below is set. Then it is leased as what 'tmpx file' makes is: it
-/// goes when its lifetime ends, whatever the script does.
+/// As with any mktemp, you remove what it creates, unless one of the variables
+/// below is set. Then the file or directory has a lease, as from 'tmpx file', and
+/// is removed when its lifetime ends, whatever the script does.
 ///
 /// The exit status is 0 or 1.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment,    override_usage = "tmpx mktemp [OPTIONS] [TEMPLATE]",
- after_long_help = DETAILS, disable_help_flag = true)]
+#[command(
+    verbatim_doc_comment,
+    override_usage = "tmpx mktemp [OPTIONS] [TEMPLATE]",
+    after_long_help = DETAILS,
+    disable_help_flag = true,
+)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of GNU mktemp")]
 pub struct MktempArgs {
-    /// The name to make, its last run of three or more X replaced [default: tmp.XXXXXXXXXX, in
-    /// $TMPDIR or /tmp]
+    /// The name to create; its last run of three or more X is replaced
+    ///
+    /// [default: tmp.XXXXXXXXXX, in $TMPDIR or /tmp]
     pub template: Option<OsString>,
-    /// Make a directory
+    /// Create a directory
     #[arg(short, long)]
     pub directory: bool,
-    /// Print a name that is free, and make nothing
+    /// Print an unused name, and create nothing
     #[arg(short = 'u', long)]
     pub dry_run: bool,
-    /// Do not say why nothing could be made
+    /// Print no message if the creation fails
     #[arg(short, long)]
     pub quiet: bool,
-    /// Put SUFFIX after TEMPLATE, which then must end in X
+    /// Append SUFFIX to TEMPLATE, which must then end in X
     #[arg(long, value_name = "SUFFIX")]
     pub suffix: Option<OsString>,
-    /// Make it in DIR
+    /// Create it in DIR
     #[arg(short = 'p', value_name = "DIR")]
     pub dir: Option<PathBuf>,
-    /// Make it in DIR [default: $TMPDIR, else /tmp]
+    /// Create it in DIR [default: $TMPDIR, else /tmp]
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
     pub tmpdir: Option<Option<PathBuf>>,
-    /// Make it in $TMPDIR, else in the directory of -p, else in /tmp
+    /// Create it in $TMPDIR, else in -p's DIR, else in /tmp
     #[arg(short = 't')]
     pub in_tmpdir: bool,
     /// Print help
@@ -58,18 +63,18 @@ pub struct MktempArgs {
 
 const DETAILS: &str = "\
 Environment:
-  TMPX_UNTIL_EXIT  Lease what is made until the process of this number exits;
-                   ignored where it is no running process above.
-  TMPX_TTL         Lease what is made for this time.
-  TMPX_SESSION     Lease what is made as part of this session.
-  TMPDIR           The temp dir; /tmp if unset.
+  TMPX_UNTIL_EXIT  PID: lease the file or directory until this process exits.
+                   Ignored if it is not a running ancestor of tmpx.
+  TMPX_TTL         Lease it for this time.
+  TMPX_SESSION     Lease it as part of this session.
+  TMPDIR           The temp dir [default: /tmp].
 
 Examples:
-  All that a script makes with mktemp goes when this shell exits:
+  Remove what a script creates with mktemp, when this shell exits:
       mkdir -p bin
       ln -sf \"$(command -v tmpx)\" bin/mktemp
       export TMPX_UNTIL_EXIT=$$
       PATH=$PWD/bin:$PATH ./test.sh
 
-  The usual, for an hour:
+  A directory for an hour:
       dir=$(TMPX_TTL=1h tmpx mktemp -d)";

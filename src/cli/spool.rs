@@ -1,4 +1,4 @@
-//! `tmpx spool`
+//! The arguments of `tmpx spool`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,19 +8,19 @@ use clap::{Args, ValueHint};
 
 use crate::values::ByteSize;
 
-/// Hold standard input until its end, in memory or a file that nobody sees
+/// Buffer standard input to its end, in memory or an unnamed file
 ///
-/// Nothing goes on before all of it is there: to standard output, or to COMMAND,
-/// whose standard input it becomes. There it can be read from any place, as
-/// tools want it that refuse a pipe, and cannot be changed.
+/// Nothing is passed on until all input has arrived. Then it goes to standard
+/// output, or becomes COMMAND's standard input: seekable and read-only, for tools
+/// that refuse a pipe.
 ///
-/// An argument {} of COMMAND becomes the path of a file with the same content,
-/// in a directory of its own. It can be opened several times, and goes when
-/// COMMAND has ended, with all that COMMAND put beside it. An argument that is
-/// more than {} stays as it is.
+/// An argument {} of COMMAND is replaced by the path of a file with the same
+/// content, in a directory of its own. COMMAND can open it several times. When
+/// COMMAND has ended, the directory is removed, with everything that COMMAND has
+/// created in it. Only an argument that is exactly {} is replaced.
 ///
-/// A file that is standard input is not copied: it is passed on as it is, and {}
-/// is its own path. So this is not the way to change it; 'tmpx replace' is.
+/// If standard input is a file, it is not copied but passed on as it is, and {}
+/// is its own path. To change a file, use 'tmpx replace'.
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,
@@ -31,40 +31,46 @@ pub struct SpoolArgs {
     /// The command and its arguments
     #[arg(last = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
-    /// Keep up to this much in memory (64K, 10M, 2G), and more in a file without a name
+    /// Hold at most this much in memory
+    ///
+    /// As in 64K, 10M or 2G. Larger input is held in an unnamed file.
     #[arg(long, value_name = "SIZE", default_value = "8M")]
     pub max_size: ByteSize,
-    /// Make that file in DIR, not in the temp dir
+    /// Create the unnamed file in DIR [default: the temp dir]
     #[arg(short = 'p', long, value_name = "DIR", alias = "tmpdir", value_hint = ValueHint::DirPath)]
     pub dir: Option<PathBuf>,
-    /// Let STR stand for the path, not {}
+    /// Replace the argument STR by the path, not {}
     #[arg(short = 'I', value_name = "STR", default_value = "{}", hide_default_value = true,
           hide_short_help = true, value_parser = NonEmptyStringValueParser::new())]
     pub placeholder: String,
-    /// Write a JSON object to FILE, whole: bytes, held_in, rolled_over, path, status
-    #[arg(long, value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath)]
+    /// Write a JSON report to FILE
+    ///
+    /// One object, written atomically: bytes, held_in (stdin, memory or
+    /// file), rolled_over, path (the directory of the unnamed file), status.
+    #[arg(long, value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath,
+          verbatim_doc_comment)]
     pub report: Option<PathBuf>,
 }
 
 const DETAILS: &str = "\
 Exit status:
-  0    Done.
-  1    It failed. A message on stderr says why.
-  2    The command line made no sense.
+  0    Success.
+  1    Failure. A message on stderr gives the reason.
+  2    Usage error.
 
-  With COMMAND, that of the command. A signal that ends it ends tmpx too.
+  With COMMAND, the status of COMMAND. A signal that ends it ends tmpx too.
   Otherwise:
 
   125  tmpx itself failed.
-  126  The command was found and could not be executed.
-  127  The command was not found.
+  126  COMMAND cannot be executed.
+  127  COMMAND was not found.
 
 Examples:
   A tool that must seek, at the end of a pipe:
       sort data.csv | tmpx spool -- tail -c 2
 
-  A tool that wants a path, and reads it more than once:
+  A tool that needs a path, and reads it more than once:
       sort data.csv | tmpx spool -- cmp {} {}
 
-  Let go of the source before a slow reader begins:
+  Let the source end before a slow reader begins:
       sort data.csv | tmpx spool | wc -l";

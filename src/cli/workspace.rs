@@ -5,7 +5,7 @@ use clap::Args;
 use crate::cli::shared::{LayoutArgs, LifetimeArgs, OutputArgs, PlaceArgs, template_path};
 use crate::values::TemplatePath;
 
-/// Make a directory with a layout and a private TMPDIR, and print its path
+/// Create a workspace with a private TMPDIR and print its path
 ///
 /// The directory is new, and nobody else can look into it. --mkdir makes
 /// directories in it, --in copies files and directories into it, and .tmp in it

@@ -15,7 +15,7 @@ pub(super) fn run(args: FileArgs, context: &Context) -> anyhow::Result<Status> {
         Some(from) if from == "-" => Some(Input::stdin()?),
         Some(from) => Some(Input::open(Path::new(&from))?),
     };
-    create_and_print(args.make, Kind::File, context, &mut |file| {
+    create_and_print(args.create, Kind::File, context, &mut |file| {
         source.as_mut().map_or(Ok(()), |source| source.fill(file))
     })
 }

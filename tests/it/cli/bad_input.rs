@@ -88,7 +88,7 @@ fn numbers_and_units_are_checked() {
     refuses(
         "file --count 0",
         2,
-        "tmpx: invalid value '0' for '--count <N>': not a number from 1 on\n",
+        "tmpx: invalid value '0' for '--count <N>': not a positive number\n",
     );
     refuses(
         "file --mode 888",
@@ -145,7 +145,7 @@ fn bare_tmpx_prints_the_overview_to_stderr_so_that_nothing_is_captured() {
     let sandbox = Sandbox::new();
     let ran = sandbox.tmpx([] as [&str; 0]).run();
     assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""));
-    assert!(ran.stderr.contains("Make:") && ran.stderr.contains("exec"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("Create:") && ran.stderr.contains("exec"), "{}", ran.stderr);
 }
 
 #[test]

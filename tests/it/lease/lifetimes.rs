@@ -59,7 +59,7 @@ fn a_process_that_is_dead_or_not_ours_cannot_be_an_owner() {
     sandbox.tmpx(words("file --until-exit=0")).gives(
         2,
         "",
-        "tmpx: invalid value '0' for '--until-exit[=<PID>]': not the number of a process\n",
+        "tmpx: invalid value '0' for '--until-exit[=<PID>]': not a process ID\n",
     );
 }
 

@@ -16,6 +16,7 @@ mod stack;
 mod stat;
 mod tally;
 mod walk;
+mod work;
 
 pub(crate) use by_name::{entry_by_name, undo_creation};
 pub(crate) use open::open_readable;

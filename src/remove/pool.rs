@@ -18,7 +18,8 @@ use rustix::process::{Resource, getrlimit};
 use crate::remove::context::RemovalContext;
 use crate::remove::outcome::RemovalOutcome;
 use crate::remove::stack::OPEN_FRAMES;
-use crate::remove::walk::{Completed, Step, Walk, WorkPool, Worker};
+use crate::remove::walk::Walk;
+use crate::remove::work::{Completed, Step, WorkPool, Worker};
 use crate::sys;
 
 /// The maximum number of threads. More than these contend in the kernel.
@@ -172,7 +173,7 @@ impl<'a> Pool<'a> {
     }
 }
 
-impl WorkPool for Pool<'_> {
+impl WorkPool<Walk> for Pool<'_> {
     fn wants_work(&self) -> bool {
         self.demand.load(Ordering::Relaxed) > 0
     }
@@ -226,7 +227,15 @@ fn walks_for(fd_limit: usize, newest_fd: RawFd) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::ffi::CString;
+    use std::fs;
+    use std::os::fd::{AsFd as _, AsRawFd as _};
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::path::Path;
+
     use super::*;
+    use crate::remove::options::Removal;
 
     #[test]
     fn walks_fit_into_the_descriptor_limit() {
@@ -243,5 +252,97 @@ mod tests {
         assert_eq!(demand(2, 7), 1, "one place is left");
         assert_eq!(demand(2, 8), 0, "no place is left");
         assert_eq!(State::default().demand(), 0, "a thread alone shares nothing");
+    }
+
+    /// Wants work until it has enough walks, and runs them on the test's thread.
+    #[derive(Default)]
+    struct TestPool {
+        places: Cell<usize>,
+        shared: RefCell<Vec<Walk>>,
+    }
+
+    impl WorkPool<Walk> for TestPool {
+        fn wants_work(&self) -> bool {
+            self.places.get() > 0
+        }
+
+        fn try_reserve(&self) -> bool {
+            let places = self.places.get();
+            self.places.set(places.saturating_sub(1));
+            places > 0
+        }
+
+        fn share(&self, walk: Walk) {
+            self.shared.borrow_mut().push(walk);
+        }
+    }
+
+    /// In memory if possible: ext4 takes up to a millisecond to create a file after mass removals.
+    fn tempdir() -> tempfile::TempDir {
+        tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+    }
+
+    fn walk(path: &Path) -> Walk {
+        let name = CString::new(path.file_name().unwrap().as_bytes()).unwrap();
+        Walk::new(name, path.to_owned(), fs::File::open(path).unwrap().into())
+    }
+
+    /// Removes `path`, shares up to `places` parts, and returns how often a walk was parked.
+    fn remove(path: &Path, places: usize) -> (RemovalOutcome, usize) {
+        let parent = fs::File::open(path.parent().unwrap()).unwrap();
+        let context = RemovalContext::new(Removal::PLAIN, parent.as_fd());
+        let root = walk(path);
+        let pool = TestPool { places: Cell::new(places), shared: RefCell::new(vec![root]) };
+        let mut parked = 0;
+        loop {
+            let walk = pool.shared.borrow_mut().pop().expect("a walk is left");
+            match walk.run(&context, &pool, Worker::default()) {
+                Step::Parked => parked += 1,
+                Step::Large(_) => unreachable!("the worker is not alone"),
+                Step::Done(walk) => match walk.complete() {
+                    Completed::Tree(outcome) => return (outcome, parked),
+                    Completed::Part(next) => pool.shared.borrow_mut().extend(next),
+                },
+            }
+        }
+    }
+
+    /// Creates 4 × 4 × 4 directories with 5 files each.
+    fn create_tree(top: &Path) -> u64 {
+        let branches = (0..64).map(|n| top.join(format!("{}/{}/{}", n / 16, n / 4 % 4, n % 4)));
+        for dir in branches {
+            fs::create_dir_all(&dir).unwrap();
+            (0..5).for_each(|n| fs::write(dir.join(n.to_string()), "").unwrap());
+        }
+        1 + 4 + 16 + 64 + 64 * 5
+    }
+
+    #[test]
+    fn every_entry_is_removed_and_counted_however_much_is_shared() {
+        let dir = tempdir();
+        for places in [0, 1, 2, 7, 100] {
+            let top = dir.path().join("tree");
+            let entries = create_tree(&top);
+            let (outcome, parked) = remove(&top, places);
+            assert!(outcome.is_complete(), "{outcome:?}");
+            assert_eq!(outcome.freed.entries, entries, "{places} places");
+            assert_eq!(parked > 0, places > 0, "{places} places");
+            assert!(!top.exists());
+        }
+    }
+
+    #[test]
+    fn threads_remove_and_count_every_entry() {
+        let dir = tempdir();
+        let parent = fs::File::open(dir.path()).unwrap();
+        let top = dir.path().join("tree");
+        for _ in 0..20 {
+            let entries = create_tree(&top);
+            let context = RemovalContext::new(Removal::PLAIN, parent.as_fd());
+            let outcome = Pool::new(&context).run(walk(&top), parent.as_raw_fd());
+            assert!(outcome.is_complete(), "{outcome:?}");
+            assert_eq!(outcome.freed.entries, entries);
+            assert!(!top.exists());
+        }
     }
 }

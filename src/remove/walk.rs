@@ -26,10 +26,10 @@ use crate::remove::entries::{Entries, Names, ReadState};
 use crate::remove::frame::{DirFrame, MAX_REWINDS};
 use crate::remove::join::{Finished, Join, Joins};
 use crate::remove::open::{reopen, with_owner_access};
-use crate::remove::outcome::RemovalOutcome;
 use crate::remove::stack::{DirStack, moved};
 use crate::remove::stat::stat_entry;
 use crate::remove::tally::Tally;
+use crate::remove::work::{Completed, Step, WorkPool, Worker};
 
 /// About how many subdirectories of one directory are kept in memory. Once these are removed,
 /// reading continues.
@@ -44,47 +44,6 @@ const MIN_SHARED_FILES: usize = 256;
 /// For how many files of one directory a change of the working directory pays.
 const MIN_CHDIR_FILES: usize = 16;
 
-/// Where a walk leaves work for others.
-pub(super) trait WorkPool {
-    /// Whether an idle worker could use more work. This is cheap enough to ask before each
-    /// directory.
-    fn wants_work(&self) -> bool;
-
-    /// Reserves a place for one more walk. If this returns true, the caller must call
-    /// [`WorkPool::share`].
-    fn try_reserve(&self) -> bool;
-
-    /// Hands over a walk for which a place is reserved.
-    fn share(&self, walk: Walk);
-}
-
-/// The thread that runs a walk.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Worker {
-    /// Whether no other thread works on this removal yet.
-    pub(super) alone: bool,
-    /// Whether its working directory is its own, so that it may change it.
-    pub(super) own_cwd: bool,
-}
-
-/// Why a walk stopped.
-pub(super) enum Step {
-    /// It is finished.
-    Done(Walk),
-    /// It waits in a join for the parts that it shared.
-    Parked,
-    /// The worker is alone, and has found enough work for several.
-    Large(Walk),
-}
-
-/// What follows from a finished walk.
-pub(super) enum Completed {
-    /// The whole tree is done.
-    Tree(RemovalOutcome),
-    /// A shared part is done. If it was the last one, the walk that shared it continues.
-    Part(Option<Walk>),
-}
-
 /// A depth-first walk through a tree, or through a shared part of one of its directories.
 pub(super) struct Walk {
     stack: DirStack,
@@ -92,10 +51,10 @@ pub(super) struct Walk {
     files: Names,
     worker: Worker,
     /// The joins of the directories of which a part was shared.
-    joins: Joins<Walk>,
+    joins: Joins<Self>,
     /// If this is a shared part: where to report that it is finished. Then its root belongs to the
     /// walk that shared it, and that one removes it.
-    reports_to: Option<Arc<Join<Walk>>>,
+    reports_to: Option<Arc<Join<Self>>>,
     tally: Tally,
     /// Whether some entry of the root could not be removed.
     failed: bool,
@@ -132,9 +91,9 @@ impl Walk {
     pub(super) fn run(
         mut self,
         context: &RemovalContext<'_>,
-        pool: &impl WorkPool,
+        pool: &impl WorkPool<Self>,
         worker: Worker,
-    ) -> Step {
+    ) -> Step<Self> {
         self.worker = worker;
         let files = mem::take(&mut self.files);
         self.with_deepest(|walk, fd| walk.unlink_all(context, fd, &files));
@@ -166,7 +125,7 @@ impl Walk {
     }
 
     /// Reports a finished walk to the walk that shared it, if any.
-    pub(super) fn complete(self) -> Completed {
+    pub(super) fn complete(self) -> Completed<Self> {
         let outcome = self.tally.outcome;
         match self.reports_to {
             Some(join) => {
@@ -190,7 +149,7 @@ impl Walk {
     }
 
     /// Shares half of the pending subdirectories of the highest directory that can spare some.
-    fn share_directories(&mut self, pool: &impl WorkPool) {
+    fn share_directories(&mut self, pool: &impl WorkPool<Self>) {
         let deepest = self.stack.depth();
         let found = self.stack.find_from(self.shareable_from.min(deepest), |depth, frame| {
             frame.fd.is_some() && frame.pending_dirs.len() > usize::from(depth == deepest)
@@ -208,7 +167,7 @@ impl Walk {
     /// Shares a part of the directory at `depth`, for which a place is reserved.
     fn share(
         &mut self,
-        pool: &impl WorkPool,
+        pool: &impl WorkPool<Self>,
         depth: usize,
         pending_dirs: Vec<CString>,
         files: Names,
@@ -272,7 +231,7 @@ impl Walk {
     fn read_more(
         &mut self,
         context: &RemovalContext<'_>,
-        pool: &impl WorkPool,
+        pool: &impl WorkPool<Self>,
         fd: BorrowedFd<'_>,
         entries: &mut Entries,
     ) {
@@ -307,7 +266,7 @@ impl Walk {
     fn remove_files(
         &mut self,
         context: &RemovalContext<'_>,
-        pool: &impl WorkPool,
+        pool: &impl WorkPool<Self>,
         fd: BorrowedFd<'_>,
         files: &mut Names,
     ) {

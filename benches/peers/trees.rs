@@ -1,31 +1,32 @@
-//! Trees of several shapes, removed by tmpx and by each of its peers in turn.
+//! Trees of several shapes, which tmpx and each of its peers remove in turn.
 //!
-//! What counts is the fastest of the peers, whichever it is for a shape: that row has the target.
-//! Each run has a scratch directory of its own, and on a disk a filesystem.
+//! The fastest peer for a shape counts: its row has the target. Each run has a scratch directory of
+//! its own, and on a disk a filesystem of its own.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::ensure;
 
-use super::disk::{self, Disk};
-use super::{Pair, Scratch, make_files, print_line, print_pairs, quartiles, seconds};
+use crate::disk::{self, Disk};
+use crate::row::{Pair, seconds};
+use crate::scratch::{Scratch, create_files};
+use crate::table::{print_line, print_pairs, quartiles};
 
-/// How the rows of trees on a disk end.
+/// The end of the rows of trees on a disk.
 const ON_DISK: &str = ", on disk";
 const TMPX: &str = "cleanup --all -q";
 const PEERS: [&str; 3] = ["rm -rf TREE", "find TREE -delete", "rmz TREE"];
 
-/// The largest share of the fastest peer's time that tmpx may take.
+/// The largest share of the fastest peer's time that tmpx may use.
 const TARGET: f64 = 1.0;
 
-/// What a tree looks like.
 enum Shape {
-    /// So many directories with so many files in each.
+    /// This many directories with this many files in each.
     Even(usize, usize),
-    /// One directory with so many files.
+    /// One directory with this many files.
     Flat(usize),
-    /// A copy of this one.
+    /// A copy of this directory.
     Like(PathBuf),
 }
 
@@ -33,9 +34,9 @@ impl Shape {
     fn grow(&self, at: &Path) -> anyhow::Result<()> {
         match self {
             Self::Even(dirs, files) => {
-                (0..*dirs).try_for_each(|dir| make_files(&at.join(dir.to_string()), *files))
+                (0..*dirs).try_for_each(|dir| create_files(&at.join(dir.to_string()), *files))
             }
-            Self::Flat(files) => make_files(at, *files),
+            Self::Flat(files) => create_files(at, *files),
             Self::Like(model) => {
                 disk::run(Command::new("cp").arg("-a").arg(model.join(".")).arg(at))
             }
@@ -56,23 +57,23 @@ fn shapes() -> Vec<(&'static str, Shape)> {
     shapes
 }
 
-/// Prints a row for each shape, place and peer. A name is wanted or not.
+/// Prints a row for each selected shape, location and peer.
 pub(crate) fn measure(
-    places: &[PathBuf; 2],
+    locations: &[PathBuf; 2],
     tmpx: &Path,
     runs: Option<usize>,
-    is_wanted: &dyn Fn(&str) -> bool,
+    is_selected: &dyn Fn(&str) -> bool,
 ) -> anyhow::Result<()> {
-    let [memory, disk] = places;
+    let [memory, disk] = locations;
     for (name, shape) in shapes() {
         let row = format!("{TMPX}, {name}");
-        if is_wanted(&row) {
+        if is_selected(&row) {
             compare(&row, &shape, &|| Scratch::new(memory, tmpx), runs.unwrap_or(41))?;
         }
         let row = row + ON_DISK;
-        if is_wanted(&row) && Disk::can_be_had() {
+        if is_selected(&row) && Disk::is_possible() {
             compare(&row, &shape, &|| Scratch::on_new_disk(disk, tmpx), runs.unwrap_or(11))?;
-        } else if is_wanted(&row) {
+        } else if is_selected(&row) {
             print_line([&row, ""], ["needs root and mkfs.ext4", "", "", "", ""]);
         }
     }
@@ -96,7 +97,8 @@ fn compare(
         line.map(|line| run(&scratch, shape, &line)).transpose()
     };
     let mut pairs: [Vec<Pair>; PEERS.len()] = Default::default();
-    // The first round warms up. Each begins with another one, since what went before tells.
+    // The first round warms up. Each round begins with another program, since the run before has an
+    // effect.
     for round in 0..=rounds {
         let mut times = [None; PEERS.len() + 1];
         for turn in 0..times.len() {
@@ -127,7 +129,7 @@ fn compare(
 fn run(scratch: &Scratch, shape: &Shape, line: &[std::ffi::OsString]) -> anyhow::Result<f64> {
     let tree = scratch.tree();
     shape.grow(&tree)?;
-    // Nobody is to wait for what was written before.
+    // No run waits for what was written before it.
     rustix::fs::sync();
     let time = seconds(scratch.command(line, ("LANG", "C.UTF-8")))?;
     ensure!(!tree.exists(), "the tree is still there");

@@ -23,6 +23,7 @@ struct Findings {
     between_commands: Vec<String>,
     unsafe_code: Vec<String>,
     printing: Vec<String>,
+    downcasts: Vec<String>,
     systems: Vec<String>,
     code_in_faces: Vec<String>,
     loose_files: Vec<String>,
@@ -53,6 +54,7 @@ impl Findings {
             between_commands: ["commands", "cli"].into_iter().flat_map(between).collect(),
             unsafe_code: each(rules::unsafe_outside_sys),
             printing: each(rules::printing_outside_ui),
+            downcasts: each(rules::downcasts_outside_advice),
             systems: each(rules::systems_outside_sys_and_os),
             code_in_faces: also_tests(rules::code_in_face),
             loose_files: each(rules::loose_file),
@@ -126,6 +128,11 @@ fn only_sys_has_unsafe_code() {
 #[test]
 fn only_ui_and_commands_print() {
     assert_none(&FOUND.printing);
+}
+
+#[test]
+fn only_the_advice_on_errors_downcasts_them() {
+    assert_none(&FOUND.downcasts);
 }
 
 #[test]

@@ -208,6 +208,21 @@ fn printing_is_found_in_every_form() {
 }
 
 #[test]
+fn downcasts_are_found() {
+    tells(
+        rules::downcasts_outside_advice,
+        &[
+            ("fs/a.rs", "fn f() { err.downcast_ref::<E>() }"),
+            ("commands/a.rs", "fn f() { err.chain().any(|cause| cause.downcast::<E>().is_ok()) }"),
+        ],
+        &[
+            ("commands/errors/a.rs", "fn f() { err.downcast_ref::<E>() }"),
+            ("fs/a.rs", "#[cfg(test)] mod tests { fn f() { err.downcast::<E>() } }"),
+        ],
+    );
+}
+
+#[test]
 fn conditions_on_the_system_are_found() {
     tells(
         rules::systems_outside_sys_and_os,

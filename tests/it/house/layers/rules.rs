@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens as _;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Item, Meta};
 
@@ -59,6 +60,14 @@ pub(super) fn printing_outside_ui(source: &Source) -> Vec<String> {
     let used = paths(source).into_iter().map(|path| path.join("::"));
     let printing = used.filter(|path| PRINTING.contains(&path.as_str()));
     printing.map(|path| format!("{} prints with {path}", source.path.display())).collect()
+}
+
+/// Advice on an error depends on its type, and nothing else does.
+pub(super) fn downcasts_outside_advice(source: &Source) -> Vec<String> {
+    let words = ["downcast", "downcast_ref", "downcast_mut"];
+    let found = !source.path.starts_with("src/commands/errors")
+        && has_word(source.file.to_token_stream(), &words);
+    found.then(|| format!("{} downcasts errors", source.path.display())).into_iter().collect()
 }
 
 /// What differs between systems is in `sys` and `os`, so that all else is the same everywhere.

@@ -1,4 +1,4 @@
-//! `tmpx exec`
+//! The arguments of `tmpx exec`.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
@@ -10,43 +10,43 @@ use clap::{Args, ValueEnum, ValueHint};
 use crate::cli::shared::{LayoutArgs, PlaceArgs, session};
 use crate::values::Span;
 
-/// When a workspace outlives its command.
+/// When the workspace is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum KeepPolicy {
-    /// However the command ended.
+    /// However the command ends.
     Always,
-    /// When the command failed.
+    /// If the command fails.
     OnFailure,
 }
 
 /// Run a command in a workspace, then remove the workspace
 ///
-/// The workspace is a new directory that nobody else can look into. --in copies
-/// into it, --mkdir makes directories in it. The command runs there, with your
-/// terminal and standard streams. When it has ended, in whatever way, the
-/// workspace goes. If tmpx itself was killed, 'tmpx cleanup' removes it, once no
-/// process of the command uses it any more.
+/// The workspace is a new directory that only you can access. --in copies files
+/// into it, --mkdir creates directories in it. The command runs there, with your
+/// terminal and your standard streams. The workspace is removed when the command
+/// ends, however it ends. If tmpx itself was killed, 'tmpx cleanup' removes the
+/// workspace as soon as no process of the command uses it any more.
 ///
-/// SRC alone is copied under its own name, 'SRC:DEST' under the name DEST,
-/// 'SRC:DEST/' into the directory DEST, and 'SRC/.' is what is in SRC, as '.' is
-/// what is in the directory that you are in. A SRC with a colon that exists is
-/// taken whole.
+/// SRC is copied under its own name, 'SRC:DEST' under the name DEST, 'SRC:DEST/'
+/// into the directory DEST. 'SRC/.' copies the content of SRC, '.' that of the
+/// current directory. If SRC exists under its full name, it is not split at the
+/// colon.
 ///
-/// --out saves what the command made, if it succeeded: GLOB is a name or a
-/// pattern inside the workspace, as the shell has them, and ** stands for
-/// directories of any depth. What matches is saved where you are, or as DEST: in
-/// a directory of this name if GLOB has a wildcard or DEST ends in '/', under
-/// this name otherwise. What stands in GLOB before the first wildcard is dropped
-/// from the names, what lies below is kept. Quote a GLOB, or your shell takes it
-/// for one of its own. A file that is there is replaced at once, by the whole
-/// new one. A wildcard passes over inputs that have not changed. If nothing
-/// matches, tmpx fails; if what matches cannot be saved, the workspace is kept.
+/// --out saves files if the command succeeds. GLOB is a name or a shell pattern
+/// inside the workspace; ** matches directories of any depth. What matches is
+/// saved in the current directory. With DEST, it is saved in the directory DEST
+/// if GLOB has a wildcard or DEST ends in '/', and otherwise under the name DEST.
+/// Directories before the first wildcard are dropped, those after it are kept:
+/// 'a/**/*.txt:res/' saves a/b/c.txt as res/b/c.txt. Quote GLOB so that your
+/// shell does not expand it. A wildcard skips inputs that have not changed. An
+/// existing file is replaced atomically. If nothing matches, tmpx fails; if a
+/// match cannot be saved, the workspace is kept.
 ///
-/// If the command leaves something running, that is told: its workspace goes all
-/// the same.
+/// If the command leaves processes running, tmpx names them and removes the
+/// workspace all the same.
 ///
-/// Without COMMAND your $SHELL runs: a scratch shell. A COMMAND with a slash in
-/// it is looked for from the directory that you are in.
+/// Without COMMAND, your $SHELL runs: a scratch shell. A COMMAND with a slash is
+/// relative to the current directory, not to the workspace.
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,
@@ -54,7 +54,7 @@ pub enum KeepPolicy {
     after_long_help = DETAILS,
 )]
 pub struct ExecArgs {
-    /// The command and its arguments; $SHELL if there is none
+    /// The command and its arguments [default: $SHELL]
     #[arg(trailing_var_arg = true, value_name = "COMMAND",
           value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
@@ -67,8 +67,9 @@ pub struct ExecArgs {
 }
 
 impl ExecArgs {
-    /// The command line where it has no option, which is how `exec` is called most: to have clap read it
-    /// costs a twentieth of all that `tmpx exec true` does. `None` where there may be one.
+    /// Parses a command line without options, the most frequent one. For it, clap would take a
+    /// twentieth of all the time that `tmpx exec true` takes. Returns `None` if the command line may
+    /// have options.
     pub(super) fn without_options(args: &[OsString]) -> Option<Self> {
         let [_, subcommand, words @ ..] = args else { return None };
         let command = match words {
@@ -77,7 +78,7 @@ impl ExecArgs {
             command => command,
         };
         let is_one = subcommand == "exec" && !command.is_empty();
-        // How clap takes further dashes is its own affair.
+        // Only clap knows the meaning of further dashes.
         (is_one && command.iter().all(|word| word != "--")).then(|| Self {
             command: command.to_vec(),
             layout: LayoutArgs::default(),
@@ -87,55 +88,61 @@ impl ExecArgs {
     }
 }
 
-/// How the command is run, and what becomes of what it made.
+/// How the command runs, and what is kept of its workspace.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Run")]
 pub struct RunArgs {
-    /// If the command succeeds, save what matches GLOB, here or to DEST
+    /// On success, save what matches GLOB (to DEST)
     #[arg(long = "out", value_name = "GLOB[:DEST]")]
     pub outputs: Vec<OsString>,
-    /// However the command ends, save what matches GLOB, if anything does
+    /// Save what matches GLOB, whatever the status
+    ///
+    /// Unlike with --out, GLOB may match nothing.
     #[arg(long = "out-always", value_name = "GLOB[:DEST]")]
     pub outputs_always: Vec<OsString>,
-    /// Keep the workspace, and say where it is
+    /// Keep the workspace: always or on-failure
     ///
-    /// It stays until 'tmpx cleanup' is given its path, --all or its --session.
+    /// tmpx prints its path. --keep alone means always. The workspace stays
+    /// until 'tmpx cleanup' removes it by its path, --session or --all.
     #[arg(long, value_name = "WHEN", value_enum, num_args = 0..=1, require_equals = true,
-          default_missing_value = "always")]
+          default_missing_value = "always", hide_possible_values = true, verbatim_doc_comment)]
     pub keep: Option<KeepPolicy>,
-    /// Ask the command to end (SIGTERM) when it takes longer than this; the status is 124 then
+    /// End the command after this time (status 124)
     ///
-    /// What it has started is asked too, unless it has a session of its own. 0
-    /// is no limit.
-    #[arg(long, value_name = "DURATION")]
+    /// The command gets SIGTERM, and so do its children unless they called
+    /// setsid. 0 is no limit.
+    #[arg(long, value_name = "DURATION", verbatim_doc_comment)]
     pub timeout: Option<Span>,
-    /// Kill it (SIGKILL) if it goes on this much longer
+    /// Kill the command (SIGKILL) if it runs on this long after --timeout
     #[arg(long, value_name = "DURATION", default_value = "5s", hide_short_help = true)]
     pub kill_after: Span,
-    /// Run in the current directory, not in the workspace
+    /// Run in the current directory instead
     ///
-    /// --in and --out are about the workspace still: $TMPX_WORKSPACE.
+    /// --in and --out still refer to the workspace, $TMPX_WORKSPACE.
     #[arg(long)]
     pub here: bool,
-    /// Give the command an unnamed file, open for reading and writing, as descriptor N
+    /// Open an unnamed file for the command, as descriptor N
+    ///
+    /// It is open for reading and writing.
     #[arg(long = "anon-fd", value_name = "N", value_parser = descriptor,
           hide_short_help = true)]
     pub anon_fds: Vec<i32>,
-    /// Give the command a /tmp and a /var/tmp of its own, which go with the workspace
+    /// Give the command its own /tmp and /var/tmp
     ///
-    /// For programs that write there whatever TMPDIR says. TMPDIR is /tmp then.
-    /// Takes root, or user namespaces, in which no setuid program such as sudo works.
-    #[arg(long)]
+    /// They are removed with the workspace. For programs that ignore TMPDIR,
+    /// which is /tmp then. Needs root or user namespaces; in a user
+    /// namespace, setuid programs such as sudo do not work.
+    #[arg(long, verbatim_doc_comment)]
     pub private_tmp: bool,
-    /// Write what came of the command to FILE, as JSON
+    /// Write a JSON report on the command to FILE
     ///
-    /// One object, written whole when the command has ended or could not be
-    /// started: command, workspace, status (or signal), timed_out, exit (tmpx's
-    /// own status), wall_ms, user_ms, system_ms, peak_memory_bytes, outputs (a
-    /// list of objects with a path), kept.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    /// An object, written whole when the command has ended or could not be
+    /// started: command, workspace, status (or signal), timed_out, exit (the
+    /// status of tmpx), wall_ms, user_ms, system_ms, peak_memory_bytes,
+    /// outputs (a list of objects with a path), kept.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, verbatim_doc_comment)]
     pub report: Option<PathBuf>,
-    /// Make the workspace part of a session: a name by which cleanup and list find it
+    /// Add the workspace to a session, a name for cleanup and list
     #[arg(long, value_name = "NAME", value_parser = session(),
           hide_short_help = true)]
     pub session: Option<String>,
@@ -160,35 +167,35 @@ impl Default for RunArgs {
 
 fn descriptor(text: &str) -> Result<i32, String> {
     let number = text.parse().ok().filter(|&number| number >= 0);
-    number.ok_or_else(|| "not the number of a descriptor, such as 3".into())
+    number.ok_or_else(|| "not a descriptor number, such as 3".into())
 }
 
 const DETAILS: &str = "\
 Environment:
   TMPX_WORKSPACE  Set for the command: the workspace.
   TMPDIR          Set for the command: a directory in the workspace.
-  OLDPWD          Set for the command: the directory that you are in.
-  TMPX_SESSION    The same as --session.
-  SHELL           What runs where no COMMAND is given; /bin/sh if unset.
+  OLDPWD          Set for the command: the caller's current directory.
+  TMPX_SESSION    The default of --session.
+  SHELL           Runs if no COMMAND is given; /bin/sh if unset.
 
 Exit status:
-  The command's own. A signal that ends it ends tmpx too. Otherwise:
+  The command's own. If a signal ends the command, it ends tmpx too. Otherwise:
 
-  2    The command line made no sense.
-  124  The command took longer than --timeout.
-  125  tmpx itself failed, or an output could not be saved.
-  126  The command was found and could not be executed.
+  2    Usage error.
+  124  The command exceeded --timeout.
+  125  tmpx itself failed, or could not save an output.
+  126  The command was found but could not be run.
   127  The command was not found.
 
 Examples:
-  Work on a copy, and take home one file:
+  Work on a copy, and save one file:
       tmpx exec --in data.csv --out sorted.csv -- sort -o sorted.csv data.csv
 
-  Build a copy of what is here, and take home what was made:
+  Build a copy of the current directory, and save the results:
       tmpx exec --in . --out 'out/*:dist' -- sh -c 'mkdir out; date > out/a'
 
-  The shell's own syntax takes a shell:
+  Shell syntax needs a shell:
       tmpx exec --in data.csv -- sh -c 'sort data.csv > s; uniq s'
 
-  See what a failed test has left:
+  Inspect what a failed test has left:
       tmpx exec --in data.csv --keep=on-failure ./test.sh";

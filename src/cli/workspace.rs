@@ -1,4 +1,4 @@
-//! `tmpx workspace`
+//! The arguments of `tmpx workspace`.
 
 use clap::Args;
 
@@ -7,25 +7,31 @@ use crate::values::TemplatePath;
 
 /// Create a workspace with a private TMPDIR and print its path
 ///
-/// The directory is new, and nobody else can look into it. --mkdir makes
-/// directories in it, --in copies files and directories into it, and .tmp in it
-/// is there to be the TMPDIR of what works in it, so that this goes with it.
-/// --export prints both paths for eval, as TMPX_WORKSPACE and TMPDIR.
+/// A workspace is a new directory that only you can access. --mkdir creates
+/// directories in it, --in copies files and directories into it. Its subdirectory
+/// .tmp is meant as the TMPDIR of the commands that work in it: their temporary
+/// files are removed with the workspace. --export prints both paths for eval, as
+/// TMPX_WORKSPACE and TMPDIR.
 ///
-/// SRC alone is copied under its own name, 'SRC:DEST' under the name DEST,
-/// 'SRC:DEST/' into the directory DEST, and 'SRC/.' is what is in SRC.
+/// SRC is copied under its own name, 'SRC:DEST' under the name DEST, 'SRC:DEST/'
+/// into the directory DEST. 'SRC/.' copies the content of SRC.
 ///
-/// It stays until a cleanup asks for it. With --until-exit it goes, with all
-/// that is in it, when the calling script has exited, however that came about;
-/// with --ttl it goes when its time is over; with both, whichever comes first.
+/// The workspace stays until you remove it. With --until-exit, it is removed with
+/// its content when the calling script has exited, for whatever reason; with
+/// --ttl, when that time is over; with both, whichever comes first.
 /// TMPX_UNTIL_EXIT and TMPX_TTL in the environment do the same for every call,
-/// see 'tmpx --help'. For a workspace that lives as long as one command, see
+/// see 'tmpx --help'. For a workspace that lasts as long as one command, see
 /// 'tmpx exec'.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment,    override_usage = "tmpx workspace [OPTIONS] [TEMPLATE]",
- after_long_help = EXAMPLES)]
+#[command(
+    verbatim_doc_comment,
+    override_usage = "tmpx workspace [OPTIONS] [TEMPLATE]",
+    after_long_help = EXAMPLES,
+)]
 pub struct WorkspaceArgs {
-    /// A name in which the last run of three or more X is replaced, as in tmp.XXXXXXXXXX
+    ///
+/// As in tmp.XXXXXXXXXX, the default. A TEMPLATE with a slash is relative
+/// to the working directory.
     #[arg(conflicts_with = "prefix", value_parser = template_path())]
     pub template: Option<TemplatePath>,
     #[command(flatten)]
@@ -36,14 +42,14 @@ pub struct WorkspaceArgs {
     pub lifetime: LifetimeArgs,
     #[command(flatten)]
     pub output: OutputArgs,
-    /// Print 'export TMPX_WORKSPACE=... TMPDIR=...', for eval
+    /// Print 'export TMPX_WORKSPACE=... TMPDIR=...' for eval
     #[arg(long, conflicts_with_all = ["json", "null"], help_heading = "Output")]
     pub export: bool,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  A script that works in a place of its own, gone when it exits:
+  A workspace for a script, removed when the script exits:
       eval \"$(tmpx workspace --until-exit=$$ --export)\"
       cd \"$TMPX_WORKSPACE\"
 

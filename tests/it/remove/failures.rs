@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::support::sandbox::{Sandbox, has, is_root, names, skip_unless, words};
 
 #[test]
-fn what_cannot_be_removed_is_told_once_and_the_rest_goes() {
+fn an_immutable_file_is_reported_once_and_everything_else_is_removed() {
     let sandbox = Sandbox::new();
     if !has("chattr") || !skip_unless(is_root(), "root") {
         return;
@@ -35,12 +35,12 @@ fn what_cannot_be_removed_is_told_once_and_the_rest_goes() {
         )
     );
     assert_eq!(names(&dir), ["sub"]);
-    assert_eq!(sandbox.leases().len(), 1, "the lease stays");
+    assert_eq!(sandbox.leases().len(), 1, "the lease is kept");
     sandbox.clean_up();
 }
 
 #[test]
-fn what_failed_is_told_in_order_and_counted_beyond_some() {
+fn failures_are_reported_in_path_order_and_only_counted_beyond_twenty() {
     let sandbox = Sandbox::new();
     if !has("strace") {
         return;
@@ -52,25 +52,25 @@ fn what_failed_is_told_in_order_and_counted_beyond_some() {
     }
     let ran =
         sandbox.sh("strace -f -o /dev/null -e inject=unlinkat:error=EIO tmpx cleanup --all").run();
-    let told = |n| {
+    let message = |n| {
         let more = if n == 19 { " (and 10 more)" } else { "" };
         format!(
             "tmpx: could not remove $ROOT/tmp/tmp.RANDOM/{n:02}/file: Input/output error{more}\n"
         )
     };
-    let expected: String = (0..20).map(told).collect();
+    let expected: String = (0..20).map(message).collect();
     assert_eq!(ran.stderr, expected + "tmpx: removed 0\n");
     sandbox.clean_up();
 }
 
 #[test]
-fn what_failed_in_a_directory_that_is_left_and_come_back_to_is_told_and_counted_once() {
+fn failures_are_reported_and_counted_once_in_a_directory_that_is_read_twice() {
     let sandbox = Sandbox::in_memory();
     if !has("chattr") || !skip_unless(is_root(), "root") {
         return;
     }
-    // So many subdirectories that they are removed in two parts, and between these some so deep that
-    // the descriptor is given back.
+    // The subdirectories are so many that they are removed in two parts. Some are so deep that the
+    // descriptor of the directory above is closed in between, so it is read twice.
     let script = "d=$(tmpx dir); mkdir $d/sub; cd $d/sub; seq 5000 | xargs mkdir; \
                   for n in $(seq 100 100 5000); do mkdir -p $n/$DEEP; done; \
                   seq -f f%02.0f 25 | xargs touch; chattr +i f?? || exit 9; \
@@ -81,14 +81,14 @@ fn what_failed_in_a_directory_that_is_left_and_come_back_to_is_told_and_counted_
     }
     let name = |n| format!("f{n:02}");
     assert_eq!(ran.stdout, (1..=25).map(|n| name(n) + "\n").collect::<String>());
-    let told = |n| {
+    let message = |n| {
         let more = if n == 20 { " (and 5 more)" } else { "" };
         let name = name(n);
         format!(
             "tmpx: could not remove $ROOT/tmp/tmp.RANDOM/sub/{name}: Operation not permitted{more}\n"
         )
     };
-    let expected: String = (1..=20).map(told).collect();
+    let expected: String = (1..=20).map(message).collect();
     assert_eq!(ran.stderr, expected + "tmpx: removed 0, 1 in part (0 B)\n");
     sandbox.tmpx(words("cleanup --all -q")).succeeds();
 }

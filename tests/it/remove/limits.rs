@@ -7,8 +7,8 @@ use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 
 use crate::support::sandbox::Sandbox;
 
-/// Makes a directory in a directory in a directory …, far beyond what a path can name.
-fn make_deep(top: &Path, levels: usize, name: &str) {
+/// Creates nested directories, far deeper than a path can name.
+fn create_deep(top: &Path, levels: usize, name: &str) {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     let mut dir = openat(CWD, top, flags, Mode::empty()).unwrap();
     for _ in 0..levels {
@@ -19,29 +19,29 @@ fn make_deep(top: &Path, levels: usize, name: &str) {
 }
 
 #[test]
-fn depth_costs_neither_stack_nor_descriptors() {
+fn a_deep_tree_needs_neither_more_stack_nor_more_descriptors() {
     let sandbox = Sandbox::in_memory();
-    make_deep(&sandbox.dir(), 30_000, "d");
-    make_deep(&sandbox.dir(), 300, &"long".repeat(63));
+    create_deep(&sandbox.dir(), 30_000, "d");
+    create_deep(&sandbox.dir(), 300, &"long".repeat(63));
     let ran = sandbox.sh("ulimit -n 64; ulimit -s 256; tmpx cleanup --all --json -q").succeeds();
     let entries: Vec<u64> = ran.json().iter().map(|one| one["entries"].as_u64().unwrap()).collect();
     assert_eq!(entries, [30_002, 302]);
 }
 
 #[test]
-fn a_million_entries_in_one_directory_cost_no_memory() {
+fn memory_does_not_grow_with_the_entries_of_a_directory() {
     let sandbox = Sandbox::in_memory();
     let count = if std::env::var_os("TMPX_STRESS").is_some() { 1_000_000 } else { 20_000 };
-    let make = |make: &dyn Fn(&std::os::fd::OwnedFd, &str)| {
+    let create_all = |create: &dyn Fn(&std::os::fd::OwnedFd, &str)| {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let dir = openat(CWD, sandbox.dir(), flags, Mode::empty()).unwrap();
-        (0..count).for_each(|n| make(&dir, &format!("{n:0100}")));
+        (0..count).for_each(|n| create(&dir, &format!("{n:0100}")));
     };
-    make(&|dir, name| mkdirat(dir, name, Mode::RWXU).unwrap());
-    make(&|dir, name| {
+    create_all(&|dir, name| mkdirat(dir, name, Mode::RWXU).unwrap());
+    create_all(&|dir, name| {
         openat(dir, name, OFlags::CREATE | OFlags::WRONLY, Mode::RUSR).unwrap();
     });
-    // Their names alone are more than this.
+    // The names alone need more memory than this.
     let ran = sandbox.sh("ulimit -d 2048; tmpx cleanup --all --json").run();
     assert_eq!(ran.status, Some(0), "{ran:?}");
     let entries: Vec<_> = ran.json().iter().map(|one| one["entries"].as_u64()).collect();
@@ -49,7 +49,7 @@ fn a_million_entries_in_one_directory_cost_no_memory() {
 }
 
 #[test]
-fn with_room_for_few_descriptors_one_thread_does_it_all() {
+fn one_thread_removes_the_tree_if_descriptors_are_few() {
     let sandbox = Sandbox::in_memory();
     let top = sandbox.dir();
     for n in 0..300 {
@@ -59,7 +59,7 @@ fn with_room_for_few_descriptors_one_thread_does_it_all() {
 }
 
 #[test]
-fn a_tree_that_is_deeper_than_there_are_descriptors_goes() {
+fn a_tree_deeper_than_the_descriptor_limit_is_removed() {
     let sandbox = Sandbox::new();
     for limit in [14, 20, 30] {
         let script = format!(

@@ -1,4 +1,4 @@
-//! Removal never enters a mount point.
+//! Removal never enters a mount point, and misses no entry around one.
 
 use std::fs;
 
@@ -6,18 +6,18 @@ use crate::support::namespaces::with_mounts;
 use crate::support::sandbox::{Sandbox, names, skip_unless};
 
 #[test]
-fn a_mount_point_inside_is_not_emptied_and_is_named() {
+fn a_mount_point_in_a_tree_is_kept_and_reported() {
     let sandbox = Sandbox::new();
     let precious = sandbox.cwd().join("precious");
     fs::create_dir(&precious).unwrap();
     fs::write(precious.join("canary"), "").unwrap();
-    // A bind mount of the same filesystem: device numbers would not tell.
+    // A bind mount of the same filesystem has the same device number as its surroundings.
     let script = "d=$(tmpx dir); mkdir -p $d/a/mnt $d/b; touch $d/b/x; mount --bind precious $d/a/mnt; \
                   tmpx cleanup -n --all >/dev/null; tmpx cleanup --all; ls $d; umount $d/a/mnt";
     let Some(ran) = with_mounts(&sandbox, script) else {
         return;
     };
-    assert_eq!(ran.stdout, "a\n", "the rest is gone: {ran:?}");
+    assert_eq!(ran.stdout, "a\n", "everything else is removed: {ran:?}");
     let failed = "tmpx: could not remove $ROOT/tmp/tmp.RANDOM/a/mnt: it is a mount point\n\
                   tmpx: removed 0, 1 in part (0 B)\n";
     assert_eq!(ran.stderr.replace("would remove", "removed"), failed.repeat(2), "{ran:?}");
@@ -41,7 +41,7 @@ fn a_resource_that_became_a_mount_point_is_kept() {
 }
 
 #[test]
-fn mount_points_in_a_large_tree_are_told_in_order_whoever_comes_to_them() {
+fn mount_points_are_reported_in_path_order_whichever_thread_finds_them() {
     let sandbox = Sandbox::in_memory();
     let precious = sandbox.cwd().join("precious");
     fs::create_dir(&precious).unwrap();
@@ -53,19 +53,24 @@ fn mount_points_in_a_large_tree_are_told_in_order_whoever_comes_to_them() {
         return;
     };
     let kept = ["0001", "1000", "1001", "2000", "2999"];
-    assert_eq!(ran.stdout, kept.map(|name| format!("{name}\n")).concat(), "the rest is gone");
-    let told = |name| {
+    assert_eq!(
+        ran.stdout,
+        kept.map(|name| format!("{name}\n")).concat(),
+        "everything else is removed"
+    );
+    let message = |name| {
         format!("tmpx: could not remove $ROOT/tmp/tmp.RANDOM/{name}/mnt: it is a mount point\n")
     };
-    assert_eq!(ran.stderr, kept.map(told).concat() + "tmpx: removed 0, 1 in part (0 B)\n");
+    assert_eq!(ran.stderr, kept.map(message).concat() + "tmpx: removed 0, 1 in part (0 B)\n");
     assert_eq!(names(&precious), ["canary"]);
     sandbox.clean_up();
 }
 
 #[test]
-fn where_positions_count_what_is_left_nothing_is_passed_over() {
+fn no_entry_is_missed_on_a_filesystem_whose_positions_count_the_remaining_entries() {
     let sandbox = Sandbox::in_memory();
-    // A mount point in one of many subdirectories, all so deep that the descriptor above is given back.
+    // One of many subdirectories holds a mount point. All are so deep that the descriptor of the
+    // directory above is closed meanwhile.
     let script = "mkdir ram; mount -t ramfs none ram || exit 9; d=$(tmpx dir -p ram); mkdir $d/sub; cd $d/sub; \
                   seq -f f%g 300 | xargs touch; seq -f %g/$DEEP 3000 | xargs mkdir -p; \
                   seq -f g%g 300 | xargs touch; \
@@ -76,13 +81,13 @@ fn where_positions_count_what_is_left_nothing_is_passed_over() {
         let Some(ran) = with_mounts(&sandbox, &script) else {
             return;
         };
-        if !skip_unless(ran.status != Some(9), "leave to mount a ramfs") {
+        if !skip_unless(ran.status != Some(9), "permission to mount a ramfs") {
             return;
         }
-        assert_eq!(ran.stdout, "700\n", "the rest is gone: {ran:?}");
-        let told = "tmpx: could not remove $ROOT/cwd/ram/tmp.RANDOM/sub/700/mnt: it is a mount point\n\
+        assert_eq!(ran.stdout, "700\n", "everything else is removed: {ran:?}");
+        let message = "tmpx: could not remove $ROOT/cwd/ram/tmp.RANDOM/sub/700/mnt: it is a mount point\n\
                     tmpx: removed 0, 1 in part (0 B)\n";
-        assert_eq!(ran.stderr, told);
+        assert_eq!(ran.stderr, message);
         fs::remove_dir(sandbox.cwd().join("ram")).unwrap();
     }
 }

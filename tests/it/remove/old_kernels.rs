@@ -1,4 +1,4 @@
-//! Removal on kernels and filesystems that lack a call.
+//! Removal on kernels and filesystems that lack a system call.
 
 use std::fs;
 
@@ -6,22 +6,22 @@ use crate::support::namespaces::with_mounts;
 use crate::support::sandbox::{Sandbox, has, names};
 
 #[test]
-fn an_old_kernel_without_openat2_removes_and_still_spares_mount_points() {
+fn without_openat2_trees_are_removed_and_mount_points_kept() {
     let sandbox = Sandbox::new();
     if !has("strace") {
         return;
     }
-    let make = "d=$(tmpx dir); mkdir -p $d/a/b; touch $d/a/b/c $d/x; ";
+    let create = "d=$(tmpx dir); mkdir -p $d/a/b; touch $d/a/b/c $d/x; ";
     let inject = "strace -f -o /dev/null -e inject=openat2:error=ENOSYS ";
-    sandbox.sh(&format!("{make}{inject}tmpx cleanup --all -q")).succeeds();
+    sandbox.sh(&format!("{create}{inject}tmpx cleanup --all -q")).succeeds();
     sandbox
-        .sh(&format!("{make}{inject}tmpx exec touch y; {inject}tmpx cleanup --all -q"))
+        .sh(&format!("{create}{inject}tmpx exec touch y; {inject}tmpx cleanup --all -q"))
         .succeeds();
     let precious = sandbox.cwd().join("precious");
     fs::create_dir(&precious).unwrap();
     fs::write(precious.join("canary"), "").unwrap();
     let script =
-        format!("{make}mount --bind precious $d/a; {inject}tmpx cleanup --all; umount $d/a");
+        format!("{create}mount --bind precious $d/a; {inject}tmpx cleanup --all; umount $d/a");
     let Some(ran) = with_mounts(&sandbox, &script) else {
         return;
     };
@@ -31,7 +31,7 @@ fn an_old_kernel_without_openat2_removes_and_still_spares_mount_points() {
 }
 
 #[test]
-fn without_file_handles_the_inode_and_its_birth_tell() {
+fn without_file_handles_the_inode_and_its_birth_time_identify_a_resource() {
     let sandbox = Sandbox::new();
     if !has("strace") {
         return;
@@ -41,7 +41,8 @@ fn without_file_handles_the_inode_and_its_birth_tell() {
     sandbox.sh(&format!("{inject}tmpx cleanup --all -q")).succeeds();
 }
 
-/// Runs what follows on a kernel that lacks the calls with these numbers.
+/// A Python script that runs a command as on a kernel that lacks some system calls. Its arguments
+/// are the numbers of the calls, separated by commas, and the command.
 pub(crate) const WITHOUT: &str = r"
 import ctypes, os, struct, sys
 calls, command = sys.argv[1].split(','), sys.argv[2:]
@@ -57,12 +58,12 @@ assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program) == 0
 os.execvp(command[0], command)
 ";
 
-/// Their numbers are the same everywhere.
+// Linux gives them the same numbers on all architectures.
 const OPENAT2: i64 = 437;
 pub(crate) const FCHMODAT2: i64 = 452;
 
 #[test]
-fn an_old_kernel_without_fchmodat2_opens_trees_up_all_the_same() {
+fn without_fchmodat2_trees_that_deny_access_are_removed() {
     let sandbox = Sandbox::for_nobody();
     if !has("python3") {
         return;
@@ -77,18 +78,18 @@ fn an_old_kernel_without_fchmodat2_opens_trees_up_all_the_same() {
 }
 
 #[test]
-fn where_the_kernel_cannot_tell_a_mount_point_nothing_is_entered() {
+fn no_directory_is_entered_if_the_kernel_cannot_identify_mount_points() {
     let sandbox = Sandbox::new();
     if !has("strace") {
         return;
     }
-    // Neither openat2(2) refuses one, nor does statx(2) say what is one.
-    let make = "d=$(tmpx dir); mkdir $d/a; touch $d/a/b; ";
+    // Neither does openat2(2) refuse mount points, nor does statx(2) report them.
+    let create = "d=$(tmpx dir); mkdir $d/a; touch $d/a/b; ";
     let inject =
         "strace -f -o /dev/null -e inject=openat2:error=ENOSYS -e inject=statx:error=ENOSYS ";
-    let ran = sandbox.sh(&format!("{make}{inject}tmpx cleanup --all; find $d -name b")).run();
-    assert!(ran.stdout.ends_with("/a/b\n"), "it is there: {ran:?}");
+    let ran = sandbox.sh(&format!("{create}{inject}tmpx cleanup --all; find $d -name b")).run();
+    assert!(ran.stdout.ends_with("/a/b\n"), "it is kept: {ran:?}");
     assert!(ran.stderr.contains("Function not implemented"), "{ran:?}");
-    assert_eq!(sandbox.leases().len(), 1, "the lease stays");
+    assert_eq!(sandbox.leases().len(), 1, "the lease is kept");
     sandbox.clean_up();
 }

@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::sandbox::{Sandbox, has, words};
 
 #[test]
-fn threads_come_only_where_there_is_work_for_them() {
+fn threads_start_only_if_there_is_enough_work() {
     let sandbox = Sandbox::in_memory();
     if !has("strace") {
         return;
@@ -13,12 +13,12 @@ fn threads_come_only_where_there_is_work_for_them() {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = if cpus > 1 { cpus.min(8) } else { 0 };
     let flat = "seq 3000 | xargs touch";
-    // All gone before anybody else could come.
+    // One thread is finished before others could start.
     let flat_and_small = "seq 700 | xargs touch";
     let broad = "seq 1000 | xargs mkdir";
     let few = "seq 100 | xargs touch; seq 20 | sed s,^,d, | xargs mkdir";
-    // With room for one walk's descriptors only, more threads would be of no use.
-    for (make, limit, threads) in [
+    // In the last case descriptors suffice for one walk only.
+    for (create, limit, threads) in [
         (flat, 256, threads),
         (broad, 256, threads),
         (flat_and_small, 256, 0),
@@ -26,16 +26,16 @@ fn threads_come_only_where_there_is_work_for_them() {
         (broad, 48, 0),
     ] {
         let script = format!(
-            "cd $(tmpx dir); {make}; ulimit -n {limit}; \
+            "cd $(tmpx dir); {create}; ulimit -n {limit}; \
              strace -f -e trace=clone,clone3 -o $HOME/trace tmpx cleanup --all -q; grep -c CLONE_THREAD $HOME/trace"
         );
         let ran = sandbox.sh(&script).run();
-        assert_eq!(ran.stdout, format!("{threads}\n"), "{make}: {ran:?}");
+        assert_eq!(ran.stdout, format!("{threads}\n"), "{create}: {ran:?}");
     }
 }
 
 #[test]
-fn where_threads_may_have_no_working_directory_of_their_own_none_is_changed() {
+fn threads_that_cannot_have_their_own_working_directory_change_none() {
     let sandbox = Sandbox::in_memory();
     if !has("strace") {
         return;
@@ -54,7 +54,7 @@ fn where_threads_may_have_no_working_directory_of_their_own_none_is_changed() {
 }
 
 #[test]
-fn a_tree_both_wide_and_deep_goes_at_once() {
+fn one_run_removes_a_wide_and_deep_tree_and_list_counts_the_same_entries() {
     let sandbox = Sandbox::in_memory();
     let top = sandbox.dir();
     for n in 0..6000 {

@@ -1,4 +1,4 @@
-//! Removing trees whose permissions keep their owner out.
+//! Removing trees that deny access to their owner.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,7 +8,7 @@ use crate::remove::old_kernels::{FCHMODAT2, WITHOUT};
 use crate::support::sandbox::{Sandbox, has, is_root, skip_unless, words};
 
 #[test]
-fn trees_that_keep_their_owner_out_are_opened_up() {
+fn trees_that_deny_access_to_their_owner_are_removed() {
     let sandbox = Sandbox::for_nobody();
     let script = "d=$(tmpx dir); cd $d; mkdir -p a/b/c e f/g; touch a/b/c/x e/y f/g/z; \
                   ln -s /etc/hosts a/link; chmod 000 a/b/c e; chmod 500 f/g; chmod 555 f a; chmod 0 $d; \
@@ -18,13 +18,13 @@ fn trees_that_keep_their_owner_out_are_opened_up() {
 }
 
 #[test]
-fn threads_that_open_up_the_same_directory_do_not_take_each_other_for_a_failure() {
+fn threads_that_grant_access_to_the_same_directory_at_once_both_succeed() {
     let sandbox = Sandbox::for_nobody();
     if !has("strace") {
         return;
     }
-    // The first thread has lent subdirectories, and stands still before it removes one; the other
-    // one opens the directory up meanwhile.
+    // The first thread has shared subdirectories, and is delayed before it removes one. Meanwhile
+    // the other thread grants access to their parent.
     let script = "d=$(tmpx dir); cd $d; for n in $(seq 200); do echo > $n; done; mkdir a; \
                   (cd a; mkdir 1 2 3 4 5 6 7 8 9 10 11 12); chmod 0555 a; \
                   strace -f -qq -o /dev/null -e trace=getdents64,unlinkat \
@@ -36,14 +36,14 @@ fn threads_that_open_up_the_same_directory_do_not_take_each_other_for_a_failure(
 }
 
 #[test]
-fn where_nothing_can_be_opened_up_that_is_told_and_the_lease_stays() {
+fn if_access_cannot_be_granted_the_failure_is_reported_and_the_lease_kept() {
     let sandbox = Sandbox::for_nobody();
     if !skip_unless(is_root(), "root") || !has("python3") || !has("unshare") {
         return;
     }
-    let made = sandbox.sh("d=$(tmpx dir); mkdir $d/a; chmod 000 $d/a $d; echo $d").by_nobody();
-    let path = made.path();
-    // No fchmodat2(2), and no /proc to do without it.
+    let created = sandbox.sh("d=$(tmpx dir); mkdir $d/a; chmod 000 $d/a $d; echo $d").by_nobody();
+    let path = created.path();
+    // The kernel lacks fchmodat2(2), and /proc, which would replace it, is not mounted.
     let script = format!(
         "umount -l /proc || exit 9; setpriv --reuid 65534 --regid 65534 --clear-groups \
          python3 -c \"$WITHOUT\" {FCHMODAT2} tmpx cleanup --all --force -q"
@@ -51,18 +51,18 @@ fn where_nothing_can_be_opened_up_that_is_told_and_the_lease_stays() {
     let mut command = Command::new("unshare");
     command.args(["-m", "--propagation", "private", "sh", "-c", &script]);
     let ran = sandbox.command(command).env("WITHOUT", WITHOUT).run();
-    if !skip_unless(ran.status != Some(9), "leave to unmount /proc") {
+    if !skip_unless(ran.status != Some(9), "permission to unmount /proc") {
         return;
     }
-    let told = "tmpx: could not remove $ROOT/tmp/tmp.RANDOM: Function not implemented\n";
-    assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), told), "{ran:?}");
+    let message = "tmpx: could not remove $ROOT/tmp/tmp.RANDOM: Function not implemented\n";
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), message), "{ran:?}");
     assert!(path.exists() && sandbox.leases().len() == 1, "{ran:?}");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
     sandbox.tmpx(["cleanup", "--all", "-q"]).by_nobody().succeeds();
 }
 
 #[test]
-fn root_without_its_capabilities_opens_its_trees_up_too() {
+fn root_without_capabilities_removes_trees_that_deny_access() {
     if !skip_unless(is_root(), "root") || !has("setpriv") {
         return;
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::sandbox::{Sandbox, has, names, words};
 
 #[test]
-fn a_live_writer_does_not_keep_the_cleaner_for_ever() {
+fn a_busy_writer_does_not_block_a_cleanup_forever() {
     let sandbox = Sandbox::new();
     let dir = sandbox.dir();
     let script = format!("cd {}; while :; do : > $RANDOM; done 2>/dev/null", dir.display());
@@ -13,7 +13,7 @@ fn a_live_writer_does_not_keep_the_cleaner_for_ever() {
     let ran = sandbox.tmpx(words("cleanup --all")).run();
     writer.kill().unwrap();
     writer.wait().unwrap();
-    // Either it got through between two writes, or it gave up and said so.
+    // Either it removed the directory between two writes, or it gave up and reported that.
     if ran.status == Some(1) {
         assert!(ran.stderr.contains("another process keeps adding entries"), "{ran:?}");
         assert!(dir.exists());
@@ -23,12 +23,12 @@ fn a_live_writer_does_not_keep_the_cleaner_for_ever() {
 }
 
 #[test]
-fn what_is_never_found_empty_is_given_up_after_some_tries_and_told() {
+fn a_directory_that_never_becomes_empty_is_reported_after_64_retries() {
     let sandbox = Sandbox::new();
     if !has("strace") {
         return;
     }
-    // A writer that is always faster: each rmdir(2) finds something.
+    // As if a writer were always faster: each rmdir(2) finds an entry.
     let script = "d=$(tmpx dir); mkdir $d/sub; strace -f -o trace \
                   -e inject=unlinkat:error=ENOTEMPTY tmpx cleanup --all; grep -c unlinkat trace";
     let ran = sandbox.sh(script).run();
@@ -37,19 +37,19 @@ fn what_is_never_found_empty_is_given_up_after_some_tries_and_told() {
         "tmpx: could not remove $ROOT/tmp/tmp.RANDOM/sub: another process keeps adding entries\n\
          tmpx: removed 0\n"
     );
-    assert_eq!(ran.stdout, "65\n", "tries");
-    assert_eq!(sandbox.leases().len(), 1, "the lease stays");
+    assert_eq!(ran.stdout, "65\n", "attempts");
+    assert_eq!(sandbox.leases().len(), 1, "the lease is kept");
     sandbox.clean_up();
 }
 
 #[test]
-fn a_directory_that_is_moved_away_meanwhile_is_not_called_removed() {
+fn a_directory_that_is_moved_meanwhile_is_not_reported_as_removed() {
     let sandbox = Sandbox::new();
     if !has("strace") {
         return;
     }
-    // It is moved when the first file is gone, and something put into it, or what has something in it
-    // into its place.
+    // It is moved once the first file is removed. Then either a file is created in it, or another
+    // directory that is not empty gets its name.
     for (then, left) in
         [("echo > moved/late; d=moved", "late\n"), ("mkdir $d; echo > $d/foreign", "foreign\n")]
     {
@@ -62,8 +62,8 @@ fn a_directory_that_is_moved_away_meanwhile_is_not_called_removed() {
         );
         let ran = sandbox.sh(&script).run();
         assert_eq!(ran.stdout, format!("1\n{left}"), "{ran:?}");
-        let told = "tmpx: could not remove $ROOT/tmp/tmp.RANDOM: it was moved while it was being removed\n";
-        assert_eq!(ran.stderr, told);
+        let message = "tmpx: could not remove $ROOT/tmp/tmp.RANDOM: it was moved while it was being removed\n";
+        assert_eq!(ran.stderr, message);
     }
     assert_eq!(names(&sandbox.cwd()), Vec::<String>::new());
     sandbox.tmpx(words("cleanup -q")).succeeds();

@@ -1,4 +1,4 @@
-//! Removing trees: all of what is ours, and nothing else.
+//! Removing trees: all of their entries, and nothing else.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use crate::support::sandbox::{Sandbox, is_root, words};
 
 #[test]
-fn symlinks_inside_are_removed_and_not_followed() {
+fn symlinks_in_a_tree_are_removed_and_not_followed() {
     let sandbox = Sandbox::new();
     let precious = sandbox.cwd().join("precious");
     fs::create_dir(&precious).unwrap();
@@ -20,7 +20,7 @@ fn symlinks_inside_are_removed_and_not_followed() {
 }
 
 #[test]
-fn every_kind_of_entry_goes() {
+fn entries_of_every_type_are_removed() {
     let sandbox = Sandbox::new();
     let script = "d=$(tmpx dir); mkfifo $d/fifo; truncate -s 1G $d/sparse; touch \"$d/$(printf '\\377\\n')\"; \
                   touch \"$d/$(printf '%0255d' 0)\"";
@@ -34,7 +34,7 @@ fn every_kind_of_entry_goes() {
 }
 
 #[test]
-fn many_entries_in_one_directory_all_go() {
+fn all_of_many_subdirectories_are_removed_and_counted() {
     let sandbox = Sandbox::in_memory();
     let dir = sandbox.dir();
     for n in 0..9000 {
@@ -46,13 +46,13 @@ fn many_entries_in_one_directory_all_go() {
 }
 
 #[test]
-fn a_dry_run_counts_a_file_with_several_names_once_as_the_real_run_does() {
+fn a_dry_run_counts_a_file_with_hard_links_once_as_the_real_run_does() {
     let sandbox = Sandbox::new();
     let script = "d=$(tmpx dir); mkdir $d/sub; head -c 1M /dev/zero > $d/a; ln $d/a $d/sub/b; \
                   head -c 1M /dev/zero > kept; ln kept $d/c; \
                   tmpx cleanup --all -n --json -q; tmpx cleanup --all --json -q";
-    let told = sandbox.sh(script).succeeds().json();
-    assert_eq!(told[0]["entries"], told[1]["entries"]);
-    assert_eq!(told[0]["bytes"], told[1]["bytes"]);
-    assert_eq!(told[0]["bytes"].as_u64().unwrap() >> 20, 1, "{told:?}");
+    let reported = sandbox.sh(script).succeeds().json();
+    assert_eq!(reported[0]["entries"], reported[1]["entries"]);
+    assert_eq!(reported[0]["bytes"], reported[1]["bytes"]);
+    assert_eq!(reported[0]["bytes"].as_u64().unwrap() >> 20, 1, "{reported:?}");
 }

@@ -75,25 +75,25 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l session -d 'Add 
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l keep -d 'Keep it until you remove it, despite TMPX_UNTIL_EXIT and TMPX_TTL'
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l json -d 'Print one JSON object per line'
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -s 0 -l null -d 'End each path with NUL instead of a newline'
-complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l export -d 'Print \'export TMPX_WORKSPACE=... TMPDIR=...\', for eval'
+complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l export -d 'Print \'export TMPX_WORKSPACE=... TMPDIR=...\' for eval'
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l mkdir -d 'Create a directory in it; may be repeated' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l in -d 'Copy a file or directory into it; may be repeated' -r -F
-complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l out -d 'If the command succeeds, save what matches GLOB, here or to DEST' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l out-always -d 'However the command ends, save what matches GLOB, if anything does' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l keep -d 'Keep the workspace, and say where it is' -r -f -a "always\t'However the command ended'
-on-failure\t'When the command failed'"
-complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l timeout -d 'Ask the command to end (SIGTERM) when it takes longer than this; the status is 124 then' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l kill-after -d 'Kill it (SIGKILL) if it goes on this much longer' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l anon-fd -d 'Give the command an unnamed file, open for reading and writing, as descriptor N' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l report -d 'Write what came of the command to FILE, as JSON' -r -F
-complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l session -d 'Make the workspace part of a session: a name by which cleanup and list find it' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l out -d 'On success, save what matches GLOB (to DEST)' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l out-always -d 'Save what matches GLOB, whatever the status' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l keep -d 'Keep the workspace: always or on-failure' -r -f -a "always\t'However the command ends'
+on-failure\t'If the command fails'"
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l timeout -d 'End the command after this time (status 124)' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l kill-after -d 'Kill the command (SIGKILL) if it runs on this long after --timeout' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l anon-fd -d 'Open an unnamed file for the command, as descriptor N' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l report -d 'Write a JSON report on the command to FILE' -r -F
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l session -d 'Add the workspace to a session, a name for cleanup and list' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s p -l dir -d 'Create it in DIR [default: the temp dir]' -r -f -a "(__fish_complete_directories)"
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l prefix -d 'Start the name with S [default: tmp.]' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s s -l suffix -d 'End the name with S' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s m -l mode -d 'Set this mode exactly [default: 600, directories 700, minus the umask]' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l here -d 'Run in the current directory, not in the workspace'
-complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l private-tmp -d 'Give the command a /tmp and a /var/tmp of its own, which go with the workspace'
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l here -d 'Run in the current directory instead'
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l private-tmp -d 'Give the command its own /tmp and /var/tmp'
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -l max-size -d 'Hold at most this much in memory' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -s p -l dir -d 'Create the unnamed file in DIR [default: the temp dir]' -r -f -a "(__fish_complete_directories)"

@@ -29,10 +29,11 @@ use crate::values::TemplatePath;
     after_long_help = EXAMPLES,
 )]
 pub struct WorkspaceArgs {
+    /// A name whose last run of three or more X is replaced
     ///
-/// As in tmp.XXXXXXXXXX, the default. A TEMPLATE with a slash is relative
-/// to the working directory.
-    #[arg(conflicts_with = "prefix", value_parser = template_path())]
+    /// As in tmp.XXXXXXXXXX, the default. A TEMPLATE with a slash is relative
+    /// to the working directory.
+    #[arg(conflicts_with = "prefix", value_parser = template_path(), verbatim_doc_comment)]
     pub template: Option<TemplatePath>,
     #[command(flatten)]
     pub layout: LayoutArgs,

@@ -131,8 +131,7 @@ pub(crate) fn status_without_report(err: &anyhow::Error, status: Status) -> Stat
 
 /// Removes what was made for as long as a command ran. What cannot be removed is told.
 pub(crate) fn remove_scratch(transaction: &Transaction) -> anyhow::Result<()> {
-    let failures =
-        with_progress(true, |shown| release::release(&transaction.lease, Some(&shown.progress)))?;
+    let failures = with_progress(true, |shown| release(&transaction.lease, Some(&shown.progress)))?;
     for (path, why) in failures {
         print_note(format_args!("could not remove {}: {why}", path.display()));
     }

@@ -15,7 +15,7 @@ use crate::lease::{
     CreateError, CreateOptions, Created, Fill, Kind, Lease, LeaseSpec, Lifetime, Stores, TmpFile,
 };
 use crate::os::{Env, Random};
-use crate::reclaim::{reaper, release};
+use crate::reclaim::{prune, reaper, release};
 use crate::values::ErrorExt as _;
 
 /// Tells the caller of names in a place; the last time with `true`.
@@ -49,7 +49,7 @@ impl Transaction {
         &mut self,
         act: impl FnOnce(&mut Self) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        act(self).or_else(|err| match release::release(&self.lease, None) {
+        act(self).or_else(|err| match release(&self.lease, None) {
             Ok(left) if left.is_empty() => Err(err),
             _ => Err(err).hint("what was made is still there in part; 'tmpx cleanup' removes it"),
         })
@@ -188,7 +188,7 @@ impl Transaction {
     /// Removes leases of what was made below `dirs` in a mount namespace that is gone.
     pub(crate) fn forget_resources_in(&self, mnt_ns: u64, dirs: &[PathBuf]) {
         for store in self.stores.existing().0 {
-            release::forget_resources_in(&store, mnt_ns, dirs, self.lease.habitat());
+            prune::forget_resources_in(&store, mnt_ns, dirs, self.lease.habitat());
         }
     }
 
@@ -205,7 +205,7 @@ impl Transaction {
         if self.lease.random().one_in(64).unwrap_or(false) {
             let habitat = self.lease.habitat().clone();
             for store in self.stores.existing().0 {
-                release::prune(&store, &habitat, self.lease.random());
+                prune::prune(&store, &habitat, self.lease.random());
             }
         }
     }

@@ -1,104 +1,94 @@
-//! What is there, and in what state: the leases as `list` shows them.
+//! Collects the resources that exist, with their states, as `list` prints them.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
-
-use crate::lease::{Content, Header, Kind, Lifetime, Record, Store, reader};
+use crate::lease::{Content, Header, Kind, Lifetime, Record, Store};
 use crate::os::Process;
-use crate::reclaim::judge::{Selection, SystemState, state};
 use crate::reclaim::presence::{Presence, locate};
+use crate::reclaim::problem::LeaseProblem;
+use crate::reclaim::selection::Selection;
+use crate::reclaim::state::{KeepReason, State};
+use crate::reclaim::system::SystemState;
 use crate::remove::{Removal, Usage};
 
-/// A resource that is there.
+/// A resource that exists, or may.
 #[derive(Debug)]
 pub(crate) struct InventoryEntry {
-    /// Where.
     pub path: PathBuf,
-    /// What.
     pub kind: Kind,
-    /// `live`, `ended`, `in use`, `manual`, `replaced` or `unknown`.
-    pub state: &'static str,
+    pub state: State,
     /// The first line of its lease.
     pub header: Header,
-    /// When it goes.
+    /// The lifetime, which may have changed since the first line.
     pub lifetime: Lifetime,
-    /// How old it is.
+    /// Its age; `None` if its creation time lies in the future.
     pub age: Option<Duration>,
-    /// How much of its time is left.
+    /// How much of its TTL is left.
     pub left: Option<Duration>,
-    /// What it takes up.
+    /// What it takes up on the disk; zero if it cannot be examined.
     pub size: Usage,
 }
 
 impl InventoryEntry {
-    /// The process whose exit ends it.
+    /// Returns the process whose exit ends the lease.
     pub(crate) fn owner(&self) -> Option<Process> {
         match self.lifetime {
             Lifetime::Bound { owner, .. } => owner,
-            _ => None,
+            Lifetime::Manual | Lifetime::Command => None,
         }
     }
 }
 
-/// Collects the resources of a store. `problem` is told of leases that cannot be read.
+/// Collects the selected resources of a store. Reports leases that cannot be read to `problem`.
 pub(crate) fn survey(
     store: &Store,
     selection: &Selection,
-    present: &SystemState,
-    problem: &mut dyn FnMut(String),
-    entries: &mut Vec<InventoryEntry>,
-) -> anyhow::Result<()> {
-    let ids = store
-        .ids()
-        .with_context(|| format!("could not read the leases in {}", store.path().display()))?;
-    for id in ids {
-        let lease = || format!("the lease {}", store.path().join(&id).display());
-        match reader::read(store, &id) {
-            Ok(None) => {}
-            Ok(Some(seen)) => match seen.content {
-                Content::Record(record) if selection.matches_lease(&record, present) => {
-                    entries.extend(resources(&record, seen.locked, present));
+    system: &SystemState,
+    problem: &mut dyn FnMut(LeaseProblem),
+) -> Result<Vec<InventoryEntry>, LeaseProblem> {
+    let mut entries = Vec::new();
+    for (id, snapshot) in store.records().map_err(|err| LeaseProblem::store(store, err))? {
+        match snapshot.map(|snapshot| (snapshot.content, snapshot.locked)) {
+            Ok((Content::Record(record), locked)) => {
+                if selection.matches_lease(&record, system) {
+                    entries.extend(resources(&record, locked, system));
                 }
-                Content::Record(_) | Content::Empty => {}
-                Content::Unreadable(why) => problem(format!("cannot read {}: {why}", lease())),
-            },
-            Err(err) => problem(format!(
-                "cannot read {}: {}",
-                lease(),
-                crate::values::error::strerror(&err)
-            )),
+            }
+            Ok((Content::Empty, _)) => {}
+            Ok((Content::Unreadable(why), _)) => problem(LeaseProblem::unreadable(store, &id, why)),
+            Err(err) => problem(LeaseProblem::call("read", store, &id, err)),
         }
     }
-    Ok(())
+    Ok(entries)
 }
 
-/// The resources of one lease that are not known to be gone.
-fn resources(record: &Record, locked: bool, present: &SystemState) -> Vec<InventoryEntry> {
-    let state = state(record, locked, present);
-    let age = present.age(record);
-    let mut place = None;
+/// Returns the resources of a lease that are not known to be gone.
+fn resources(record: &Record, locked: bool, system: &SystemState) -> Vec<InventoryEntry> {
+    let lease_state = State::of_lease(record, locked, system);
+    let age = system.age(record);
+    let left = record.lifetime.ttl().and_then(|ttl| ttl.checked_sub(age?));
+    let mut dir = None;
     let mut entries = Vec::new();
     for resource in &record.resources {
-        let presence = locate(resource, &record.header.habitat, &present.habitat, &mut place);
-        let (state, size) = match presence {
-            Presence::Gone => continue,
-            Presence::Unreachable | Presence::Unknown(_) => ("unknown", Usage::default()),
-            Presence::Foreign | Presence::Displaced => ("replaced", Usage::default()),
-            Presence::Ours { root, replaced } => {
-                let state = if replaced { "replaced" } else { state.word() };
-                (state, root.remove(Removal::DRY_RUN).freed)
-            }
-        };
+        let kind = resource.kind;
+        let kept = |reason| (State::Kept(reason), Usage::default());
+        let (state, size) =
+            match locate(resource, &record.header.habitat, &system.namespaces, &mut dir) {
+                Presence::Gone => continue,
+                Presence::Unreachable => kept(KeepReason::OutOfSight),
+                Presence::Unreadable(why) => kept(KeepReason::Unreadable(why)),
+                Presence::Foreign | Presence::Displaced => kept(KeepReason::Replaced(kind)),
+                Presence::Ours(root) => (lease_state.clone(), root.remove(Removal::DRY_RUN).freed),
+            };
         entries.push(InventoryEntry {
             path: resource.path(),
-            kind: resource.kind,
+            kind,
             state,
             header: record.header.clone(),
             lifetime: record.lifetime.clone(),
             age,
-            left: record.lifetime.ttl().and_then(|ttl| ttl.checked_sub(age?)),
+            left,
             size,
         });
     }

@@ -1,12 +1,27 @@
-//! reclaim
+//! Decides which leases have ended, and removes their resources, then the leases.
+//!
+//! A plan says what to do with each lease; a sweep carries it out. The reaper does this at the moment
+//! a lease ends, `cleanup` on request, and every run for its own lease.
 
-pub(crate) mod inventory;
-pub(crate) mod judge;
-pub(crate) mod presence;
+#[cfg(test)]
+mod fixture;
+mod inventory;
+mod judge;
+mod occupants;
+mod plan;
+mod presence;
+mod problem;
+pub(crate) mod prune;
 pub(crate) mod reaper;
-pub(crate) mod release;
-pub(crate) mod sweep;
-pub(crate) use inventory::InventoryEntry;
-pub(crate) use judge::{KeepReason, Selection, SystemState};
-pub(crate) use release::Outcome;
-pub(crate) use sweep::Sweep;
+mod release;
+mod selection;
+mod state;
+mod sweep;
+mod system;
+pub(crate) use inventory::{InventoryEntry, survey};
+pub(crate) use problem::LeaseProblem;
+pub(crate) use release::release;
+pub(crate) use selection::Selection;
+pub(crate) use state::KeepReason;
+pub(crate) use sweep::{Observer, Outcome, Sweep};
+pub(crate) use system::SystemState;

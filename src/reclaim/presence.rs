@@ -1,132 +1,137 @@
-//! Whether a resource is still there, and still ours.
+//! Finds out whether a resource still exists and is still ours.
 
 use std::io;
 use std::path::Path;
 
-use crate::fs::Dir;
-use crate::lease::{Kind, Resource};
-use crate::os::Namespaces;
-use crate::remove::Root;
 use rustix::fs::FileType;
 
-/// What has become of a resource.
+use crate::fs::Dir;
+use crate::lease::{Kind, Record, Resource};
+use crate::os::Namespaces;
+use crate::remove::Root;
+use crate::values::error::strerror;
+
+/// What became of a resource.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "one at a time, on the stack")]
-pub(crate) enum Presence<'a> {
-    /// It is there and ours to remove.
-    Ours {
-        /// The entry, opened.
-        root: Root<'a>,
-        /// Whether it is no longer the one that was made, but one that we put in its place
-        /// (`sed -i`, `mv new "$f"`, `rm -rf "$d"; mkdir "$d"`).
-        replaced: bool,
-    },
-    /// There is nothing under any of its names.
+pub(super) enum Presence<'d> {
+    /// It exists and is ours to remove. Holds the entry, opened.
+    Ours(Root<'d>),
+    /// No entry has any of its names.
     Gone,
-    /// There is nothing to be seen of it, and it may be where this mount namespace does not reach.
+    /// No entry is visible, but one may exist where this mount namespace does not reach.
     Unreachable,
-    /// Something else is in its place, which is not provably ours.
+    /// Another entry has its name, and is not provably ours.
     Foreign,
-    /// Something else has a name that anybody could choose: ours is gone.
+    /// Another entry has its name, which anybody could have chosen: ours was removed or renamed.
     Displaced,
-    /// It cannot be judged from here.
-    Unknown(String),
+    /// Its path could not be examined. Holds the path and the error.
+    Unreadable(String),
 }
 
-/// Looks for a resource. `place` keeps its directory open from one resource to the next.
-pub(crate) fn locate<'a>(
+/// Looks for a resource of a lease from the namespaces `theirs`. `dir` keeps its directory open from
+/// one resource to the next.
+pub(super) fn locate<'d>(
     resource: &Resource,
-    there: &Namespaces,
-    here: &Namespaces,
-    place: &'a mut Option<Dir>,
-) -> Presence<'a> {
-    let same_files = here.shares_mounts_with(there);
-    let same_boot = here.same_boot(there) == Some(true);
+    theirs: &Namespaces,
+    ours: &Namespaces,
+    dir: &'d mut Option<Dir>,
+) -> Presence<'d> {
+    let same_boot = ours.same_boot(theirs) == Some(true);
     let missing = || {
-        if same_files { Presence::Gone } else { Presence::Unreachable }
+        if ours.shares_mounts_with(theirs) { Presence::Gone } else { Presence::Unreachable }
     };
-    if place.as_ref().is_none_or(|place| place.real_path() != resource.dir) {
+    if dir.as_ref().is_none_or(|dir| dir.real_path() != resource.dir) {
         match Dir::reopen(&resource.dir) {
-            Ok(opened) => *place = Some(opened),
+            Ok(opened) => *dir = Some(opened),
             Err(err) if is_absence(&err) => {
-                let reachable = is_mounted_above(&resource.dir, resource, same_boot);
-                return if reachable { missing() } else { Presence::Unreachable };
+                let mounted = is_mounted_above(&resource.dir, resource, same_boot);
+                return if mounted { missing() } else { Presence::Unreachable };
             }
-            Err(err) => return unknown(&resource.dir, &err),
+            Err(err) => return unreadable(&resource.dir, &err),
         }
     }
-    let Some(place) = place else { return missing() };
-    if same_boot && resource.fsid().is_some_and(|fsid| fsid != place.fsid()) {
+    let Some(dir) = dir else { return missing() };
+    if same_boot && resource.fsid().is_some_and(|fsid| fsid != dir.fsid()) {
         return Presence::Unreachable;
     }
-    let (mut something_else, mut superseded) = (false, false);
+    let (mut foreign, mut displaced) = (false, false);
     for (name, guessable) in resource.names() {
-        let root = match Root::open(place, name.as_os_str()) {
+        let root = match Root::open(dir, name.as_os_str()) {
             Ok(root) => root,
             Err(err) if is_absence(&err) => continue,
-            Err(err) => return unknown(&resource.path(), &err),
+            Err(err) => return unreadable(&resource.path(), &err),
         };
-        match judge(resource, guessable, &root, place, same_boot) {
-            Ok(Some(replaced)) => return Presence::Ours { root, replaced },
-            Ok(None) if guessable => superseded = true,
-            Ok(None) => something_else = true,
-            Err(err) => return unknown(&resource.path(), &err),
+        match is_ours(resource, guessable, &root, dir, same_boot) {
+            Ok(true) => return Presence::Ours(root),
+            Ok(false) if guessable => displaced = true,
+            Ok(false) => foreign = true,
+            Err(err) => return unreadable(&resource.path(), &err),
         }
     }
-    match (something_else, superseded) {
+    match (foreign, displaced) {
         (true, _) => Presence::Foreign,
         (false, true) => Presence::Displaced,
         (false, false) => missing(),
     }
 }
 
-/// Whether what is missing is so because it was removed, and not because its filesystem is not
-/// mounted: then the nearest directory that exists is on another one. After a restart nothing is
-/// known of that, since the ids of some filesystems change.
-fn is_mounted_above(dir: &Path, resource: &Resource, same_boot: bool) -> bool {
-    let Some(fsid) = resource.fsid().filter(|_| same_boot) else { return true };
-    let mut above = dir.ancestors().skip(1).map(Dir::reopen).filter_map(Result::ok);
-    above.next().is_none_or(|place| place.fsid() == fsid)
+/// Returns whether nothing is left of any resource of a record, so that its lease may end.
+pub(super) fn nothing_is_left(record: &Record, ours: &Namespaces) -> bool {
+    let mut dir = None;
+    record.resources.iter().all(|resource| {
+        let presence = locate(resource, &record.header.habitat, ours, &mut dir);
+        matches!(presence, Presence::Gone | Presence::Displaced)
+    })
 }
 
-/// Whether an entry is ours, and then whether it is another one than was made. Ours is what has the
-/// recorded identity; and what stands under a name that only we can have chosen, is of the same
-/// type, belongs to us, and cannot have been put there by anybody else.
-fn judge(
+/// Returns whether a missing directory was removed, rather than its filesystem unmounted. If it was
+/// unmounted, the nearest existing ancestor is on another filesystem. After a restart this proves
+/// nothing, since the ids of some filesystems change; the directory then counts as removed.
+fn is_mounted_above(dir: &Path, resource: &Resource, same_boot: bool) -> bool {
+    let Some(fsid) = resource.fsid().filter(|_| same_boot) else { return true };
+    let mut ancestors = dir.ancestors().skip(1).map(Dir::reopen).filter_map(Result::ok);
+    ancestors.next().is_none_or(|ancestor| ancestor.fsid() == fsid)
+}
+
+/// Returns whether an entry is ours: it has the recorded identity, or it has a name that only tmpx
+/// can have chosen, the recorded type and our user as its owner, in a directory where nobody else
+/// can have put it. The second rule covers `sed -i`, `mv new "$f"` and `rm -rf "$d"; mkdir "$d"`,
+/// which put another entry of ours under the name.
+fn is_ours(
     resource: &Resource,
     guessable: bool,
     root: &Root<'_>,
-    place: &Dir,
+    dir: &Dir,
     same_boot: bool,
-) -> io::Result<Option<bool>> {
+) -> io::Result<bool> {
     if let Some(identity) = &resource.identity
         && root.is(identity, same_boot)?
     {
-        return Ok(Some(false));
+        return Ok(true);
     }
     let same_type = match resource.kind {
         Kind::File => root.file_type() == FileType::RegularFile,
-        Kind::Dir => root.file_type() == FileType::Directory && is_closed_to_others(root, place),
+        Kind::Dir => root.file_type() == FileType::Directory && is_closed_to_others(root, dir),
         Kind::Link => root.file_type() == FileType::Symlink,
     };
-    let ours = root.owner() == rustix::process::geteuid().as_raw();
-    let provably = !guessable && same_type && ours && place.entries_are_protected();
-    Ok(provably.then_some(resource.identity.is_some()))
+    let our_user = root.owner() == rustix::process::geteuid().as_raw();
+    Ok(!guessable && same_type && our_user && dir.entries_are_protected())
 }
 
-/// In a directory where all may make entries, like /tmp, others can move a directory of ours to a
-/// name that has become free, if they may write to it: a move rewrites its `..`. A file that they
-/// can move they could have removed.
-fn is_closed_to_others(root: &Root<'_>, place: &Dir) -> bool {
-    place.only_owner_can_create() || root.mode() & 0o022 == 0
+/// Returns whether other users cannot have moved this directory to its place. In a directory such
+/// as /tmp they can move a directory of ours to a name that has become free, if they may write to
+/// it: a move rewrites its `..`. A file that they can move they could also have removed.
+fn is_closed_to_others(root: &Root<'_>, dir: &Dir) -> bool {
+    dir.only_owner_can_create() || root.mode() & 0o022 == 0
 }
 
-/// There is no such thing, or cannot be: what is above it is no directory any more, or the name is
-/// one that the filesystem finds too long, and so was never made.
+/// Returns whether an error proves that no such entry exists: it is missing, an ancestor is no
+/// directory any more, or the filesystem finds the name too long and so never created it.
 fn is_absence(err: &io::Error) -> bool {
     matches!(err.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG))
 }
 
-fn unknown<'a>(path: &Path, err: &io::Error) -> Presence<'a> {
-    Presence::Unknown(format!("{}: {}", path.display(), crate::values::error::strerror(err)))
+fn unreadable<'d>(path: &Path, err: &io::Error) -> Presence<'d> {
+    Presence::Unreadable(format!("{}: {}", path.display(), strerror(err)))
 }

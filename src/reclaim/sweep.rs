@@ -1,371 +1,436 @@
-//! Going through leases, judging each, and removing or only measuring: a dry run is the same plan,
-//! not applied.
+//! Carries out the plans for all leases of a store, or only measures what that would free.
 
-use std::cell::OnceCell;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
-
-use crate::lease::{Content, Kind, Lifetime, LockedLease, Record, Resource, Store, reader};
-use crate::os::processes::with_cwd_in;
-use crate::reclaim::judge::{KeepReason, Selection, State, SystemState, Verdict, judge, state};
-use crate::reclaim::presence::{Presence, locate};
-use crate::reclaim::release::Outcome;
-use crate::remove::{Mode, Removal, RemovalOutcome};
+use crate::lease::{LeaseSnapshot, LockedLease, Record, Resource, Store, reader};
+use crate::reclaim::plan::{LeasePlan, Planner, ResourcePlan};
+use crate::reclaim::problem::LeaseProblem;
+use crate::reclaim::prune;
+use crate::reclaim::selection::Selection;
+use crate::reclaim::state::KeepReason;
+use crate::reclaim::system::SystemState;
+use crate::remove::{Mode, Removal, RemovalOutcome, Usage};
 use crate::values::error::strerror;
 
-/// What is told of each resource that a sweep comes across.
-pub(crate) type Report<'a> = &'a mut dyn FnMut(&str, &Resource, Outcome) -> anyhow::Result<()>;
-
-/// Why a lease is passed over as a whole.
-pub(crate) type SkipResult = Result<(), String>;
-
-/// A way through the leases of a store.
-#[derive(Debug)]
-pub(crate) struct Sweep<'a> {
-    store: &'a Store,
-    selection: &'a Selection,
-    present: &'a SystemState,
-    removal: Removal<'a>,
-    /// Whether it is about a lease of this very process, which sees what it has made.
-    own: bool,
-    occupied: OnceCell<Vec<(String, PathBuf)>>,
+/// What became of one resource.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It was removed, or would be in a dry run. Holds what that frees.
+    Removed(Usage),
+    /// It was kept.
+    Kept(KeepReason),
+    /// It was removed in part or not at all.
+    Failed {
+        /// The entries that could not be removed, and why.
+        failures: Vec<(PathBuf, String)>,
+        /// What was removed all the same.
+        freed: Usage,
+    },
 }
 
+/// Receives what a sweep does, as it happens.
+pub(crate) trait Observer {
+    /// Reports what became of a resource of the lease `id`. An error ends the sweep.
+    fn outcome(&mut self, id: &str, resource: &Resource, outcome: Outcome) -> io::Result<()>;
+
+    /// Reports a lease that was skipped.
+    fn problem(&mut self, problem: LeaseProblem);
+}
+
+/// A pass through the leases of a store.
+#[derive(Debug)]
+pub(crate) struct Sweep<'a> {
+    planner: Planner<'a>,
+    removal: Removal<'a>,
+}
+
+/// How often a lease is looked at whose lock is held for a moment, if the user names its resources.
+const MAX_ATTEMPTS: u32 = 200;
+
+/// The pause between two looks.
+const PAUSE: Duration = Duration::from_millis(1);
+
 impl<'a> Sweep<'a> {
-    /// Through this store, for what is selected, at this time.
     pub(crate) fn new(
         store: &'a Store,
         selection: &'a Selection,
-        present: &'a SystemState,
+        system: &'a SystemState,
         removal: Removal<'a>,
     ) -> Self {
-        Self { store, selection, present, removal, own: false, occupied: OnceCell::new() }
+        Self { planner: Planner::new(store, selection, system), removal }
     }
 
-    /// Goes through all leases. `problem` is told of those that cannot be read.
-    pub(crate) fn all(
-        &self,
-        problem: &mut dyn FnMut(&str),
-        report: Report<'_>,
-    ) -> anyhow::Result<()> {
-        let path = self.store.path();
-        let ids = match self.store.ids() {
-            Ok(ids) => ids,
+    /// Visits all leases. Fails only if the observer does.
+    pub(crate) fn all(&self, observer: &mut dyn Observer) -> io::Result<()> {
+        let records = match self.planner.store.records() {
+            Ok(records) => records,
             Err(err) => {
-                let why = strerror(&err);
-                problem(&format!("could not read the leases in {}: {why}", path.display()));
+                observer.problem(LeaseProblem::store(self.planner.store, err));
                 return Ok(());
             }
         };
-        for id in ids {
-            if let Err(why) = self.one(&id, report)? {
-                problem(&format!("kept the lease {}: {why}", path.join(&id).display()));
+        for (id, snapshot) in records {
+            match snapshot {
+                Ok(snapshot) => self.visit(&id, snapshot, observer)?,
+                Err(err) => {
+                    observer.problem(LeaseProblem::call("read", self.planner.store, &id, err))
+                }
             }
         }
         Ok(())
     }
 
-    /// Looks at one lease and removes what the selection takes of it.
-    pub(crate) fn one(&self, id: &str, report: Report<'_>) -> anyhow::Result<SkipResult> {
-        // One that is asked for by name may have been told of a moment ago, and its maker be about
-        // to let go of it; or another cleaner is at it.
-        let tries = if self.selection.paths.is_empty() { 1 } else { 200 };
-        for n in 1..=tries {
-            if let Some(done) = self.attempt(id, n == tries, report)? {
-                return Ok(done);
+    /// Visits the lease `id`, which looks as in `snapshot`.
+    pub(crate) fn visit(
+        &self,
+        id: &str,
+        mut snapshot: LeaseSnapshot,
+        observer: &mut dyn Observer,
+    ) -> io::Result<()> {
+        // A resource that the user names may have been printed a moment ago, while its creator still
+        // holds the lock; or another cleanup is removing it.
+        let attempts = if self.planner.selection.names_paths() { MAX_ATTEMPTS } else { 1 };
+        for attempt in 1..=attempts {
+            if self.attempt(id, snapshot, attempt == attempts, observer)? {
+                break;
             }
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(PAUSE);
+            snapshot = match reader::read(self.planner.store, id) {
+                Ok(Some(snapshot)) => snapshot,
+                Ok(None) => break,
+                Err(err) => {
+                    observer.problem(LeaseProblem::call("read", self.planner.store, id, err));
+                    break;
+                }
+            };
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
-    /// The same, but `None` where somebody else has the lock for a moment, unless this is the last
-    /// try.
+    /// Plans a lease and carries that out. Returns false, having done nothing, if another process holds
+    /// the lock for a moment and this is not the last attempt.
     fn attempt(
         &self,
         id: &str,
-        last: bool,
-        report: Report<'_>,
-    ) -> anyhow::Result<Option<SkipResult>> {
-        let seen = match reader::read(self.store, id) {
-            Ok(Some(seen)) => seen,
-            Ok(None) => return Ok(Some(Ok(()))),
-            Err(err) => return Ok(Some(Err(strerror(&err)))),
-        };
-        let record = match seen.content {
-            Content::Record(record) => record,
-            Content::Empty => return Ok(Some(self.delete_leftover(id))),
-            Content::Unreadable(_) if seen.locked => return Ok(Some(Ok(()))),
-            Content::Unreadable(why) => return Ok(Some(Err(why.to_string()))),
-        };
-        if !self.concerns(&record) {
-            // A killed maker can leave a header and nothing else.
-            let leftover = record.resources.is_empty() && !seen.locked;
-            return Ok(Some(if leftover { self.delete_leftover(id) } else { Ok(()) }));
-        }
-        match judge(&record, seen.locked, self.selection, self.present) {
-            Verdict::Keep(_) if !seen.locked && all_gone(&record, self.present) => {
-                self.report_displaced(id, &record, report)?;
-                return Ok(Some(self.delete_leftover(id)));
+        snapshot: LeaseSnapshot,
+        is_last: bool,
+        observer: &mut dyn Observer,
+    ) -> io::Result<bool> {
+        match self.planner.lease(snapshot) {
+            LeasePlan::Pass => {}
+            LeasePlan::Report(why) => {
+                observer.problem(LeaseProblem::unreadable(self.planner.store, id, why));
             }
-            Verdict::Keep(_) if seen.locked && self.is_handled_by_reaper(&record) && !last => {
-                return Ok(None);
-            }
-            Verdict::Keep(kept) => {
-                if !seen.locked
-                    || !self.is_handled_by_reaper(&record)
-                    || !self.selection.paths.is_empty()
-                {
-                    self.keep(id, &record, &kept, report)?;
+            LeasePlan::Discard { displaced } => {
+                for resource in displaced {
+                    let reason = KeepReason::Replaced(resource.kind);
+                    observer.outcome(id, &resource, Outcome::Kept(reason))?;
+                }
+                if self.removal.mode == Mode::Remove {
+                    let discarded =
+                        prune::discard(self.planner.store, id, &self.planner.system.namespaces);
+                    self.check_removed(id, discarded, observer);
                 }
             }
-            Verdict::Remove if self.removal.mode == Mode::DryRun => {
-                self.remove_lease(id, &record, report)?;
+            LeasePlan::Keep { briefly: true, .. } if !is_last => return Ok(false),
+            // Only a user who names the resource needs to know.
+            LeasePlan::Keep { briefly: true, .. } if !self.planner.selection.names_paths() => {}
+            LeasePlan::Keep { resources, reason, .. } => {
+                keep(id, &resources, &reason, observer)?;
             }
-            Verdict::Remove if seen.locked => {
-                // Only by force: somebody has the lock, so it is not asked for.
-                if self.remove_lease(id, &record, report)? {
-                    return Ok(Some(deletion_result(reader::delete(self.store, id))));
+            LeasePlan::Remove { record, .. } if self.removal.mode == Mode::DryRun => {
+                self.remove(id, &record, observer)?;
+            }
+            LeasePlan::Remove { record, locked: true } => {
+                if self.remove(id, &record, observer)? {
+                    self.check_removed(id, reader::delete(self.planner.store, id), observer);
                 }
             }
-            Verdict::Remove => match reader::lock(self.store, id) {
-                Ok(Some(held)) => return self.remove_locked(held, id, report).map(Some),
-                Ok(None) if !last => return Ok(None),
-                Ok(None) => {}
-                Err(err) => return Ok(Some(Err(strerror(&err)))),
+            LeasePlan::Remove { locked: false, .. } => match reader::lock(self.planner.store, id) {
+                Ok(Some(lease)) => self.remove_locked(lease, id, observer)?,
+                Ok(None) => return Ok(is_last),
+                Err(err) => {
+                    observer.problem(LeaseProblem::call("lock", self.planner.store, id, err))
+                }
             },
         }
-        Ok(Some(Ok(())))
+        Ok(true)
     }
 
-    fn concerns(&self, record: &Record) -> bool {
-        self.selection.matches_lease(record, self.present)
-            && record.resources.iter().any(|resource| self.selection.matches_resource(resource))
-    }
-
-    /// Whether who has the lock is its maker, or another cleaner: nothing to tell of.
-    fn is_handled_by_reaper(&self, record: &Record) -> bool {
-        record.lifetime != Lifetime::Command
-            && judge(record, false, self.selection, self.present) == Verdict::Remove
-    }
-
-    /// Takes a lease whose lock is held. It is read and judged again: it may have changed since.
+    /// Removes a lease whose lock this process holds. It is planned again, since it may have changed
+    /// before it was locked.
     fn remove_locked(
         &self,
-        held: LockedLease<'_>,
+        lease: LockedLease<'_>,
         id: &str,
-        report: Report<'_>,
-    ) -> anyhow::Result<SkipResult> {
-        let Ok(Content::Record(record)) = held.content() else { return Ok(Ok(())) };
-        match judge(&record, false, self.selection, self.present) {
-            Verdict::Keep(kept) => self.keep(id, &record, &kept, report)?,
-            Verdict::Remove => {
-                if self.remove_lease(id, &record, report)? {
-                    return Ok(deletion_result(held.delete()));
+        observer: &mut dyn Observer,
+    ) -> io::Result<()> {
+        let Ok(content) = lease.content() else { return Ok(()) };
+        match self.planner.lease(LeaseSnapshot { content, locked: false }) {
+            LeasePlan::Remove { record, .. } => {
+                if self.remove(id, &record, observer)? {
+                    self.check_removed(id, lease.delete(), observer);
                 }
+                Ok(())
             }
+            LeasePlan::Keep { resources, reason, .. } => keep(id, &resources, &reason, observer),
+            LeasePlan::Pass | LeasePlan::Report(_) | LeasePlan::Discard { .. } => Ok(()),
         }
-        Ok(Ok(()))
     }
 
-    /// Removes a lease that is about nothing, if it still is so when its lock is held.
-    fn delete_leftover(&self, id: &str) -> SkipResult {
-        if self.removal.mode == Mode::DryRun {
-            return Ok(());
-        }
-        delete_leftover(self.store, id, self.present)
-    }
-
-    /// Tells of what has the name of something of ours by now, before the lease is forgotten.
-    fn report_displaced(
-        &self,
-        id: &str,
-        record: &Record,
-        report: Report<'_>,
-    ) -> anyhow::Result<()> {
-        let mut place = None;
-        for resource in record.resources.iter().filter(|one| self.selection.matches_resource(one)) {
-            let there = &record.header.habitat;
-            let presence = locate(resource, there, &self.present.habitat, &mut place);
-            if matches!(presence, Presence::Displaced) {
-                report(id, resource, Outcome::Kept(KeepReason::Replaced))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn keep(
-        &self,
-        id: &str,
-        record: &Record,
-        kept: &KeepReason,
-        report: Report<'_>,
-    ) -> anyhow::Result<()> {
-        let (there, here) = (&record.header.habitat, &self.present.habitat);
-        let mut place = None;
-        for resource in record.resources.iter().filter(|one| self.selection.matches_resource(one)) {
-            // One that is alone is there, or the lease would have ended.
-            let is_gone = record.resources.len() > 1
-                && matches!(locate(resource, there, here, &mut place), Presence::Gone);
-            if !is_gone {
-                report(id, resource, Outcome::Kept(kept.clone()))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes the wanted resources of a record, or measures them. True where nothing is left of
-    /// any, so that the lease can go.
-    fn remove_lease(&self, id: &str, record: &Record, report: Report<'_>) -> anyhow::Result<bool> {
-        let mut all_gone = true;
-        let mut place = None;
+    /// Removes the selected resources of a record, or measures them in a dry run. Returns whether the
+    /// lease may be removed, since nothing is left that it covers.
+    fn remove(&self, id: &str, record: &Record, observer: &mut dyn Observer) -> io::Result<bool> {
+        let mut lease_ends = self.removal.mode == Mode::Remove;
+        let mut dir = None;
         for resource in &record.resources {
-            let presence =
-                locate(resource, &record.header.habitat, &self.present.habitat, &mut place);
-            if !self.selection.matches_resource(resource) {
-                all_gone &= matches!(presence, Presence::Gone | Presence::Displaced);
-                continue;
-            }
-            let (fate, gone) = match presence {
-                Presence::Gone => continue,
-                Presence::Unreachable => (Outcome::Kept(KeepReason::Unseen), self.forgets(record)),
-                Presence::Unknown(why) => (Outcome::Kept(KeepReason::Unknown(why)), false),
-                Presence::Foreign => {
-                    (Outcome::Kept(KeepReason::Replaced), self.selection.is_forced_by_path())
+            match self.planner.resource(id, record, resource, &mut dir) {
+                ResourcePlan::Pass => {}
+                ResourcePlan::Unselected => lease_ends = false,
+                ResourcePlan::Keep { reason, ends_lease } => {
+                    lease_ends &= ends_lease;
+                    observer.outcome(id, resource, Outcome::Kept(reason))?;
                 }
-                Presence::Displaced => (Outcome::Kept(KeepReason::Replaced), true),
-                Presence::Ours { root, .. } => {
-                    if let Some(kept) = self.in_use(id, record, resource, root.path()) {
-                        (Outcome::Kept(kept), false)
-                    } else {
-                        let outcome = root.remove(self.removal);
-                        let complete = outcome.is_complete();
-                        (outcome_of(outcome), complete)
-                    }
-                }
-            };
-            all_gone &= gone;
-            report(id, resource, fate)?;
-        }
-        Ok(all_gone && self.removal.mode == Mode::Remove)
-    }
-
-    /// Whether a lease may end although what it covers is not to be seen: where the user insists,
-    /// and by force where nobody will ever know which namespace it was made in.
-    fn forgets(&self, record: &Record) -> bool {
-        let there = &record.header.habitat;
-        let unknowable = there.mnt_ns.is_none() || there.boot.is_none();
-        self.own || self.selection.is_forced_by_path() || self.selection.force && unknowable
-    }
-
-    /// Whether somebody uses a resource whose own lease says nothing of it: a command that closed all
-    /// descriptors it did not know, and with them the lock, stands in its workspace; or something
-    /// that lives has been made inside it.
-    fn in_use(
-        &self,
-        id: &str,
-        record: &Record,
-        resource: &Resource,
-        path: &Path,
-    ) -> Option<KeepReason> {
-        if self.selection.force || resource.kind != Kind::Dir {
-            return None;
-        }
-        if record.lifetime == Lifetime::Command
-            && let Some(pid) = with_cwd_in(path)
-        {
-            return Some(KeepReason::InUse(Some(pid)));
-        }
-        let inside = |(other, dir): &&(String, PathBuf)| other != id && dir.starts_with(path);
-        self.occupied().iter().find(inside).map(|_| KeepReason::InUse(None))
-    }
-
-    /// The directories that running commands and living scripts have made something in, but for
-    /// those that we are part of. Found out once, when it is first asked for.
-    fn occupied(&self) -> &[(String, PathBuf)] {
-        self.occupied.get_or_init(|| {
-            let mut occupied = Vec::new();
-            for id in self.store.ids().unwrap_or_default() {
-                let Ok(Some(seen)) = reader::read(self.store, &id) else { continue };
-                let Content::Record(record) = seen.content else { continue };
-                if self.is_occupant(&record, seen.locked) {
-                    let dirs = record.resources.iter().map(|resource| resource.dir.clone());
-                    occupied.extend(dirs.map(|dir| (id.clone(), dir)));
+                ResourcePlan::Remove(root) => {
+                    let removed = root.remove(self.removal);
+                    lease_ends &= removed.is_complete();
+                    observer.outcome(id, resource, removed.into())?;
                 }
             }
-            occupied
-        })
+        }
+        Ok(lease_ends)
     }
 
-    fn is_occupant(&self, record: &Record, locked: bool) -> bool {
-        match (state(record, locked, self.present), &record.lifetime) {
-            (State::InUse, _) => true,
-            (State::Live, Lifetime::Bound { owner: Some(owner), .. }) => {
-                !self.present.is_ancestor(*owner)
-            }
-            _ => false,
+    fn check_removed(&self, id: &str, removed: io::Result<()>, observer: &mut dyn Observer) {
+        if let Err(err) = removed {
+            observer.problem(LeaseProblem::call("remove", self.planner.store, id, err));
         }
     }
 }
 
-/// Removes a lease that is about nothing. Its maker may only just have made it, and have told of
-/// something meanwhile, so it is read again when its lock is held.
-pub(super) fn delete_leftover(store: &Store, id: &str, present: &SystemState) -> SkipResult {
-    let held = match reader::lock(store, id) {
-        Ok(Some(held)) => held,
-        Ok(None) => return Ok(()),
-        Err(err) => return Err(strerror(&err)),
-    };
-    let still = match held.content() {
-        Ok(Content::Empty) => true,
-        Ok(Content::Record(record)) => all_gone(&record, present),
-        Ok(Content::Unreadable(_)) | Err(_) => false,
-    };
-    if still { deletion_result(held.delete()) } else { Ok(()) }
-}
-
-fn deletion_result(done: std::io::Result<()>) -> SkipResult {
-    done.context("could not remove it").map_err(|err| crate::values::error::render(&err))
-}
-
-fn outcome_of(outcome: RemovalOutcome) -> Outcome {
-    if outcome.is_complete() {
-        return Outcome::Removed(outcome.freed);
+/// Reports resources that are kept for one reason.
+fn keep(
+    id: &str,
+    resources: &[Resource],
+    reason: &KeepReason,
+    observer: &mut dyn Observer,
+) -> io::Result<()> {
+    for resource in resources {
+        observer.outcome(id, resource, Outcome::Kept(reason.clone()))?;
     }
-    let mut failures: Vec<_> = outcome
-        .failures
-        .into_iter()
-        .map(|failure| (failure.path, strerror(&failure.cause)))
-        .collect();
-    if let (Some(last), more @ 1..) = (failures.last_mut(), outcome.more_failures) {
-        last.1 = format!("{} (and {more} more)", last.1);
+    Ok(())
+}
+
+impl From<RemovalOutcome> for Outcome {
+    fn from(outcome: RemovalOutcome) -> Self {
+        if outcome.is_complete() {
+            return Self::Removed(outcome.freed);
+        }
+        let failures = outcome.failures.into_iter();
+        let mut failures: Vec<_> =
+            failures.map(|failure| (failure.path, strerror(&failure.cause))).collect();
+        if let (Some((_, why)), more @ 1..) = (failures.last_mut(), outcome.more_failures) {
+            *why = format!("{why} (and {more} more)");
+        }
+        Self::Failed { failures, freed: outcome.freed }
     }
-    Outcome::Failed(failures, outcome.freed)
 }
 
-/// Whether nothing that a record covers is left.
-pub(super) fn all_gone(record: &Record, present: &SystemState) -> bool {
-    let mut place = None;
-    record.resources.iter().all(|resource| {
-        matches!(
-            locate(resource, &record.header.habitat, &present.habitat, &mut place),
-            Presence::Gone | Presence::Displaced
-        )
-    })
-}
-
-/// Removes all that a record of this very process covers.
-pub(super) fn remove_resources(
+/// Removes everything that a record of this very process covers. Returns whether its lease may be
+/// removed.
+pub(super) fn remove_own(
     record: &Record,
     store: &Store,
     id: &str,
     removal: Removal<'_>,
-    report: Report<'_>,
-) -> anyhow::Result<bool> {
+    observer: &mut dyn Observer,
+) -> io::Result<bool> {
     let selection = Selection { force: true, ..Selection::default() };
-    let present = SystemState::without_ancestry(record.header.habitat.clone());
-    let sweep = Sweep::new(store, &selection, &present, removal);
-    Sweep { own: true, ..sweep }.remove_lease(id, record, report)
+    let system = SystemState::without_ancestry(record.header.habitat.clone());
+    let planner = Planner::for_own(store, &selection, &system);
+    Sweep { planner, removal }.remove(id, record, observer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::lease::{CreateOptions, Kind, Lifetime, NameRule};
+    use crate::reclaim::fixture::{HOUR_MS, TestStore, random, spec, this};
+    use crate::values::ExactName;
+
+    const ENDED: Lifetime = Lifetime::Bound { owner: None, ttl_ms: Some(0) };
+    const TIMED: Lifetime = Lifetime::Bound { owner: None, ttl_ms: Some(HOUR_MS) };
+
+    fn bare() -> Selection {
+        Selection::default()
+    }
+
+    fn all() -> Selection {
+        Selection { all: true, ..bare() }
+    }
+
+    fn path(path: &std::path::Path) -> Selection {
+        Selection { paths: [path.to_owned()].into(), ..bare() }
+    }
+
+    #[test]
+    fn a_bare_sweep_removes_what_has_ended_and_keeps_the_rest() {
+        let store = TestStore::new();
+        let ended = store.create(ENDED, Kind::Dir, 2);
+        fs::write(ended[0].join("file"), "").unwrap();
+        store.create(Lifetime::Manual, Kind::File, 1);
+        store.create(TIMED, Kind::File, 1);
+        let live = Lifetime::Bound { owner: Some(this()), ttl_ms: None };
+        store.create(live, Kind::File, 1);
+        let swept = store.sweep(&bare(), Mode::Remove);
+        assert_eq!(swept.removed(), ended);
+        assert_eq!(swept.kept(), ["manual", "timed", "live"]);
+        assert_eq!(store.ids().len(), 3);
+        assert!(!ended[0].exists());
+    }
+
+    #[test]
+    fn a_dry_run_reports_what_the_real_run_removes() {
+        let store = TestStore::new();
+        store.create(Lifetime::Manual, Kind::Dir, 3);
+        store.create(TIMED, Kind::File, 2);
+        let dry = store.sweep(&all(), Mode::DryRun);
+        assert_eq!(store.ids().len(), 2);
+        let real = store.sweep(&all(), Mode::Remove);
+        assert_eq!(dry.removed().len(), 5);
+        assert_eq!(dry.removed(), real.removed());
+        assert_eq!(store.ids(), [""; 0]);
+        assert_eq!(fs::read_dir(store.dir()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_killed_creator_had_not_printed_is_removed() {
+        let store = TestStore::new();
+        let (lease, paths) = store.locked(spec(Lifetime::Manual), &random(Kind::File), 3);
+        drop(lease);
+        assert_eq!(store.sweep(&bare(), Mode::Remove).removed(), paths);
+        assert_eq!(store.ids(), [""; 0]);
+    }
+
+    #[test]
+    fn a_locked_lease_is_kept_and_only_force_removes_it() {
+        let store = TestStore::new();
+        let (_lease, paths) = store.locked(spec(Lifetime::Command), &random(Kind::Dir), 1);
+        for selection in [bare(), all(), path(&paths[0])] {
+            assert_eq!(store.sweep(&selection, Mode::Remove).kept(), ["in use"]);
+        }
+        let swept = store.sweep(&Selection { force: true, ..all() }, Mode::Remove);
+        assert_eq!(swept.removed(), paths);
+        assert_eq!(store.ids(), [""; 0]);
+    }
+
+    #[test]
+    fn a_lock_held_for_a_moment_is_reported_only_to_a_user_who_names_the_path() {
+        let store = TestStore::new();
+        let (_lease, paths) = store.locked(spec(Lifetime::Manual), &random(Kind::File), 1);
+        assert_eq!(store.sweep(&all(), Mode::Remove).outcomes, []);
+        assert_eq!(store.sweep(&path(&paths[0]), Mode::Remove).kept(), ["in use"]);
+    }
+
+    #[test]
+    fn a_path_selects_one_resource_and_the_lease_stays_for_the_others() {
+        let store = TestStore::new();
+        let paths = store.create(Lifetime::Manual, Kind::File, 2);
+        assert_eq!(store.sweep(&path(&paths[1]), Mode::Remove).removed(), [&*paths[1]]);
+        assert_eq!(store.ids().len(), 1);
+        assert!(paths[0].exists());
+        assert_eq!(store.sweep(&path(&paths[0]), Mode::Remove).removed(), [&*paths[0]]);
+        assert_eq!(store.ids(), [""; 0]);
+    }
+
+    #[test]
+    fn a_lease_whose_resources_were_removed_by_others_ends_silently() {
+        let store = TestStore::new();
+        for path in store.create(Lifetime::Manual, Kind::File, 2) {
+            fs::remove_file(path).unwrap();
+        }
+        assert_eq!(store.sweep(&bare(), Mode::DryRun).outcomes, []);
+        assert_eq!(store.ids().len(), 1);
+        assert_eq!(store.sweep(&bare(), Mode::Remove).outcomes, []);
+        assert_eq!(store.ids(), [""; 0]);
+    }
+
+    #[test]
+    fn an_entry_of_another_type_under_our_name_is_kept_with_its_lease() {
+        let store = TestStore::new();
+        let dir = store.create(ENDED, Kind::Dir, 1).remove(0);
+        fs::remove_dir(&dir).unwrap();
+        std::os::unix::fs::symlink("/etc", &dir).unwrap();
+        assert_eq!(store.sweep(&bare(), Mode::Remove).kept(), ["replaced"]);
+        assert_eq!(store.ids().len(), 1);
+        store.sweep(&Selection { force: true, ..path(&dir) }, Mode::Remove);
+        assert_eq!(store.ids(), [""; 0], "the lease ends if the user insists");
+        assert!(dir.is_symlink());
+    }
+
+    #[test]
+    fn another_file_under_a_guessable_name_is_reported_once_and_ends_the_lease() {
+        let store = TestStore::new();
+        let name = NameRule::Exact(ExactName::parse("report.csv".into()).unwrap());
+        let options = CreateOptions { kind: Kind::File, name, mode: None };
+        let (mut lease, paths) = store.locked(spec(Lifetime::Manual), &options, 1);
+        lease.commit().unwrap();
+        drop(lease);
+        fs::remove_file(&paths[0]).unwrap();
+        fs::write(&paths[0], "another").unwrap();
+        assert_eq!(store.sweep(&bare(), Mode::Remove).kept(), ["replaced"]);
+        assert_eq!(store.sweep(&bare(), Mode::Remove).outcomes, []);
+        assert!(paths[0].exists());
+    }
+
+    #[test]
+    fn a_directory_with_a_resource_of_a_live_lease_inside_is_in_use() {
+        let store = TestStore::new();
+        let outer = store.create(ENDED, Kind::Dir, 1).remove(0);
+        let live = Lifetime::Bound { owner: Some(this()), ttl_ms: None };
+        let (mut lease, _) = store.locked_in(&outer, spec(live), &random(Kind::File), 1);
+        lease.commit().unwrap();
+        drop(lease);
+        assert_eq!(store.sweep(&bare(), Mode::Remove).kept(), ["in use", "live"]);
+        assert!(outer.exists());
+    }
+
+    #[test]
+    fn a_resource_below_a_directory_that_became_a_symlink_is_out_of_sight() {
+        let store = TestStore::new();
+        let path = store.create(ENDED, Kind::File, 1).remove(0);
+        let moved = store.dir().with_extension("moved");
+        fs::rename(store.dir(), &moved).unwrap();
+        std::os::unix::fs::symlink(&moved, store.dir()).unwrap();
+        assert_eq!(store.sweep(&bare(), Mode::Remove).kept(), ["out of sight"]);
+        assert!(path.exists());
+        assert_eq!(store.ids().len(), 1);
+    }
+
+    #[test]
+    fn a_damaged_lease_is_a_problem_and_stops_nothing() {
+        let store = TestStore::new();
+        store.create(ENDED, Kind::File, 1);
+        store.create(ENDED, Kind::File, 1);
+        let damaged = store.store().path().join(&store.ids()[0]);
+        fs::write(&damaged, "nonsense\n").unwrap();
+        let swept = store.sweep(&bare(), Mode::Remove);
+        assert_eq!(swept.removed().len(), 1);
+        let problem = format!("could not read the lease {}: it is damaged", damaged.display());
+        assert_eq!(swept.problems, [problem]);
+        assert_eq!(store.ids().len(), 1);
+    }
+
+    #[test]
+    fn an_empty_lease_is_removed() {
+        let store = TestStore::new();
+        store.create(ENDED, Kind::File, 1);
+        fs::write(store.store().path().join(&store.ids()[0]), "").unwrap();
+        assert_eq!(store.sweep(&bare(), Mode::Remove).outcomes, []);
+        assert_eq!(store.ids(), [""; 0]);
+    }
 }

@@ -1,0 +1,71 @@
+//! Removes leases that cover nothing any more.
+//!
+//! Nothing depends on it: a lease that stays here is removed by a later cleanup.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::lease::{Content, LeaseSnapshot, Record, Store, reader};
+use crate::os::{Namespaces, Random};
+use crate::reclaim::presence::nothing_is_left;
+
+/// How many leases are looked at by one pruning.
+const PRUNE_BATCH: usize = 128;
+
+/// Removes leases whose resources other programs have removed, so that scripts which clean up after
+/// themselves leave no litter in the store. Looks at some of the leases, from a random one on, and
+/// skips those that fail.
+pub(crate) fn prune(store: &Store, namespaces: &Namespaces, random: &mut Random) {
+    let Ok(mut ids) = store.ids() else { return };
+    let Ok(start) = random.index_below(ids.len()) else { return };
+    ids.rotate_left(start);
+    ids.truncate(PRUNE_BATCH);
+    for (id, snapshot) in store.records_of(ids) {
+        if unlocked(snapshot).is_some_and(|record| nothing_is_left(&record, namespaces)) {
+            let _ = discard(store, &id, namespaces);
+        }
+    }
+}
+
+/// Removes the leases of resources below `dirs` that were created in a mount namespace which has
+/// ended: it had filesystems of its own there, which ended with it. Skips leases that fail.
+pub(crate) fn forget_resources_in(
+    store: &Store,
+    mnt_ns: u64,
+    dirs: &[PathBuf],
+    namespaces: &Namespaces,
+) {
+    let is_below = |dir: &PathBuf| dirs.iter().any(|hidden| dir.starts_with(hidden));
+    let is_lost = |record: &Record| {
+        let theirs = &record.header.habitat;
+        theirs.mnt_ns == Some(mnt_ns)
+            && namespaces.same_boot(theirs) == Some(true)
+            && record.resources.iter().all(|resource| is_below(&resource.dir))
+    };
+    for (id, snapshot) in store.records().into_iter().flatten() {
+        if unlocked(snapshot).is_some_and(|record| is_lost(&record))
+            && let Ok(Some(lease)) = reader::lock(store, &id)
+        {
+            let _ = lease.delete();
+        }
+    }
+}
+
+fn unlocked(snapshot: io::Result<LeaseSnapshot>) -> Option<Box<Record>> {
+    match snapshot {
+        Ok(LeaseSnapshot { content: Content::Record(record), locked: false }) => Some(record),
+        _ => None,
+    }
+}
+
+/// Removes a lease if nothing is left that it covers. Does nothing if another process has the lock.
+/// Reads the lease again under the lock, since its creator may have created a resource meanwhile.
+pub(super) fn discard(store: &Store, id: &str, namespaces: &Namespaces) -> io::Result<()> {
+    let Some(lease) = reader::lock(store, id)? else { return Ok(()) };
+    let covers_nothing = match lease.content() {
+        Ok(Content::Empty) => true,
+        Ok(Content::Record(record)) => nothing_is_left(&record, namespaces),
+        Ok(Content::Unreadable(_)) | Err(_) => false,
+    };
+    if covers_nothing { lease.delete() } else { Ok(()) }
+}

@@ -1,0 +1,37 @@
+//! The side of those who create and remove leases: notify the reaper, or start one.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+
+use crate::lease::Store;
+use crate::os::Namespaces;
+use crate::reclaim::reaper::fifo::{send_all, send_lease};
+
+/// The name under which tmpx is the reaper, as ps(1) shows it.
+pub(crate) const NAME: &str = "tmpx-reaper";
+
+/// Notifies the reaper of a lease that has an end, and starts one if none runs. Returns at once. If
+/// anything fails, a later cleanup reclaims the lease.
+pub(crate) fn notify_or_spawn(store: &Store, id: &str, namespaces: &Namespaces) {
+    if !send_lease(store, id, namespaces) {
+        spawn(store);
+    }
+}
+
+/// Notifies the reaper, if one runs, that leases were removed: it may have nothing left to watch.
+pub(crate) fn wake(store: &Store, namespaces: &Namespaces) {
+    send_all(store, namespaces);
+}
+
+/// Starts a reaper. Its exit status is never collected, since tmpx exits first.
+fn spawn(store: &Store) {
+    let Some(path) = store.path().parent() else { return };
+    let _ = Command::new("/proc/self/exe")
+        .arg0(NAME)
+        .arg(path)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+}

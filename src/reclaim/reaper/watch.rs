@@ -1,0 +1,196 @@
+//! Waits for leases to end, and reclaims them.
+//!
+//! The reaper waits in poll(2) on the pidfds of owners, on the FIFO, and on a timer for the next
+//! deadline. It uses no CPU meanwhile.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+use crate::lease::{Content, Lifetime, Record, Resource, Store};
+use crate::os::{Moment, Namespaces, Process};
+use crate::reclaim::problem::LeaseProblem;
+use crate::reclaim::reaper::fifo::{Fifo, Message};
+use crate::reclaim::selection::Selection;
+use crate::reclaim::state::{KeepReason, State};
+use crate::reclaim::sweep::{Observer, Outcome, Sweep};
+use crate::reclaim::system::SystemState;
+use crate::remove::Removal;
+
+/// When to look again at an owner that cannot be watched, in milliseconds.
+const RETRY_MS: u64 = 1000;
+
+/// The leases that the reaper waits for.
+#[derive(Debug)]
+pub(super) struct Watch<'a> {
+    store: &'a Store,
+    namespaces: &'a Namespaces,
+    owners: HashMap<Process, WatchedOwner>,
+    /// When to look at which lease, in milliseconds since boot, the earliest on top.
+    deadlines: BinaryHeap<Reverse<(u64, String)>>,
+    /// Leases that have ended, while a live one has a resource inside theirs.
+    blocked: Vec<String>,
+    timer: OwnedFd,
+}
+
+/// An owner, and the leases that end with it.
+#[derive(Debug)]
+struct WatchedOwner {
+    pidfd: OwnedFd,
+    leases: Vec<String>,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn new(store: &'a Store, namespaces: &'a Namespaces) -> io::Result<Self> {
+        // This clock runs on while the machine sleeps, as the times of leases do.
+        let timer = timerfd_create(
+            TimerfdClockId::Boottime,
+            TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
+        )?;
+        let (owners, deadlines) = (HashMap::new(), BinaryHeap::new());
+        Ok(Self { store, namespaces, owners, deadlines, blocked: Vec::new(), timer })
+    }
+
+    /// Returns whether any lease is left to wait for.
+    pub(super) fn has_work(&self) -> bool {
+        !self.owners.is_empty() || !self.deadlines.is_empty()
+    }
+
+    /// Forgets everything and looks at all leases.
+    pub(super) fn process_all(&mut self) -> io::Result<()> {
+        self.owners.clear();
+        self.deadlines.clear();
+        self.blocked.clear();
+        self.process(self.store.ids()?);
+        Ok(())
+    }
+
+    /// Reclaims those of the leases that have ended, and watches those that will.
+    fn process(&mut self, ids: impl IntoIterator<Item = String>) {
+        let system = SystemState::without_ancestry(self.namespaces.clone());
+        let selection = Selection::default();
+        let sweep = Sweep::new(self.store, &selection, &system, Removal::PLAIN);
+        for (id, snapshot) in self.store.records_of(ids) {
+            let Ok(snapshot) = snapshot else { continue };
+            let Content::Record(record) = &snapshot.content else { continue };
+            match State::of_lease(record, snapshot.locked, &system) {
+                State::Ended => {
+                    let mut in_use = InUse(false);
+                    // Nobody reads what a reaper prints. A cleanup reports what could not be removed.
+                    let _ = sweep.visit(&id, snapshot, &mut in_use);
+                    if in_use.0 {
+                        self.blocked.push(id);
+                    }
+                }
+                State::Kept(KeepReason::Live(_) | KeepReason::Timed(_)) => {
+                    self.watch(record, &id, &system);
+                }
+                State::Kept(_) => {}
+            }
+        }
+    }
+
+    fn watch(&mut self, record: &Record, id: &str, system: &SystemState) {
+        if let Lifetime::Bound { owner: Some(owner), .. } = record.lifetime {
+            if let Some(known) = self.owners.get_mut(&owner) {
+                known.leases.push(id.to_owned());
+            } else if let Some(pidfd) = owner.open() {
+                self.owners.insert(owner, WatchedOwner { pidfd, leases: vec![id.to_owned()] });
+            } else {
+                // It has exited since its lease was judged, or too many owners are watched.
+                let later = system.now.boot_ms.saturating_add(RETRY_MS);
+                self.deadlines.push(Reverse((later, id.to_owned())));
+            }
+        }
+        if let (Some(ttl), Some(age)) = (record.lifetime.ttl(), system.age(record)) {
+            let left = ttl.saturating_sub(age).as_millis();
+            let left = u64::try_from(left).unwrap_or(u64::MAX);
+            let deadline = system.now.boot_ms.saturating_add(left);
+            self.deadlines.push(Reverse((deadline, id.to_owned())));
+        }
+    }
+
+    /// Waits until a lease ends or a message arrives, and acts on it.
+    pub(super) fn wait(&mut self, fifo: &Fifo) -> io::Result<()> {
+        self.set_timer()?;
+        let mut due = Vec::new();
+        for owner in self.wait_for_exits(fifo)? {
+            due.extend(self.owners.remove(&owner).into_iter().flat_map(|owner| owner.leases));
+        }
+        let now = Moment::now().boot_ms;
+        while let Some(Reverse((deadline, _))) = self.deadlines.peek()
+            && *deadline <= now
+        {
+            due.extend(self.deadlines.pop().map(|Reverse((_, id))| id));
+        }
+        // The live leases inside them may have ended now.
+        due.append(&mut self.blocked);
+        self.process(due);
+        self.listen(fifo)
+    }
+
+    /// Waits, and returns the owners that have exited.
+    fn wait_for_exits(&self, fifo: &Fifo) -> io::Result<Vec<Process>> {
+        let watched: Vec<(Process, BorrowedFd<'_>)> =
+            self.owners.iter().map(|(process, owner)| (*process, owner.pidfd.as_fd())).collect();
+        let own = [fifo.as_fd(), self.timer.as_fd()];
+        let mut fds: Vec<PollFd<'_>> = own
+            .into_iter()
+            .chain(watched.iter().map(|(_, pidfd)| *pidfd))
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+            .collect();
+        match poll(&mut fds, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(err) => return Err(err.into()),
+        }
+        let ready = fds[own.len()..].iter().map(|fd| !fd.revents().is_empty());
+        Ok(ready
+            .zip(watched)
+            .filter(|(ready, _)| *ready)
+            .map(|(_, (process, _))| process)
+            .collect())
+    }
+
+    /// Sets the timer to the earliest deadline, or to never.
+    fn set_timer(&self) -> io::Result<()> {
+        // Zero means never to a timer, so a deadline of zero becomes one millisecond.
+        let at = self.deadlines.peek().map_or(0, |Reverse((deadline, _))| (*deadline).max(1));
+        let at = Timespec {
+            tv_sec: i64::try_from(at / 1000).unwrap_or(i64::MAX),
+            tv_nsec: i64::try_from(at % 1000 * 1_000_000).unwrap_or(0),
+        };
+        let once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let spec = Itimerspec { it_interval: once, it_value: at };
+        timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &spec)?;
+        Ok(())
+    }
+
+    /// Acts on the messages that have arrived.
+    fn listen(&mut self, fifo: &Fifo) -> io::Result<()> {
+        match fifo.receive()? {
+            Message::Leases(ids) => self.process(ids),
+            Message::All => self.process_all()?,
+        }
+        Ok(())
+    }
+}
+
+/// Notices whether a lease's resources are kept because they are in use.
+struct InUse(bool);
+
+impl Observer for InUse {
+    fn outcome(&mut self, _: &str, _: &Resource, outcome: Outcome) -> io::Result<()> {
+        self.0 |= matches!(outcome, Outcome::Kept(KeepReason::InUse(_)));
+        Ok(())
+    }
+
+    fn problem(&mut self, _: LeaseProblem) {}
+}

@@ -1,0 +1,66 @@
+//! Which leases and resources a cleanup or a listing is about.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::lease::{Record, Resource};
+use crate::reclaim::system::SystemState;
+
+/// What the user selected. A resource must match all parts that are set. Any part but `force` also
+/// selects manual and timed resources, which a bare cleanup keeps.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selection {
+    /// The least age of a lease.
+    pub older_than: Option<Duration>,
+    /// The session of a lease.
+    pub session: Option<String>,
+    /// Every lease.
+    pub all: bool,
+    /// The real paths of the resources. A set, since each resource of each lease is looked up in it.
+    pub paths: HashSet<PathBuf>,
+    /// Whether to remove even what is live, in use, of another job, or unknown.
+    pub force: bool,
+}
+
+impl Selection {
+    /// Returns whether a lease is selected, whatever its resources are.
+    pub(super) fn matches_lease(&self, record: &Record, system: &SystemState) -> bool {
+        let in_session = match &self.session {
+            Some(session) => record.header.session.as_ref() == Some(session),
+            None => true,
+        };
+        let old_enough = match self.older_than {
+            Some(least) => system.age(record).is_some_and(|age| age >= least),
+            None => true,
+        };
+        in_session && old_enough
+    }
+
+    /// Returns whether a resource of a selected lease is selected.
+    pub(super) fn matches_resource(&self, resource: &Resource) -> bool {
+        self.paths.is_empty() || self.paths.contains(&resource.path())
+    }
+
+    /// Returns whether the user names resources by their paths.
+    pub(crate) fn names_paths(&self) -> bool {
+        !self.paths.is_empty()
+    }
+
+    /// Returns whether the user names resources by their paths and insists. Their leases may end
+    /// even if the resources cannot be removed from here.
+    pub(super) fn is_forced_by_path(&self) -> bool {
+        self.force && self.names_paths()
+    }
+
+    /// Returns whether manual and timed resources are selected too.
+    pub(crate) fn includes_manual(&self) -> bool {
+        self.all || self.older_than.is_some() || self.session.is_some() || self.names_paths()
+    }
+
+    /// Returns whether the selection covers what other jobs of the same user created, although the
+    /// user named neither.
+    pub(super) fn is_broad(&self) -> bool {
+        (self.all || self.older_than.is_some()) && !self.names_paths()
+    }
+}

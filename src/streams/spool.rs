@@ -39,12 +39,12 @@ const PORTION: u64 = 64 * 1024 * 1024;
 pub(crate) struct Spool<'a> {
     from: BorrowedFd<'a>,
     bytes: u64,
-    content: Content,
+    storage: Storage,
 }
 
 /// Where the content is.
 #[derive(Debug)]
-enum Content {
+enum Storage {
     /// In the file that standard input is, from this offset on.
     Input(u64),
     /// On the heap.
@@ -70,7 +70,7 @@ impl<'a> Spool<'a> {
         if let Some((offset, bytes)) = regular_file_range(from)
             && (!as_file || offset == 0 && can_be_reopened(from))
         {
-            return Ok(Self { from, bytes, content: Content::Input(offset) });
+            return Ok(Self { from, bytes, storage: Storage::Input(offset) });
         }
         transfer::enlarge_pipe(from);
         let mut block = Vec::with_capacity(BLOCK);
@@ -79,12 +79,12 @@ impl<'a> Spool<'a> {
             ended = read(from, &mut block)? == 0;
         }
         if ended && !as_file && block.len() as u64 <= limit {
-            return Ok(Self { from, bytes: block.len() as u64, content: Content::Block(block) });
+            return Ok(Self { from, bytes: block.len() as u64, storage: Storage::Block(block) });
         }
-        let mut growing = GrowingSpool { limit, bytes: 0, content: None, roll_over };
+        let mut growing = GrowingSpool { limit, bytes: 0, storage: None, roll_over };
         growing.append(&block)?;
         while !ended {
-            if let Some(Content::File(file)) = &growing.content {
+            if let Some(Storage::File(file)) = &growing.storage {
                 let rest = transfer::copy_to_end(from, file);
                 growing.bytes += rest.map_err(|err| describe(err, file.place().path()))?;
                 break;
@@ -93,8 +93,8 @@ impl<'a> Spool<'a> {
             ended = read(from, &mut block)? == 0;
             growing.append(&block)?;
         }
-        let GrowingSpool { bytes, content, .. } = growing;
-        Ok(Self { from, bytes, content: content.unwrap_or(Content::Block(block)) })
+        let GrowingSpool { bytes, storage, .. } = growing;
+        Ok(Self { from, bytes, storage: storage.unwrap_or(Storage::Block(block)) })
     }
 
     /// Returns the size of the content.
@@ -104,17 +104,17 @@ impl<'a> Spool<'a> {
 
     /// Returns the word for the report that says where the content is held.
     pub(crate) fn held_in(&self) -> &'static str {
-        match &self.content {
-            Content::Input(_) => "stdin",
-            Content::Block(_) | Content::Memory(_) => "memory",
-            Content::File(_) => "file",
+        match &self.storage {
+            Storage::Input(_) => "stdin",
+            Storage::Block(_) | Storage::Memory(_) => "memory",
+            Storage::File(_) => "file",
         }
     }
 
     /// Returns the directory of the unnamed file, if the content is in one.
     pub(crate) fn dir(&self) -> Option<&Dir> {
-        match &self.content {
-            Content::File(file) => Some(file.place()),
+        match &self.storage {
+            Storage::File(file) => Some(file.place()),
             _ => None,
         }
     }
@@ -122,7 +122,7 @@ impl<'a> Spool<'a> {
     /// Writes the whole content.
     pub(crate) fn write_to(&self, to: impl AsFd) -> Result<(), TransferError> {
         let written = self.write_range(0, self.bytes, to);
-        if let Content::Input(offset) = self.content {
+        if let Storage::Input(offset) = self.storage {
             // Move the shared offset to the end, as if the input had been read.
             let _ = seek(self.from, SeekFrom::Start(offset + self.bytes));
         }
@@ -130,13 +130,13 @@ impl<'a> Spool<'a> {
     }
 
     fn write_range(&self, start: u64, length: u64, to: impl AsFd) -> Result<(), TransferError> {
-        let copied = match &self.content {
-            Content::Block(block) => {
+        let copied = match &self.storage {
+            Storage::Block(block) => {
                 return write_all(to.as_fd(), block).map_err(TransferError::Writing);
             }
-            Content::Memory(file) => transfer::copy_range(file, start, length, to),
-            Content::File(file) => transfer::copy_range(file, start, length, to),
-            Content::Input(offset) => transfer::copy_range(self.from, offset + start, length, to),
+            Storage::Memory(file) => transfer::copy_range(file, start, length, to),
+            Storage::File(file) => transfer::copy_range(file, start, length, to),
+            Storage::Input(offset) => transfer::copy_range(self.from, offset + start, length, to),
         };
         copied.map(drop)
     }
@@ -144,14 +144,14 @@ impl<'a> Spool<'a> {
     /// Returns the content as a file for a command: at its beginning, and read-only. `None` means
     /// that the standard input that the command inherits is such a file.
     pub(crate) fn to_read(&self) -> anyhow::Result<Option<OwnedFd>> {
-        let reopened = match &self.content {
-            Content::Input(_) if is_read_only(self.from) => return Ok(None),
-            Content::Input(_) => reopen(self.from),
-            Content::Block(block) => create_memfd()
+        let reopened = match &self.storage {
+            Storage::Input(_) if is_read_only(self.from) => return Ok(None),
+            Storage::Input(_) => reopen(self.from),
+            Storage::Block(block) => create_memfd()
                 .and_then(|file| write_all(file.as_fd(), block).map(|()| file))
                 .and_then(|file| seal(&file).and_then(|()| reopen(&file))),
-            Content::Memory(file) => seal(file).and_then(|()| reopen(file)),
-            Content::File(file) => make_read_only(file).and_then(|()| reopen(file)),
+            Storage::Memory(file) => seal(file).and_then(|()| reopen(file)),
+            Storage::File(file) => make_read_only(file).and_then(|()| reopen(file)),
         };
         reopened.map(Some).context("could not reopen the buffered input")
     }
@@ -159,7 +159,7 @@ impl<'a> Spool<'a> {
     /// Returns the path of the file that standard input is, if the content is that whole file and
     /// tmpx can open it by path: a descriptor may grant access that the path does not.
     pub(crate) fn own_path(&self) -> Option<PathBuf> {
-        let Content::Input(0) = self.content else {
+        let Storage::Input(0) = self.storage else {
             return None;
         };
         let path = std::fs::read_link(proc_path(self.from)).ok()?;
@@ -178,7 +178,7 @@ impl<'a> Spool<'a> {
         check_interrupt: Interrupt<'_>,
     ) -> anyhow::Result<PathBuf> {
         let path = dir.join(NAME);
-        if let Content::File(file) = &self.content
+        if let Storage::File(file) = &self.storage
             && linkat(CWD, proc_path(file), CWD, &path, AtFlags::SYMLINK_FOLLOW).is_ok()
         {
             return Ok(path);
@@ -200,7 +200,7 @@ impl<'a> Spool<'a> {
 struct GrowingSpool<'a> {
     limit: u64,
     bytes: u64,
-    content: Option<Content>,
+    storage: Option<Storage>,
     roll_over: OpenTmpFile<'a>,
 }
 
@@ -212,17 +212,17 @@ impl GrowingSpool<'_> {
             let file = self.move_to_disk()?;
             write_all(file.as_fd(), piece)
                 .map_err(|err| describe(TransferError::Writing(err), file.place().path()))?;
-            self.content = Some(Content::File(file));
+            self.storage = Some(Storage::File(file));
         }
         self.bytes = bytes;
         Ok(())
     }
 
     fn append_in_memory(&mut self, piece: &[u8]) -> bool {
-        if self.content.is_none() {
-            self.content = create_memfd().ok().map(Content::Memory);
+        if self.storage.is_none() {
+            self.storage = create_memfd().ok().map(Storage::Memory);
         }
-        let Some(Content::Memory(file)) = &self.content else {
+        let Some(Storage::Memory(file)) = &self.storage else {
             return false;
         };
         write_all(file.as_fd(), piece).is_ok()
@@ -230,7 +230,7 @@ impl GrowingSpool<'_> {
 
     fn move_to_disk(&mut self) -> anyhow::Result<TmpFile> {
         let file = (self.roll_over)()?;
-        if let Some(Content::Memory(memory)) = &self.content {
+        if let Some(Storage::Memory(memory)) = &self.storage {
             transfer::copy_range(memory, 0, self.bytes, &file)
                 .map_err(|err| describe(err, file.place().path()))?;
         }

@@ -3,7 +3,7 @@
 
 #![allow(clippy::doc_markdown, reason = "help texts are plain text")]
 
-pub(crate) mod clap_error;
+mod clap_error;
 mod cleanup;
 mod command;
 mod dir;
@@ -11,6 +11,7 @@ mod exec;
 mod file;
 mod getopt;
 mod gettempdir;
+mod hints;
 mod list;
 mod mktemp;
 mod replace;

@@ -66,9 +66,9 @@ pub(crate) fn report_clap_error(err: &clap::Error, args: &[OsString]) -> Status 
             Status::Usage
         }
         _ => {
-            let UsageError { message, hints } = UsageError::new(err, args);
+            let UsageError { message, hint } = UsageError::new(err, args);
             print_note(message);
-            hints.iter().for_each(print_hint);
+            hint.iter().for_each(print_hint);
             Status::Usage
         }
     }

@@ -115,28 +115,24 @@ fn mktemps_flags_are_refused_with_a_hint() {
     refuses(
         "dir -u",
         2,
-        "tmpx: unexpected argument '-u' found\nhint: a name that is not made can be taken by \
-         others: make the file\n",
+        "tmpx: unexpected argument '-u' found\nhint: a name alone can be taken by others; drop -u \
+         and create it\n",
     );
     refuses(
         "file -t fooXXX",
         2,
-        "tmpx: unexpected argument '-t' found\nhint: a template without a slash lies in the temp \
-         dir already\n",
+        "tmpx: unexpected argument '-t' found\nhint: drop -t: a template without a slash is created \
+         in the temp dir anyway\n",
     );
 }
 
 #[test]
 fn unknown_words_are_refused_and_near_ones_suggested() {
-    refuses(
-        "fiel",
-        2,
-        "tmpx: unrecognized subcommand 'fiel'\nhint: a similar subcommand exists: 'file'\n",
-    );
+    refuses("fiel", 2, "tmpx: unrecognized subcommand 'fiel'\nhint: did you mean tmpx file?\n");
     refuses(
         "file --sufix x",
         2,
-        "tmpx: unexpected argument '--sufix' found\nhint: a similar argument exists: '--suffix'\n",
+        "tmpx: unexpected argument '--sufix' found\nhint: did you mean --suffix?\n",
     );
 }
 
@@ -187,16 +183,72 @@ fn what_newcomers_try_gets_an_answer_of_its_own() {
         assert!(ran.stderr.ends_with(&format!("\nhint: {hint}\n")), "{args}: {ran:?}");
         assert_eq!(ran.stderr.lines().count(), 2, "{args}: {ran:?}");
     };
-    refused("version", "did you mean tmpx --version?");
-    refused("rm x", "did you mean tmpx cleanup?");
-    refused("frobnicate", "tmpx --help lists what there is");
+    refused("frobnicate", "tmpx --help lists the subcommands");
     refused("cleanup -f", "did you mean --force?");
     refused("list --frobnicate", "tmpx list -h lists the options");
-    refused("file --until-exit 123", "its value comes after =, as in --until-exit=123");
+    refused("file --until-exit 123", "the PID comes after =, as in --until-exit=123");
     refused(
         "exec --ttl 5s -- true",
-        "a workspace of exec goes when its command ends; --timeout ends the command",
+        "the workspace is removed when the command ends; --timeout ends the command",
     );
+    refused("file --version", "did you mean tmpx --version?");
+    refused("dir --tmp x", "did you mean --dir?");
+    refused("file report.csv", "for exactly this name: tmpx file --name report.csv");
+    refused("dir a/b", "for exactly this name: tmpx dir --dir a --name b");
+}
+
+#[test]
+fn names_from_other_tools_lead_to_the_right_subcommand() {
+    for (subcommand, names) in [
+        ("file", "create new make touch tmp"),
+        ("dir", "mkdir"),
+        ("exec", "run with shell"),
+        ("replace", "sponge edit inplace repalce"),
+        ("list", "ls ps status show info lst"),
+        ("cleanup", "rm remove prune gc purge sweep claenup"),
+        ("--version", "version -v"),
+    ] {
+        for name in names.split(' ') {
+            let sandbox = Sandbox::new();
+            let ran = sandbox.tmpx([name]).run();
+            let hint = format!("\nhint: did you mean tmpx {subcommand}?\n");
+            assert!(ran.stderr.ends_with(&hint), "{name}: {ran:?}");
+        }
+    }
+}
+
+#[test]
+fn options_before_the_subcommand_are_moved_after_it_by_the_hint() {
+    let unexpected = |argument: &str, hint: &str| {
+        format!("tmpx: unexpected argument '{argument}' found\nhint: {hint}\n")
+    };
+    let after = "options come after the subcommand: tmpx";
+    refuses("--ttl 5m file", 2, &unexpected("--ttl", &format!("{after} file --ttl 5m")));
+    refuses("--json list --all", 2, &unexpected("--json", &format!("{after} list --json --all")));
+    let see = "options come after a subcommand; see tmpx --help";
+    refuses("--json", 2, &unexpected("--json", see));
+    refuses("-d", 2, &unexpected("-d", "did you mean tmpx dir?"));
+    refuses("-- file", 2, &unexpected("file", "drop the --: tmpx file"));
+}
+
+#[test]
+fn replace_takes_one_file() {
+    let unexpected = "tmpx: unexpected argument 'b' found\nhint:";
+    let hint = "one FILE at a time: for f in …; do tmpx replace \"$f\" -- …; done";
+    refuses("replace a b c -- sed s/a/b/", 2, &format!("{unexpected} {hint}\n"));
+    let hint = "there can be one FILE, and a command after --: tmpx replace FILE -- …";
+    refuses("replace a b", 2, &format!("{unexpected} {hint}\n"));
+    refuses("replace", 2, "tmpx: FILE is missing\n");
+}
+
+#[test]
+fn missing_values_and_conflicts_are_named_in_few_words() {
+    refuses("file --dir", 2, "tmpx: --dir needs a value\n");
+    refuses("file --ttl 1h --ttl 2h", 2, "tmpx: --ttl can be given only once\n");
+    refuses("file aXXX --name b", 2, "tmpx: give TEMPLATE or --name, not both\n");
+    refuses("file --keep --ttl 5m", 2, "tmpx: give --keep or --ttl, not both\n");
+    let message = "tmpx: --name cannot be combined with --prefix, --suffix\n";
+    refuses("file --name a --prefix b --suffix c", 2, message);
 }
 
 #[test]

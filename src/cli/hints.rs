@@ -1,0 +1,229 @@
+//! Hints for command lines that clap refuses: habits from other tools, and typing errors.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use clap::CommandFactory as _;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::cli::command::CliArgs;
+use crate::ui::sh_quote::quote;
+
+/// Names that other tools have for a subcommand.
+const ALIASES: [(&str, &[&str]); 7] = [
+    ("file", &["create", "new", "make", "touch", "tmp", "temp", "tempfile"]),
+    ("dir", &["mkdir", "directory", "folder"]),
+    ("exec", &["run", "with", "shell"]),
+    ("replace", &["sponge", "edit", "inplace"]),
+    ("list", &["ls", "ps", "status", "show", "info"]),
+    ("cleanup", &["rm", "remove", "delete", "clean", "prune", "gc", "purge", "sweep"]),
+    ("--version", &["version"]),
+];
+
+/// Returns a hint on clap's error for these words.
+pub(super) fn hint(err: &clap::Error, words: &[&str]) -> Option<String> {
+    match err.kind() {
+        ErrorKind::InvalidSubcommand => {
+            Some(for_subcommand(context(err, ContextKind::InvalidSubcommand)?, err))
+        }
+        ErrorKind::UnknownArgument => {
+            let argument = context(err, ContextKind::InvalidArg)?;
+            let subcommand = words.get(1).copied().unwrap_or_default();
+            if subcommand.starts_with('-') {
+                Some(before_subcommand(argument, words))
+            } else {
+                Some(for_argument(subcommand, argument, words, err))
+            }
+        }
+        ErrorKind::ValueValidation => {
+            let value = context(err, ContextKind::InvalidValue)?;
+            for_value(context(err, ContextKind::InvalidArg)?, value, words)
+        }
+        _ => None,
+    }
+}
+
+fn context(err: &clap::Error, kind: ContextKind) -> Option<&str> {
+    match err.get(kind)? {
+        ContextValue::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn for_subcommand(name: &str, err: &clap::Error) -> String {
+    if let Some((subcommand, _)) = ALIASES.iter().find(|(_, aliases)| aliases.contains(&name)) {
+        return format!("did you mean tmpx {subcommand}?");
+    }
+    let candidates: &[String] = match err.get(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::Strings(candidates)) => candidates,
+        Some(ContextValue::String(candidate)) => std::slice::from_ref(candidate),
+        _ => &[],
+    };
+    match candidates.iter().find(|candidate| is_typo(name, candidate)) {
+        Some(subcommand) => format!("did you mean tmpx {subcommand}?"),
+        None => "tmpx --help lists the subcommands".to_owned(),
+    }
+}
+
+/// The hint for an unknown argument before the subcommand.
+fn before_subcommand(argument: &str, words: &[&str]) -> String {
+    let tmpx = CliArgs::command();
+    let at = words.iter().position(|word| tmpx.find_subcommand(word).is_some());
+    match (argument, at) {
+        ("-v", None) => "did you mean tmpx --version?".to_owned(),
+        ("-d", None) => "did you mean tmpx dir?".to_owned(),
+        (_, None) => "options come after a subcommand; see tmpx --help".to_owned(),
+        (_, Some(2)) if words[1] == "--" => {
+            format!("drop the --: tmpx {}", command_line(words[2..].iter()))
+        }
+        (_, Some(at)) => {
+            let subcommand = words[at..=at].iter();
+            let reordered = subcommand.chain(&words[1..at]).chain(&words[at + 1..]);
+            format!("options come after the subcommand: tmpx {}", command_line(reordered))
+        }
+    }
+}
+
+/// Quotes words for a shell.
+fn command_line<'a>(words: impl Iterator<Item = &'a &'a str>) -> String {
+    let quoted: Vec<OsString> = words.map(|word| quote(OsStr::new(word))).collect();
+    quoted.join(OsStr::new(" ")).to_string_lossy().into_owned()
+}
+
+/// The hint for an unknown argument of a subcommand.
+fn for_argument(subcommand: &str, argument: &str, words: &[&str], err: &clap::Error) -> String {
+    if let Some(hint) = for_habit(subcommand, argument, words) {
+        return hint.to_owned();
+    }
+    match context(err, ContextKind::SuggestedArg) {
+        // The alias that people know from mktemp.
+        Some("--tmpdir") => "did you mean --dir?".to_owned(),
+        Some(option) if is_typo(argument, option) || option.starts_with(argument) => {
+            format!("did you mean {option}?")
+        }
+        _ if argument.starts_with('-') => format!("tmpx {subcommand} -h lists the options"),
+        _ => format!("tmpx {subcommand} -h shows the usage"),
+    }
+}
+
+/// Arguments that people know from mktemp and other tools, or try first.
+fn for_habit(subcommand: &str, argument: &str, words: &[&str]) -> Option<&'static str> {
+    Some(match (subcommand, argument) {
+        (_, "-v" | "-V" | "--version") => "did you mean tmpx --version?",
+        ("file" | "workspace", "-d" | "--directory") => "did you mean tmpx dir?",
+        ("dir", "-d" | "--directory") => "tmpx dir always creates a directory; drop -d",
+        ("file" | "dir" | "workspace", "-u" | "--dry-run") => {
+            "a name alone can be taken by others; drop -u and create it"
+        }
+        ("file" | "dir" | "workspace", "-t") => {
+            "drop -t: a template without a slash is created in the temp dir anyway"
+        }
+        ("file" | "dir" | "workspace", "-q" | "--quiet") => "drop -q; 2>/dev/null hides messages",
+        ("file" | "dir", "-n") => "did you mean --count?",
+        ("file" | "dir", "--export") => "did you mean tmpx workspace --export?",
+        ("exec", "--ttl" | "--until-exit") => {
+            "the workspace is removed when the command ends; --timeout ends the command"
+        }
+        ("exec", "--cwd" | "--chdir" | "--workdir" | "-C") => {
+            "--here runs the command in the current directory"
+        }
+        ("exec", "-e" | "--env") => "env sets variables: tmpx exec env NAME=VALUE COMMAND",
+        ("spool", word) if !word.starts_with('-') => "a command comes after --: tmpx spool -- …",
+        ("replace", word) if !word.starts_with('-') && words.contains(&"--") => {
+            "one FILE at a time: for f in …; do tmpx replace \"$f\" -- …; done"
+        }
+        ("replace", word) if !word.starts_with('-') => {
+            "there can be one FILE, and a command after --: tmpx replace FILE -- …"
+        }
+        ("cleanup", "-f") => "did you mean --force?",
+        ("cleanup" | "list", "-a") => "did you mean --all?",
+        ("cleanup" | "list", "--age" | "--min-age") => "did you mean --older-than?",
+        _ => return None,
+    })
+}
+
+/// The hint for a value that an argument refuses.
+fn for_value(argument: &str, value: &str, words: &[&str]) -> Option<String> {
+    if words.windows(2).any(|pair| pair == ["--until-exit", value]) {
+        return Some(format!("the PID comes after =, as in --until-exit={value}"));
+    }
+    let subcommand = words.get(1).filter(|word| matches!(**word, "file" | "dir"))?;
+    if argument != "[TEMPLATE]" || value.contains("XX") {
+        return None;
+    }
+    let path = Path::new(value);
+    let name = path.file_name()?.to_str()?;
+    let words = match path.parent().and_then(Path::to_str).filter(|dir| !dir.is_empty()) {
+        Some(dir) => vec![subcommand, "--dir", dir, "--name", name],
+        None => vec![subcommand, "--name", name],
+    };
+    Some(format!("for exactly this name: tmpx {}", command_line(words.iter())))
+}
+
+/// Whether a word looks like a typing error for a name. clap's own measure (Jaro) is too generous: it
+/// finds `replace` similar to `create`, and `tmpx replace FILE` empties a file.
+fn is_typo(word: &str, name: &str) -> bool {
+    edit_distance(word.as_bytes(), name.as_bytes()) <= name.len().div_ceil(4)
+}
+
+/// Counts the insertions, deletions, substitutions and swaps of neighbors between two words (optimal
+/// string alignment).
+fn edit_distance(a: &[u8], b: &[u8]) -> usize {
+    let mut before_last = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, &x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, &y) in b.iter().enumerate() {
+            let mut cost = (last[j] + usize::from(x != y)).min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && x == b[j - 1] && y == a[i - 1] {
+                cost = cost.min(before_last[j - 1] + 1);
+            }
+            row.push(cost);
+        }
+        before_last = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typo_has_one_wrong_letter_in_four() {
+        for (word, name) in [
+            ("repalce", "replace"),
+            ("exce", "exec"),
+            ("fiel", "file"),
+            ("cleanpu", "cleanup"),
+            ("--sufix", "--suffix"),
+            ("lst", "list"),
+        ] {
+            assert!(is_typo(word, name), "{word}");
+        }
+        for (word, name) in
+            [("create", "replace"), ("edit", "dir"), ("make", "mktemp"), ("workplace", "replace")]
+        {
+            assert!(!is_typo(word, name), "{word}");
+        }
+    }
+
+    #[test]
+    fn the_edit_distance_counts_a_swap_as_one_edit() {
+        assert_eq!(edit_distance(b"", b"abc"), 3);
+        assert_eq!(edit_distance(b"abc", b"abc"), 0);
+        assert_eq!(edit_distance(b"acb", b"abc"), 1);
+        assert_eq!(edit_distance(b"kitten", b"sitting"), 3);
+    }
+
+    #[test]
+    fn aliases_are_no_subcommands() {
+        let tmpx = CliArgs::command();
+        for (subcommand, aliases) in ALIASES {
+            assert!(subcommand.starts_with("--") || tmpx.find_subcommand(subcommand).is_some());
+            for alias in aliases {
+                assert!(tmpx.find_subcommand(alias).is_none(), "{alias}");
+            }
+        }
+    }
+}

@@ -35,7 +35,7 @@ fn a_missing_directory_is_named() {
 }
 
 #[test]
-fn a_file_is_no_directory() {
+fn a_file_is_refused_as_a_directory() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("plain"), "").unwrap();
     let message = "tmpx: could not create file in plain: Not a directory\n";
@@ -43,7 +43,7 @@ fn a_file_is_no_directory() {
 }
 
 #[test]
-fn a_directory_that_we_may_not_write_to_is_an_error_and_never_passed_over() {
+fn an_unwritable_explicit_directory_is_an_error_and_never_skipped() {
     let sandbox = Sandbox::for_nobody();
     let locked = sandbox.root().join("locked");
     fs::create_dir(&locked).unwrap();
@@ -127,7 +127,7 @@ fn mktemps_flags_are_refused_with_a_hint() {
 }
 
 #[test]
-fn unknown_words_are_refused_and_near_ones_suggested() {
+fn unknown_words_are_refused_and_similar_ones_suggested() {
     refuses("fiel", 2, "tmpx: unrecognized subcommand 'fiel'\nhint: did you mean tmpx file?\n");
     refuses(
         "file --sufix x",
@@ -145,7 +145,7 @@ fn bare_tmpx_prints_the_overview_to_stderr_so_that_nothing_is_captured() {
 }
 
 #[test]
-fn a_source_that_cannot_be_read_is_told_before_anything_is_made() {
+fn an_unreadable_source_is_reported_before_anything_is_created() {
     let sandbox = Sandbox::new();
     let message = "tmpx: could not read nosuch: No such file or directory\n";
     sandbox.tmpx(words("file --from nosuch")).gives(1, "", message);
@@ -155,7 +155,7 @@ fn a_source_that_cannot_be_read_is_told_before_anything_is_made() {
 }
 
 #[test]
-fn force_has_to_be_told_what_to_take() {
+fn force_needs_a_selection() {
     refuses(
         "cleanup --force",
         2,
@@ -164,7 +164,7 @@ fn force_has_to_be_told_what_to_take() {
 }
 
 #[test]
-fn no_file_descriptors_left_is_told() {
+fn a_lack_of_descriptors_is_reported() {
     let sandbox = Sandbox::new();
     let ran = sandbox.sh("ulimit -n 3; exec tmpx file").run();
     assert_eq!(ran.status, Some(1));
@@ -175,7 +175,7 @@ fn no_file_descriptors_left_is_told() {
 }
 
 #[test]
-fn what_newcomers_try_gets_an_answer_of_its_own() {
+fn the_first_guesses_of_newcomers_get_a_hint() {
     let refused = |args: &str, hint: &str| {
         let sandbox = Sandbox::new();
         let ran = sandbox.tmpx(words(args)).run();

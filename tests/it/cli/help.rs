@@ -17,7 +17,7 @@ fn commands() -> Vec<Command> {
 }
 
 #[test]
-fn the_short_help_leaves_rare_options_and_examples_to_the_long_one() {
+fn rare_options_and_examples_are_in_the_long_help_only() {
     let sandbox = Sandbox::new();
     let short = sandbox.tmpx(["file", "-h"]).succeeds().stdout;
     let long = sandbox.tmpx(["file", "--help"]).succeeds().stdout;
@@ -55,7 +55,7 @@ fn examples(command: &Command) -> Vec<String> {
 }
 
 #[test]
-fn every_example_runs_and_says_nothing_on_stderr_but_what_a_cleanup_did() {
+fn every_example_runs_and_prints_nothing_on_stderr_but_summaries_of_cleanup() {
     for command in commands() {
         let examples = examples(&command);
         assert!((2..=4).contains(&examples.len()), "{}: {examples:?}", command.get_name());

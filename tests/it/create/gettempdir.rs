@@ -22,7 +22,7 @@ fn the_first_usable_variable_wins() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_written_to_is_passed_over() {
+fn an_unwritable_directory_is_skipped() {
     let sandbox = Sandbox::for_nobody();
     let locked = sandbox.root().join("locked");
     fs::create_dir(&locked).unwrap();
@@ -32,7 +32,7 @@ fn a_directory_that_cannot_be_written_to_is_passed_over() {
 }
 
 #[test]
-fn all_shows_every_candidate_and_why_it_was_passed_over() {
+fn all_shows_every_candidate_and_why_it_was_skipped() {
     let sandbox = Sandbox::new();
     let all =
         sandbox.tmpx(words("gettempdir --all")).env("TMPDIR", "/nodir").env("TMP", sandbox.tmp());

@@ -10,7 +10,7 @@ use predicates::prelude::*;
 use crate::support::sandbox::{Sandbox, mode, words};
 
 #[test]
-fn a_file_lies_in_tmpdir_with_an_unguessable_name_and_is_private() {
+fn a_file_is_private_and_in_tmpdir_with_an_unguessable_name() {
     let sandbox = Sandbox::new();
     let path = sandbox.file();
     assert_eq!(path.parent().unwrap(), sandbox.tmp());
@@ -33,7 +33,7 @@ fn a_directory_is_private_too() {
 }
 
 #[test]
-fn the_umask_takes_permissions_away_and_mode_sets_them_exactly() {
+fn the_umask_removes_permissions_and_mode_sets_them_exactly() {
     let sandbox = Sandbox::new();
     for (umask, file, dir) in [("277", 0o400, 0o500), ("077", 0o600, 0o700), ("777", 0, 0)] {
         let made = sandbox.sh(&format!("umask {umask}; tmpx file; tmpx dir")).succeeds();
@@ -46,7 +46,7 @@ fn the_umask_takes_permissions_away_and_mode_sets_them_exactly() {
 }
 
 #[test]
-fn prefix_suffix_and_dir_say_where_and_how_it_is_called() {
+fn prefix_suffix_and_dir_determine_the_path() {
     let sandbox = Sandbox::new();
     let there = sandbox.cwd().join("there");
     fs::create_dir(&there).unwrap();
@@ -61,7 +61,7 @@ fn prefix_suffix_and_dir_say_where_and_how_it_is_called() {
 }
 
 #[test]
-fn a_template_with_a_slash_is_meant_from_here_and_one_without_lies_in_the_temp_dir() {
+fn a_template_with_a_slash_is_relative_and_one_without_is_in_the_temp_dir() {
     let sandbox = Sandbox::new();
     let here = sandbox.tmpx(["file", "./a.XXXXXXXXXX.txt"]).path();
     assert_eq!(here.parent().unwrap(), sandbox.cwd());
@@ -76,7 +76,7 @@ fn a_template_with_a_slash_is_meant_from_here_and_one_without_lies_in_the_temp_d
 }
 
 #[test]
-fn a_name_that_is_taken_gets_a_number_and_nobody_elses_file_is_touched() {
+fn an_existing_name_gets_a_number_and_its_file_is_untouched() {
     let sandbox = Sandbox::new();
     let taken = sandbox.tmp().join("report.csv");
     fs::write(&taken, "precious").unwrap();
@@ -92,7 +92,7 @@ fn a_name_that_is_taken_gets_a_number_and_nobody_elses_file_is_touched() {
 }
 
 #[test]
-fn fifty_at_once_ask_for_one_name_and_each_gets_its_own() {
+fn fifty_runs_at_once_with_one_name_get_fifty_files() {
     let sandbox = Sandbox::new();
     let script = "for n in $(seq 50); do tmpx file --name same.txt & done; wait";
     let made = sandbox.sh(script).succeeds();
@@ -105,7 +105,7 @@ fn fifty_at_once_ask_for_one_name_and_each_gets_its_own() {
 }
 
 #[test]
-fn count_makes_many_under_one_lease() {
+fn count_creates_many_under_one_lease() {
     let sandbox = Sandbox::new();
     let made = sandbox.tmpx(words("file --count 1500")).succeeds();
     assert_eq!(made.raw.lines().count(), 1500);
@@ -123,7 +123,7 @@ fn count_with_a_name_numbers_them() {
 }
 
 #[test]
-fn from_fills_the_file_from_a_file_or_from_stdin() {
+fn from_copies_a_file_or_stdin() {
     let sandbox = Sandbox::new();
     let source = sandbox.cwd().join("source");
     fs::write(&source, "a\nb\n").unwrap();
@@ -137,7 +137,7 @@ fn from_fills_the_file_from_a_file_or_from_stdin() {
 }
 
 #[test]
-fn from_fills_each_of_several_files() {
+fn from_fills_each_of_several_new_files() {
     let sandbox = Sandbox::new();
     let big = vec![b'x'; 300_000];
     let made = sandbox.tmpx(words("file --from - --count 3")).input(big.clone()).succeeds();
@@ -149,7 +149,7 @@ fn from_fills_each_of_several_files() {
 }
 
 #[test]
-fn from_stdin_begins_where_stdin_stands() {
+fn from_stdin_begins_at_the_current_offset() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("source"), "skipped\nrest\n").unwrap();
     let made = sandbox.sh("{ read line; tmpx file --from -; } < source").succeeds();
@@ -158,7 +158,7 @@ fn from_stdin_begins_where_stdin_stands() {
 }
 
 #[test]
-fn json_tells_the_path_the_lease_and_its_lifetime() {
+fn json_has_the_path_the_lease_and_its_lifetime() {
     let sandbox = Sandbox::new();
     let made = sandbox.tmpx(words("dir --json --session ci")).succeeds().json();
     assert_eq!(made.len(), 1);
@@ -197,7 +197,7 @@ fn a_name_that_is_not_utf_8_is_printed_raw_and_is_base64_in_json() {
 }
 
 #[test]
-fn a_tmpdir_that_cannot_be_used_is_passed_over_with_a_note() {
+fn an_unusable_tmpdir_is_skipped_with_a_note() {
     let sandbox = Sandbox::new();
     let ran = sandbox.tmpx(["file"]).env("TMPDIR", "/nodir").env("TEMP", sandbox.tmp()).run();
     assert_eq!(ran.status, Some(0));
@@ -210,7 +210,7 @@ fn a_tmpdir_that_cannot_be_used_is_passed_over_with_a_note() {
 }
 
 #[test]
-fn an_empty_tmpdir_counts_as_none() {
+fn an_empty_tmpdir_counts_as_unset() {
     let sandbox = Sandbox::new();
     let path = sandbox.tmpx(["file"]).env("TMPDIR", "").env("TMP", sandbox.tmp()).path();
     assert_eq!(path.parent().unwrap(), sandbox.tmp());
@@ -218,7 +218,7 @@ fn an_empty_tmpdir_counts_as_none() {
 }
 
 #[test]
-fn scripts_that_clean_up_after_themselves_leave_next_to_no_leases() {
+fn scripts_that_remove_their_own_files_leave_few_leases() {
     let sandbox = Sandbox::new();
     let script = "n=0; while [ $n -lt 1500 ]; do f=$(tmpx file); rm \"$f\"; n=$((n+1)); done";
     sandbox.sh(script).succeeds();
@@ -229,7 +229,7 @@ fn scripts_that_clean_up_after_themselves_leave_next_to_no_leases() {
 }
 
 #[test]
-fn the_record_is_written_before_the_file_is_made() {
+fn the_lease_is_written_before_the_file_is_created() {
     let sandbox = Sandbox::new();
     if !crate::support::sandbox::has("strace") {
         return;
@@ -246,7 +246,7 @@ fn the_record_is_written_before_the_file_is_made() {
 }
 
 #[test]
-fn no_umask_breaks_anything() {
+fn every_umask_works() {
     let sandbox = Sandbox::for_nobody();
     for umask in ["000", "077", "177", "277", "777"] {
         let state = format!("state-{umask}");

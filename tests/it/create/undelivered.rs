@@ -10,7 +10,7 @@ const MAKERS: [&str; 5] =
     ["file", "dir", "file --name a.b", "file --count 700", "workspace --mkdir a"];
 
 #[test]
-fn a_full_stdout_takes_back_what_was_made() {
+fn if_stdout_is_full_the_resource_is_removed() {
     for args in MAKERS {
         let sandbox = Sandbox::new();
         let full = File::options().write(true).open("/dev/full").unwrap();
@@ -21,7 +21,7 @@ fn a_full_stdout_takes_back_what_was_made() {
 }
 
 #[test]
-fn a_closed_stdout_takes_back_what_was_made() {
+fn if_stdout_is_closed_the_resource_is_removed() {
     for args in MAKERS {
         let sandbox = Sandbox::new();
         let message = "tmpx: could not write to stdout: Bad file descriptor\n";
@@ -30,7 +30,7 @@ fn a_closed_stdout_takes_back_what_was_made() {
 }
 
 #[test]
-fn closed_descriptors_are_never_written_to_by_accident() {
+fn new_files_never_receive_output_for_closed_descriptors() {
     let sandbox = Sandbox::new();
     let ran = sandbox.sh("exec tmpx file <&- >&- 2>&-").run();
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), ""));
@@ -39,7 +39,7 @@ fn closed_descriptors_are_never_written_to_by_accident() {
 }
 
 #[test]
-fn a_reader_that_is_gone_takes_back_what_was_made() {
+fn if_the_reader_has_exited_the_resource_is_removed() {
     for args in MAKERS {
         let sandbox = Sandbox::new();
         let (reader, writer) = std::io::pipe().unwrap();
@@ -51,7 +51,7 @@ fn a_reader_that_is_gone_takes_back_what_was_made() {
 }
 
 #[test]
-fn help_and_version_fail_too_when_nobody_can_read_them() {
+fn help_and_version_fail_if_stdout_fails() {
     for args in ["--help", "--version", "file --help", "gettempdir"] {
         let sandbox = Sandbox::new();
         let full = File::options().write(true).open("/dev/full").unwrap();
@@ -61,7 +61,7 @@ fn help_and_version_fail_too_when_nobody_can_read_them() {
 }
 
 #[test]
-fn a_pipe_that_takes_nothing_for_now_is_waited_for() {
+fn a_full_non_blocking_pipe_is_waited_for() {
     let sandbox = Sandbox::new();
     let (mut reader, writer) = std::io::pipe().unwrap();
     rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::NONBLOCK).unwrap();

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::support::sandbox::{Sandbox, words};
 
 #[test]
-fn a_command_is_found_through_a_relative_directory_of_path() {
+fn a_relative_directory_in_path_is_searched() {
     let sandbox = Sandbox::new();
     let tool = sandbox.cwd().join("tools/hello");
     fs::create_dir(sandbox.cwd().join("tools")).unwrap();
@@ -17,7 +17,7 @@ fn a_command_is_found_through_a_relative_directory_of_path() {
 }
 
 #[test]
-fn a_script_without_a_first_line_goes_to_the_shell_and_one_with_a_wrong_one_is_told() {
+fn a_script_without_an_interpreter_line_runs_in_the_shell_and_a_wrong_line_is_reported() {
     let sandbox = Sandbox::new();
     let write = |name: &str, text: &str| {
         let path = sandbox.cwd().join(name);
@@ -33,7 +33,7 @@ fn a_script_without_a_first_line_goes_to_the_shell_and_one_with_a_wrong_one_is_t
 }
 
 #[test]
-fn a_program_that_cannot_be_run_gets_a_hint_at_what_was_meant() {
+fn a_program_that_cannot_run_gets_a_hint() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("test.sh"), "").unwrap();
     fs::write(sandbox.cwd().join("b.c"), "").unwrap();
@@ -70,7 +70,7 @@ fn a_program_that_cannot_be_run_gets_a_hint_at_what_was_meant() {
 }
 
 #[test]
-fn a_command_that_is_missing_or_no_program_has_the_shells_status() {
+fn a_missing_or_unexecutable_command_exits_as_in_a_shell() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("plain"), "").unwrap();
     let missing = "tmpx: could not run nosuch: command not found\n";
@@ -81,7 +81,7 @@ fn a_command_that_is_missing_or_no_program_has_the_shells_status() {
 }
 
 #[test]
-fn a_command_with_a_slash_is_found_from_the_callers_directory() {
+fn a_command_with_a_slash_is_relative_to_the_callers_directory() {
     let sandbox = Sandbox::new();
     let script = sandbox.cwd().join("build.sh");
     fs::write(&script, "#!/bin/sh\necho built in $(pwd) with $1\n").unwrap();
@@ -98,7 +98,7 @@ fn without_a_command_the_users_shell_runs() {
 }
 
 #[test]
-fn an_option_that_is_mistyped_is_no_command() {
+fn a_mistyped_option_is_not_run_as_a_command() {
     let sandbox = Sandbox::new();
     let message =
         "tmpx: unexpected argument '--bogus' found\nhint: tmpx exec -h lists the options\n";
@@ -107,7 +107,7 @@ fn an_option_that_is_mistyped_is_no_command() {
 }
 
 #[test]
-fn a_command_line_in_one_word_is_explained() {
+fn a_command_line_in_one_word_gets_a_hint() {
     let sandbox = Sandbox::new();
     sandbox.tmpx(["exec", "ls -la"]).gives(
         127,

@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::sandbox::{Sandbox, has, words};
 
 #[test]
-fn an_unnamed_file_is_open_for_both_under_the_number_that_was_asked_for() {
+fn anon_fd_opens_an_unnamed_file_for_reading_and_writing_on_that_number() {
     let sandbox = Sandbox::new();
     let script = "echo one >&9; echo two >&9; cat /proc/self/fd/9; stat -Lc '%a %h %F' /proc/self/fd/9; \
                   wc -c < /proc/self/fd/4; grep flags /proc/self/fdinfo/4; ls -A";
@@ -28,7 +28,7 @@ fn an_unnamed_file_is_open_for_both_under_the_number_that_was_asked_for() {
 }
 
 #[test]
-fn an_unnamed_file_takes_no_descriptor_of_tmpxs_own() {
+fn anon_fd_collides_with_no_descriptor_of_tmpx() {
     let sandbox = Sandbox::new();
     // Every number on which tmpx might have had something, the lock's included.
     let numbers: Vec<String> = (3..=12).chain([100]).map(|n| format!("--anon-fd={n}")).collect();
@@ -44,7 +44,7 @@ fn an_unnamed_file_takes_no_descriptor_of_tmpxs_own() {
 }
 
 #[test]
-fn descriptors_pass_through_and_closed_ones_stay_closed() {
+fn open_descriptors_are_inherited_and_closed_ones_stay_closed() {
     let sandbox = Sandbox::new();
     let script = "tmpx exec sh -c 'cat; echo three >&3; echo err >&2' 3>three";
     let ran = sandbox.sh(script).run();
@@ -56,7 +56,7 @@ fn descriptors_pass_through_and_closed_ones_stay_closed() {
 }
 
 #[test]
-fn a_command_cannot_write_into_the_lease_that_it_inherits() {
+fn a_command_cannot_write_to_the_lease_that_it_inherits() {
     let sandbox = Sandbox::new();
     let script = "echo nonsense >&100; echo went on";
     let ran = sandbox.tmpx(["exec", "bash", "-c", script]).run();

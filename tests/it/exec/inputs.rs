@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use crate::support::sandbox::{Sandbox, names, words};
 
 #[test]
-fn inputs_keep_their_mode_and_time_and_directories_come_whole() {
+fn inputs_keep_mode_and_time_and_directories_are_copied_whole() {
     let sandbox = Sandbox::new();
     let tree = sandbox.cwd().join("tree");
     fs::create_dir_all(tree.join("deep/er")).unwrap();
@@ -26,7 +26,7 @@ fn inputs_keep_their_mode_and_time_and_directories_come_whole() {
 }
 
 #[test]
-fn the_contents_of_a_directory_come_without_it_and_the_workspace_stays_private() {
+fn src_slash_dot_copies_the_content_and_the_workspace_stays_private() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.cwd().join("src")).unwrap();
     fs::write(sandbox.cwd().join("src/a"), "").unwrap();
@@ -44,14 +44,14 @@ fn a_source_with_a_colon_in_its_name_is_not_split() {
 }
 
 #[test]
-fn an_input_may_come_from_a_pipe() {
+fn an_input_may_be_a_pipe() {
     let sandbox = Sandbox::new();
     let script = "tmpx exec --in <(echo streamed):data cat data";
     sandbox.shell("bash", script).gives(0, "streamed\n", "");
 }
 
 #[test]
-fn two_inputs_of_one_name_are_refused_before_anything_runs() {
+fn two_inputs_with_one_name_are_refused_before_the_command_runs() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("a"), "").unwrap();
     sandbox.tmpx(words("exec --in a --in a sh -c ran>&2")).gives(
@@ -64,7 +64,7 @@ fn two_inputs_of_one_name_are_refused_before_anything_runs() {
 }
 
 #[test]
-fn inputs_do_not_lead_out_through_links_that_were_copied_before() {
+fn an_input_does_not_escape_through_a_symlink_that_an_earlier_input_copied() {
     let sandbox = Sandbox::new();
     let outside = sandbox.cwd().join("outside");
     for dir in ["outside", "a", "b/sub"] {
@@ -91,7 +91,7 @@ fn a_directory_is_not_copied_into_itself() {
 }
 
 #[test]
-fn a_signal_during_the_preparations_ends_them() {
+fn a_signal_while_inputs_are_copied_ends_exec() {
     use rustix::process::{Pid, Signal, kill_process};
     use std::os::unix::process::ExitStatusExt as _;
     let sandbox = Sandbox::new();

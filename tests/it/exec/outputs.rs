@@ -12,7 +12,7 @@ fn exec(sandbox: &Sandbox, options: &str, script: &str) -> Ran {
 }
 
 #[test]
-fn what_lies_in_a_directory_that_does_not_let_us_in_is_saved_too() {
+fn a_result_in_an_unreadable_directory_is_saved() {
     let sandbox = Sandbox::for_nobody();
     for (options, script, saved) in [
         ("--out-always *:got/", "echo precious > x; chmod 0300 .", "x"),
@@ -32,7 +32,7 @@ fn what_lies_in_a_directory_that_does_not_let_us_in_is_saved_too() {
 }
 
 #[test]
-fn what_is_no_file_is_neither_saved_nor_replaced() {
+fn special_files_are_neither_saved_nor_replaced() {
     let sandbox = Sandbox::new();
     let ran = exec(&sandbox, "--out f", "mkfifo f");
     let message = format!("tmpx: f is neither file, directory nor symlink\n{KEPT}");
@@ -55,7 +55,7 @@ fn what_is_no_file_is_neither_saved_nor_replaced() {
 }
 
 #[test]
-fn a_link_that_was_saved_in_one_run_leads_nowhere_in_the_next() {
+fn a_symlink_that_one_run_saved_is_not_followed_in_the_next() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.cwd().join("victim")).unwrap();
     let plant = format!("ln -s {} d", sandbox.cwd().join("victim").display());
@@ -74,7 +74,7 @@ fn a_link_that_was_saved_in_one_run_leads_nowhere_in_the_next() {
 }
 
 #[test]
-fn outputs_come_from_the_workspace_whatever_has_its_path() {
+fn outputs_come_from_the_workspace_even_if_its_path_leads_elsewhere() {
     let sandbox = Sandbox::new();
     let secret = sandbox.root().join("secret");
     fs::create_dir(&secret).unwrap();
@@ -91,7 +91,7 @@ fn outputs_come_from_the_workspace_whatever_has_its_path() {
 }
 
 #[test]
-fn a_straggler_cannot_lead_a_save_out_of_the_workspace() {
+fn a_process_left_running_cannot_redirect_a_save_out_of_the_workspace() {
     let sandbox = Sandbox::new();
     let secret = sandbox.root().join("secret");
     fs::create_dir(&secret).unwrap();
@@ -119,7 +119,7 @@ fn a_straggler_cannot_lead_a_save_out_of_the_workspace() {
 }
 
 #[test]
-fn a_signal_ends_a_save_and_the_results_stay_in_the_workspace() {
+fn a_signal_interrupts_a_save_and_the_results_stay_in_the_workspace() {
     let sandbox = Sandbox::new();
     // What is left running asks tmpx to end when the first copy is there, under its hidden name.
     let script = "for n in $(seq 5000); do echo > $n; done; (until set -- \"$OLDPWD\"/got/.tmpx.*; \
@@ -134,7 +134,7 @@ fn a_signal_ends_a_save_and_the_results_stay_in_the_workspace() {
 }
 
 #[test]
-fn outputs_are_saved_whole_and_replace_what_was_there() {
+fn outputs_replace_existing_files_atomically() {
     let sandbox = Sandbox::new();
     let old = sandbox.cwd().join("result");
     fs::write(&old, "old and longer").unwrap();
@@ -154,7 +154,7 @@ fn outputs_are_saved_whole_and_replace_what_was_there() {
 }
 
 #[test]
-fn a_wildcard_means_what_the_command_made_and_a_name_means_that_file() {
+fn a_wildcard_matches_only_new_files_and_a_name_matches_that_file() {
     let sandbox = Sandbox::new();
     for name in ["in.txt", "changed.txt"] {
         fs::write(sandbox.cwd().join(name), "input").unwrap();
@@ -173,7 +173,7 @@ fn a_wildcard_means_what_the_command_made_and_a_name_means_that_file() {
 }
 
 #[test]
-fn outputs_need_success_and_a_match_unless_always() {
+fn out_needs_success_and_a_match_and_out_always_neither() {
     let sandbox = Sandbox::new();
     let run = |option: &str, script: &str| {
         sandbox.tmpx(["exec", option, "made", "--", "sh", "-c", script]).run()
@@ -196,7 +196,7 @@ fn outputs_need_success_and_a_match_unless_always() {
 }
 
 #[test]
-fn a_symlink_is_saved_as_a_link_and_never_as_what_it_points_to() {
+fn a_symlink_is_saved_as_a_symlink() {
     let sandbox = Sandbox::new();
     let script = "ln -s /etc/passwd leak; mkdir d; ln -s /etc d/dir; echo > d/file";
     let args = ["exec", "--out", "leak", "--out", "d/**:d2", "--", "sh", "-c", script];
@@ -207,7 +207,7 @@ fn a_symlink_is_saved_as_a_link_and_never_as_what_it_points_to() {
 }
 
 #[test]
-fn when_one_output_cannot_be_saved_none_is_and_the_only_copy_stays() {
+fn if_one_output_cannot_be_saved_none_is_and_the_workspace_is_kept() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.cwd().join("b")).unwrap();
     let script = "echo 1 > a; echo 2 > c";
@@ -239,7 +239,7 @@ fn sparse_files_stay_sparse() {
 }
 
 #[test]
-fn a_save_that_fails_takes_back_the_directories_that_it_made() {
+fn a_failed_save_removes_the_directories_that_it_created() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.cwd().join("taken")).unwrap();
     let script = "mkdir -p a/b; echo x > a/b/x; echo y > y";
@@ -251,7 +251,7 @@ fn a_save_that_fails_takes_back_the_directories_that_it_made() {
 }
 
 #[test]
-fn results_that_are_there_are_kept_when_the_outputs_make_no_sense() {
+fn results_are_kept_if_the_outputs_do_not_match_or_collide() {
     let commands = [
         ("--out good --out tpyo", "echo 1 > good"),
         ("--out a/r:res/ --out b/r:res/", "mkdir a b; echo > a/r; echo > b/r"),
@@ -267,7 +267,7 @@ fn results_that_are_there_are_kept_when_the_outputs_make_no_sense() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_read_does_not_cost_the_other_results() {
+fn an_unreadable_directory_does_not_prevent_saving_other_results() {
     let sandbox = Sandbox::for_nobody();
     let script = "echo 1 > good; mkdir -m 000 locked";
     let run =
@@ -282,7 +282,7 @@ fn a_directory_that_cannot_be_read_does_not_cost_the_other_results() {
 }
 
 #[test]
-fn few_descriptors_are_enough_for_many_outputs() {
+fn many_outputs_are_saved_with_few_descriptors() {
     let sandbox = Sandbox::new();
     let script = "ulimit -n 64; tmpx exec --out '*.txt' -- sh -c 'for n in $(seq 200); do echo > $n.txt; done'";
     sandbox.sh(script).succeeds();

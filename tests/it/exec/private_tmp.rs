@@ -17,7 +17,7 @@ const IN_PRIVATE: &str = "touch /tmp/in-tmp /var/tmp/in-var; ls /var/tmp; stat -
                           echo $TMPDIR; mktemp -u; pwd; ls -A; cd \"$TMPX_WORKSPACE\" && pwd";
 
 #[test]
-fn a_private_tmp_is_empty_open_to_all_and_gone_afterwards() {
+fn a_private_tmp_is_empty_open_to_all_users_and_removed_afterwards() {
     let sandbox = Sandbox::new();
     if !can_mount(&sandbox) {
         return;
@@ -39,7 +39,7 @@ fn a_private_tmp_is_empty_open_to_all_and_gone_afterwards() {
 }
 
 #[test]
-fn a_workspace_is_seen_beside_a_private_tmp_wherever_it_is() {
+fn a_private_tmp_never_hides_the_workspace() {
     let sandbox = Sandbox::new();
     if !can_mount(&sandbox) {
         return;
@@ -60,7 +60,7 @@ fn a_workspace_is_seen_beside_a_private_tmp_wherever_it_is() {
 }
 
 #[test]
-fn whoever_is_not_root_gets_a_private_tmp_too_where_that_is_allowed() {
+fn an_ordinary_user_gets_a_private_tmp_if_the_system_allows_it() {
     let sandbox = Sandbox::for_nobody();
     let mut probe = Command::new("unshare");
     probe.args(["-Um", "true"]);
@@ -77,7 +77,7 @@ fn whoever_is_not_root_gets_a_private_tmp_too_where_that_is_allowed() {
 }
 
 #[test]
-fn a_private_tmp_that_the_system_forbids_is_told_with_a_hint() {
+fn a_private_tmp_that_the_system_forbids_is_reported_with_a_hint() {
     let sandbox = Sandbox::new();
     if !skip_unless(is_root(), "root") || !has("unshare") {
         return;
@@ -97,7 +97,7 @@ fn a_private_tmp_that_the_system_forbids_is_told_with_a_hint() {
 }
 
 #[test]
-fn what_a_private_tmp_would_hide_is_refused_before_anything_runs() {
+fn a_directory_that_a_private_tmp_would_hide_is_refused_before_the_command_runs() {
     let sandbox = Sandbox::new();
     if !skip_unless(sandbox.root().starts_with("/tmp"), "tests that run in /tmp") {
         return;
@@ -110,7 +110,7 @@ fn what_a_private_tmp_would_hide_is_refused_before_anything_runs() {
 }
 
 #[test]
-fn leases_of_what_went_with_a_private_tmp_go_too() {
+fn leases_of_resources_in_a_private_tmp_are_removed_with_it() {
     let sandbox = Sandbox::new();
     if !can_mount(&sandbox) {
         return;

@@ -13,7 +13,7 @@ fn report(sandbox: &Sandbox) -> Value {
 }
 
 #[test]
-fn a_report_tells_all_of_a_run() {
+fn a_report_has_every_field_of_a_successful_run() {
     let sandbox = Sandbox::new();
     let script =
         "echo a > a; echo b > b; head -c 50000000 /dev/zero | tail -c 50000000 > /dev/null";
@@ -52,7 +52,7 @@ fn a_report_tells_all_of_a_run() {
 }
 
 #[test]
-fn a_report_tells_how_the_command_failed_and_where_the_workspace_stays() {
+fn a_report_has_the_failure_and_the_path_of_the_kept_workspace() {
     let sandbox = Sandbox::new();
     let ran = sandbox
         .tmpx(
@@ -88,7 +88,7 @@ fn a_report_tells_how_the_command_failed_and_where_the_workspace_stays() {
 }
 
 #[test]
-fn a_report_replaces_the_old_one_whole_and_is_asked_for_before_anything_runs() {
+fn a_report_replaces_the_old_one_atomically_and_its_path_is_checked_before_the_command_runs() {
     let sandbox = Sandbox::new();
     let path = sandbox.cwd().join("report");
     fs::write(&path, "old").unwrap();

@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::sandbox::{KEPT, Sandbox, names, words};
 
 #[test]
-fn the_main_job_copies_in_runs_prints_and_leaves_nothing() {
+fn exec_copies_inputs_runs_the_command_and_leaves_nothing() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("README.md"), "five words are in here\n").unwrap();
     let script = "wc -w README.md > count; cat count";
@@ -15,7 +15,7 @@ fn the_main_job_copies_in_runs_prints_and_leaves_nothing() {
 }
 
 #[test]
-fn the_workspace_is_private_empty_and_the_working_directory() {
+fn the_workspace_is_private_and_empty_and_the_working_directory() {
     let sandbox = Sandbox::new();
     let script = "pwd; stat -c %a . .tmp; ls; echo $PWD; echo $OLDPWD; echo $TMPX_WORKSPACE; \
                   echo $TMPDIR; cd $OLDPWD; pwd";
@@ -38,7 +38,7 @@ fn the_workspace_is_private_empty_and_the_working_directory() {
 }
 
 #[test]
-fn here_runs_in_the_callers_directory() {
+fn here_runs_the_command_in_the_callers_directory() {
     let sandbox = Sandbox::new();
     let script = "pwd; echo \"[$OLDPWD]\"; ls -d $TMPX_WORKSPACE $TMPDIR";
     let ran = sandbox.tmpx(["exec", "--here", "sh", "-c", script]).succeeds();
@@ -55,7 +55,7 @@ fn the_commands_status_is_passed_on() {
 }
 
 #[test]
-fn a_command_that_dies_of_a_signal_takes_tmpx_with_it() {
+fn tmpx_dies_by_the_signal_that_kills_the_command() {
     let sandbox = Sandbox::new();
     for signal in [1, 2, 3, 6, 9, 11, 13, 15] {
         let ran = sandbox.tmpx(["exec", "sh", "-c", &format!("kill -{signal} $$")]).run();
@@ -64,7 +64,7 @@ fn a_command_that_dies_of_a_signal_takes_tmpx_with_it() {
 }
 
 #[test]
-fn tmpx_failing_itself_is_125_and_bad_usage_2() {
+fn a_failure_of_tmpx_exits_with_125_and_bad_usage_with_2() {
     let sandbox = Sandbox::new();
     let message = "tmpx: --in nosuch: No such file or directory\n";
     sandbox.tmpx(words("exec --in nosuch true")).gives(125, "", message);
@@ -78,7 +78,7 @@ fn tmpx_failing_itself_is_125_and_bad_usage_2() {
 }
 
 #[test]
-fn keep_turns_the_workspace_into_a_manual_one_and_says_where_it_is() {
+fn keep_makes_the_workspace_manual_and_prints_its_path() {
     let sandbox = Sandbox::new();
     let ran = sandbox.tmpx(words("exec --keep -- touch made")).run();
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), KEPT));
@@ -97,7 +97,7 @@ fn keep_turns_the_workspace_into_a_manual_one_and_says_where_it_is() {
 }
 
 #[test]
-fn place_and_session_are_those_of_the_makers() {
+fn exec_has_the_place_and_session_options_of_dir() {
     let sandbox = Sandbox::new();
     let script = "echo $TMPX_WORKSPACE; stat -c %a $TMPX_WORKSPACE; tmpx list --json --session s";
     let args = words("exec -p . --prefix job- -s -end -m 750 --session s -- sh -c");
@@ -110,7 +110,7 @@ fn place_and_session_are_those_of_the_makers() {
 }
 
 #[test]
-fn what_is_made_inside_goes_with_the_workspace() {
+fn resources_in_the_workspace_are_removed_with_it() {
     let sandbox = Sandbox::new();
     let script = "tmpx file; tmpx dir; mktemp; tmpx exec touch x";
     let ran = sandbox.tmpx(["exec", "sh", "-c", script]).succeeds();
@@ -120,13 +120,13 @@ fn what_is_made_inside_goes_with_the_workspace() {
 }
 
 #[test]
-fn a_workspace_that_the_command_removed_itself_is_no_failure() {
+fn a_command_may_remove_its_workspace_itself() {
     let sandbox = Sandbox::new();
     sandbox.tmpx(["exec", "sh", "-c", "rm -rf $TMPX_WORKSPACE"]).gives(0, "", "");
 }
 
 #[test]
-fn a_mode_that_keeps_us_out_does_not_keep_the_workspace() {
+fn a_workspace_with_unreadable_directories_is_removed() {
     let sandbox = Sandbox::for_nobody();
     let script = "mkdir -p a/b/c; touch a/b/c/d; chmod 000 a/b/c; chmod 555 a/b; chmod 0 a .";
     sandbox.tmpx(["exec", "sh", "-c", script]).by_nobody().gives(0, "", "");

@@ -18,7 +18,7 @@ fn running(sandbox: &Sandbox, script: &str) -> std::process::Child {
 }
 
 #[test]
-fn a_signal_reaches_the_command_and_the_workspace_still_goes() {
+fn a_signal_reaches_the_command_and_the_workspace_is_still_removed() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
         let sandbox = Sandbox::new();
         // The shell waits for a child that the signal does not reach, and then takes the trap.
@@ -32,7 +32,7 @@ fn a_signal_reaches_the_command_and_the_workspace_still_goes() {
 }
 
 #[test]
-fn a_signal_that_kills_the_command_is_the_death_of_tmpx_too() {
+fn tmpx_dies_by_the_signal_that_it_passed_on() {
     use std::os::unix::process::ExitStatusExt as _;
     let sandbox = Sandbox::new();
     let mut child = running(&sandbox, "echo ready; read x; sleep 100");
@@ -68,7 +68,7 @@ fn the_command_of_a_killed_tmpx_keeps_its_workspace_until_it_ends() {
 }
 
 #[test]
-fn inherited_signal_state_reaches_the_command() {
+fn the_command_inherits_the_signal_state_of_tmpx() {
     let sandbox = Sandbox::new();
     let show = "grep -E '^Sig(Blk|Ign)' /proc/self/status";
     for before in ["", "trap '' PIPE; ", "trap '' HUP INT; ", "trap '' CHLD; "] {
@@ -79,7 +79,7 @@ fn inherited_signal_state_reaches_the_command() {
 }
 
 #[test]
-fn a_command_that_takes_too_long_is_asked_to_end_and_then_made_to() {
+fn a_command_that_runs_too_long_is_asked_to_end_and_then_killed() {
     let sandbox = Sandbox::new();
     let run = |args: &str, script: &str| {
         let args = words(&format!("exec {args} -- sh -c"));

@@ -5,7 +5,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::sandbox::{Sandbox, has};
 
 #[test]
-fn what_runs_on_is_told_by_number_and_name() {
+fn processes_left_running_are_reported_by_number_and_name() {
     let sandbox = Sandbox::new();
     // Also what has a session of its own and closed all that it inherited, as a daemon does.
     let left = |shell: &str| {
@@ -28,7 +28,7 @@ fn what_runs_on_is_told_by_number_and_name() {
 }
 
 #[test]
-fn what_was_left_running_and_has_ended_is_not_told() {
+fn a_process_that_has_ended_by_then_is_not_reported() {
     let sandbox = Sandbox::new();
     // Its number is free only when its parent, which tmpx has become, has waited for it.
     let script = "(sh -c 'echo $$ >pid' &); until [ -s pid ] && ! kill -0 $(cat pid) 2>/dev/null; do :; done";

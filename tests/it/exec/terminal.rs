@@ -218,7 +218,7 @@ fn ctrl_c_and_ctrl_backslash_end_the_job() {
 }
 
 #[test]
-fn a_command_that_goes_on_after_ctrl_c_gets_each_one_once() {
+fn a_command_that_survives_ctrl_c_gets_each_one_once() {
     // What a process sends to tmpx alone is passed on, and after whatever came before it.
     goes_the_same_way(&[
         Type("run tells\n"),
@@ -243,7 +243,7 @@ fn a_command_that_goes_on_after_ctrl_c_gets_each_one_once() {
 }
 
 #[test]
-fn a_stopped_job_is_listed_goes_on_in_the_foreground_and_has_lost_nothing() {
+fn a_stopped_job_is_listed_and_resumes_in_the_foreground_without_loss() {
     goes_the_same_way(&[
         Type("run tells\n"),
         See("ready"),
@@ -267,7 +267,7 @@ fn a_stopped_job_is_listed_goes_on_in_the_foreground_and_has_lost_nothing() {
 }
 
 #[test]
-fn a_stopped_job_goes_on_in_the_background_until_it_is_killed() {
+fn a_stopped_job_resumes_in_the_background_until_it_is_killed() {
     goes_the_same_way(&[
         Type("run tells deaf\n"),
         See("ready"),
@@ -298,7 +298,7 @@ fn a_background_job_that_reads_is_stopped_until_it_is_in_the_foreground() {
 }
 
 #[test]
-fn session_group_and_settings_are_those_of_the_command_alone() {
+fn session_group_and_terminal_settings_are_those_of_the_command() {
     goes_the_same_way(&[
         Type("stty -a >before; run shows; stty -a | diff before - && echo unchanged\n"),
         See("in the session of the shell"),
@@ -318,7 +318,7 @@ fn session_group_and_settings_are_those_of_the_command_alone() {
 }
 
 #[test]
-fn a_new_size_of_the_window_reaches_the_command() {
+fn a_new_window_size_reaches_the_command() {
     goes_the_same_way(&[
         Type("run tells\n"),
         See("ready"),
@@ -331,7 +331,7 @@ fn a_new_size_of_the_window_reaches_the_command() {
 }
 
 #[test]
-fn a_command_that_takes_keys_as_they_come_stops_and_comes_back() {
+fn a_command_in_raw_mode_stops_and_resumes() {
     goes_the_same_way(&[
         Type("run draws\n"),
         See("ready"),
@@ -351,7 +351,7 @@ fn a_command_that_takes_keys_as_they_come_stops_and_comes_back() {
 }
 
 #[test]
-fn without_a_command_there_is_a_scratch_shell_with_jobs_of_its_own() {
+fn without_a_command_a_scratch_shell_with_job_control_runs() {
     goes_the_same_way(&[
         Type("run\n"),
         Type("tells\n"),
@@ -373,7 +373,7 @@ fn without_a_command_there_is_a_scratch_shell_with_jobs_of_its_own() {
 }
 
 #[test]
-fn when_the_terminal_is_gone_the_command_is_told_and_the_workspace_goes() {
+fn a_lost_terminal_hangs_up_the_command_and_the_workspace_is_removed() {
     for shell in shells() {
         for run in [PLAIN, UNDER_TMPX] {
             for command in ["tells deaf", "dies"] {
@@ -421,7 +421,7 @@ fn a_command_that_stops_by_itself_stops_the_job() {
 }
 
 #[test]
-fn where_it_leads_the_session_a_lost_terminal_is_told_to_the_command() {
+fn as_session_leader_tmpx_passes_on_the_loss_of_its_terminal() {
     // As under `ssh -t`, or as the only program of a terminal window.
     for run in [PLAIN, UNDER_TMPX] {
         let sandbox = stage(run);

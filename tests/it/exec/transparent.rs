@@ -32,7 +32,7 @@ fn signal_sets(status: &str) -> Vec<(&str, u64)> {
 }
 
 #[test]
-fn blocked_and_ignored_signals_are_those_that_tmpx_was_given() {
+fn blocked_and_ignored_signals_are_inherited() {
     let sandbox = Sandbox::new();
     let mut seen = Vec::new();
     for before in [
@@ -55,7 +55,7 @@ fn blocked_and_ignored_signals_are_those_that_tmpx_was_given() {
 }
 
 #[test]
-fn a_reader_that_is_gone_is_to_the_command_what_it_would_be_without_tmpx() {
+fn a_broken_pipe_affects_the_command_as_without_tmpx() {
     let sandbox = Sandbox::new();
     for (before, status) in [("", "141\n"), ("trap '' PIPE; ", "1\n")] {
         let line = format!("{before}{{ RUN cat /dev/zero 2>/dev/null; echo $? >status; }} | :");
@@ -65,7 +65,7 @@ fn a_reader_that_is_gone_is_to_the_command_what_it_would_be_without_tmpx() {
 }
 
 #[test]
-fn every_exit_status_is_that_of_the_command() {
+fn every_exit_status_of_the_command_is_passed_on() {
     let sandbox = Sandbox::new();
     let line = "i=0; while [ $i -le 255 ]; do RUN sh -c \"exit $i\"; echo $?; i=$((i + 1)); done";
     let printed = prints_the_same(&sandbox, line);
@@ -82,7 +82,7 @@ fn end_of(sandbox: &Sandbox, run: &[&str], script: &str) -> ExitStatus {
 }
 
 #[test]
-fn every_death_by_a_signal_is_that_of_the_command() {
+fn tmpx_dies_by_every_signal_that_kills_the_command() {
     let sandbox = Sandbox::new();
     // All but those that stop, and the two that the C library keeps for itself.
     for signal in (1..=64).filter(|signal| ![19, 20, 21, 22, 32, 33].contains(signal)) {
@@ -101,7 +101,7 @@ fn every_death_by_a_signal_is_that_of_the_command() {
 }
 
 #[test]
-fn the_core_of_a_command_is_the_only_one() {
+fn only_the_command_dumps_core() {
     let sandbox = Sandbox::new();
     let script = "ulimit -c unlimited; exec \"$@\"";
     let end = |run: &[&str]| {
@@ -115,7 +115,7 @@ fn the_core_of_a_command_is_the_only_one() {
 }
 
 #[test]
-fn the_command_has_the_descriptors_that_tmpx_was_given_and_one_more_from_100_on() {
+fn the_command_inherits_all_descriptors_and_one_more_above_99() {
     let sandbox = Sandbox::new();
     let list = |first: u32, last: u32| {
         format!(
@@ -134,7 +134,7 @@ fn the_command_has_the_descriptors_that_tmpx_was_given_and_one_more_from_100_on(
 }
 
 #[test]
-fn standard_input_and_output_are_the_very_same_open_files() {
+fn standard_input_and_output_are_the_same_open_files() {
     let sandbox = Sandbox::new();
     // Whoever shares an open file goes on where the last one stopped.
     let line = "echo abcdef >in; { RUN dd bs=1 count=2; head -c 3; RUN cat; } <in 2>/dev/null; \
@@ -143,7 +143,7 @@ fn standard_input_and_output_are_the_very_same_open_files() {
 }
 
 #[test]
-fn limits_priority_umask_and_arguments_are_kept() {
+fn limits_priority_umask_and_arguments_are_inherited() {
     let sandbox = Sandbox::new();
     let show = "umask; nice; cat /proc/self/limits /proc/self/oom_score_adj; \
                 grep -E \"^(NoNewPrivs|Cpus_allowed_list|Seccomp):\" /proc/self/status; \
@@ -158,7 +158,7 @@ fn limits_priority_umask_and_arguments_are_kept() {
 }
 
 #[test]
-fn the_environment_is_kept_but_for_four_variables_that_name_the_workspace() {
+fn the_environment_is_inherited_except_for_four_variables_of_the_workspace() {
     let sandbox = Sandbox::new();
     let own = "^(TMPX_WORKSPACE|TMPDIR|PWD|OLDPWD)=";
     let line = format!(
@@ -188,7 +188,7 @@ fn signalled(mut child: Child, signal: Signal) -> ExitStatus {
 }
 
 #[test]
-fn a_batch_system_that_asks_tmpx_to_end_lets_the_command_save_its_state() {
+fn a_command_can_save_its_state_when_a_batch_system_terminates_tmpx() {
     let sandbox = Sandbox::new();
     let script = "trap 'kill -KILL $!; echo step 7 >> checkpoint; exit 9' TERM USR1; \
                   echo step 1 > checkpoint; sleep 1000 & echo ready; wait";
@@ -205,7 +205,7 @@ fn a_batch_system_that_asks_tmpx_to_end_lets_the_command_save_its_state() {
 }
 
 #[test]
-fn what_a_command_had_saved_when_a_batch_system_ended_it_is_kept() {
+fn out_always_saves_results_of_a_command_that_a_batch_system_terminated() {
     let sandbox = Sandbox::new();
     let script = "echo step 1 > checkpoint; echo ready; exec sleep 1000";
     for signal in [Signal::TERM, Signal::USR2] {
@@ -219,7 +219,7 @@ fn what_a_command_had_saved_when_a_batch_system_ended_it_is_kept() {
 }
 
 #[test]
-fn what_is_made_inside_goes_with_the_workspace_whatever_its_lifetime_and_its_end() {
+fn resources_in_the_workspace_are_removed_with_it_whatever_their_lifetime() {
     let sandbox = Sandbox::new();
     let script = "tmpx file --ttl 1h; tmpx dir --until-exit=$$ --session s; tmpx workspace; \
                   tmpx exec sh -c 'pwd; touch made; kill -KILL $PPID'; \
@@ -234,7 +234,7 @@ fn what_is_made_inside_goes_with_the_workspace_whatever_its_lifetime_and_its_end
 }
 
 #[test]
-fn a_workspace_that_cannot_be_removed_is_told_and_masks_no_status() {
+fn a_workspace_that_cannot_be_removed_is_reported_and_the_commands_status_stays() {
     let sandbox = Sandbox::for_nobody();
     let shut_in = |end: &str| {
         let script = format!("chmod 555 ..; {end}");
@@ -252,13 +252,13 @@ fn a_workspace_that_cannot_be_removed_is_told_and_masks_no_status() {
 }
 
 #[test]
-fn with_few_descriptors_a_command_runs_too() {
+fn a_command_runs_with_few_descriptors() {
     let sandbox = Sandbox::new();
     prints_the_same(&sandbox, "ulimit -n 64; RUN echo text");
 }
 
 #[test]
-fn any_signal_that_is_sent_to_tmpx_alone_is_for_the_command() {
+fn each_signal_to_tmpx_alone_reaches_the_command() {
     let sandbox = Sandbox::new();
     // Grid Engine announces a limit by SIGXCPU, a power failure comes as SIGPWR.
     for name in "USR1 USR2 ALRM XCPU XFSZ VTALRM PROF IO PWR WINCH RTMIN RTMAX".split(' ') {

@@ -294,7 +294,7 @@ fn calls_of_the_taker(case: &Case, inject: &[&str]) -> Vec<(String, usize, usize
 /// Kills tmpx at the calls of that thread, and has them fail: those that move the output within the
 /// kernel, and those that read and write it where the kernel has no way.
 #[test]
-fn the_thread_that_takes_a_producers_output_is_no_weak_spot() {
+fn the_thread_that_reads_a_producers_output_fails_safely_at_every_call() {
     if !has("strace") {
         return;
     }

@@ -88,7 +88,7 @@ impl Crowd<'_> {
 }
 
 #[test]
-fn writers_cleaners_and_listers_at_once_with_some_of_them_killed() {
+fn creators_cleaners_and_listers_run_at_once_while_some_are_killed() {
     let seconds = std::env::var("TMPX_STRESS").map_or(5, |text| text.parse().unwrap());
     let sandbox = Sandbox::new();
     let canary = sandbox.tmp().join("canary");

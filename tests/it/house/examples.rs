@@ -16,7 +16,7 @@ fn take_a_pdf_apart(sandbox: &Sandbox, args: &str) -> Ran {
 }
 
 #[test]
-fn the_pdf_example_saves_its_results_and_nothing_of_a_broken_pdf() {
+fn the_pdf_example_saves_results_but_none_of_a_broken_pdf() {
     if !has("pdftotext") {
         return;
     }
@@ -32,7 +32,7 @@ fn the_pdf_example_saves_its_results_and_nothing_of_a_broken_pdf() {
 }
 
 #[test]
-fn the_pdf_example_ends_as_the_tools_do() {
+fn the_pdf_example_exits_with_the_status_of_the_failed_tool() {
     if !has("pdftotext") {
         return;
     }

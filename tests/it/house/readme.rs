@@ -38,7 +38,7 @@ fn every_recipe_works_and_leaves_nothing() {
 }
 
 #[test]
-fn the_recipes_print_what_they_are_for() {
+fn the_recipes_print_the_expected_results() {
     let outputs: Vec<String> = blocks("```sh recipe")
         .iter()
         .map(|recipe| {
@@ -58,7 +58,7 @@ fn the_recipes_print_what_they_are_for() {
 }
 
 #[test]
-fn the_first_two_commands_are_the_ones_that_are_tested() {
+fn the_first_two_commands_are_the_tested_ones() {
     let commands = blocks("```sh");
     assert_eq!(
         commands[0],

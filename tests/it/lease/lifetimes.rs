@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::support::sandbox::{Sandbox, words};
 
 #[test]
-fn until_exit_ends_with_the_process_that_is_named() {
+fn until_exit_ends_with_the_named_process() {
     let sandbox = Sandbox::new();
     let script = "f=$(tmpx file --until-exit=$$); tmpx cleanup; ls $f";
     let ran = sandbox.sh(script).run();
@@ -24,7 +24,7 @@ fn bare_until_exit_means_the_calling_script() {
 }
 
 #[test]
-fn the_variable_does_it_for_a_whole_script() {
+fn tmpx_until_exit_covers_a_whole_script() {
     let sandbox = Sandbox::new();
     let script = "export TMPX_UNTIL_EXIT=$$; tmpx file; tmpx dir; tmpx workspace; kill -9 $$";
     let ran = sandbox.sh(script).run();
@@ -46,7 +46,7 @@ fn keep_overrides_the_environment() {
 }
 
 #[test]
-fn a_process_that_is_dead_or_not_ours_cannot_be_an_owner() {
+fn a_process_that_is_dead_or_foreign_cannot_be_an_owner() {
     let sandbox = Sandbox::for_nobody();
     let dead = "sh -c : & wait $!; tmpx file --until-exit=$!";
     let ran = sandbox.sh(dead).run();
@@ -64,7 +64,7 @@ fn a_process_that_is_dead_or_not_ours_cannot_be_an_owner() {
 }
 
 #[test]
-fn a_variable_that_names_no_script_above_falls_back_to_manual_with_a_note() {
+fn a_variable_that_names_no_ancestor_means_manual_with_a_note() {
     let sandbox = Sandbox::new();
     for (stale, what) in [
         ("4194304", "is no running script above this one"),
@@ -91,7 +91,7 @@ fn a_ttl_ends_when_its_time_is_up() {
 }
 
 #[test]
-fn with_both_whichever_comes_first_ends_it() {
+fn with_until_exit_and_ttl_the_first_end_counts() {
     let sandbox = Sandbox::new();
     let script = "tmpx file --until-exit=$$ --ttl 0; tmpx cleanup -q; ls $TMPDIR";
     sandbox.sh(script).gives(0, "$ROOT/tmp/tmp.RANDOM\n", "");
@@ -100,7 +100,7 @@ fn with_both_whichever_comes_first_ends_it() {
 }
 
 #[test]
-fn what_lives_is_taken_by_its_own_script_when_named_and_by_no_other() {
+fn a_live_resource_is_removed_only_by_its_own_script_and_only_by_path() {
     let sandbox = Sandbox::new();
     let own = "f=$(tmpx file --until-exit=$$); tmpx cleanup -q $f; ls $TMPDIR";
     sandbox.sh(own).gives(0, "", "");
@@ -116,7 +116,7 @@ fn what_lives_is_taken_by_its_own_script_when_named_and_by_no_other() {
 }
 
 #[test]
-fn a_bad_habit_is_a_usage_error_that_names_the_variable() {
+fn a_bad_value_in_the_environment_is_a_usage_error_that_names_the_variable() {
     let sandbox = Sandbox::new();
     sandbox.tmpx(["file"]).env("TMPX_TTL", "soon").gives(
         2,

@@ -18,7 +18,7 @@ fn a_store_is_private() {
 }
 
 #[test]
-fn a_wrong_mode_of_our_own_is_mended() {
+fn a_wrong_mode_of_our_own_store_is_corrected() {
     let sandbox = Sandbox::for_nobody();
     sandbox.tmpx(["file"]).by_nobody().path();
     for wrong in [0o777, 0o755, 0o000] {
@@ -32,7 +32,7 @@ fn a_wrong_mode_of_our_own_is_mended() {
 }
 
 #[test]
-fn xdg_state_home_goes_before_home() {
+fn xdg_state_home_precedes_home() {
     let sandbox = Sandbox::new();
     let state = sandbox.cwd().join("state");
     let default = |args: &[&str]| sandbox.tmpx(args).without("TMPX_STATE_DIR");
@@ -60,7 +60,7 @@ fn a_relative_state_directory_is_refused() {
 }
 
 #[test]
-fn an_explicit_state_directory_that_does_not_work_is_an_error_and_never_passed_over() {
+fn an_unusable_tmpx_state_dir_is_an_error_and_never_skipped() {
     let sandbox = Sandbox::for_nobody();
     let locked = sandbox.root().join("locked");
     fs::create_dir(&locked).unwrap();
@@ -88,7 +88,7 @@ fn shared_stores(uid: u32) -> usize {
 }
 
 #[test]
-fn without_a_home_of_ours_a_store_in_a_shared_directory_serves() {
+fn without_a_home_of_our_own_the_store_is_in_a_shared_directory() {
     let sandbox = Sandbox::for_nobody();
     if !skip_unless(is_root(), "root") {
         return;
@@ -125,7 +125,7 @@ fn without_a_home_of_ours_a_store_in_a_shared_directory_serves() {
 }
 
 #[test]
-fn leases_that_cannot_be_read_are_kept_and_reported_and_stop_nothing() {
+fn unreadable_leases_are_kept_and_reported_and_the_rest_is_reclaimed() {
     let sandbox = Sandbox::new();
     sandbox.file();
     sandbox.file();
@@ -158,7 +158,7 @@ fn leases_that_cannot_be_read_are_kept_and_reported_and_stop_nothing() {
 }
 
 #[test]
-fn an_empty_lease_is_nothing_and_foreign_files_are_not_looked_at() {
+fn an_empty_lease_is_removed_and_foreign_files_are_ignored() {
     let sandbox = Sandbox::new();
     sandbox.file();
     let id = sandbox.leases()[0].clone();
@@ -171,7 +171,7 @@ fn an_empty_lease_is_nothing_and_foreign_files_are_not_looked_at() {
 }
 
 #[test]
-fn a_full_disk_leaves_nothing_and_is_told() {
+fn a_full_disk_is_reported_and_leaves_nothing() {
     if !skip_unless(is_root(), "root") || !has("mount") {
         return;
     }
@@ -210,7 +210,7 @@ fn a_full_disk_leaves_nothing_and_is_told() {
 }
 
 #[test]
-fn without_proc_things_are_made_and_removed_but_nothing_is_said_of_processes() {
+fn without_proc_resources_are_created_and_removed_and_owners_are_unknown() {
     if !skip_unless(is_root(), "root") || !has("unshare") {
         return;
     }
@@ -225,7 +225,7 @@ fn without_proc_things_are_made_and_removed_but_nothing_is_said_of_processes() {
 }
 
 #[test]
-fn what_others_put_where_a_store_may_be_is_no_concern() {
+fn an_entry_that_others_planted_at_a_stores_path_is_ignored() {
     if !skip_unless(is_root(), "root") || !has("unshare") || !has("setpriv") {
         return;
     }

@@ -5,7 +5,7 @@ use super::world::{World, assert_like, run};
 const TRY: &str = "Try 'mktemp --help' for more information.\n";
 
 #[test]
-fn a_bare_call_makes_a_file_in_tmpdir() {
+fn a_bare_call_creates_a_file_in_tmpdir() {
     let world = World::new();
     let made = run(world.mktemp([""; 0])).printed();
     assert_like(made.file_name().unwrap(), b"tmp.??????????");
@@ -24,7 +24,7 @@ fn the_subcommand_does_the_same_as_the_name() {
 }
 
 #[test]
-fn letters_may_stand_together_and_the_last_take_a_value() {
+fn short_options_cluster_and_the_last_may_have_a_value() {
     let world = World::new();
     std::fs::create_dir(world.path("cwd/d")).unwrap();
     for args in [vec!["-dqp", "d"], vec!["-dqpd"], vec!["-d", "-q", "-p", "d"]] {
@@ -35,7 +35,7 @@ fn letters_may_stand_together_and_the_last_take_a_value() {
 }
 
 #[test]
-fn long_names_may_be_cut_short_as_long_as_they_are_clear() {
+fn long_options_may_be_abbreviated_if_unambiguous() {
     let world = World::new();
     let made = run(world.mktemp(["--direc", "--suf=.t", "aXXX"])).printed();
     assert_like(made.as_os_str(), b"a???.t");
@@ -63,7 +63,7 @@ fn after_two_dashes_everything_is_a_template() {
 }
 
 #[test]
-fn an_option_that_is_wrong_is_refused_in_getopts_words() {
+fn a_wrong_option_is_refused_in_the_words_of_getopt() {
     let world = World::new();
     for (args, message) in [
         (vec!["-Z"], "invalid option -- 'Z'"),
@@ -82,13 +82,13 @@ fn an_option_that_is_wrong_is_refused_in_getopts_words() {
 }
 
 #[test]
-fn tmpdir_takes_its_value_only_after_an_equals_sign() {
+fn tmpdir_has_a_value_only_after_an_equals_sign() {
     let world = World::new();
     run(world.mktemp(["--tmpdir", "d"])).assert_refused("mktemp: too few X's in template 'd'\n");
 }
 
 #[test]
-fn help_and_version_are_answered_where_they_stand() {
+fn help_and_version_act_as_soon_as_they_are_read() {
     let world = World::new();
     let help = run(world.mktemp(["--help", "-Z"]));
     assert_eq!((help.stderr.as_str(), help.status), ("", Some(0)));

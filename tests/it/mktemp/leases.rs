@@ -21,7 +21,7 @@ fn without_a_lifetime_nothing_is_recorded() {
 }
 
 #[test]
-fn a_name_only_is_never_leased() {
+fn a_dry_run_never_leases_its_name() {
     let world = World::new();
     let mut command = world.mktemp(["-u"]);
     command.env("TMPX_SESSION", "s");
@@ -30,7 +30,7 @@ fn a_name_only_is_never_leased() {
 }
 
 #[test]
-fn a_session_in_the_environment_leases_what_is_made() {
+fn a_session_in_the_environment_leases_the_file() {
     let world = World::new();
     for (args, like) in [
         (&["-d"][..], &b"tmp.??????????"[..]),
@@ -52,7 +52,7 @@ fn a_session_in_the_environment_leases_what_is_made() {
 }
 
 #[test]
-fn a_leased_path_is_printed_as_the_caller_gave_it() {
+fn a_leased_path_is_printed_as_the_caller_wrote_it() {
     let world = World::new();
     std::fs::create_dir(world.path("cwd/d")).unwrap();
     for (args, like) in [
@@ -71,7 +71,7 @@ fn a_leased_path_is_printed_as_the_caller_gave_it() {
 }
 
 #[test]
-fn a_leased_creation_that_fails_says_what_an_unleased_one_would() {
+fn a_failed_leased_creation_prints_the_message_of_an_unleased_one() {
     let world = World::new();
     std::fs::write(world.path("cwd/f"), "").unwrap();
     let long = format!("{}XXX", "a".repeat(300));
@@ -94,7 +94,7 @@ fn a_leased_creation_that_fails_says_what_an_unleased_one_would() {
 }
 
 #[test]
-fn what_is_leased_until_exit_is_gone_after_the_script_and_a_cleanup() {
+fn a_file_leased_until_exit_is_removed_by_a_cleanup_after_the_script() {
     let world = World::new();
     let line = "export TMPX_UNTIL_EXIT=$$; f=$(mktemp | cat); d=$(mktemp -d); tmpx cleanup -q; \
                 test -f \"$f\" && test -d \"$d\"";
@@ -105,7 +105,7 @@ fn what_is_leased_until_exit_is_gone_after_the_script_and_a_cleanup() {
 }
 
 #[test]
-fn a_stale_until_exit_is_ignored_without_a_word() {
+fn a_stale_until_exit_is_ignored_silently() {
     let world = World::new();
     for stale in ["999999999", "1x", "", "0", "-1"] {
         let mut command = world.mktemp([""; 0]);
@@ -124,7 +124,7 @@ fn a_stale_until_exit_is_ignored_without_a_word() {
 }
 
 #[test]
-fn a_time_to_live_in_the_environment_leases_what_is_made() {
+fn a_ttl_in_the_environment_leases_the_file() {
     let world = World::new();
     let mut command = world.mktemp([""; 0]);
     command.env("TMPX_TTL", "1h").env("TMPX_UNTIL_EXIT", "999999999");
@@ -133,7 +133,7 @@ fn a_time_to_live_in_the_environment_leases_what_is_made() {
 }
 
 #[test]
-fn a_lifetime_that_makes_no_sense_is_refused_and_nothing_is_made() {
+fn an_invalid_lifetime_is_refused_and_nothing_is_created() {
     let world = World::new();
     let mut command = world.mktemp([""; 0]);
     command.env("TMPX_TTL", "soon");
@@ -144,7 +144,7 @@ fn a_lifetime_that_makes_no_sense_is_refused_and_nothing_is_made() {
 }
 
 #[test]
-fn a_lease_that_cannot_be_written_is_said_and_nothing_is_made() {
+fn an_unwritable_lease_is_reported_and_nothing_is_created() {
     let world = World::new();
     std::fs::write(world.path("state/none"), "").unwrap();
     let state = world.text("state/none/below");

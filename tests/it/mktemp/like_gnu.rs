@@ -366,7 +366,7 @@ fn calls() -> Vec<Call> {
 }
 
 #[test]
-fn says_and_makes_what_gnu_mktemp_says_and_makes() {
+fn prints_and_creates_the_same_as_gnu_mktemp() {
     let Some(gnu) = gnu_mktemp() else { return };
     let calls = calls();
     let worlds = (world(), world());

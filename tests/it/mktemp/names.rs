@@ -16,7 +16,7 @@ fn only_the_last_run_of_x_is_replaced() {
 }
 
 #[test]
-fn a_suffix_is_kept_as_it_is_even_where_it_holds_an_x() {
+fn a_suffix_stays_unchanged_even_if_it_contains_x() {
     let world = World::new();
     for (suffix, like) in [
         ("--suffix=X", &b"a????X"[..]),
@@ -56,7 +56,7 @@ fn with_a_suffix_the_template_must_end_in_x() {
 }
 
 #[test]
-fn a_suffix_leads_into_no_other_directory() {
+fn a_suffix_cannot_contain_a_directory() {
     let world = World::new();
     for (args, suffix) in [
         (vec!["aXXX", "--suffix=/"], "/"),
@@ -71,7 +71,7 @@ fn a_suffix_leads_into_no_other_directory() {
 }
 
 #[test]
-fn a_slash_at_the_very_end_of_a_suffix_makes_a_directory_and_no_file() {
+fn a_suffix_may_end_in_a_slash_for_a_directory_but_not_for_a_file() {
     let world = World::new();
     let made = run(world.mktemp(["-d", "XXXXXX", "--suffix=a/"])).printed();
     assert_like(made.as_os_str(), b"??????a/");
@@ -92,7 +92,7 @@ fn templates_and_suffixes_are_bytes() {
 }
 
 #[test]
-fn a_message_quotes_a_name_as_the_locale_does() {
+fn a_message_quotes_a_name_by_the_locale() {
     let world = World::new();
     let template = OsStr::from_bytes(b"it's\xc3\xa9\n\xff");
     run(world.mktemp([template]))

@@ -26,7 +26,7 @@ fn pipe_without_a_reader() -> std::io::PipeWriter {
 }
 
 #[test]
-fn a_full_stdout_is_an_error_and_nothing_stays() {
+fn a_full_stdout_is_an_error_and_leaves_nothing() {
     let world = World::new();
     for args in [&[][..], &["-d"], &["aXXX"], &["-p", "."]] {
         run_into(full(), &world, args).assert_refused(FULL);
@@ -35,7 +35,7 @@ fn a_full_stdout_is_an_error_and_nothing_stays() {
 }
 
 #[test]
-fn a_closed_stdout_is_an_error_and_nothing_stays() {
+fn a_closed_stdout_is_an_error_and_leaves_nothing() {
     let world = World::new();
     for args in ["", "-d", "aXXX"] {
         run(world.shell(&format!("mktemp {args} >&-"))).assert_refused(CLOSED);
@@ -44,7 +44,7 @@ fn a_closed_stdout_is_an_error_and_nothing_stays() {
 }
 
 #[test]
-fn a_reader_that_is_gone_is_an_error_and_nothing_stays() {
+fn a_broken_pipe_is_an_error_and_leaves_nothing() {
     let world = World::new();
     for args in [&[][..], &["-d"], &["aXXX"]] {
         run_into(pipe_without_a_reader(), &world, args).assert_refused(BROKEN);
@@ -53,7 +53,7 @@ fn a_reader_that_is_gone_is_an_error_and_nothing_stays() {
 }
 
 #[test]
-fn quiet_hides_a_write_error_only_where_something_was_made_for_it() {
+fn quiet_hides_a_write_error_only_if_something_was_created() {
     let world = World::new();
     run_into(full(), &world, &["-q"]).assert_refused("");
     run_into(full(), &world, &["-qd"]).assert_refused("");
@@ -62,7 +62,7 @@ fn quiet_hides_a_write_error_only_where_something_was_made_for_it() {
 }
 
 #[test]
-fn help_and_version_that_cannot_be_told_are_errors() {
+fn help_and_version_that_cannot_be_printed_are_errors() {
     let world = World::new();
     for option in ["--help", "--version"] {
         run_into(full(), &world, &[option]).assert_refused(FULL);
@@ -82,7 +82,7 @@ fn a_closed_stdin_or_stderr_changes_nothing() {
 }
 
 #[test]
-fn a_leased_file_goes_with_its_lease_when_the_path_cannot_be_told() {
+fn a_leased_file_is_removed_with_its_lease_if_the_path_cannot_be_printed() {
     let world = World::new();
     for args in [&[][..], &["-d"], &["aXXXXXX"], &["-q"]] {
         let mut command = world.mktemp(args);

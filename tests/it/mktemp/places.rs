@@ -36,7 +36,7 @@ fn a_template_alone_ignores_tmpdir() {
 }
 
 #[test]
-fn the_option_goes_before_the_environment_and_an_empty_one_counts_as_absent() {
+fn the_option_precedes_the_environment_and_an_empty_one_counts_as_absent() {
     for option in ["-pd", "--tmpdir=d"] {
         assert_named(Some("tmp"), &[option, "aXXX"], "d/a???");
         assert_named(None, &[option, "aXXX"], "d/a???");
@@ -56,7 +56,7 @@ fn the_last_of_the_two_options_wins() {
 }
 
 #[test]
-fn with_t_the_environment_goes_before_the_option() {
+fn with_t_the_environment_precedes_the_option() {
     assert_named(Some("tmp"), &["-t", "-pd", "aXXX"], "tmp/a???");
     assert_named(Some(""), &["-t", "-pd", "aXXX"], "d/a???");
     assert_named(None, &["-pd", "-t", "aXXX"], "d/a???");
@@ -86,7 +86,7 @@ fn with_a_directory_the_template_is_relative() {
 }
 
 #[test]
-fn slashes_at_the_end_of_the_directory_go_but_the_root_stays() {
+fn trailing_slashes_of_the_directory_are_dropped_except_for_the_root() {
     assert_named(None, &["-pd///", "aXXX"], "d/a???");
     assert_named(Some("a//b//"), &["-u"], "a//b/tmp.??????????");
     assert_named(None, &["-p/", "aXXX"], "/a???");
@@ -94,7 +94,7 @@ fn slashes_at_the_end_of_the_directory_go_but_the_root_stays() {
 }
 
 #[test]
-fn a_directory_that_will_not_do_is_said_with_the_whole_template() {
+fn an_unusable_directory_is_reported_with_the_whole_template() {
     let cases = [
         (&["-p", "nodir"][..], "file", "nodir/tmp.XXXXXXXXXX", "No such file or directory"),
         (&["-d", "nodir/XXX"], "directory", "nodir/XXX", "No such file or directory"),
@@ -114,7 +114,7 @@ fn a_directory_that_will_not_do_is_said_with_the_whole_template() {
 }
 
 #[test]
-fn quiet_hides_that_nothing_could_be_made_and_no_other_error() {
+fn quiet_hides_failed_creation_and_no_other_error() {
     let (_world, command) = world_and(None, &["-q", "-p", "nodir"]);
     run(command).assert_refused("");
     let (_world, command) = world_and(None, &["-q", "-p", "nodir", "aXX"]);
@@ -124,7 +124,7 @@ fn quiet_hides_that_nothing_could_be_made_and_no_other_error() {
 }
 
 #[test]
-fn a_name_only_is_given_in_a_missing_directory_and_not_under_a_file() {
+fn dry_run_prints_a_name_in_a_missing_directory_but_not_below_a_file() {
     assert_named(None, &["-p", "nodir"], "nodir/tmp.??????????");
     assert_named(None, &["-d", "nodir/aXXX"], "nodir/a???");
     let (_world, command) = world_and(None, &["-u", "/etc/passwd/XXX"]);
@@ -136,7 +136,7 @@ fn a_name_only_is_given_in_a_missing_directory_and_not_under_a_file() {
 }
 
 #[test]
-fn modes_are_0600_and_0700_less_the_umask() {
+fn modes_are_0600_and_0700_minus_the_umask() {
     let world = World::new();
     for (umask, file, dir) in [
         ("000", 0o600, 0o700),

@@ -21,7 +21,7 @@ fn clean_up(world: &World) -> Option<i32> {
 }
 
 #[test]
-fn the_unmodified_script_leaks_by_itself() {
+fn without_tmpx_the_unmodified_script_leaks() {
     let world = World::new();
     assert_eq!(run_script(&world, "sh $script source out"), Some(0));
     assert_eq!(clean_up(&world), Some(0));
@@ -29,7 +29,7 @@ fn the_unmodified_script_leaks_by_itself() {
 }
 
 #[test]
-fn with_tmpx_first_in_path_the_unmodified_script_leaves_its_output_and_no_more() {
+fn with_tmpx_first_in_path_the_unmodified_script_leaves_only_its_output() {
     let world = World::new();
     let line = "export TMPX_UNTIL_EXIT=$$; sh $script source out";
     assert_eq!(run_script(&world, line), Some(0));
@@ -42,7 +42,7 @@ fn with_tmpx_first_in_path_the_unmodified_script_leaves_its_output_and_no_more()
 }
 
 #[test]
-fn even_when_it_is_killed_halfway() {
+fn the_unmodified_script_leaks_nothing_even_if_killed() {
     let world = World::new();
     let line = "export TMPX_UNTIL_EXIT=$$ KILLED_HALFWAY=1; exec sh $script source out";
     assert_eq!(run_script(&world, line), None, "it died of a signal");
@@ -53,7 +53,7 @@ fn even_when_it_is_killed_halfway() {
 }
 
 #[test]
-fn a_session_does_the_same_for_several_scripts_that_one_cleanup_ends() {
+fn one_cleanup_of_a_session_covers_several_unmodified_scripts() {
     let world = World::new();
     let line = "export TMPX_SESSION=nightly; sh $script source out; sh $script source out; \
                 tmpx cleanup -q --session nightly";

@@ -9,7 +9,7 @@ const HINT: &str =
     "hint: --all, --older-than, --session or a PATH take what is manual or not due\n";
 
 #[test]
-fn manual_resources_are_kept_until_they_are_asked_for() {
+fn manual_resources_are_kept_until_a_cleanup_selects_them() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.file(), "0123456789").unwrap();
     sandbox.dir();
@@ -42,7 +42,7 @@ fn a_dry_run_lists_exactly_what_the_real_run_removes() {
 }
 
 #[test]
-fn json_tells_what_was_freed() {
+fn json_has_the_freed_bytes() {
     let sandbox = Sandbox::new();
     let dir = sandbox.dir();
     fs::write(dir.join("a"), vec![b'x'; 8192]).unwrap();
@@ -55,7 +55,7 @@ fn json_tells_what_was_freed() {
 }
 
 #[test]
-fn a_session_is_taken_as_a_whole_and_nothing_else() {
+fn a_session_is_removed_as_a_whole_and_nothing_else() {
     let sandbox = Sandbox::new();
     let other = sandbox.file();
     sandbox.tmpx(words("file --session ci")).path();
@@ -68,14 +68,14 @@ fn a_session_is_taken_as_a_whole_and_nothing_else() {
 }
 
 #[test]
-fn the_variable_labels_what_is_made_and_never_narrows_a_cleanup() {
+fn tmpx_session_labels_resources_and_never_narrows_a_cleanup() {
     let sandbox = Sandbox::new();
     sandbox.file();
     sandbox.tmpx(words("cleanup --all -q")).env("TMPX_SESSION", "ci").succeeds();
 }
 
 #[test]
-fn older_than_goes_by_the_age_of_the_lease() {
+fn older_than_compares_the_age_of_the_lease() {
     let sandbox = Sandbox::new();
     sandbox.file();
     sandbox.tmpx(words("cleanup --older-than 1h")).gives(0, "", "tmpx: removed 0\n");
@@ -111,7 +111,7 @@ fn age(sandbox: &Sandbox, by_ms: i64) {
 }
 
 #[test]
-fn a_path_takes_that_resource_alone() {
+fn a_path_removes_only_that_resource() {
     let sandbox = Sandbox::new();
     let made = sandbox.tmpx(words("file --count 3")).succeeds();
     let paths: Vec<&str> = made.raw.lines().collect();
@@ -128,7 +128,7 @@ fn a_path_takes_that_resource_alone() {
 }
 
 #[test]
-fn quiet_says_nothing() {
+fn quiet_prints_nothing() {
     let sandbox = Sandbox::new();
     sandbox.file();
     sandbox.tmpx(words("cleanup -q")).gives(0, "", "");
@@ -136,7 +136,7 @@ fn quiet_says_nothing() {
 }
 
 #[test]
-fn what_has_time_left_is_kept_with_the_time_and_goes_when_it_is_asked_for() {
+fn a_timed_resource_is_kept_until_its_time_or_a_selection() {
     let sandbox = Sandbox::new();
     let path = sandbox.tmpx(words("file --ttl 1h")).path();
     let ran = sandbox.tmpx(["cleanup"]).run();
@@ -147,7 +147,7 @@ fn what_has_time_left_is_kept_with_the_time_and_goes_when_it_is_asked_for() {
 }
 
 #[test]
-fn hidden_names_that_were_renamed_away_are_not_counted() {
+fn hidden_names_are_not_counted_after_their_rename() {
     let sandbox = Sandbox::new();
     let args = ["exec", "--keep", "--out", "?:saved/", "--", "sh", "-c", "touch a b c"];
     assert_eq!(sandbox.tmpx(args).run().status, Some(0));
@@ -158,7 +158,7 @@ fn hidden_names_that_were_renamed_away_are_not_counted() {
 }
 
 #[test]
-fn a_name_does_not_speak_to_the_terminal() {
+fn a_name_cannot_control_the_terminal() {
     let sandbox = Sandbox::new();
     let ran = sandbox.tmpx(["cleanup", "\u{1b}[31mred\n"]).run();
     assert!(ran.stderr.starts_with("tmpx: could not remove \\u{1b}[31mred\\n: "), "{ran:?}");

@@ -3,7 +3,7 @@
 use crate::support::sandbox::Sandbox;
 
 #[test]
-fn two_cleanups_at_once_do_not_get_into_each_others_way() {
+fn two_cleanups_at_once_both_succeed() {
     let sandbox = Sandbox::new();
     sandbox.sh("for n in $(seq 40); do tmpx dir; done").succeeds();
     let script = "tmpx cleanup --all & tmpx cleanup --all & wait";
@@ -16,7 +16,7 @@ fn two_cleanups_at_once_do_not_get_into_each_others_way() {
 }
 
 #[test]
-fn cleanups_at_once_do_not_complain_of_each_other() {
+fn cleanups_at_once_do_not_report_each_other() {
     let sandbox = Sandbox::new();
     sandbox.sh("for n in $(seq 60); do tmpx file --ttl 0; done").succeeds();
     let ran = sandbox.sh("tmpx cleanup & tmpx cleanup & wait").run();
@@ -29,7 +29,7 @@ fn cleanups_at_once_do_not_complain_of_each_other() {
 }
 
 #[test]
-fn what_was_told_can_be_cleaned_up_at_once() {
+fn a_printed_path_can_be_cleaned_up_at_once() {
     let sandbox = Sandbox::new();
     let script = "n=0; while [ $n -lt 60 ]; do tmpx file | { read f; tmpx cleanup -q $f; } || exit 1; \
                   n=$((n+1)); done";

@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use crate::support::sandbox::{NOBODY, Sandbox, has, is_root, skip_unless, words};
 
 #[test]
-fn what_tmpx_did_not_make_is_never_taken() {
+fn a_foreign_path_is_never_removed() {
     let sandbox = Sandbox::new();
     let precious = sandbox.cwd().join("precious");
     fs::write(&precious, "").unwrap();
@@ -24,7 +24,7 @@ fn what_tmpx_did_not_make_is_never_taken() {
 }
 
 #[test]
-fn what_was_edited_or_replaced_in_place_is_still_ours() {
+fn a_resource_that_was_edited_or_replaced_in_place_is_still_ours() {
     let edits = [
         "f=$(tmpx file); echo a > $f; sed -i s/a/b/ $f",
         "f=$(tmpx file); echo a > new; mv new $f",
@@ -47,7 +47,7 @@ fn what_was_edited_or_replaced_in_place_is_still_ours() {
 }
 
 #[test]
-fn what_root_gave_to_somebody_else_is_still_ours_by_its_identity() {
+fn a_resource_with_another_owner_is_still_ours_by_identity() {
     if !skip_unless(is_root(), "root") {
         return;
     }
@@ -58,7 +58,7 @@ fn what_root_gave_to_somebody_else_is_still_ours_by_its_identity() {
 }
 
 #[test]
-fn what_was_moved_away_stays_and_its_lease_goes() {
+fn a_moved_resource_is_kept_and_its_lease_ends() {
     let sandbox = Sandbox::new();
     for script in ["mv $(tmpx file) moved-file", "mv $(tmpx dir) moved-dir"] {
         sandbox.sh(script).succeeds();
@@ -69,7 +69,7 @@ fn what_was_moved_away_stays_and_its_lease_goes() {
 }
 
 #[test]
-fn something_of_another_type_in_its_place_is_kept_and_reported() {
+fn an_entry_of_another_type_is_kept_and_reported() {
     let sandbox = Sandbox::new();
     let precious = sandbox.cwd().join("precious");
     fs::create_dir(&precious).unwrap();
@@ -89,7 +89,7 @@ fn something_of_another_type_in_its_place_is_kept_and_reported() {
 }
 
 #[test]
-fn another_file_under_a_name_that_anybody_could_choose_is_kept() {
+fn another_file_under_a_guessable_name_is_kept() {
     let sandbox = Sandbox::new();
     for args in ["file --name report.csv", "file -p . rep.XXX"] {
         let path = sandbox.tmpx(words(args)).path();
@@ -104,7 +104,7 @@ fn another_file_under_a_name_that_anybody_could_choose_is_kept() {
 }
 
 #[test]
-fn a_replaced_file_is_kept_where_others_could_have_put_it() {
+fn a_replacement_is_kept_if_others_could_have_created_it() {
     let sandbox = Sandbox::new();
     let shared = sandbox.cwd().join("shared");
     fs::create_dir(&shared).unwrap();
@@ -120,7 +120,7 @@ fn a_replaced_file_is_kept_where_others_could_have_put_it() {
 }
 
 #[test]
-fn a_directory_reached_through_a_symlink_is_cleaned_where_it_really_is() {
+fn a_resource_created_through_a_symlink_is_removed_by_its_real_path() {
     let sandbox = Sandbox::new();
     for dir in ["one", "two"] {
         fs::create_dir(sandbox.cwd().join(dir)).unwrap();
@@ -135,7 +135,7 @@ fn a_directory_reached_through_a_symlink_is_cleaned_where_it_really_is() {
 }
 
 #[test]
-fn a_directory_above_that_became_a_symlink_is_not_followed() {
+fn a_parent_that_became_a_symlink_is_not_followed() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.cwd().join("work")).unwrap();
     let path = sandbox.tmpx(words("file -p work --name a")).path();
@@ -150,7 +150,7 @@ fn a_directory_above_that_became_a_symlink_is_not_followed() {
 }
 
 #[test]
-fn a_directory_that_others_could_have_moved_in_is_not_taken_for_a_replacement() {
+fn a_directory_that_others_could_have_moved_there_is_no_replacement() {
     let sandbox = Sandbox::new();
     let sticky = sandbox.cwd().join("sticky");
     fs::create_dir(&sticky).unwrap();
@@ -168,7 +168,7 @@ fn a_directory_that_others_could_have_moved_in_is_not_taken_for_a_replacement() 
 }
 
 #[test]
-fn a_name_that_somebody_else_has_by_now_ends_the_lease() {
+fn a_guessable_name_that_another_file_has_ends_the_lease() {
     let sandbox = Sandbox::new();
     let script = "f=$(tmpx file --name report.csv --ttl 0); echo mine > new; mv new $f; \
                   tmpx cleanup; tmpx cleanup; cat $f; rm $f";

@@ -23,7 +23,7 @@ fn finish(mut job: std::process::Child) -> String {
 }
 
 #[test]
-fn a_broad_cleanup_leaves_alone_what_another_living_script_made() {
+fn a_broad_cleanup_keeps_resources_of_another_living_script() {
     for cleanup in ["cleanup --all", "cleanup --older-than 0"] {
         let sandbox = Sandbox::new();
         let (job, path) = living_job(&sandbox, "f=$(tmpx file); echo $f");
@@ -38,14 +38,14 @@ fn a_broad_cleanup_leaves_alone_what_another_living_script_made() {
 }
 
 #[test]
-fn a_script_takes_its_own_with_a_broad_cleanup() {
+fn a_script_removes_its_own_resources_with_a_broad_cleanup() {
     let sandbox = Sandbox::new();
     let script = "f=$(tmpx file); g=$(tmpx dir); tmpx cleanup --all -q; ls $TMPDIR";
     sandbox.sh(script).gives(0, "", "");
 }
 
 #[test]
-fn a_session_or_a_path_or_force_reaches_another_job() {
+fn a_session_a_path_or_force_reaches_another_job() {
     for cleanup in ["cleanup -q --session s", "cleanup -q PATH", "cleanup -q --all --force"] {
         let sandbox = Sandbox::new();
         let (job, path) = living_job(&sandbox, "f=$(tmpx file --session s); echo $f");
@@ -80,7 +80,7 @@ const IDIOMS: [&str; 9] = [
 ];
 
 #[test]
-fn in_every_shell_and_idiom_the_caller_is_the_script_and_what_is_made_lives_as_long() {
+fn in_every_shell_and_idiom_the_script_is_the_caller_and_the_owner() {
     let shells: Vec<&str> = ["bash", "dash", "zsh", "busybox ash"]
         .into_iter()
         .filter(|shell| has(shell.split(' ').next().unwrap()))
@@ -106,7 +106,7 @@ fn in_every_shell_and_idiom_the_caller_is_the_script_and_what_is_made_lives_as_l
 }
 
 #[test]
-fn a_script_that_runs_itself_and_a_sourced_file_are_callers_too() {
+fn a_script_that_runs_itself_and_a_sourced_file_are_callers() {
     let sandbox = Sandbox::new();
     let script = "#!/bin/sh\nif [ $# = 0 ]; then sh ./self inner; exit; fi\n\
                   f=$(tmpx file); echo $$ $f\n";
@@ -122,7 +122,7 @@ fn a_script_that_runs_itself_and_a_sourced_file_are_callers_too() {
 }
 
 #[test]
-fn a_script_that_becomes_the_cleanup_is_no_other_job() {
+fn a_script_that_execs_the_cleanup_is_not_another_job() {
     let sandbox = Sandbox::new();
     // bash calls exec(2) for its last command.
     let ran = sandbox.shell("bash", "tmpx dir; exec tmpx cleanup --all -q").succeeds();

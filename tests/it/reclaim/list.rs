@@ -5,13 +5,13 @@ use std::fs;
 use crate::support::sandbox::{Sandbox, has, words};
 
 #[test]
-fn nothing_is_listed_where_nothing_is() {
+fn an_empty_list_prints_nothing_to_a_pipe() {
     let sandbox = Sandbox::new();
     sandbox.tmpx(["list"]).gives(0, "", "");
 }
 
 #[test]
-fn a_pipe_gets_the_paths_alone() {
+fn a_pipe_gets_only_the_paths() {
     let sandbox = Sandbox::new();
     let path = sandbox.file();
     let ran = sandbox.tmpx(["list"]).succeeds();
@@ -22,7 +22,7 @@ fn a_pipe_gets_the_paths_alone() {
 }
 
 #[test]
-fn json_tells_state_age_owner_and_size() {
+fn json_has_state_age_owner_and_size() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.file(), vec![b'x'; 4096]).unwrap();
     let listed = sandbox.tmpx(words("list --json")).succeeds().json();
@@ -37,7 +37,7 @@ fn json_tells_state_age_owner_and_size() {
 }
 
 #[test]
-fn each_state_is_told() {
+fn each_state_is_listed() {
     let sandbox = Sandbox::new();
     let state = || {
         let listed = sandbox.tmpx(words("list --json")).succeeds().json();
@@ -93,7 +93,7 @@ fn a_terminal_gets_a_table() {
 }
 
 #[test]
-fn listing_takes_no_lock_and_so_keeps_no_cleaner_off() {
+fn listing_never_blocks_a_cleanup() {
     let sandbox = Sandbox::new();
     sandbox.sh("for n in $(seq 30); do tmpx file; done").succeeds();
     let script = "while :; do tmpx list >/dev/null; done & tmpx cleanup --all -q; kill $!";
@@ -102,7 +102,7 @@ fn listing_takes_no_lock_and_so_keeps_no_cleaner_off() {
 }
 
 #[test]
-fn a_lease_from_the_end_of_time_is_listed() {
+fn a_lease_from_the_far_future_is_listed() {
     let sandbox = Sandbox::new();
     sandbox.file();
     let lease = sandbox.state().join("leases").join(&sandbox.leases()[0]);

@@ -16,7 +16,7 @@ fn elsewhere(sandbox: &Sandbox, unshare: &[&str], script: &str) -> Option<Ran> {
 }
 
 #[test]
-fn the_owner_in_another_pid_namespace_cannot_be_judged_and_is_kept() {
+fn an_owner_in_another_pid_namespace_is_unknown_and_its_resource_kept() {
     let sandbox = Sandbox::new();
     let script = "tmpx file --until-exit=$$";
     let Some(ran) = elsewhere(&sandbox, &["-p", "-f", "--mount-proc"], script) else { return };
@@ -32,7 +32,7 @@ fn the_owner_in_another_pid_namespace_cannot_be_judged_and_is_kept() {
 }
 
 #[test]
-fn a_ttl_ends_it_from_every_namespace() {
+fn a_ttl_ends_in_every_namespace() {
     let sandbox = Sandbox::new();
     let script = "tmpx file --until-exit=$$ --ttl 0";
     let Some(_) = elsewhere(&sandbox, &["-p", "-f", "--mount-proc"], script) else { return };
@@ -42,7 +42,7 @@ fn a_ttl_ends_it_from_every_namespace() {
 }
 
 #[test]
-fn what_is_missing_here_may_be_there_in_another_mount_namespace() {
+fn a_resource_missing_here_may_exist_in_another_mount_namespace() {
     let sandbox = Sandbox::new();
     // A private temp dir, as a service has it, with the same home.
     let script = "mount -t tmpfs tmpfs $TMPDIR && tmpx file && tmpx cleanup -q && ls $TMPDIR";
@@ -58,7 +58,7 @@ fn what_is_missing_here_may_be_there_in_another_mount_namespace() {
 }
 
 #[test]
-fn what_lies_on_a_filesystem_that_is_not_mounted_is_not_gone() {
+fn a_resource_on_an_unmounted_filesystem_still_exists() {
     let sandbox = Sandbox::new();
     let script = "mkdir usb other && mount -t tmpfs tmpfs usb && f=$(tmpx file -p usb --ttl 0) && \
                   mount --move usb other && tmpx cleanup; mount --move other usb && \
@@ -71,7 +71,7 @@ fn what_lies_on_a_filesystem_that_is_not_mounted_is_not_gone() {
 }
 
 #[test]
-fn the_owner_in_another_time_namespace_cannot_be_judged() {
+fn an_owner_in_another_time_namespace_is_not_judged_dead() {
     let sandbox = Sandbox::new();
     let shifted = elsewhere(&sandbox, &["-T", "--boottime", "100000", "-f"], "true");
     let works = shifted.is_some_and(|ran| ran.status == Some(0));

@@ -66,7 +66,7 @@ fn living(sandbox: &Sandbox, make: &str) -> (std::process::Child, PathBuf) {
 }
 
 #[test]
-fn what_a_script_made_is_gone_when_it_ends_however_it_ends() {
+fn a_scripts_files_are_removed_when_it_ends_however_it_ends() {
     for end in ["exit", "exit 3", "kill -9 $$", "kill $$", "trap - EXIT; exec true", "false"] {
         let sandbox = Sandbox::new();
         let script =
@@ -80,7 +80,7 @@ fn what_a_script_made_is_gone_when_it_ends_however_it_ends() {
 }
 
 #[test]
-fn it_is_there_while_the_script_runs() {
+fn a_scripts_file_exists_while_the_script_runs() {
     let sandbox = Sandbox::new();
     let (mut script, path) = living(&sandbox, "tmpx file --until-exit=$$");
     the_reaper(&sandbox);
@@ -93,7 +93,7 @@ fn it_is_there_while_the_script_runs() {
 }
 
 #[test]
-fn a_ttl_ends_when_its_time_is_up() {
+fn the_reaper_removes_a_file_when_its_ttl_ends() {
     let sandbox = Sandbox::new();
     let dir = reaping(sandbox.tmpx(words("dir --ttl 80ms"))).path();
     fs::write(dir.join("file"), "").ok();
@@ -107,7 +107,7 @@ fn a_ttl_ends_when_its_time_is_up() {
 }
 
 #[test]
-fn what_a_cleanup_took_is_not_waited_for() {
+fn the_reaper_stops_waiting_for_what_a_cleanup_removed() {
     let sandbox = Sandbox::new();
     let path = reaping(sandbox.tmpx(words("file --ttl 1h"))).path();
     the_reaper(&sandbox);
@@ -116,7 +116,7 @@ fn what_a_cleanup_took_is_not_waited_for() {
 }
 
 #[test]
-fn a_hundred_at_once_start_one() {
+fn a_hundred_runs_at_once_start_one_reaper() {
     let sandbox = Sandbox::new();
     let make =
         "for n in $(seq 100); do tmpx file --until-exit=$$ > made.$n & done; wait; echo made";
@@ -131,7 +131,7 @@ fn a_hundred_at_once_start_one() {
 }
 
 #[test]
-fn it_holds_nothing_that_anybody_waits_for() {
+fn the_reaper_holds_no_descriptor_or_directory_of_the_caller() {
     let sandbox = Sandbox::new();
     let make = "exec 7>seven; tmpx file --until-exit=$$ | cat";
     let (mut script, _) = living(&sandbox, make);
@@ -163,7 +163,7 @@ fn it_holds_nothing_that_anybody_waits_for() {
 }
 
 #[test]
-fn it_sleeps_while_nothing_happens() {
+fn the_reaper_sleeps_while_nothing_happens() {
     let sandbox = Sandbox::new();
     let (mut script, _) = living(&sandbox, "tmpx file --until-exit=$$");
     let pid = the_reaper(&sandbox).as_raw_nonzero();
@@ -193,7 +193,7 @@ fn it_sleeps_while_nothing_happens() {
 }
 
 #[test]
-fn killed_it_is_started_again_by_the_next_lease_and_a_cleanup_does_the_same_without_it() {
+fn the_next_lease_restarts_a_killed_reaper_and_a_cleanup_replaces_it() {
     let sandbox = Sandbox::new();
     let (mut script, first) = living(&sandbox, "tmpx file --until-exit=$$");
     let reaper = the_reaper(&sandbox);
@@ -212,7 +212,7 @@ fn killed_it_is_started_again_by_the_next_lease_and_a_cleanup_does_the_same_with
 }
 
 #[test]
-fn it_can_be_switched_off() {
+fn the_reaper_can_be_switched_off() {
     let sandbox = Sandbox::new();
     sandbox.sh("tmpx file --until-exit=$$ --ttl 1h").env("TMPX_REAPER", "0").path();
     assert!(reapers(&sandbox).is_empty());
@@ -221,7 +221,7 @@ fn it_can_be_switched_off() {
 }
 
 #[test]
-fn exec_and_manual_leases_start_none() {
+fn exec_and_manual_leases_start_no_reaper() {
     let sandbox = Sandbox::new();
     reaping(sandbox.tmpx(words("exec true"))).succeeds();
     reaping(sandbox.tmpx(["file"])).path();
@@ -230,7 +230,7 @@ fn exec_and_manual_leases_start_none() {
 }
 
 #[test]
-fn a_zombie_is_dead_and_a_leader_whose_threads_go_on_is_not() {
+fn a_zombie_is_dead_and_a_leader_with_running_threads_is_alive() {
     if !has("python3") {
         return;
     }
@@ -256,7 +256,7 @@ fn a_zombie_is_dead_and_a_leader_whose_threads_go_on_is_not() {
 }
 
 #[test]
-fn a_number_that_another_process_has_by_now_is_not_its_owner() {
+fn a_process_that_reuses_the_owners_number_is_not_the_owner() {
     let sandbox = Sandbox::new();
     let (mut script, path) =
         living(&sandbox, "f=$(TMPX_REAPER=0 tmpx file --until-exit=$$); echo $f");
@@ -273,7 +273,7 @@ fn a_number_that_another_process_has_by_now_is_not_its_owner() {
 }
 
 #[test]
-fn a_daemon_that_inherited_the_variable_makes_what_is_manual_and_says_so() {
+fn a_daemon_that_inherited_the_variable_creates_manual_resources_with_a_note() {
     let sandbox = Sandbox::new();
     let script = "export TMPX_UNTIL_EXIT=$$\n\
                   setsid -f sh -c 'read go < fifo; tmpx file --json > made 2> said; echo > done' \

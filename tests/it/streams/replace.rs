@@ -83,7 +83,7 @@ fn sponge_differs_where_it_loses_data() {
 }
 
 #[test]
-fn a_producer_commits_by_success_alone() {
+fn a_producer_commits_only_by_success() {
     let sandbox = with_file("old\n");
     sandbox.tmpx(words("replace f -- seq 2")).gives(0, "", "");
     assert_eq!(content(&sandbox), "1\n2\n");
@@ -107,7 +107,7 @@ fn a_producer_commits_by_success_alone() {
 }
 
 #[test]
-fn what_the_producer_left_running_is_waited_for_and_a_signal_ends_that() {
+fn processes_left_by_the_producer_are_waited_for_until_a_signal() {
     let sandbox = with_file("old\n");
     let script = "(sleep 0.2; echo late) & echo early";
     sandbox.tmpx(["replace", "f", "--", "sh", "-c", script]).gives(0, "", "");
@@ -162,7 +162,7 @@ fn mode_owner_and_attributes_are_kept() {
 }
 
 #[test]
-fn an_owner_that_cannot_be_kept_is_told_and_lends_no_rights() {
+fn an_owner_that_cannot_be_kept_is_reported_and_set_id_bits_are_dropped() {
     if !skip_unless(is_root(), "root") {
         return;
     }
@@ -177,7 +177,7 @@ fn an_owner_that_cannot_be_kept_is_told_and_lends_no_rights() {
 }
 
 #[test]
-fn a_file_that_may_not_be_written_to_is_not_replaced() {
+fn a_file_without_write_permission_is_not_replaced() {
     let sandbox = Sandbox::for_nobody();
     let path = sandbox.cwd().join("f");
     fs::write(&path, "old\n").unwrap();
@@ -215,7 +215,7 @@ fn a_symlink_stays_and_its_target_is_replaced() {
 }
 
 #[test]
-fn hard_links_are_told_about() {
+fn hard_links_are_reported() {
     let sandbox = with_file("old\n");
     fs::hard_link(sandbox.cwd().join("f"), sandbox.cwd().join("g")).unwrap();
     let note = "tmpx: f had 1 other hard link, which keeps the old content\n";
@@ -223,7 +223,7 @@ fn hard_links_are_told_about() {
 }
 
 #[test]
-fn what_cannot_be_replaced_is_told_before_anything_is_read() {
+fn an_unreplaceable_target_is_reported_before_input_is_read() {
     let sandbox = with_file("old\n");
     fs::create_dir(sandbox.cwd().join("d")).unwrap();
     for (path, why) in [
@@ -244,7 +244,7 @@ fn what_cannot_be_replaced_is_told_before_anything_is_read() {
 }
 
 #[test]
-fn appending_to_what_has_changed_meanwhile_would_lose_the_change() {
+fn append_fails_if_the_file_changed_meanwhile() {
     let sandbox = with_file("old\n");
     let message = "tmpx: could not replace f: it has changed since its content was read\n";
     sandbox
@@ -266,7 +266,7 @@ fn a_durable_replacement_is_synced_before_and_after_the_rename() {
 }
 
 #[test]
-fn a_full_disk_leaves_the_target_and_is_named() {
+fn a_full_disk_is_named_and_the_target_unchanged() {
     if !skip_unless(is_root(), "root") || !has("unshare") {
         return;
     }
@@ -293,7 +293,7 @@ fn a_full_disk_leaves_the_target_and_is_named() {
 }
 
 #[test]
-fn a_signal_while_it_is_read_leaves_the_old_and_nothing_else() {
+fn a_signal_before_the_end_of_input_leaves_only_the_old_file() {
     for signal in [Signal::INT, Signal::TERM, Signal::KILL, Signal::HUP] {
         let sandbox = with_file("old\n");
         let mut child = sandbox.tmpx(["replace", "f"]).spawn();
@@ -307,7 +307,7 @@ fn a_signal_while_it_is_read_leaves_the_old_and_nothing_else() {
 }
 
 #[test]
-fn readers_see_the_old_or_the_new_and_never_less() {
+fn readers_see_the_old_or_the_new_content_whole() {
     let sandbox = with_file(&"a".repeat(100_000));
     let path = sandbox.cwd().join("f");
     let done = std::sync::atomic::AtomicBool::new(false);
@@ -327,7 +327,7 @@ fn readers_see_the_old_or_the_new_and_never_less() {
 }
 
 #[test]
-fn the_report_tells_what_became_of_it() {
+fn the_report_has_the_outcome() {
     let sandbox = with_file("old\n");
     let report = |args: &str| {
         sandbox.sh(&format!("echo 12345 | tmpx replace f --report ../report {args}")).run();

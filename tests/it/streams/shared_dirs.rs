@@ -27,7 +27,7 @@ fn with_mounts(sandbox: &Sandbox, script: &str) -> Ran {
 }
 
 #[test]
-fn a_symlink_that_somebody_put_into_tmp_is_not_followed() {
+fn a_symlink_planted_in_tmp_is_not_followed() {
     if !skip_unless(is_root(), "root") {
         return;
     }
@@ -63,7 +63,7 @@ fn a_symlink_that_somebody_put_into_tmp_is_not_followed() {
 }
 
 #[test]
-fn a_file_that_somebody_put_into_tmp_is_not_given_what_we_write() {
+fn a_file_planted_in_tmp_is_not_replaced() {
     if !skip_unless(is_root(), "root") {
         return;
     }
@@ -89,7 +89,7 @@ fn a_file_that_somebody_put_into_tmp_is_not_given_what_we_write() {
 }
 
 #[test]
-fn the_names_that_a_process_has_for_what_it_has_open_are_no_files() {
+fn open_files_of_a_process_are_no_targets() {
     let sandbox = Sandbox::new();
     let refused = |name: &str| {
         format!(
@@ -110,7 +110,7 @@ fn the_names_that_a_process_has_for_what_it_has_open_are_no_files() {
 }
 
 #[test]
-fn what_a_rename_cannot_do_is_told_before_anything_is_read() {
+fn a_target_that_rename_cannot_replace_is_reported_before_input_is_read() {
     if !skip_unless(is_root(), "root") || !has("unshare") {
         return;
     }
@@ -128,7 +128,7 @@ fn what_a_rename_cannot_do_is_told_before_anything_is_read() {
 }
 
 #[test]
-fn what_must_only_grow_is_not_replaced_and_nothing_stays_beside_it() {
+fn an_append_only_file_is_not_replaced_and_nothing_stays_beside_it() {
     let sandbox = Sandbox::new();
     if !has("chattr") {
         return;
@@ -160,7 +160,7 @@ fn what_must_only_grow_is_not_replaced_and_nothing_stays_beside_it() {
 }
 
 #[test]
-fn a_path_that_only_a_directory_can_have_is_none_of_a_file() {
+fn a_path_with_a_trailing_slash_is_no_file() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("f"), "old\n").unwrap();
     symlink("made/", sandbox.cwd().join("link")).unwrap();
@@ -174,7 +174,7 @@ fn a_path_that_only_a_directory_can_have_is_none_of_a_file() {
 }
 
 #[test]
-fn names_are_taken_as_they_are() {
+fn names_are_used_unchanged() {
     let sandbox = Sandbox::new();
     let long = "n".repeat(255);
     for name in ["-", "./--append", "a\\nb", "  ", &long] {
@@ -201,7 +201,7 @@ fn meanwhile(sandbox: &Sandbox, args: &str, call: &str, on: &str, script: &str) 
 }
 
 #[test]
-fn a_fifo_that_takes_the_files_place_is_not_waited_for() {
+fn a_fifo_that_replaces_the_file_does_not_block_tmpx() {
     if !has("strace") {
         return;
     }
@@ -216,7 +216,7 @@ fn a_fifo_that_takes_the_files_place_is_not_waited_for() {
 }
 
 #[test]
-fn the_old_files_mode_is_kept_although_somebody_removes_it_meanwhile() {
+fn the_mode_of_the_old_file_is_kept_even_if_it_is_removed_meanwhile() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("f"), "old\n").unwrap();
     fs::set_permissions(sandbox.cwd().join("f"), fs::Permissions::from_mode(0o640)).unwrap();
@@ -225,7 +225,7 @@ fn the_old_files_mode_is_kept_although_somebody_removes_it_meanwhile() {
 }
 
 #[test]
-fn a_directory_that_is_moved_meanwhile_takes_the_file_along() {
+fn a_new_file_stays_in_a_directory_that_is_moved_meanwhile() {
     if !has("strace") {
         return;
     }
@@ -242,7 +242,7 @@ fn a_directory_that_is_moved_meanwhile_takes_the_file_along() {
 }
 
 #[test]
-fn a_file_without_a_way_to_open_it_again_is_copied() {
+fn a_standard_input_that_cannot_be_opened_again_is_copied() {
     if !skip_unless(is_root(), "root") {
         return;
     }
@@ -261,7 +261,7 @@ fn a_file_without_a_way_to_open_it_again_is_copied() {
 }
 
 #[test]
-fn an_interrupt_while_the_path_is_made_is_not_lost() {
+fn an_interrupt_while_the_path_is_created_is_not_lost() {
     if !has("strace") {
         return;
     }
@@ -283,7 +283,7 @@ fn an_interrupt_while_the_path_is_made_is_not_lost() {
 }
 
 #[test]
-fn a_full_disk_is_named_wherever_it_is() {
+fn the_full_filesystem_is_named_whichever_it_is() {
     if !skip_unless(is_root(), "root") || !has("unshare") {
         return;
     }
@@ -319,7 +319,7 @@ fn a_full_disk_is_named_wherever_it_is() {
 }
 
 #[test]
-fn a_quota_that_is_used_up_is_a_full_disk() {
+fn an_exhausted_quota_counts_as_a_full_disk() {
     if !has("strace") {
         return;
     }
@@ -342,7 +342,7 @@ fn a_quota_that_is_used_up_is_a_full_disk() {
 }
 
 #[test]
-fn a_limit_on_the_size_of_files_ends_it_as_any_filter_and_leaves_the_target() {
+fn a_file_size_limit_kills_tmpx_as_any_filter_and_the_target_is_unchanged() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("f"), "old\n").unwrap();
     let zeros = "head -c 1000000 /dev/zero";
@@ -365,7 +365,7 @@ fn a_limit_on_the_size_of_files_ends_it_as_any_filter_and_leaves_the_target() {
 }
 
 #[test]
-fn what_tmpx_has_made_can_be_replaced_and_is_still_cleaned_up() {
+fn a_leased_file_can_be_replaced_and_is_still_cleaned_up() {
     let sandbox = Sandbox::new();
     let script = "f=$(tmpx file) w=$(tmpx workspace) && echo new | tmpx replace $f && \
         tmpx replace $w/inner -- cat $f && cat $w/inner && tmpx cleanup --all -q";
@@ -373,7 +373,7 @@ fn what_tmpx_has_made_can_be_replaced_and_is_still_cleaned_up() {
 }
 
 #[test]
-fn what_vouches_for_the_old_content_does_not_vouch_for_the_new() {
+fn integrity_attributes_of_the_old_content_are_dropped() {
     if !skip_unless(is_root(), "root") || !has("setfattr") {
         return;
     }

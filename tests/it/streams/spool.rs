@@ -25,7 +25,7 @@ fn out_of(sandbox: &Sandbox, script: &str, input: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_goes_in_comes_out_whatever_its_size_and_the_limit() {
+fn output_equals_input_whatever_the_size_and_the_limit() {
     let sandbox = Sandbox::new();
     for size in [0, 1, 10, 65_536, 262_143, 262_144, 262_145, 3_000_000, 9_000_000] {
         let input = noise(size);
@@ -37,7 +37,7 @@ fn what_goes_in_comes_out_whatever_its_size_and_the_limit() {
 }
 
 #[test]
-fn nothing_comes_out_before_all_is_in() {
+fn no_output_before_the_end_of_input() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("numbers"), "3\n1\n2\n").unwrap();
     let script =
@@ -76,7 +76,7 @@ fn sponge_agrees() {
 }
 
 #[test]
-fn a_reader_that_is_gone_is_an_error_where_the_caller_ignores_the_signal() {
+fn a_broken_pipe_is_an_error_if_the_caller_ignores_the_signal() {
     let sandbox = Sandbox::new();
     let script =
         "trap '' PIPE; { head -c 3000000 /dev/zero | tmpx spool; echo $? >&2; } | head -c 0";
@@ -113,7 +113,7 @@ fn a_regular_file_is_passed_on_and_not_copied() {
 }
 
 #[test]
-fn a_command_gets_a_file_that_it_can_seek_in_and_not_change() {
+fn a_command_gets_a_seekable_read_only_file() {
     let script = "import os, fcntl\n\
         print(os.lseek(0, 0, os.SEEK_CUR), os.lseek(0, -3, os.SEEK_END), os.read(0, 3).decode())\n\
         print(fcntl.fcntl(0, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY)\n\
@@ -138,7 +138,7 @@ fn a_command_gets_a_file_that_it_can_seek_in_and_not_change() {
 }
 
 #[test]
-fn memory_cannot_be_changed_by_another_way_either() {
+fn the_memory_file_is_sealed() {
     let sandbox = Sandbox::new();
     let script = "echo safe | tmpx spool -- sh -c 'echo bad > /proc/self/fd/0; cat'";
     let ran = sandbox.sh(script).run();
@@ -146,7 +146,7 @@ fn memory_cannot_be_changed_by_another_way_either() {
 }
 
 #[test]
-fn braces_are_a_path_that_can_be_opened_many_times_and_is_gone_afterwards() {
+fn braces_become_a_path_that_can_be_opened_often_and_is_removed_afterwards() {
     let sandbox = Sandbox::new();
     for limit in ["0", "8M"] {
         let script = format!(
@@ -196,7 +196,7 @@ fn tools_that_reject_pipes_work() {
 }
 
 #[test]
-fn the_commands_status_and_death_are_passed_on() {
+fn the_commands_status_and_signal_are_passed_on() {
     let sandbox = Sandbox::new();
     for status in [0, 1, 7, 125, 255] {
         let script = format!("echo | tmpx spool -- sh -c 'exit {status}'");
@@ -229,7 +229,7 @@ fn a_signal_before_the_end_leaves_nothing() {
 }
 
 #[test]
-fn what_fails_is_told_with_its_place() {
+fn failures_are_reported_with_their_path() {
     let sandbox = Sandbox::new();
     let message = "tmpx: could not create file in /nodir: No such file or directory\n";
     sandbox.sh("echo | tmpx spool --max-size 0 -p /nodir").gives(1, "", message);
@@ -246,7 +246,7 @@ fn what_fails_is_told_with_its_place() {
 }
 
 #[test]
-fn a_full_disk_is_named_and_nothing_is_left() {
+fn a_full_disk_is_named_and_leaves_nothing() {
     if !skip_unless(is_root(), "root") || !has("unshare") {
         return;
     }
@@ -271,7 +271,7 @@ fn a_full_disk_is_named_and_nothing_is_left() {
 }
 
 #[test]
-fn the_report_tells_how_much_and_where() {
+fn the_report_has_the_size_and_where_it_was_held() {
     let sandbox = Sandbox::new();
     let report = |args: &str| {
         let script = format!("echo 12345 | tmpx spool --report ../report {args}");
@@ -331,7 +331,7 @@ fn memory_stays_within_the_limit_and_four_mebibytes() {
 }
 
 #[test]
-fn a_file_is_filled_from_a_pipe_by_the_same_way() {
+fn a_new_file_is_filled_from_a_large_pipe() {
     let sandbox = Sandbox::new();
     let input = noise(3_000_000);
     fs::write(sandbox.cwd().join("in"), &input).unwrap();
@@ -344,7 +344,7 @@ fn a_file_is_filled_from_a_pipe_by_the_same_way() {
 }
 
 #[test]
-fn a_stream_that_does_not_block_is_waited_for() {
+fn non_blocking_streams_are_waited_for() {
     if !has("python3") {
         return;
     }
@@ -368,7 +368,7 @@ fn the_command_inherits_nothing_but_its_input() {
 }
 
 #[test]
-fn a_filesystem_that_knows_no_files_without_names_will_do() {
+fn a_filesystem_without_unnamed_files_works() {
     if !has("strace") {
         return;
     }

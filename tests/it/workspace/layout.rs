@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::sandbox::{Sandbox, names, words};
 
 #[test]
-fn it_has_its_layout_and_a_private_temp_dir() {
+fn a_workspace_has_its_layout_and_a_private_temp_dir() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("input.pdf"), "pdf").unwrap();
     let args =
@@ -19,7 +19,7 @@ fn it_has_its_layout_and_a_private_temp_dir() {
 }
 
 #[test]
-fn export_is_for_eval_whatever_the_path() {
+fn export_can_be_evaluated_whatever_the_path() {
     let sandbox = Sandbox::new();
     let odd = sandbox.cwd().join("it's $HOME; \"x\"\n*");
     fs::create_dir(&odd).unwrap();
@@ -32,7 +32,7 @@ fn export_is_for_eval_whatever_the_path() {
 }
 
 #[test]
-fn a_layout_that_fails_half_way_leaves_nothing() {
+fn a_layout_that_fails_halfway_leaves_nothing() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.cwd().join("tree")).unwrap();
     fs::write(sandbox.cwd().join("tree/a"), "").unwrap();
@@ -45,7 +45,7 @@ fn a_layout_that_fails_half_way_leaves_nothing() {
 }
 
 #[test]
-fn json_and_templates_are_those_of_dir() {
+fn json_and_templates_work_as_with_dir() {
     let sandbox = Sandbox::new();
     let made = sandbox.tmpx(words("workspace --json ./w.XXXXXXXXXX")).succeeds().json();
     let path = made[0]["path"].as_str().unwrap();

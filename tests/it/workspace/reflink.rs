@@ -28,7 +28,7 @@ tmpx cleanup --all -q
 ";
 
 #[test]
-fn copies_share_blocks_where_the_filesystem_can() {
+fn copies_share_blocks_if_the_filesystem_can() {
     let sandbox = Sandbox::new();
     if !skip_unless(is_root(), "root") || !has("mkfs.xfs") || !has("unshare") {
         return;

@@ -1,4 +1,4 @@
-//! `tmpx list`: show what is there and in what state it is.
+//! `tmpx list`: prints the resources that exist, with their states.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
@@ -8,8 +8,7 @@ use anyhow::Context as _;
 use crate::cli::ListArgs;
 use crate::commands::context::Context;
 use crate::lease::Stores;
-use crate::reclaim::inventory::survey;
-use crate::reclaim::{InventoryEntry, Selection, SystemState};
+use crate::reclaim::{InventoryEntry, Selection, SystemState, survey};
 use crate::ui::{ListRow, Output, print_note, sanitize};
 use crate::values::{ByteSize, PathField, Span, Status};
 
@@ -21,49 +20,38 @@ pub(super) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<Status> 
     };
     let (stores, problems) = Stores::new(&context.env)?.existing();
     problems.iter().for_each(print_note);
-    let present = SystemState::now();
+    let system = SystemState::now();
     let mut entries = Vec::new();
     for store in &stores {
-        survey(store, &selection, &present, &mut |problem| print_note(problem), &mut entries)?;
+        entries.extend(survey(store, &selection, &system, &mut |problem| print_note(problem))?);
     }
     print(args, &entries).context("could not write to stdout")?;
     Ok(if problems.is_empty() { Status::Success } else { Status::Failed })
 }
 
-/// A table for people, else the paths alone for other programs, as ls(1) does.
+/// Prints a table to a terminal, and the paths alone to other programs, as ls(1) does.
 fn print(args: &ListArgs, entries: &[InventoryEntry]) -> std::io::Result<()> {
     let mut output = Output::new(args.output.format());
     let for_people =
         !args.output.json && !args.output.null && rustix::termios::isatty(rustix::stdio::stdout());
     if for_people && entries.is_empty() {
-        print_note("there is nothing");
+        print_note("no resources");
     } else if for_people {
         output.text(table(entries).as_bytes())?;
     } else {
         for entry in entries {
-            output.result(&entry.path, || list_row(entry))?;
+            output.result(&entry.path, || row(entry))?;
         }
     }
     output.flush()
 }
 
-/// A line per entry, each column as wide as what is in it.
+/// Returns a line per entry, each column as wide as its widest cell.
 fn table(entries: &[InventoryEntry]) -> String {
     const RIGHT: [bool; 7] = [false, true, true, true, true, false, false];
     let head = ["STATE", "AGE", "LEFT", "OWNER", "SIZE", "SESSION", "PATH"].map(str::to_owned);
-    let time = |time: Option<Duration>| time.map_or("-".into(), |time| Span(time).to_string());
     let mut rows = vec![head];
-    rows.extend(entries.iter().map(|entry| {
-        [
-            entry.state.to_owned(),
-            time(entry.age),
-            time(entry.left.map(rounded_up)),
-            entry.owner().map_or("-".into(), |owner| owner.pid.to_string()),
-            ByteSize(entry.size.bytes).to_string(),
-            sanitize(entry.header.session.as_deref().unwrap_or("-")),
-            sanitize(&entry.path.display().to_string()),
-        ]
-    }));
+    rows.extend(entries.iter().map(cells));
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: [usize; 7] = std::array::from_fn(|column| width(column).unwrap_or(0));
     let mut table = String::new();
@@ -78,8 +66,22 @@ fn table(entries: &[InventoryEntry]) -> String {
     table
 }
 
-/// Up to the smaller unit that is shown, so that two hours are not an hour and 59 minutes at once.
-fn rounded_up(left: Duration) -> Duration {
+fn cells(entry: &InventoryEntry) -> [String; 7] {
+    let time = |time: Option<Duration>| time.map_or("-".into(), |time| Span(time).to_string());
+    [
+        entry.state.word().to_owned(),
+        time(entry.age),
+        time(entry.left.map(round_up)),
+        entry.owner().map_or("-".into(), |owner| owner.pid.to_string()),
+        ByteSize(entry.size.bytes).to_string(),
+        sanitize(entry.header.session.as_deref().unwrap_or("-")),
+        sanitize(&entry.path.display().to_string()),
+    ]
+}
+
+/// Rounds up to the smaller of the units that are printed. Otherwise two hours would at once become an
+/// hour and 59 minutes.
+fn round_up(left: Duration) -> Duration {
     let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
     let unit = match seconds {
         0..3600 => 1,
@@ -89,8 +91,8 @@ fn rounded_up(left: Duration) -> Duration {
     Duration::from_secs(seconds.div_ceil(unit) * unit)
 }
 
-fn list_row(entry: &InventoryEntry) -> ListRow<'_> {
-    /// The last moment that RFC 3339 has a form for, in milliseconds since the epoch.
+fn row(entry: &InventoryEntry) -> ListRow<'_> {
+    /// The last moment that RFC 3339 can express, in milliseconds since the epoch.
     const LAST: u64 = 253_402_300_799_999;
     let created = Duration::from_millis(entry.header.created.wall_ms.min(LAST));
     let created = SystemTime::UNIX_EPOCH + created;
@@ -98,7 +100,7 @@ fn list_row(entry: &InventoryEntry) -> ListRow<'_> {
     ListRow {
         path: PathField::of(&entry.path),
         kind: entry.kind,
-        state: entry.state.replace(' ', "_"),
+        state: entry.state.word().replace(' ', "_"),
         lease: &entry.header.id,
         lifetime: entry.lifetime.word(),
         session: entry.header.session.as_deref(),

@@ -138,7 +138,8 @@ pub(super) fn spec(lifetime: Lifetime) -> LeaseSpec {
 
 /// Entries with the default name.
 pub(super) fn random(kind: Kind) -> CreateOptions {
-    CreateOptions { kind, name: NameRule::Random(Template::new(None, None)), mode: None }
+    let name = NameRule::Random(Template::new(None, None));
+    CreateOptions { kind, name, mode: None, keep_open: false }
 }
 
 /// What a sweep reported.

@@ -376,7 +376,7 @@ mod tests {
     fn another_file_under_a_guessable_name_is_reported_once_and_ends_the_lease() {
         let store = TestStore::new();
         let name = NameRule::Exact(ExactName::parse("report.csv".into()).unwrap());
-        let options = CreateOptions { kind: Kind::File, name, mode: None };
+        let options = CreateOptions { kind: Kind::File, name, mode: None, keep_open: false };
         let (mut lease, paths) = store.locked(spec(Lifetime::Manual), &options, 1);
         lease.commit().unwrap();
         drop(lease);

@@ -83,7 +83,7 @@ pub(crate) struct ListRow<'a> {
     #[serde(flatten)]
     pub(crate) path: PathField<'a>,
     pub(crate) kind: Kind,
-    /// `live`, `ended`, `in_use`, `manual`, `replaced` or `unknown`.
+    /// `live`, `in_use`, `timed`, `manual`, `ended`, `replaced`, `out_of_sight` or `unknown`.
     pub(crate) state: String,
     pub(crate) lease: &'a str,
     pub(crate) lifetime: &'a str,

@@ -10,5 +10,5 @@ pub(crate) use json::{
     CleanupRow, CreatedRow, ExecReport, GettempdirRow, ListRow, ReplaceReport, SpoolReport,
 };
 pub(crate) use messages::{print_hint, print_note, sanitize, write_stderr};
-pub(crate) use progress::with_progress;
+pub(crate) use progress::{ProgressLine, with_progress};
 pub(crate) use stdout::{Format, Output};

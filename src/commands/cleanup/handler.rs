@@ -1,223 +1,114 @@
-//! `tmpx cleanup`: remove what is no longer wanted, and say what was kept and why.
+//! Removes what the user selected, prints the paths, and sums up.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::io;
 
 use anyhow::Context as _;
 
 use crate::cli::CleanupArgs;
+use crate::commands::cleanup::named::NamedPaths;
+use crate::commands::cleanup::summary::Summary;
 use crate::commands::context::Context;
+use crate::commands::errors::InvalidUse;
 use crate::lease::{Resource, Stores};
-use crate::reclaim::{KeepReason, Outcome, Selection, Sweep, SystemState, reaper};
-use crate::remove::{Mode, Removal, Usage};
-use crate::ui::{CleanupRow, Output, print_hint, print_note, with_progress};
-use crate::values::error::usage;
-use crate::values::{ByteSize, PathField, Span, Status};
+use crate::reclaim::{LeaseProblem, Observer, Outcome, Selection, Sweep, SystemState, reaper};
+use crate::remove::{Mode, Removal};
+use crate::ui::{CleanupRow, Output, ProgressLine, with_progress};
+use crate::values::{PathField, Span, Status};
 
 pub(crate) fn run(args: &CleanupArgs, context: &Context) -> anyhow::Result<Status> {
-    let selection = selection(args)?;
-    let act = if args.dry_run { Mode::DryRun } else { Mode::Remove };
-    let weigh = args.output.json || !args.quiet;
+    let mut named = NamedPaths::new(&args.paths);
+    let selection = selection(args, &named)?;
+    let mode = if args.dry_run { Mode::DryRun } else { Mode::Remove };
     let (stores, problems) = Stores::new(&context.env)?.existing();
-    let present = SystemState::now();
-    let mut tally = Tally::new(args, act);
-    let there = |path: &&PathBuf| path.symlink_metadata().is_ok();
-    tally.there = selection.paths.iter().filter(there).cloned().collect();
+    let system = SystemState::now();
+    let mut output = Output::new(args.output.format());
+    let mut summary = Summary::new(mode, args.quiet, &selection);
     for problem in problems {
-        tally.report_problem(&problem);
+        summary.add_problem(problem);
     }
     for store in &stores {
-        let mut problems = Vec::new();
-        with_progress(!args.quiet, |shown| {
-            let removal =
-                Removal { mode: act, count_bytes: weigh, progress: Some(&shown.progress) };
-            let sweep = Sweep::new(store, &selection, &present, removal);
-            let problem = &mut |problem: &str| problems.push(problem.to_owned());
-            sweep.all(problem, &mut |id, resource, fate| {
-                shown.suspend(|| tally.add(id, resource, &fate))
-            })
-        })?;
-        for problem in &problems {
-            tally.report_problem(problem);
-        }
-        reaper::wake(store, &present.habitat);
+        let swept = with_progress(!args.quiet, |progress| {
+            let counters = Some(&progress.progress);
+            let count_bytes = args.output.json || !args.quiet;
+            let removal = Removal { mode, count_bytes, progress: counters };
+            let mut report = Report {
+                args,
+                mode,
+                progress,
+                named: &mut named,
+                output: &mut output,
+                summary: &mut summary,
+            };
+            Sweep::new(store, &selection, &system, removal).all(&mut report)
+        });
+        swept.context("could not write to stdout")?;
+        reaper::wake(store, &system.namespaces);
     }
-    tally.output.flush().context("could not write to stdout")?;
-    Ok(tally.conclude(&selection, args))
+    output.flush().context("could not write to stdout")?;
+    for (path, exists) in named.uncovered() {
+        summary.add_uncovered(&path.given, exists);
+    }
+    summary.print();
+    Ok(if summary.has_failed() { Status::Failed } else { Status::Success })
 }
 
-fn selection(args: &CleanupArgs) -> anyhow::Result<Selection> {
-    let select = &args.select;
-    let selects = select.all
-        || select.session.is_some()
-        || select.older_than.is_some()
-        || !args.paths.is_empty();
-    if args.force && !selects {
-        return Err(usage(
-            "--force has to be told what to take: a PATH, --session, --older-than or --all",
-        ));
-    }
-    Ok(Selection {
-        older_than: select.older_than.map(|Span(least)| least),
-        session: select.session.clone(),
-        all: select.all,
-        paths: args.paths.iter().map(|path| real_path(path)).collect(),
+fn selection(args: &CleanupArgs, named: &NamedPaths) -> anyhow::Result<Selection> {
+    let selection = Selection {
+        older_than: args.select.older_than.map(|Span(least)| least),
+        session: args.select.session.clone(),
+        all: args.select.all,
+        paths: named.real(),
         force: args.force,
-    })
-}
-
-/// The real path of an entry: its directory's, and its own name, which may be gone by now.
-fn real_path(path: &Path) -> PathBuf {
-    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    match (absolute.parent().map(std::fs::canonicalize), absolute.file_name()) {
-        (Some(Ok(dir)), Some(name)) => dir.join(name),
-        (_, None) => std::fs::canonicalize(&absolute).unwrap_or(absolute),
-        _ => absolute,
+    };
+    if args.force && !selection.includes_manual() {
+        return Err(InvalidUse::ForceWithoutSelection.into());
     }
+    Ok(selection)
 }
 
-/// What has been done so far, told as it goes.
-struct Tally<'a> {
+/// Prints what a sweep does.
+struct Report<'a> {
     args: &'a CleanupArgs,
-    act: Mode,
-    output: Output,
-    freed: Usage,
-    removed: u64,
-    /// How many of which something stays.
-    in_part: u64,
-    kept: BTreeMap<&'static str, u64>,
-    met: HashSet<PathBuf>,
-    /// The named paths that were there at the beginning.
-    there: HashSet<PathBuf>,
-    failed: bool,
+    mode: Mode,
+    progress: &'a ProgressLine,
+    named: &'a mut NamedPaths,
+    output: &'a mut Output,
+    summary: &'a mut Summary,
 }
 
-impl<'a> Tally<'a> {
-    fn new(args: &'a CleanupArgs, act: Mode) -> Self {
-        Self {
-            args,
-            act,
-            output: Output::new(args.output.format()),
-            freed: Usage::default(),
-            removed: 0,
-            in_part: 0,
-            kept: BTreeMap::new(),
-            met: HashSet::new(),
-            there: HashSet::new(),
-            failed: false,
-        }
-    }
-
-    fn report_problem(&mut self, problem: &str) {
-        print_note(problem);
-        self.failed = true;
-    }
-
-    fn add(&mut self, id: &str, resource: &Resource, fate: &Outcome) -> anyhow::Result<()> {
+impl Observer for Report<'_> {
+    fn outcome(&mut self, id: &str, resource: &Resource, outcome: Outcome) -> io::Result<()> {
         let path = resource.path();
-        self.count(&path, fate);
-        let removed = matches!(fate, Outcome::Removed(_));
-        if self.args.output.json {
-            self.output.object(&cleanup_row(id, &path, fate, self.act))
-        } else if removed && !self.args.quiet {
-            self.output.result(&path, || ())
-        } else {
-            Ok(())
-        }
-        .context("could not write to stdout")
+        self.progress.suspend(|| {
+            self.summary.add(&path, &outcome);
+            if self.args.output.json {
+                self.output.object(&row(id, &path, &outcome, self.mode))
+            } else if matches!(outcome, Outcome::Removed(_)) && !self.args.quiet {
+                self.output.result(&path, || ())
+            } else {
+                Ok(())
+            }
+        })?;
+        self.named.cover(path);
+        Ok(())
     }
 
-    fn count(&mut self, path: &Path, fate: &Outcome) {
-        match fate {
-            Outcome::Removed(freed) => {
-                self.removed += 1;
-                self.freed += *freed;
-            }
-            Outcome::Kept(kept) => {
-                *self.kept.entry(kept.word()).or_default() += 1;
-                let is_news = match kept {
-                    KeepReason::Manual | KeepReason::Live(_) | KeepReason::NotDue(_) => {
-                        !self.args.paths.is_empty()
-                    }
-                    KeepReason::InUse(_) | KeepReason::OtherJob(_) => !self.args.quiet,
-                    KeepReason::Replaced | KeepReason::Unseen | KeepReason::Unknown(_) => true,
-                };
-                if is_news {
-                    print_note(format_args!("kept {}: {kept}", path.display()));
-                }
-                // Who names a path is told when it is still there.
-                self.failed |= !self.args.paths.is_empty();
-            }
-            Outcome::Failed(failures, freed) => {
-                self.failed = true;
-                self.in_part += u64::from(freed.entries > 0);
-                self.freed += *freed;
-                for (path, why) in failures {
-                    print_note(format_args!("could not remove {}: {why}", path.display()));
-                }
-            }
-        }
-        self.met.insert(path.to_owned());
-    }
-
-    /// Says what was done in one line, with a hint how to take what was kept.
-    fn conclude(mut self, selection: &Selection, args: &CleanupArgs) -> Status {
-        for (path, given) in selection.paths.iter().zip(&args.paths) {
-            let known = path.symlink_metadata().is_ok();
-            let was_known = self.there.contains(path);
-            // Somebody else has removed what was there when this began: so it is gone.
-            if !self.met.contains(path) && (known || !was_known) {
-                let why = if known {
-                    "tmpx did not make it, or not for you"
-                } else {
-                    "there is no such thing"
-                };
-                self.report_problem(&format!("could not remove {}: {why}", given.display()));
-            }
-        }
-        if !args.quiet {
-            print_note(self.summary());
-            let kept = |word| self.kept.contains_key(word);
-            if (kept("manual") || kept("not due")) && args.paths.is_empty() {
-                print_hint(
-                    "--all, --older-than, --session or a PATH take what is manual or not due",
-                );
-            }
-            let asked = selection.includes_manual();
-            let refused = kept("in use") || kept("of another job") || kept("live");
-            if refused && asked {
-                print_hint(
-                    "--force with one of --all, --older-than, --session or a PATH takes what is in use",
-                );
-            }
-        }
-        if self.failed { Status::Failed } else { Status::Success }
-    }
-
-    fn summary(&self) -> String {
-        let done = if self.act == Mode::DryRun { "would remove" } else { "removed" };
-        let mut summary = format!("{done} {}", self.removed);
-        if self.in_part > 0 {
-            let _ = write!(summary, ", {} in part", self.in_part);
-        }
-        if self.removed + self.in_part > 0 {
-            let _ = write!(summary, " ({})", ByteSize(self.freed.bytes));
-        }
-        for (n, (word, count)) in self.kept.iter().enumerate() {
-            summary += if n == 0 { ", kept " } else { ", " };
-            let _ = write!(summary, "{count} {word}");
-        }
-        summary
+    fn problem(&mut self, problem: LeaseProblem) {
+        self.progress.suspend(|| self.summary.add_problem(problem));
     }
 }
 
-fn cleanup_row<'a>(id: &'a str, path: &'a Path, fate: &Outcome, act: Mode) -> CleanupRow<'a> {
-    let (action, reason, freed) = match fate {
-        Outcome::Removed(freed) if act == Mode::DryRun => ("would_remove", None, Some(*freed)),
+fn row<'a>(
+    id: &'a str,
+    path: &'a std::path::Path,
+    outcome: &Outcome,
+    mode: Mode,
+) -> CleanupRow<'a> {
+    let (action, reason, freed) = match outcome {
+        Outcome::Removed(freed) if mode == Mode::DryRun => ("would_remove", None, Some(*freed)),
         Outcome::Removed(freed) => ("removed", None, Some(*freed)),
-        Outcome::Kept(kept) => ("kept", Some(kept.to_string()), None),
-        Outcome::Failed(failures, freed) => {
+        Outcome::Kept(reason) => ("kept", Some(reason.to_string()), None),
+        Outcome::Failed { failures, freed } => {
             ("failed", failures.first().map(|(_, why)| why.clone()), Some(*freed))
         }
     };

@@ -8,6 +8,8 @@ use crate::commands::errors::advice::Advice;
 /// Why a handler refuses a command line.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvalidUse {
+    #[error("--force needs a PATH, --session, --older-than or --all")]
+    ForceWithoutSelection,
     #[error("no command after --")]
     NoCommand,
     #[error("--report: FILE and the report are the same file")]
@@ -30,8 +32,9 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
             Advice::usage()
                 .and_hint(format!("copy it into the workspace: --in {program} -- sh -c …"))
         }
-        InvalidUse::NoCommand | InvalidUse::ReportReplacesContent | InvalidUse::HereIsHidden => {
-            Advice::usage()
-        }
+        InvalidUse::ForceWithoutSelection
+        | InvalidUse::NoCommand
+        | InvalidUse::ReportReplacesContent
+        | InvalidUse::HereIsHidden => Advice::usage(),
     })
 }

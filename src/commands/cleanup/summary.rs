@@ -1,0 +1,165 @@
+//! Counts what a cleanup did, and says so on stderr.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::lease::Kind;
+use crate::reclaim::{KeepReason, Outcome, Selection};
+use crate::remove::{Mode, Usage};
+use crate::ui::{print_hint, print_note};
+use crate::values::ByteSize;
+
+/// What was done so far.
+#[derive(Debug)]
+pub(super) struct Summary {
+    mode: Mode,
+    is_quiet: bool,
+    /// Whether the user named paths.
+    names_paths: bool,
+    /// Whether the user selected more than what has ended.
+    includes_manual: bool,
+    freed: Usage,
+    removed: u64,
+    /// How many resources were removed in part.
+    in_part: u64,
+    kept: BTreeMap<&'static str, u64>,
+    /// Whether a selection would remove some of the kept resources.
+    selection_helps: bool,
+    /// Whether force would remove some of the kept resources.
+    force_helps: bool,
+    /// Whether the user named a path that tmpx did not create.
+    names_foreign: bool,
+    failed: bool,
+}
+
+impl Summary {
+    pub(super) fn new(mode: Mode, is_quiet: bool, selection: &Selection) -> Self {
+        Self {
+            mode,
+            is_quiet,
+            names_paths: selection.names_paths(),
+            includes_manual: selection.includes_manual(),
+            freed: Usage::default(),
+            removed: 0,
+            in_part: 0,
+            kept: BTreeMap::new(),
+            selection_helps: false,
+            force_helps: false,
+            names_foreign: false,
+            failed: false,
+        }
+    }
+
+    /// Counts what became of a resource, and prints what the user should know of it.
+    pub(super) fn add(&mut self, path: &Path, outcome: &Outcome) {
+        match outcome {
+            Outcome::Removed(freed) => {
+                self.removed += 1;
+                self.freed += *freed;
+            }
+            Outcome::Kept(reason) => self.add_kept(path, reason),
+            Outcome::Failed { failures, freed } => {
+                self.failed = true;
+                self.in_part += u64::from(freed.entries > 0);
+                self.freed += *freed;
+                for (path, why) in failures {
+                    print_note(format_args!("could not remove {}: {why}", path.display()));
+                }
+            }
+        }
+    }
+
+    fn add_kept(&mut self, path: &Path, reason: &KeepReason) {
+        *self.kept.entry(reason.word()).or_default() += 1;
+        // A path that the user named and that was kept is a failure.
+        self.failed |= self.names_paths;
+        let is_news = match reason {
+            KeepReason::Manual | KeepReason::Timed(_) => {
+                self.selection_helps = true;
+                self.names_paths
+            }
+            KeepReason::Live(_) => {
+                self.force_helps = true;
+                self.names_paths
+            }
+            KeepReason::InUse(_) | KeepReason::OtherJob(_) => {
+                self.force_helps = true;
+                !self.is_quiet
+            }
+            KeepReason::Replaced(_)
+            | KeepReason::OutOfSight
+            | KeepReason::Unreadable(_)
+            | KeepReason::Unknown(_) => true,
+        };
+        if is_news {
+            print_note(format_args!("kept {}: {reason}{}", path.display(), advice(reason)));
+        }
+    }
+
+    /// Prints what went wrong.
+    pub(super) fn add_problem(&mut self, problem: impl std::fmt::Display) {
+        self.failed = true;
+        print_note(problem);
+    }
+
+    /// Prints that a path which the user named is covered by no lease.
+    pub(super) fn add_uncovered(&mut self, given: &Path, exists: bool) {
+        let why = if exists {
+            self.names_foreign = true;
+            "not created by tmpx for this user"
+        } else {
+            "No such file or directory"
+        };
+        self.add_problem(format_args!("could not remove {}: {why}", given.display()));
+    }
+
+    /// Returns whether anything went wrong.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Prints the totals in one line, and hints at what removes the rest.
+    pub(super) fn print(&self) {
+        if self.is_quiet {
+            return;
+        }
+        print_note(self.totals());
+        if self.selection_helps {
+            print_hint("--all removes manual and timed ones too");
+        }
+        // A cleanup of what has ended is not meant to remove the others.
+        if self.force_helps && self.includes_manual {
+            print_hint("add --force to remove these too");
+        }
+        if self.names_foreign {
+            print_hint("rm -r removes what tmpx did not create");
+        }
+    }
+
+    fn totals(&self) -> String {
+        let removed = if self.mode == Mode::DryRun { "would remove" } else { "removed" };
+        let mut totals = format!("{removed} {}", self.removed);
+        // Writing to a String cannot fail.
+        if self.in_part > 0 {
+            let _ = write!(totals, ", {} in part", self.in_part);
+        }
+        if self.removed + self.in_part > 0 {
+            let _ = write!(totals, " ({})", ByteSize(self.freed.bytes));
+        }
+        for (n, (word, count)) in self.kept.iter().enumerate() {
+            totals += if n == 0 { ", kept " } else { ", " };
+            let _ = write!(totals, "{count} {word}");
+        }
+        totals
+    }
+}
+
+/// Says what the user can do about a resource that tmpx will never remove.
+fn advice(reason: &KeepReason) -> &'static str {
+    match reason {
+        KeepReason::Replaced(Kind::Dir) => "; remove it with rm -r",
+        KeepReason::Replaced(_) => " (rewritten by sed -i or mv?); remove it with rm",
+        _ => "",
+    }
+}

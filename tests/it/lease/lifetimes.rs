@@ -109,7 +109,7 @@ fn a_live_resource_is_removed_only_by_its_own_script_and_only_by_path() {
     let mut path = String::new();
     BufReader::new(script.stdout.as_mut().unwrap()).read_line(&mut path).unwrap();
     let ran = sandbox.tmpx(["cleanup", path.trim_end()]).run();
-    assert!(ran.stderr.contains("kept $ROOT/tmp/tmp.RANDOM: until sh ("), "{ran:?}");
+    assert!(ran.stderr.contains("kept $ROOT/tmp/tmp.RANDOM: live until sh ("), "{ran:?}");
     drop(script.stdin.take());
     script.wait().unwrap();
     sandbox.tmpx(words("cleanup -q")).succeeds();

@@ -147,9 +147,9 @@ fn unreadable_leases_are_kept_and_reported_and_the_rest_is_reclaimed() {
         };
         let first = ran.stderr.lines().next().unwrap();
         let lease = format!("$ROOT/home/state/leases/{id}");
-        assert_eq!(first, format!("tmpx: kept the lease {lease}: {why}"));
+        assert_eq!(first, format!("tmpx: could not read the lease {lease}: {why}"));
         let ran = sandbox.tmpx(["list"]).run();
-        assert_eq!(ran.stderr, format!("tmpx: cannot read the lease {lease}: {why}\n"));
+        assert_eq!(ran.stderr, format!("tmpx: could not read the lease {lease}: {why}\n"));
         sandbox.tmpx(words("cleanup --force --all -n")).run();
         assert_eq!(sandbox.left().len(), 2, "never a reason to delete");
     }

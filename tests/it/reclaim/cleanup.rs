@@ -5,8 +5,7 @@ use std::path::Path;
 
 use crate::support::sandbox::{Sandbox, words};
 
-const HINT: &str =
-    "hint: --all, --older-than, --session or a PATH take what is manual or not due\n";
+const HINT: &str = "hint: --all removes manual and timed ones too\n";
 
 #[test]
 fn manual_resources_are_kept_until_a_cleanup_selects_them() {
@@ -140,7 +139,7 @@ fn a_timed_resource_is_kept_until_its_time_or_a_selection() {
     let sandbox = Sandbox::new();
     let path = sandbox.tmpx(words("file --ttl 1h")).path();
     let ran = sandbox.tmpx(["cleanup"]).run();
-    assert!(ran.stderr.starts_with("tmpx: removed 0, kept 1 not due\n"), "{ran:?}");
+    assert!(ran.stderr.starts_with("tmpx: removed 0, kept 1 timed\n"), "{ran:?}");
     assert!(!ran.stderr.contains("--force"), "{ran:?}");
     sandbox.tmpx(words("cleanup --all -q")).succeeds();
     assert!(!path.exists());
@@ -152,7 +151,7 @@ fn hidden_names_are_not_counted_after_their_rename() {
     let args = ["exec", "--keep", "--out", "?:saved/", "--", "sh", "-c", "touch a b c"];
     assert_eq!(sandbox.tmpx(args).run().status, Some(0));
     let message = "tmpx: removed 0, kept 1 manual\n\
-                   hint: --all, --older-than, --session or a PATH take what is manual or not due\n";
+                   hint: --all removes manual and timed ones too\n";
     sandbox.tmpx(["cleanup"]).gives(0, "", message);
     sandbox.clean_up();
 }

@@ -5,6 +5,9 @@ use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 
 use crate::support::sandbox::{NOBODY, Sandbox, has, is_root, skip_unless, words};
 
+/// The reason for keeping another file under the name of ours.
+const REPLACED: &str = "no longer the file tmpx created (rewritten by sed -i or mv?)";
+
 #[test]
 fn a_foreign_path_is_never_removed() {
     let sandbox = Sandbox::new();
@@ -13,12 +16,13 @@ fn a_foreign_path_is_never_removed() {
     sandbox.tmpx(words("cleanup --force precious")).gives(
         1,
         "",
-        "tmpx: could not remove precious: tmpx did not make it, or not for you\ntmpx: removed 0\n",
+        "tmpx: could not remove precious: not created by tmpx for this user\ntmpx: removed 0\n\
+         hint: rm -r removes what tmpx did not create\n",
     );
     sandbox.tmpx(words("cleanup nosuch")).gives(
         1,
         "",
-        "tmpx: could not remove nosuch: there is no such thing\ntmpx: removed 0\n",
+        "tmpx: could not remove nosuch: No such file or directory\ntmpx: removed 0\n",
     );
     assert!(precious.exists());
 }
@@ -77,7 +81,8 @@ fn an_entry_of_another_type_is_kept_and_reported() {
     let link = sandbox.dir();
     fs::remove_dir(&link).unwrap();
     symlink(&precious, &link).unwrap();
-    let message = "tmpx: kept $ROOT/tmp/tmp.RANDOM: something else is in its place\n\
+    let message = "tmpx: kept $ROOT/tmp/tmp.RANDOM: no longer the directory tmpx created; \
+                   remove it with rm -r\n\
                    tmpx: removed 0, kept 1 replaced\n";
     sandbox.tmpx(words("cleanup --all")).gives(0, "", message);
     fs::remove_file(&link).unwrap();
@@ -96,7 +101,7 @@ fn another_file_under_a_guessable_name_is_kept() {
         fs::remove_file(&path).unwrap();
         fs::write(&path, "made by somebody else").unwrap();
         let ran = sandbox.tmpx(words("cleanup --all")).run();
-        assert!(ran.stderr.contains("something else is in its place"), "{ran:?}");
+        assert!(ran.stderr.contains(REPLACED), "{ran:?}");
         assert!(path.exists(), "{args}");
         fs::remove_file(path).unwrap();
         sandbox.tmpx(["cleanup", "-q"]).succeeds();
@@ -113,7 +118,7 @@ fn a_replacement_is_kept_if_others_could_have_created_it() {
     fs::rename(&path, shared.join("aside")).unwrap();
     fs::write(&path, "anybody could have").unwrap();
     let ran = sandbox.tmpx(words("cleanup --all")).run();
-    assert!(ran.stderr.contains("something else is in its place"), "{ran:?}");
+    assert!(ran.stderr.contains(REPLACED), "{ran:?}");
     fs::rename(shared.join("aside"), &path).unwrap();
     sandbox.tmpx(words("cleanup --all -q")).succeeds();
     assert!(!path.exists(), "the file itself is known by its identity");
@@ -142,7 +147,7 @@ fn a_parent_that_became_a_symlink_is_not_followed() {
     fs::rename(sandbox.cwd().join("work"), sandbox.cwd().join("moved")).unwrap();
     symlink("moved", sandbox.cwd().join("work")).unwrap();
     let ran = sandbox.tmpx(words("cleanup --all")).run();
-    assert!(ran.stderr.contains("kept 1 unknown"), "{ran:?}");
+    assert!(ran.stderr.contains("kept 1 out of sight"), "{ran:?}");
     assert!(path.exists());
     fs::remove_file(sandbox.cwd().join("work")).unwrap();
     fs::rename(sandbox.cwd().join("moved"), sandbox.cwd().join("work")).unwrap();
@@ -174,5 +179,5 @@ fn a_guessable_name_that_another_file_has_ends_the_lease() {
                   tmpx cleanup; tmpx cleanup; cat $f; rm $f";
     let ran = sandbox.sh(script).run();
     assert_eq!(ran.stdout, "mine\n", "{ran:?}");
-    assert_eq!(ran.stderr.matches("something else is in its place").count(), 1, "{ran:?}");
+    assert_eq!(ran.stderr.matches(REPLACED).count(), 1, "{ran:?}");
 }

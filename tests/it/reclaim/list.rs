@@ -37,7 +37,7 @@ fn json_has_state_age_owner_and_size() {
 }
 
 #[test]
-fn each_state_is_listed() {
+fn each_state_has_its_word() {
     let sandbox = Sandbox::new();
     let state = || {
         let listed = sandbox.tmpx(words("list --json")).succeeds().json();
@@ -46,20 +46,37 @@ fn each_state_is_listed() {
     let path = sandbox.file();
     assert_eq!(state(), ["manual"]);
     fs::remove_file(&path).unwrap();
-    fs::write(&path, "").unwrap();
-    assert_eq!(state(), ["replaced"]);
-    fs::remove_file(&path).unwrap();
-    assert_eq!(state(), [] as [&str; 0], "what is gone is not listed");
+    assert_eq!(state(), [""; 0], "what does not exist is not listed");
     sandbox.clean_up();
     sandbox.tmpx(words("file --ttl 0")).path();
     assert_eq!(state(), ["ended"]);
     sandbox.clean_up();
     sandbox.tmpx(words("file --ttl 1h")).path();
-    assert_eq!(state(), ["live"]);
+    assert_eq!(state(), ["timed"]);
+    sandbox.clean_up();
+    let live = sandbox.sh("tmpx file --until-exit=$$ >/dev/null; tmpx list --json; exit");
+    assert_eq!(live.succeeds().json()[0]["state"], "live");
     sandbox.clean_up();
     let inside = sandbox.tmpx(words("exec -- tmpx list --json")).succeeds().json();
     assert_eq!(inside[0]["state"], "in_use");
     assert_eq!(inside[0]["lifetime"], "command");
+}
+
+#[test]
+fn a_rewritten_file_is_replaced_only_if_a_cleanup_would_keep_it() {
+    let sandbox = Sandbox::new();
+    for (args, state) in [("file", "manual"), ("file --name report.csv", "replaced")] {
+        let path = sandbox.tmpx(words(args)).path();
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "").unwrap();
+        let listed = sandbox.tmpx(words("list --json")).succeeds().json();
+        assert_eq!(listed[0]["state"], state, "{args}");
+        let ran = sandbox.tmpx(["cleanup"]).run();
+        assert!(ran.stderr.contains(&format!("removed 0, kept 1 {state}\n")), "{ran:?}");
+        sandbox.tmpx(words("cleanup --all -q")).run();
+        assert_eq!(path.exists(), state == "replaced");
+        let _ = fs::remove_file(path);
+    }
 }
 
 #[test]
@@ -87,7 +104,7 @@ fn a_terminal_gets_a_table() {
         lines[0].split_whitespace().collect::<Vec<_>>(),
         ["STATE", "AGE", "LEFT", "OWNER", "SIZE", "SESSION", "PATH"]
     );
-    assert!(lines[1].contains("live") && lines[1].contains("nightly"), "{ran:?}");
+    assert!(lines[1].contains("timed") && lines[1].contains("nightly"), "{ran:?}");
     assert!(lines[1].trim_end().ends_with("tmp.RANDOM"), "{ran:?}");
     sandbox.clean_up();
 }

@@ -150,21 +150,30 @@ pub(super) struct Swept {
 }
 
 impl Swept {
-    /// The paths that were removed, or would be.
+    /// The paths that were removed, or would be, sorted: leases of one millisecond have no order.
     pub(super) fn removed(&self) -> Vec<&Path> {
-        let outcomes = self.outcomes.iter();
-        let removed = outcomes.filter(|(_, outcome)| matches!(outcome, Outcome::Removed(_)));
-        removed.map(|(path, _)| path.as_path()).collect()
+        let removed = self.outcomes.iter().filter_map(|(path, outcome)| match outcome {
+            Outcome::Removed(_) => Some(path.as_path()),
+            _ => None,
+        });
+        sorted(removed)
     }
 
-    /// The state words of what was kept.
+    /// The state words of what was kept, sorted.
     pub(super) fn kept(&self) -> Vec<&str> {
         let kept = self.outcomes.iter().filter_map(|(_, outcome)| match outcome {
             Outcome::Kept(reason) => Some(reason.word()),
             _ => None,
         });
-        kept.collect()
+        sorted(kept)
     }
+}
+
+/// Collects items in their order.
+pub(super) fn sorted<T: Ord>(items: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut items: Vec<T> = items.into_iter().collect();
+    items.sort_unstable();
+    items
 }
 
 impl Observer for Swept {

@@ -259,7 +259,7 @@ mod tests {
 
     use super::*;
     use crate::lease::{CreateOptions, Kind, Lifetime, NameRule};
-    use crate::reclaim::fixture::{HOUR_MS, TestStore, random, spec, this};
+    use crate::reclaim::fixture::{HOUR_MS, TestStore, random, sorted, spec, this};
     use crate::values::ExactName;
 
     const ENDED: Lifetime = Lifetime::Bound { owner: None, ttl_ms: Some(0) };
@@ -287,8 +287,8 @@ mod tests {
         let live = Lifetime::Bound { owner: Some(this()), ttl_ms: None };
         store.create(live, Kind::File, 1);
         let swept = store.sweep(&bare(), Mode::Remove);
-        assert_eq!(swept.removed(), ended);
-        assert_eq!(swept.kept(), ["manual", "timed", "live"]);
+        assert_eq!(swept.removed(), sorted(&ended));
+        assert_eq!(swept.kept(), ["live", "manual", "timed"]);
         assert_eq!(store.ids().len(), 3);
         assert!(!ended[0].exists());
     }
@@ -312,7 +312,7 @@ mod tests {
         let store = TestStore::new();
         let (lease, paths) = store.locked(spec(Lifetime::Manual), &random(Kind::File), 3);
         drop(lease);
-        assert_eq!(store.sweep(&bare(), Mode::Remove).removed(), paths);
+        assert_eq!(store.sweep(&bare(), Mode::Remove).removed(), sorted(&paths));
         assert_eq!(store.ids(), [""; 0]);
     }
 

@@ -1,71 +1,62 @@
-//! Command lines as GNU's `getopt_long(3)` reads them.
+//! Parses command lines as GNU's `getopt_long(3)` does.
 //!
-//! Short options in clusters (`-dq`, `-pDIR`), long ones in full or by any beginning that fits
-//! nothing else, values after `=`, options after operands, and `--`. clap reads none of the
-//! abbreviations and words its refusals otherwise; scripts written for a GNU tool rely on both.
+//! Short options may form clusters (`-dq`, `-pDIR`), long options may be abbreviated to any unambiguous
+//! prefix, values may follow `=`, options may follow operands, and `--` ends the options. Scripts
+//! written for a GNU tool rely on the abbreviations and on the wording of the errors; clap has neither.
 //!
-//! A [`Reader`] looks at the arguments once, from left to right, and hands out what it finds in that
-//! order. That is all that getopt's permutation amounts to for a caller which collects the operands.
+//! A [`Reader`] yields the arguments from left to right. For a caller that collects the operands, this
+//! is equivalent to getopt's permutation.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 
-/// Whether an option has a value.
+/// Whether an option takes a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HasArg {
-    /// None.
-    Nothing,
-    /// One, the rest of the argument or the whole of the next.
-    Value,
-    /// One if it stands after `=` (a long option's only).
-    ValueIfAttached,
+    No,
+    /// The value is the rest of the argument, or the next argument.
+    Required,
+    /// The value, if any, follows `=`. Only long options can have this.
+    Optional,
 }
 
-/// An option that is understood.
+/// The definition of an option.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OptSpec<T> {
-    /// Its letter.
-    pub short: Option<u8>,
-    /// Its name.
-    pub long: Option<&'static str>,
-    /// Whether it has a value.
-    pub takes: HasArg,
-    /// What it stands for.
-    pub means: T,
+    pub(crate) short: Option<u8>,
+    pub(crate) long: Option<&'static str>,
+    pub(crate) has_arg: HasArg,
+    /// Identifies the option in [`Arg::Option`].
+    pub(crate) id: T,
 }
 
-/// What stands on the command line next.
+/// An argument of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arg<'a, T> {
-    /// An option, perhaps with its value.
+    /// The id of an option, and its value.
     Option(T, Option<&'a OsStr>),
-    /// Anything else.
     Operand(&'a OsStr),
 }
 
 /// Why an option was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BadOption<'a> {
-    /// There is no such letter.
-    UnknownLetter(u8),
-    /// There is no such name.
-    UnknownName(&'a [u8]),
-    /// The beginning of several names.
+    UnknownShort(u8),
+    UnknownLong(&'a [u8]),
+    /// An abbreviation, and the long options that it may stand for.
     Ambiguous(&'a [u8], Vec<&'static str>),
-    /// This letter's value is missing.
-    LetterWantsValue(u8),
-    /// This name's value is missing.
-    NameWantsValue(&'static str),
-    /// This name has no value.
-    NameTakesNoValue(&'static str),
+    ShortWithoutValue(u8),
+    LongWithoutValue(&'static str),
+    /// A value was given to a long option that takes none.
+    UnexpectedValue(&'static str),
 }
 
 impl BadOption<'_> {
-    /// The message, in glibc's words. Arguments stand in it as they were given, byte for byte.
+    /// Returns the message in glibc's words. It contains arguments byte for byte.
     pub(crate) fn message(&self) -> Vec<u8> {
         match self {
-            Self::UnknownLetter(letter) => [b"invalid option -- '", &[*letter][..], b"'"].concat(),
-            Self::UnknownName(name) => [b"unrecognized option '--", *name, b"'"].concat(),
+            Self::UnknownShort(letter) => [b"invalid option -- '", &[*letter][..], b"'"].concat(),
+            Self::UnknownLong(name) => [b"unrecognized option '--", *name, b"'"].concat(),
             Self::Ambiguous(name, candidates) => {
                 let mut text = [b"option '--", *name, b"' is ambiguous; possibilities:"].concat();
                 for candidate in candidates {
@@ -75,47 +66,47 @@ impl BadOption<'_> {
                 }
                 text
             }
-            Self::LetterWantsValue(letter) => {
+            Self::ShortWithoutValue(letter) => {
                 [b"option requires an argument -- '", &[*letter][..], b"'"].concat()
             }
-            Self::NameWantsValue(name) => {
+            Self::LongWithoutValue(name) => {
                 format!("option '--{name}' requires an argument").into_bytes()
             }
-            Self::NameTakesNoValue(name) => {
+            Self::UnexpectedValue(name) => {
                 format!("option '--{name}' doesn't allow an argument").into_bytes()
             }
         }
     }
 }
 
-/// Reads arguments, the program's own name not among them.
+/// Parses arguments, without the name of the program.
 #[derive(Debug)]
 pub(crate) struct Reader<'a, T> {
-    known: &'a [OptSpec<T>],
+    specs: &'a [OptSpec<T>],
     args: std::slice::Iter<'a, OsString>,
-    /// The letters that are left of a cluster.
+    /// The rest of a cluster of short options.
     cluster: &'a [u8],
     operands_only: bool,
     stops_at_operand: bool,
 }
 
 impl<'a, T: Copy> Reader<'a, T> {
-    /// A reader of these arguments. With `stops_at_operand`, all that comes after the first operand
-    /// is operands too, which is what POSIX asks for and `POSIXLY_CORRECT` switches on.
+    /// With `stops_at_operand`, everything after the first operand is an operand too, as POSIX
+    /// requires and `POSIXLY_CORRECT` requests.
     pub(crate) fn new(
-        known: &'a [OptSpec<T>],
+        specs: &'a [OptSpec<T>],
         args: &'a [OsString],
         stops_at_operand: bool,
     ) -> Self {
-        Self { known, args: args.iter(), cluster: &[], operands_only: false, stops_at_operand }
+        Self { specs, args: args.iter(), cluster: &[], operands_only: false, stops_at_operand }
     }
 
     fn short(&mut self, letter: u8, rest: &'a [u8]) -> Result<Arg<'a, T>, BadOption<'a>> {
         self.cluster = rest;
-        let known = self.known.iter().find(|one| one.short == Some(letter));
-        let known = known.ok_or(BadOption::UnknownLetter(letter))?;
-        if known.takes != HasArg::Value {
-            return Ok(Arg::Option(known.means, None));
+        let spec = self.specs.iter().find(|spec| spec.short == Some(letter));
+        let spec = spec.ok_or(BadOption::UnknownShort(letter))?;
+        if spec.has_arg != HasArg::Required {
+            return Ok(Arg::Option(spec.id, None));
         }
         self.cluster = &[];
         let value = if rest.is_empty() {
@@ -124,52 +115,52 @@ impl<'a, T: Copy> Reader<'a, T> {
             Some(OsStr::from_bytes(rest))
         };
         match value {
-            Some(_) => Ok(Arg::Option(known.means, value)),
-            None => Err(BadOption::LetterWantsValue(letter)),
+            Some(_) => Ok(Arg::Option(spec.id, value)),
+            None => Err(BadOption::ShortWithoutValue(letter)),
         }
     }
 
-    /// `text` is what stands after the two dashes.
+    /// Parses a long option; `text` is the argument without the two dashes.
     fn long(&mut self, text: &'a [u8]) -> Result<Arg<'a, T>, BadOption<'a>> {
         let (name, attached) = match text.iter().position(|&byte| byte == b'=') {
             Some(at) => (&text[..at], Some(OsStr::from_bytes(&text[at + 1..]))),
             None => (text, None),
         };
-        let (known, long) = self.named(name, text)?;
-        let value = match known.takes {
-            HasArg::Nothing if attached.is_some() => {
-                return Err(BadOption::NameTakesNoValue(long));
+        let (spec, long) = self.find_long(name, text)?;
+        let value = match spec.has_arg {
+            HasArg::No if attached.is_some() => {
+                return Err(BadOption::UnexpectedValue(long));
             }
-            HasArg::Value if attached.is_none() => {
+            HasArg::Required if attached.is_none() => {
                 let next = self.args.next().map(OsString::as_os_str);
-                Some(next.ok_or(BadOption::NameWantsValue(long))?)
+                Some(next.ok_or(BadOption::LongWithoutValue(long))?)
             }
             _ => attached,
         };
-        Ok(Arg::Option(known.means, value))
+        Ok(Arg::Option(spec.id, value))
     }
 
-    /// The option of this name, or the only one whose name begins like it.
-    fn named(
+    /// Finds the long option with this name, or the only one that begins with it.
+    fn find_long(
         &self,
         name: &[u8],
         text: &'a [u8],
     ) -> Result<(&'a OptSpec<T>, &'static str), BadOption<'a>> {
-        let with_name = |one: &'a OptSpec<T>| one.long.map(|long| (one, long));
-        let mut fitting = Vec::new();
-        for (one, long) in self.known.iter().filter_map(with_name) {
+        let with_long = |spec: &'a OptSpec<T>| spec.long.map(|long| (spec, long));
+        let mut candidates = Vec::new();
+        for (spec, long) in self.specs.iter().filter_map(with_long) {
             if long.as_bytes() == name {
-                return Ok((one, long));
+                return Ok((spec, long));
             }
             if long.as_bytes().starts_with(name) {
-                fitting.push((one, long));
+                candidates.push((spec, long));
             }
         }
-        match fitting[..] {
-            [] => Err(BadOption::UnknownName(text)),
+        match candidates[..] {
+            [] => Err(BadOption::UnknownLong(text)),
             [only] => Ok(only),
             _ => {
-                let names = fitting.into_iter().map(|(_, long)| long).collect();
+                let names = candidates.into_iter().map(|(_, long)| long).collect();
                 Err(BadOption::Ambiguous(text, names))
             }
         }
@@ -206,31 +197,31 @@ mod tests {
     use proptest::prelude::*;
     use std::os::unix::ffi::OsStringExt as _;
 
-    const KNOWN: [OptSpec<char>; 5] = [
-        known(Some(b'a'), Some("all"), HasArg::Nothing, 'a'),
-        known(Some(b'b'), Some("alter"), HasArg::Nothing, 'b'),
-        known(Some(b'v'), Some("value"), HasArg::Value, 'v'),
-        known(None, Some("maybe"), HasArg::ValueIfAttached, 'm'),
-        known(None, Some("alt"), HasArg::Nothing, 'x'),
+    const SPECS: [OptSpec<char>; 5] = [
+        spec(Some(b'a'), Some("all"), HasArg::No, 'a'),
+        spec(Some(b'b'), Some("alter"), HasArg::No, 'b'),
+        spec(Some(b'v'), Some("value"), HasArg::Required, 'v'),
+        spec(None, Some("maybe"), HasArg::Optional, 'm'),
+        spec(None, Some("alt"), HasArg::No, 'x'),
     ];
 
-    const fn known(
+    const fn spec(
         short: Option<u8>,
         long: Option<&'static str>,
-        takes: HasArg,
-        means: char,
+        has_arg: HasArg,
+        id: char,
     ) -> OptSpec<char> {
-        OptSpec { short, long, takes, means }
+        OptSpec { short, long, has_arg, id }
     }
 
-    /// What was read, in letters: options by what they mean, values after `=`, operands in brackets,
-    /// a refusal as its message.
+    /// Parses a line and writes the result in one string: options as their ids, values after `=`,
+    /// operands in brackets, errors as their messages.
     fn read(line: &str, posix: bool) -> String {
         let args: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
-        let words: Vec<String> = Reader::new(&KNOWN, &args, posix)
+        let words: Vec<String> = Reader::new(&SPECS, &args, posix)
             .map(|item| match item {
-                Ok(Arg::Option(means, None)) => means.to_string(),
-                Ok(Arg::Option(means, Some(value))) => format!("{means}={}", value.display()),
+                Ok(Arg::Option(id, None)) => id.to_string(),
+                Ok(Arg::Option(id, Some(value))) => format!("{id}={}", value.display()),
                 Ok(Arg::Operand(operand)) => format!("[{}]", operand.display()),
                 Err(bad) => String::from_utf8(bad.message()).unwrap(),
             })
@@ -239,14 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn letters_stand_in_clusters_and_the_value_is_the_rest_or_the_next() {
+    fn short_options_form_clusters_and_the_value_is_the_rest_or_the_next_argument() {
         assert_eq!(read("-ab -abvx -av --all -b", false), "a b a b v=x a v=--all b");
         assert_eq!(read("-ab -Z", false), "a b invalid option -- 'Z'");
         assert_eq!(read("-av", false), "a option requires an argument -- 'v'");
     }
 
     #[test]
-    fn names_may_be_cut_short_where_only_one_begins_like_that() {
+    fn long_options_may_be_abbreviated_if_unambiguous() {
         assert_eq!(
             read("--al", false),
             "option '--al' is ambiguous; possibilities: '--all' '--alter' '--alt'"
@@ -262,12 +253,12 @@ mod tests {
     }
 
     #[test]
-    fn an_optional_value_counts_only_after_the_equals_sign() {
+    fn an_optional_value_must_follow_an_equals_sign() {
         assert_eq!(read("--maybe x --m= --may=y", false), "m [x] m= m=y");
     }
 
     #[test]
-    fn options_may_follow_operands_except_as_posix_has_it() {
+    fn options_may_follow_operands_unless_posix_is_requested() {
         assert_eq!(read("x -a - -- -b --", false), "[x] a [-] [-b] [--]");
         assert_eq!(read("-a x -b", true), "a [x] [-b]");
         assert_eq!(read("-a -- x -b", true), "a [x] [-b]");
@@ -275,7 +266,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_arguments_make_the_reader_panic_or_go_on_for_ever(
+        fn the_reader_neither_panics_nor_loops_on_any_arguments(
             args in proptest::collection::vec(
                 prop_oneof![
                     proptest::collection::vec(any::<u8>(), 0..8),
@@ -288,7 +279,7 @@ mod tests {
         ) {
             let length: usize = args.iter().map(|arg| arg.len().max(1)).sum();
             let args: Vec<OsString> = args.into_iter().map(OsString::from_vec).collect();
-            let items: Vec<_> = Reader::new(&KNOWN, &args, posix).take(length + 1).collect();
+            let items: Vec<_> = Reader::new(&SPECS, &args, posix).take(length + 1).collect();
             prop_assert!(items.len() <= length);
             for bad in items.into_iter().filter_map(Result::err) {
                 prop_assert!(!bad.message().is_empty());
@@ -296,13 +287,13 @@ mod tests {
         }
 
         #[test]
-        fn what_follows_two_dashes_is_an_operand(
+        fn everything_after_two_dashes_is_an_operand(
             rest in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..6), 0..6),
         ) {
             let rest: Vec<OsString> = rest.into_iter().map(OsString::from_vec).collect();
             let mut args = vec![OsString::from("--")];
             args.extend(rest.iter().cloned());
-            let read: Vec<_> = Reader::new(&KNOWN, &args, false).collect();
+            let read: Vec<_> = Reader::new(&SPECS, &args, false).collect();
             let operands: Vec<_> = rest.iter().map(|arg| Ok(Arg::Operand(arg.as_os_str()))).collect();
             prop_assert_eq!(read, operands);
         }

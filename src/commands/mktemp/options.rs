@@ -52,24 +52,24 @@ enum Flag {
 
 /// The long names stand in the order in which an ambiguous beginning lists them.
 const KNOWN: [OptSpec<Flag>; 9] = [
-    known(Some(b'd'), Some("directory"), HasArg::Nothing, Flag::Directory),
-    known(Some(b'q'), Some("quiet"), HasArg::Nothing, Flag::Quiet),
-    known(Some(b'u'), Some("dry-run"), HasArg::Nothing, Flag::DryRun),
-    known(None, Some("suffix"), HasArg::Value, Flag::Suffix),
-    known(Some(b'p'), None, HasArg::Value, Flag::Dir),
-    known(None, Some("tmpdir"), HasArg::ValueIfAttached, Flag::Dir),
-    known(Some(b't'), None, HasArg::Nothing, Flag::InTmpdir),
-    known(None, Some("help"), HasArg::Nothing, Flag::Help),
-    known(Some(b'V'), Some("version"), HasArg::Nothing, Flag::Version),
+    known(Some(b'd'), Some("directory"), HasArg::No, Flag::Directory),
+    known(Some(b'q'), Some("quiet"), HasArg::No, Flag::Quiet),
+    known(Some(b'u'), Some("dry-run"), HasArg::No, Flag::DryRun),
+    known(None, Some("suffix"), HasArg::Required, Flag::Suffix),
+    known(Some(b'p'), None, HasArg::Required, Flag::Dir),
+    known(None, Some("tmpdir"), HasArg::Optional, Flag::Dir),
+    known(Some(b't'), None, HasArg::No, Flag::InTmpdir),
+    known(None, Some("help"), HasArg::No, Flag::Help),
+    known(Some(b'V'), Some("version"), HasArg::No, Flag::Version),
 ];
 
 const fn known(
     short: Option<u8>,
     long: Option<&'static str>,
-    takes: HasArg,
-    means: Flag,
+    has_arg: HasArg,
+    id: Flag,
 ) -> OptSpec<Flag> {
-    OptSpec { short, long, takes, means }
+    OptSpec { short, long, has_arg, id }
 }
 
 impl<'a> Request<'a> {

@@ -17,7 +17,7 @@ const BUFFER_BYTES: usize = 32 * 1024;
 /// the NUL that ends the name.
 const HEADER_BYTES: usize = 20;
 
-/// The most that one entry can occupy: one with a name of 255 bytes.
+/// The most that one entry can occupy: a name has at most 255 bytes.
 const MAX_ENTRY_BYTES: usize = entry_bytes(255);
 
 /// How far a directory has been read.
@@ -32,21 +32,20 @@ pub(super) enum ReadState {
     End,
 }
 
-/// The entries that one call returned. The memory is used again by the next call, also for another
-/// directory.
+/// The entries that one call returned. The next call reuses the memory, even for another directory.
 #[derive(Default)]
 pub(super) struct Entries {
     /// Everything but directories.
     pub(super) files: Names,
-    /// The directories with their inode numbers, in descending order of these: the walk takes
+    /// The directories with their inode numbers, in descending order of these, since the walk pops
     /// pending directories from the end.
     pub(super) dirs: Vec<(u64, CString)>,
     buffer: Vec<u8>,
 }
 
 impl Entries {
-    /// Reads the next entries of a directory, from the position of its descriptor on. Returns how
-    /// far the directory has then been read.
+    /// Reads the next entries of a directory, at the position of its descriptor. Returns how far
+    /// the directory has been read now.
     pub(super) fn read(&mut self, dir: BorrowedFd<'_>) -> io::Result<ReadState> {
         self.files.clear();
         self.dirs.clear();

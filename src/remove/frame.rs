@@ -10,8 +10,8 @@ use rustix::fs::{SeekFrom, seek};
 use crate::remove::entries::ReadState;
 use crate::remove::stat::{FileKey, stat_entry, stat_fd};
 
-/// How often a directory is read again from its start. After that, either another process keeps
-/// adding entries, or the entries found again cannot be removed.
+/// How often a directory may be read again from its start. If it still has entries then, another
+/// process keeps adding some, or those found again cannot be removed.
 pub(super) const MAX_REWINDS: u32 = 64;
 
 /// A directory that a walk has entered and not yet removed.
@@ -34,7 +34,7 @@ pub(super) struct DirFrame {
     /// Whether this directory, or one above it, is read again after a failure. The failures found
     /// in this pass have been reported before.
     pub(super) second_pass: bool,
-    /// How often it was read again from its start.
+    /// How often reading started over.
     pub(super) rewinds: u32,
 }
 
@@ -64,10 +64,10 @@ impl DirFrame {
 
     /// Records how far the directory has been read.
     ///
-    /// Most directories are small, and asking the kernel to confirm their end costs a call for
-    /// each. So the end is presumed if an error would show: rmdir(2) fails if an entry was missed.
-    /// That is no proof in a dry run (`removes` is false) or if an entry failed, and is not tried
-    /// again where the presumption was wrong.
+    /// Most directories are small, and one more getdents(2) call for each, only to confirm its end,
+    /// would be noticeable. So the end is presumed, and rmdir(2) reveals it if an entry was missed.
+    /// Where the walk will not call rmdir, nothing is presumed: in a dry run (`removes` is false)
+    /// and after a failed entry. Nor is it after a presumption was wrong.
     pub(super) fn record_read(&mut self, state: ReadState, removes: bool) {
         let may_presume = removes && !self.failed && self.rewinds == 0;
         self.state = match state {
@@ -76,8 +76,8 @@ impl DirFrame {
         };
     }
 
-    /// Whether the directory must be read further before it can be removed. If an entry failed,
-    /// rmdir(2) fails in any case and cannot confirm a presumed end.
+    /// Whether the directory must be read further before it can be removed. After a failed entry
+    /// the walk does not call rmdir(2), which would reveal that a presumed end was wrong.
     pub(super) fn wants_reading(&self) -> bool {
         let has_more = match self.state {
             ReadState::More => true,
@@ -87,8 +87,8 @@ impl DirFrame {
         has_more && self.fd.is_some()
     }
 
-    /// Closes the descriptor, and records what is needed to open the directory again. Returns
-    /// false, and keeps the descriptor, if that cannot be determined.
+    /// Closes the descriptor, and records the key and the position of the directory. If these
+    /// cannot be determined, keeps the descriptor and returns false.
     pub(super) fn close_fd(&mut self) -> bool {
         let Some(fd) = &self.fd else { return false };
         let position = match self.state {
@@ -107,8 +107,8 @@ impl DirFrame {
         if self.state != ReadState::End && self.position > 0 {
             self.seeked = true;
             if seek(&fd, SeekFrom::Start(self.position)).is_err() {
-                // Reading restarts at the start. If the entries found again cannot be removed, only
-                // a limit ends that.
+                // Reading starts over. If the entries found again cannot be removed, only the limit
+                // ends this.
                 self.rewinds += 1;
             }
             if self.rewinds >= MAX_REWINDS {
@@ -119,9 +119,9 @@ impl DirFrame {
     }
 
     /// Starts a second pass over the directory if entries may have been missed: on some filesystems
-    /// a position counts the entries that are left, so seeking to it after removals skips some. If
-    /// everything else was removed, a failing rmdir(2) would reveal them; but after a failure it is
-    /// not called. Returns whether a pass was started; at most one is.
+    /// a position counts the entries that are left, so seeking to it after removals skips some.
+    /// Usually rmdir(2) reveals skipped entries, but after a failed entry the walk does not call
+    /// it. Returns whether it started a pass; it starts at most one.
     pub(super) fn rewind_once(&mut self) -> bool {
         let is_due = self.failed && self.seeked && !self.second_pass;
         let fd = self.fd.as_ref().filter(|_| is_due);
@@ -139,7 +139,7 @@ impl DirFrame {
         let only_presumed = self.state == ReadState::ProbablyEnd;
         self.state = ReadState::More;
         match &self.fd {
-            // The entries follow where reading stopped.
+            // The missed entries follow where reading stopped.
             Some(fd) if !only_presumed => {
                 seek(fd, SeekFrom::Start(0))?;
             }

@@ -1,5 +1,5 @@
-//! A fork-join that no thread waits for: the task that shares parts of its work is parked, and
-//! whoever finishes the last part continues it.
+//! A fork-join in which no thread blocks: the task that shared parts of its work is parked, and the
+//! worker that finishes the last part continues it.
 
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -3,8 +3,7 @@
 //! [`Root::open`] opens an entry without following a symlink, so that the caller can judge it (its
 //! type, owner, and identity) and remove exactly the entry that was judged: a directory is emptied
 //! through the descriptor that was judged. Only the last step, which removes the entry itself, goes
-//! by name, and can remove no more than that name. "Deleting" in ARCHITECTURE.md says why this gap
-//! is harmless.
+//! by name, and can remove no more than that name. ARCHITECTURE.md says why this gap is harmless.
 
 use std::ffi::{CString, OsStr};
 use std::io;
@@ -90,7 +89,7 @@ impl<'a> Root<'a> {
                     let walk = Walk::new(self.name, self.path, fd);
                     return Pool::new(&context).run(walk, newest_fd);
                 }
-                // The removal would grant itself access.
+                // A real removal would grant itself access, so the entry counts.
                 Err(_) if mode == Mode::DryRun => Ok(()),
                 Err(err) => Err(err),
             },

@@ -37,7 +37,7 @@ impl DirStack {
         self.frames.is_empty()
     }
 
-    /// Returns the depth of the deepest directory; 0 also if the stack is empty.
+    /// Returns the depth of the deepest directory, or 0 if the stack is empty.
     pub(super) fn depth(&self) -> usize {
         self.frames.len().saturating_sub(1)
     }
@@ -86,8 +86,8 @@ impl DirStack {
         self.frames.pop()
     }
 
-    /// Opens a subdirectory of the deepest directory. If the process has no descriptors left,
-    /// closes those of directories further up.
+    /// Opens a subdirectory of the deepest directory. Whenever the process has no descriptor left,
+    /// closes one of a directory further up.
     pub(super) fn open_child(
         &mut self,
         dir: BorrowedFd<'_>,
@@ -184,7 +184,7 @@ mod tests {
 
     use super::*;
 
-    /// Enters `levels` directories named `d`, one in the other.
+    /// Creates and enters nested directories, all named `d`.
     fn deep_stack(top: &Path, levels: usize) -> DirStack {
         let fd = OwnedFd::from(fs::File::open(top).unwrap());
         let root = DirFrame::new(CString::default(), Arc::new(fd));

@@ -5,9 +5,8 @@
 //! one after the other, and removes each once it is empty.
 //!
 //! A walk can share a part of its work: pending subdirectories, or a batch of files, become a walk
-//! of their own, which another thread runs. Who that is, the walk does not know: it sees a
-//! [`WorkPool`]. Before it removes a directory of which it shared a part, it waits for that part in
-//! a [`Join`].
+//! of their own, which another thread runs. The walk knows no threads, only a [`WorkPool`]. Before
+//! it removes a directory of which it shared a part, it waits for that part in a [`Join`].
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
@@ -35,13 +34,13 @@ use crate::remove::work::{Completed, Step, WorkPool, Worker};
 /// reading continues.
 const MAX_PENDING_DIRS: usize = 4096;
 
-/// How many entries one thread removes before more threads are worth their start.
+/// How many entries one thread removes before it is worth starting more.
 const PARALLEL_THRESHOLD: u64 = 128;
 
 /// How many files of one directory are worth sharing: about a millisecond of work.
 const MIN_SHARED_FILES: usize = 256;
 
-/// For how many files of one directory a change of the working directory pays.
+/// From how many files of a directory on it is faster to change the working directory to it.
 const MIN_CHDIR_FILES: usize = 16;
 
 /// A depth-first walk through a tree, or through a shared part of one of its directories.
@@ -58,10 +57,10 @@ pub(super) struct Walk {
     tally: Tally,
     /// Whether some entry of the root could not be removed.
     failed: bool,
-    /// The directories above this depth have nothing to share, and will not before each becomes the
-    /// deepest one.
+    /// The directories above this depth have nothing to share, and will not until each is the
+    /// deepest one again. The search for work to share starts here.
     shareable_from: usize,
-    /// The same for directories with work for more threads.
+    /// Likewise, where the search for work for more threads starts.
     unfinished_from: usize,
 }
 
@@ -278,8 +277,9 @@ impl Walk {
     }
 
     fn unlink_all(&mut self, context: &RemovalContext<'_>, dir: BorrowedFd<'_>, files: &Names) {
-        // The kernel counts the users of a descriptor at each call, and threads contend for that
-        // count. It does not count those of the working directory.
+        // Each call on a descriptor that threads share changes the reference count of the open
+        // file, and threads contend for it. A call relative to the thread's own working directory
+        // changes no count.
         let uses_cwd = self.worker.own_cwd && files.len() >= MIN_CHDIR_FILES && fchdir(dir).is_ok();
         let at = if uses_cwd { CWD } else { dir };
         files.iter().for_each(|name| self.unlink_from(context, dir, at, name));

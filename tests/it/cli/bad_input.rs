@@ -1,4 +1,5 @@
-//! Bad input: one clear line, a hint where there is a remedy, the right status, nothing made.
+//! Bad input gets one clear line, a hint if a remedy exists, and the right status, and creates
+//! nothing.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -156,8 +157,7 @@ fn an_unreadable_source_is_reported_before_anything_is_created() {
 
 #[test]
 fn force_needs_a_selection() {
-    refuses("cleanup --force", 2, "tmpx: --force needs a PATH, --session, --older-than or --all
-");
+    refuses("cleanup --force", 2, "tmpx: --force needs a PATH, --session, --older-than or --all\n");
 }
 
 #[test]

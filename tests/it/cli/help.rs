@@ -1,4 +1,4 @@
-//! The help texts: what `-h` leaves to `--help`, and that every example in them runs.
+//! The help texts: `-h` is shorter than `--help`, and every example runs.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,7 +7,7 @@ use clap::{Command, CommandFactory as _};
 
 use crate::support::sandbox::Sandbox;
 
-/// tmpx and its subcommands, each with all that help knows of it.
+/// Returns tmpx and its subcommands, as help sees them.
 fn commands() -> Vec<Command> {
     let mut tmpx = tmpx::testing::CliArgs::command();
     tmpx.build();
@@ -39,7 +39,7 @@ fn the_top_level_help_has_the_environment_the_files_and_the_exit_status() {
     assert!(!sandbox.tmpx(["-h"]).succeeds().stdout.contains("Environment:"));
 }
 
-/// The examples of a help text: the indented lines below each sentence.
+/// Returns the examples of a help text: the indented lines below each sentence.
 fn examples(command: &Command) -> Vec<String> {
     let text = command.get_after_long_help().unwrap().to_string();
     let (_, examples) = text.split_once("Examples:\n").unwrap();

@@ -223,7 +223,7 @@ fn scripts_that_remove_their_own_files_leave_few_leases() {
     let script = "n=0; while [ $n -lt 1500 ]; do f=$(tmpx file); rm \"$f\"; n=$((n+1)); done";
     sandbox.sh(script).succeeds();
     let leases = sandbox.leases().len();
-    // One creation in 64 prunes; to be so unlucky as this takes 10,000 runs of the test.
+    // One creation in 64 prunes. This fails by bad luck once in 10,000 runs of the test.
     assert!(leases <= 700, "{leases} leases");
     sandbox.tmpx(["cleanup"]).gives(0, "", "tmpx: removed 0\n");
 }

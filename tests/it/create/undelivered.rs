@@ -1,4 +1,4 @@
-//! A caller that cannot be told: what was made goes again.
+//! If the caller cannot get the paths, the resources are removed.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -65,7 +65,8 @@ fn a_full_non_blocking_pipe_is_waited_for() {
     let sandbox = Sandbox::new();
     let (mut reader, writer) = std::io::pipe().unwrap();
     rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::NONBLOCK).unwrap();
-    // The paths are more than a pipe holds, so tmpx meets a full one unless it is read very fast.
+    // The paths are longer than a pipe's buffer, so tmpx meets a full pipe unless it is read very
+    // fast.
     let run = sandbox.tmpx(words("file --count 8000")).stdout(Stdio::from(writer));
     let reading = std::thread::spawn(move || {
         let mut text = String::new();

@@ -30,7 +30,7 @@ fn anon_fd_opens_an_unnamed_file_for_reading_and_writing_on_that_number() {
 #[test]
 fn anon_fd_collides_with_no_descriptor_of_tmpx() {
     let sandbox = Sandbox::new();
-    // Every number on which tmpx might have had something, the lock's included.
+    // Includes each number that tmpx might use, also that of the lock.
     let numbers: Vec<String> = (3..=12).chain([100]).map(|n| format!("--anon-fd={n}")).collect();
     let script = "cd /proc/self/fd; for fd in 3 4 5 6 7 8 9 10 11 12 100; do \
                   [ -s $fd ] || stat -Lc %h $fd; done | sort | uniq -c | tr -s ' '; \

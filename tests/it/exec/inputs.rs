@@ -97,12 +97,12 @@ fn a_signal_while_inputs_are_copied_ends_exec() {
     let sandbox = Sandbox::new();
     sandbox.sh("mkfifo slow").succeeds();
     let mut child = sandbox.tmpx(words("exec --in slow:data touch ran")).spawn();
-    // It has come to the copying when the pipe has a reader.
+    // tmpx copies once the pipe has a reader.
     let writer = fs::File::options().write(true).open(sandbox.cwd().join("slow")).unwrap();
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     assert_eq!(child.wait().unwrap().signal(), Some(2));
     drop(writer);
-    // And one that nobody ever writes to: the workspace is there before the wait begins.
+    // Now a pipe without a writer: the workspace exists before the wait begins.
     let mut child = sandbox.tmpx(words("exec --in slow:data touch ran")).spawn();
     while sandbox.left().is_empty() {
         std::thread::yield_now();

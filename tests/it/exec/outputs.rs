@@ -1,4 +1,4 @@
-//! `tmpx exec --out`: results that are saved, and what can hinder that.
+//! `tmpx exec --out`: saving results, and obstacles to that.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, symlink};
@@ -67,7 +67,7 @@ fn a_symlink_that_one_run_saved_is_not_followed_in_the_next() {
     assert_eq!((ran.status, ran.stderr), (Some(125), message));
     assert_eq!(names(&sandbox.cwd().join("victim")), Vec::<String>::new());
     sandbox.clean_up();
-    // The directory that the user names may be a link.
+    // The directory that the user names may be a symlink.
     symlink("victim", sandbox.cwd().join("mine")).unwrap();
     assert_eq!(exec(&sandbox, "--out *:mine/", "mkdir d; echo > d/x").status, Some(0));
     assert_eq!(names(&sandbox.cwd().join("victim/d")), ["x"]);
@@ -121,7 +121,7 @@ fn a_process_left_running_cannot_redirect_a_save_out_of_the_workspace() {
 #[test]
 fn a_signal_interrupts_a_save_and_the_results_stay_in_the_workspace() {
     let sandbox = Sandbox::new();
-    // What is left running asks tmpx to end when the first copy is there, under its hidden name.
+    // A process left running signals tmpx once the first copy exists under its hidden name.
     let script = "for n in $(seq 5000); do echo > $n; done; (until set -- \"$OLDPWD\"/got/.tmpx.*; \
                   [ -e \"$1\" ]; do :; done; kill -TERM $PPID) >/dev/null 2>&1 &";
     let ran = exec(&sandbox, "--out *:got/", script);
@@ -275,7 +275,7 @@ fn an_unreadable_directory_does_not_prevent_saving_other_results() {
     let ran = run("good");
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
     assert_eq!(names(&sandbox.cwd()), ["good"]);
-    // It is ours, and opened up.
+    // It belongs to us, so tmpx grants itself access.
     let ran = run("locked");
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
     assert_eq!(names(&sandbox.cwd()), ["good", "locked"]);

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::support::sandbox::{Sandbox, has, is_root, names, skip_unless, words};
 
-/// Whether a command may have mounts of its own here.
+/// Whether a command can have mounts of its own here.
 fn can_mount(sandbox: &Sandbox) -> bool {
     let mut command = Command::new("unshare");
     command.args(if is_root() { &["-m", "true"][..] } else { &["-Urm", "true"] });
@@ -30,7 +30,7 @@ fn a_private_tmp_is_empty_open_to_all_users_and_removed_afterwards() {
     for path in ["/tmp/in-tmp", "/var/tmp/in-var"] {
         assert!(!Path::new(path).exists(), "{path}");
     }
-    // Nothing of it is seen outside, and what is outside is not seen in it.
+    // Files inside are invisible outside, and the reverse.
     let script = "ls /tmp; grep -c ' /tmp ' /proc/self/mounts";
     let ran = sandbox.tmpx(["exec", "--private-tmp", "--", "sh", "-c", script]).succeeds();
     assert_eq!(ran.stdout.lines().count(), 2, "{ran:?}");
@@ -82,7 +82,7 @@ fn a_private_tmp_that_the_system_forbids_is_reported_with_a_hint() {
     if !skip_unless(is_root(), "root") || !has("unshare") {
         return;
     }
-    // A limit on user namespaces holds in the user namespace in which it is set.
+    // A limit on user namespaces applies in the user namespace in which it is set.
     let script = "echo 0 > /proc/sys/user/max_user_namespaces; echo 0 > /proc/sys/user/max_mnt_namespaces; \
                   tmpx exec --private-tmp -- touch ran; echo $?; ls $TMPDIR";
     let mut command = Command::new("unshare");
@@ -115,7 +115,7 @@ fn leases_of_resources_in_a_private_tmp_are_removed_with_it() {
     if !can_mount(&sandbox) {
         return;
     }
-    // The store and tmpx itself are in /tmp as the sandbox is, and have to be elsewhere.
+    // The sandbox is in /tmp, and with it the store and tmpx itself. They must be elsewhere.
     let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
     let script = "cp $(command -v tmpx) $E/tmpx; PATH=$E:$PATH TMPX_STATE_DIR=$E/state; \
                   export PATH TMPX_STATE_DIR; tmpx exec --private-tmp -- sh -c \

@@ -44,7 +44,7 @@ fn a_report_has_every_field_of_a_successful_run() {
     let outputs: Vec<_> =
         outputs.iter().map(|one| sandbox.plain(one["path"].as_str().unwrap())).collect();
     assert_eq!(outputs, ["$ROOT/cwd/a", "$ROOT/cwd/b"]);
-    // tail(1) holds what it is to print.
+    // tail(1) holds its output in memory.
     assert!(report["peak_memory_bytes"].as_u64().unwrap() > 50_000_000, "{report}");
     let used = report["user_ms"].as_u64().unwrap() + report["system_ms"].as_u64().unwrap();
     assert!(used > 0 && report["wall_ms"].as_u64().unwrap() > 0, "{report}");

@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::sandbox::{Sandbox, words};
 
-/// A command that says that it runs and then waits to be told to go on.
+/// Starts a command that prints a line when it runs, and then waits for input.
 fn running(sandbox: &Sandbox, script: &str) -> std::process::Child {
     let mut child = sandbox.tmpx(["exec", "bash", "-c", script]).spawn();
     let mut line = String::new();
@@ -21,11 +21,11 @@ fn running(sandbox: &Sandbox, script: &str) -> std::process::Child {
 fn a_signal_reaches_the_command_and_the_workspace_is_still_removed() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
         let sandbox = Sandbox::new();
-        // The shell waits for a child that the signal does not reach, and then takes the trap.
+        // The shell waits for a child that the signal does not reach, and then runs the trap.
         let script = "trap 'exit 42' INT TERM HUP QUIT; echo ready; while :; do read x; done";
         let mut child = running(&sandbox, script);
         kill_process(Pid::from_child(&child), signal).unwrap();
-        // The read ends when nobody can write to it any more.
+        // The read ends when no process can write to it.
         child.stdin.take();
         assert_eq!(child.wait().unwrap().code(), Some(42), "{signal:?}");
     }
@@ -42,7 +42,7 @@ fn tmpx_dies_by_the_signal_that_it_passed_on() {
 
 #[test]
 fn the_command_of_a_killed_tmpx_keeps_its_workspace_until_it_ends() {
-    // Once by the lock that it inherited, once by standing in it.
+    // First by the inherited lock, then by its working directory.
     for close in ["", "exec 100>&-; "] {
         let sandbox = Sandbox::new();
         let script = format!("{close}echo $$ > pid; echo ready; read x; touch still-here");
@@ -99,6 +99,6 @@ fn a_command_that_runs_too_long_is_asked_to_end_and_then_killed() {
     let saved = "echo partial > log; mkfifo fifo; read x < fifo";
     run("--timeout 50ms --out-always log", saved).gives(124, "", ended);
     assert_eq!(fs::read_to_string(sandbox.cwd().join("log")).unwrap(), "partial\n");
-    // What the shell waits for would hold the pipe open, and be waited for by whoever reads it.
+    // The child of the shell would hold the pipe open, and its reader would wait for it.
     run("--timeout 50ms", "sleep 1000; echo late").gives(124, "", ended);
 }

@@ -7,7 +7,7 @@ use crate::support::sandbox::{Sandbox, has};
 #[test]
 fn processes_left_running_are_reported_by_number_and_name() {
     let sandbox = Sandbox::new();
-    // Also what has a session of its own and closed all that it inherited, as a daemon does.
+    // Also a process that has its own session and closed all descriptors, as a daemon does.
     let left = |shell: &str| {
         format!(
             "{shell} 'exec 3>&- 100>&-; exec sleep 1000' </dev/null >/dev/null 2>&1 & echo $!; \
@@ -30,7 +30,7 @@ fn processes_left_running_are_reported_by_number_and_name() {
 #[test]
 fn a_process_that_has_ended_by_then_is_not_reported() {
     let sandbox = Sandbox::new();
-    // Its number is free only when its parent, which tmpx has become, has waited for it.
+    // Its number becomes free once its parent has waited for it; tmpx is now its parent.
     let script = "(sh -c 'echo $$ >pid' &); until [ -s pid ] && ! kill -0 $(cat pid) 2>/dev/null; do :; done";
     sandbox.tmpx(["exec", "sh", "-c", script]).gives(0, "", "");
 }

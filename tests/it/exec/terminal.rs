@@ -1,5 +1,5 @@
-//! `tmpx exec` at a terminal: every dialogue is held twice, with the command as it is and with the
-//! command under tmpx, and must go the same way.
+//! `tmpx exec` on a terminal. Each dialogue runs twice, with the plain command and with the command
+//! under tmpx, and must go the same way.
 
 use std::fs;
 use std::process::{Command, ExitStatus};
@@ -9,11 +9,11 @@ use rustix::process::Signal;
 use crate::support::pty::Terminal;
 use crate::support::sandbox::{Sandbox, has};
 
-/// What whoever sits at the terminal does next.
+/// One step of the user at the terminal.
 enum Step {
     Type(&'static str),
     See(&'static str),
-    /// Sends a signal to the process that the shell started for the job, and to no other.
+    /// Sends a signal only to the process that the shell started for the job.
     Send(Signal),
     Resize(u16, u16),
 }
@@ -24,10 +24,10 @@ const CTRL_C: &str = "\x03";
 const CTRL_Z: &str = "\x1a";
 const CTRL_BACKSLASH: &str = "\x1c";
 
-/// Says what it is told: signals, each as often as it comes, and lines. It leaves a note in its
-/// working directory, and tells if that is lost. With `reading` it begins with a line, with `deaf` it
-/// reads none. A signal becomes a byte in a pipe, so that none goes unnoticed just before a wait,
-/// and a line that the shell takes meanwhile is not waited for.
+/// Prints each signal and each line that it receives. It creates a file in its working directory,
+/// and reports if that disappears. With `reading` it reads a line first, with `deaf` it reads none.
+/// A signal becomes a byte in a pipe, so that none is lost just before a wait, and so that it does
+/// not wait for a line that the shell reads meanwhile.
 const TELLS: &str = r#"#!/usr/bin/python3
 import contextlib, os, select, signal, sys
 def say(text):
@@ -68,8 +68,8 @@ while True:
             hear(os.read(keys, 99))
 "#;
 
-/// Draws its own screen, as editors do: takes keys as they come, and when one of them is Ctrl-Z puts
-/// the terminal back and stops the job.
+/// Draws its own screen, as editors do: it reads single keys, and at Ctrl-Z it restores the
+/// terminal and stops the job.
 const DRAWS: &str = r#"#!/usr/bin/python3
 import os, signal, sys, termios, tty
 cooked = termios.tcgetattr(0)
@@ -88,7 +88,7 @@ termios.tcsetattr(0, termios.TCSADRAIN, cooked)
 sys.exit(4)
 "#;
 
-/// Its session, its group, its terminal, and how the terminal is set.
+/// Prints its session, group, terminal, and the terminal's settings.
 const SHOWS: &str = r#"#!/bin/sh
 read -r pid name state parent group session terminal foreground rest </proc/self/stat
 [ "$session" = "$SHELL_PID" ] && echo "in the session of the shell"
@@ -108,20 +108,20 @@ const COMMANDS: [(&str, &str); 7] = [
     ("zshell", "#!/bin/sh\nexec zsh -f +Z -o nopromptsp -i\n"),
 ];
 
-/// Shells as people use them, but for the editing of lines, which would be shown.
+/// Shells as people use them, without line editing, which would be shown.
 fn shells() -> Vec<&'static str> {
     let shells =
         ["bash --norc --noprofile --noediting -i", "dash -i", "zsh -f +Z -o nopromptsp -i"];
     shells.into_iter().filter(|shell| has(shell.split(' ').next().unwrap())).collect()
 }
 
-/// How a command is run: as it is, or under tmpx.
+/// Runs a command plainly, or under tmpx.
 const PLAIN: &str = "#!/bin/sh\n[ $# != 0 ] || exec $SHELL\nexec \"$@\"\n";
 const UNDER_TMPX: &str = "#!/bin/sh\nexec tmpx exec \"$@\"\n";
 
-/// A place with the commands above and with `run`, which runs one of them. A file that a process of
-/// the tests itself writes may still be open in another test's child when it is to be run, so copies
-/// are made of them.
+/// Creates a sandbox with the commands above and with `run`, which runs one of them. A file that
+/// the test process itself writes may still be open in another test's child when it should run. So
+/// the commands are copies.
 fn stage(run: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     let source = sandbox.home().join("source");
@@ -133,7 +133,7 @@ fn stage(run: &str) -> Sandbox {
     sandbox
 }
 
-/// A command line as the leader of a session with a terminal of its own.
+/// Starts a command line as the leader of a session with a terminal of its own.
 fn sit_down(sandbox: &Sandbox, line: &str) -> Terminal {
     let mut command = Command::new("setsid");
     command.arg("--ctty").args(line.split(' '));
@@ -142,13 +142,13 @@ fn sit_down(sandbox: &Sandbox, line: &str) -> Terminal {
     Terminal::start(run.env("PS2", "").env("SHELL", sandbox.home().join("shell")).prepared())
 }
 
-/// Holds a dialogue with a shell. Gives all lines that were shown, but for numbers of processes, and
-/// the end of the shell. Each line stands there once, and sorted: when and how often a shell tells of
-/// its jobs is not fixed. What came after what, the dialogue has seen.
+/// Holds a dialogue with a shell. Returns all lines without process numbers, and the exit status of
+/// the shell. The lines are sorted and unique, since shells report their jobs at various moments
+/// and more than once. The dialogue itself has checked the order.
 fn hold(shell: &str, run: &str, dialogue: &[Step]) -> (Vec<String>, ExitStatus) {
     let sandbox = stage(run);
     let mut terminal = sit_down(&sandbox, shell);
-    // A core file of a command is no matter of these tests.
+    // These tests create no core files.
     terminal.type_in("ulimit -c 0; export SHELL_PID=$$; echo come in\n");
     terminal.see("come in");
     for step in dialogue {
@@ -169,7 +169,7 @@ fn hold(shell: &str, run: &str, dialogue: &[Step]) -> (Vec<String>, ExitStatus) 
     (lines, end)
 }
 
-/// `text` without its numbers of three digits and more, other than statuses in angle brackets.
+/// Masks numbers of three digits and more, except for statuses in angle brackets.
 fn without_numbers(text: &str) -> String {
     let mut plain = String::new();
     let mut digits = String::new();
@@ -186,8 +186,7 @@ fn without_numbers(text: &str) -> String {
     plain.trim_end_matches('\0').to_owned()
 }
 
-/// Holds a dialogue with every shell, with and without tmpx. Whoever waits in vain fails; whoever
-/// sees something else does, too.
+/// Holds a dialogue with each shell, with and without tmpx, and expects the same output.
 fn goes_the_same_way(dialogue: &[Step]) {
     for shell in shells() {
         goes_the_same_way_in(shell, dialogue);
@@ -219,7 +218,7 @@ fn ctrl_c_and_ctrl_backslash_end_the_job() {
 
 #[test]
 fn a_command_that_survives_ctrl_c_gets_each_one_once() {
-    // What a process sends to tmpx alone is passed on, and after whatever came before it.
+    // A signal to tmpx alone is passed on, after all earlier ones.
     goes_the_same_way(&[
         Type("run tells\n"),
         See("ready"),
@@ -422,7 +421,7 @@ fn a_command_that_stops_by_itself_stops_the_job() {
 
 #[test]
 fn as_session_leader_tmpx_passes_on_the_loss_of_its_terminal() {
-    // As under `ssh -t`, or as the only program of a terminal window.
+    // As under `ssh -t`, or as the only program in a terminal window.
     for run in [PLAIN, UNDER_TMPX] {
         let sandbox = stage(run);
         let mut terminal = sit_down(&sandbox, "run tells deaf");

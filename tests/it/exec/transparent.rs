@@ -1,5 +1,5 @@
-//! `tmpx exec` away from any terminal: what the command is given, and how its end looks, is compared
-//! with the same command without tmpx.
+//! `tmpx exec` without a terminal: what a command inherits, and how it ends, is the same as without
+//! tmpx.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -10,8 +10,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::sandbox::{Sandbox, names};
 
-/// Runs a line of shell twice, where RUN stands once for a command that changes nothing and once for
-/// `tmpx exec`, and expects the same. Gives what both printed.
+/// Runs a shell line twice, with RUN as a command that changes nothing and as `tmpx exec`, and
+/// expects the same output. Returns it.
 fn prints_the_same(sandbox: &Sandbox, line: &str) -> String {
     let run = |name: &str| sandbox.sh(&line.replace("RUN", name)).run();
     let (plain, under_tmpx) = (run("env"), run("tmpx exec"));
@@ -21,8 +21,8 @@ fn prints_the_same(sandbox: &Sandbox, line: &str) -> String {
     plain.stdout
 }
 
-/// The lines of /proc/PID/status that are sets of signals, without the two signals that the C library
-/// keeps for itself: it ignores one or the other in what it starts.
+/// Returns the sets of signals in /proc/PID/status, without the two signals that the C library
+/// reserves: it ignores one or the other in the processes that it starts.
 fn signal_sets(status: &str) -> Vec<(&str, u64)> {
     let sets = status.lines().filter_map(|line| line.split_once(":\t"));
     let of_signals = sets.filter(|(name, _)| name.starts_with("Sig") || name.starts_with("Shd"));
@@ -73,7 +73,7 @@ fn every_exit_status_of_the_command_is_passed_on() {
     assert_eq!(statuses, (0..=255).collect::<Vec<u32>>());
 }
 
-/// How a script ends, seen by its parent.
+/// Returns how a script ends, as its parent sees it.
 fn end_of(sandbox: &Sandbox, run: &[&str], script: &str) -> ExitStatus {
     let mut command = Command::new("env");
     command.args(run).args(["sh", "-c", script]);
@@ -84,7 +84,7 @@ fn end_of(sandbox: &Sandbox, run: &[&str], script: &str) -> ExitStatus {
 #[test]
 fn tmpx_dies_by_every_signal_that_kills_the_command() {
     let sandbox = Sandbox::new();
-    // All but those that stop, and the two that the C library keeps for itself.
+    // All signals except for those that stop, and the two that the C library reserves.
     for signal in (1..=64).filter(|signal| ![19, 20, 21, 22, 32, 33].contains(signal)) {
         let script = format!("ulimit -c 0; kill -{signal} $$; exit 9");
         let plain = end_of(&sandbox, &[], &script);
@@ -136,7 +136,7 @@ fn the_command_inherits_all_descriptors_and_one_more_above_99() {
 #[test]
 fn standard_input_and_output_are_the_same_open_files() {
     let sandbox = Sandbox::new();
-    // Whoever shares an open file goes on where the last one stopped.
+    // Processes that share an open file continue where the last one stopped.
     let line = "echo abcdef >in; { RUN dd bs=1 count=2; head -c 3; RUN cat; } <in 2>/dev/null; \
                 { RUN echo one; echo two; RUN sh -c 'echo three >&2' 2>&1; } >out; cat out";
     assert_eq!(prints_the_same(&sandbox, line), "abcdef\none\ntwo\nthree\n");
@@ -171,7 +171,7 @@ fn the_environment_is_inherited_except_for_four_variables_of_the_workspace() {
     run.gives(0, "OLDPWD\nPWD\nTMPDIR\nTMPX_WORKSPACE\n", "");
 }
 
-/// A command under tmpx, once it says that it is ready.
+/// Starts a command under tmpx and waits until it is ready.
 fn ready(sandbox: &Sandbox, options: &[&str], command: &[&str]) -> Child {
     let args = [&["exec"], options, &["--"], command].concat();
     let mut child = sandbox.tmpx(args).spawn();
@@ -181,7 +181,7 @@ fn ready(sandbox: &Sandbox, options: &[&str], command: &[&str]) -> Child {
     child
 }
 
-/// Signals tmpx, and nothing else, and waits for its end.
+/// Signals only tmpx, and waits for its end.
 fn signalled(mut child: Child, signal: Signal) -> ExitStatus {
     kill_process(Pid::from_child(&child), signal).unwrap();
     child.wait().unwrap()
@@ -260,7 +260,7 @@ fn a_command_runs_with_few_descriptors() {
 #[test]
 fn each_signal_to_tmpx_alone_reaches_the_command() {
     let sandbox = Sandbox::new();
-    // Grid Engine announces a limit by SIGXCPU, a power failure comes as SIGPWR.
+    // Grid Engine announces a limit with SIGXCPU; SIGPWR announces a power failure.
     for name in "USR1 USR2 ALRM XCPU XFSZ VTALRM PROF IO PWR WINCH RTMIN RTMAX".split(' ') {
         let script =
             format!("trap 'kill -KILL $!; exit 9' {name}; sleep 1000 & echo ready; wait; wait");

@@ -1,8 +1,8 @@
-//! Killed at every system call in turn, and every system call failing in turn.
+//! Kills tmpx at each system call in turn, and makes each system call fail in turn.
 //!
-//! After a kill, one `tmpx cleanup` must leave nothing that nobody was told of. After an error, tmpx
-//! must have succeeded or said why not, and left nothing either way. What lies around must not
-//! have been touched.
+//! After a kill, one `tmpx cleanup` must leave only resources whose paths were printed. After an
+//! error, tmpx must have succeeded, or reported why not and left nothing. Other files must be
+//! untouched.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::process::Command;
 
 use crate::support::sandbox::{Ran, Sandbox, TMPX, has, names};
 
-/// A command line, what has to be there before, and whether it makes something that stays.
+/// A command line, what must exist before it, and whether it creates a resource that stays.
 struct Case {
     program: &'static str,
     before: &'static str,
@@ -28,14 +28,14 @@ const fn stream(args: &'static str) -> Case {
 }
 
 impl Case {
-    /// The words of the command line. One that is to hold a space has a `~` there.
+    /// The words of the command line. A `~` in a word stands for a space.
     fn words(&self, sandbox: &Sandbox) -> Vec<String> {
         let state = sandbox.state();
         let words = self.args.split(' ').map(|word| word.replace('~', " "));
         words.map(|word| word.replace("STATE", state.to_str().unwrap())).collect()
     }
 
-    /// What `target` holds when all went well.
+    /// The content of `target` after success.
     fn new_content(&self) -> String {
         match self.args {
             append if append.contains("--append") => "old\nnew\n".into(),
@@ -59,7 +59,7 @@ const CLEANUP: Case = case(
     false,
 );
 
-/// The reaper, which is what tmpx is when it is called so, with work to do at once.
+/// The reaper, which is tmpx under another name, with work to do at once.
 const REAPER: Case = Case { program: "tmpx-reaper", args: "STATE", ..CLEANUP };
 
 const SPOOL: Case = stream("spool --max-size 2 -- test -s {}");
@@ -68,13 +68,12 @@ const REPLACE: Case = stream("replace --sync target");
 const APPEND: Case = stream("replace --append target --report told");
 const PRODUCE: Case = stream("replace target -- cat");
 
-/// With so much output that the thread which takes it reads and writes more often than the rest of
-/// tmpx does.
+/// Its output is so large that the thread which reads it makes more calls than the rest of tmpx.
 const SPOUT: Case = stream("replace target -- printf %3000000s new");
 
 const BOUND: Case = case("", "dir --ttl 1h", true);
 
-/// A sandbox with things in it that must not be touched.
+/// Creates a sandbox with files that must not be touched.
 fn prepare(case: &Case) -> Sandbox {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("source"), "source").unwrap();
@@ -87,7 +86,7 @@ fn prepare(case: &Case) -> Sandbox {
     sandbox
 }
 
-/// Runs the case under strace with an injection, and nothing else traced.
+/// Runs the case under strace with one injection.
 fn run(sandbox: &Sandbox, case: &Case, inject: &str) -> Ran {
     run_with(sandbox, case, &["-o", "/dev/null", "-e", inject])
 }
@@ -98,7 +97,7 @@ fn run_with(sandbox: &Sandbox, case: &Case, options: &[&str]) -> Ran {
     sandbox.command(command).input(case.input).run()
 }
 
-/// The system calls that the case makes when nothing fails, in order.
+/// Returns the system calls of the case, in order, if none fails.
 fn calls(case: &Case) -> Vec<String> {
     let sandbox = prepare(case);
     let trace = sandbox.root().join("trace");
@@ -113,7 +112,7 @@ fn calls(case: &Case) -> Vec<String> {
     calls
 }
 
-/// Whatever happened, what was there is there, and nothing of ours is left after a cleanup.
+/// Checks that earlier files still exist and that a cleanup leaves nothing of ours.
 fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
     assert!(!ran.stderr.contains("panicked"), "{what}: {ran:?}");
     assert_eq!(fs::read(sandbox.tmp().join("canary")).unwrap(), b"canary", "{what}");
@@ -133,7 +132,7 @@ fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
     if let Ok(text) = fs::read_to_string(sandbox.cwd().join("told")) {
         assert!(text.starts_with('{') && text.ends_with("}\n"), "{what}: {text:?}");
     }
-    // A path that was printed, or that a note says was kept.
+    // A printed path, or one that a note reports as kept.
     let kept = ran.stderr.lines().filter_map(|line| line.strip_prefix("tmpx: kept $ROOT/tmp/"));
     let mut told: Vec<PathBuf> = ran.raw.lines().map(PathBuf::from).collect();
     if kept.count() > 0 {
@@ -145,7 +144,7 @@ fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
         sandbox.tmpx(["cleanup", "-q"]).run();
         let mut left = sandbox.left();
         left.retain(|name| name != "canary" && name != "taken");
-        // A maker that was killed after it had told its caller leaves what it told.
+        // A process that was killed after the commit leaves the printed resources.
         left.retain(|name| !told.contains(&sandbox.tmp().join(name)));
         assert_eq!(left, Vec::<String>::new(), "{what}: {ran:?}");
         if told.is_empty() {
@@ -169,12 +168,12 @@ fn killed_at_every_call(case: &Case) {
     signalled_at_every_call(case, "SIGKILL");
 }
 
-/// Sends a signal as the terminal does, but to tmpx alone.
+/// Sends a signal as the terminal does, but only to tmpx.
 fn signalled_at_every_call(case: &Case, signal: &str) {
     if !has("strace") {
         return;
     }
-    // Some more than were counted: a run may make a few calls more than another.
+    // Goes a little beyond the count, since some runs make a few more calls than others.
     for n in 1..calls(case).len() + 5 {
         let sandbox = prepare(case);
         let ran = run(&sandbox, case, &format!("inject=all:signal={signal}:when={n}"));
@@ -182,7 +181,7 @@ fn signalled_at_every_call(case: &Case, signal: &str) {
     }
 }
 
-/// The calls on files that can fail on a real system. close(2) is none of them: it lets go of the
+/// The calls on files that can fail on a real system. close(2) is not one of them: it closes the
 /// descriptor whatever it returns, which an injected error would not.
 const FALLIBLE: [&str; 38] = [
     "access",
@@ -235,7 +234,7 @@ fn every_call_failing(case: &Case) {
     names.dedup();
     names.retain(|name| FALLIBLE.contains(name));
     for name in names {
-        // strace counts the calls of each name on its own.
+        // strace counts the calls of each name separately.
         for n in 1..=calls.iter().filter(|call| *call == name).count() {
             for error in ["EIO", "ENOSPC", "EACCES", "EMFILE", "EINTR", "ENOSYS"] {
                 let sandbox = prepare(case);
@@ -250,12 +249,12 @@ fn every_call_failing(case: &Case) {
     }
 }
 
-/// For tmpx with all its threads, without the commands that it runs.
+/// Traces tmpx with all its threads, without the commands that it runs.
 const THREADS: [&str; 3] = ["-f", "-b", "execve"];
 
-/// The calls of the thread that takes a producer's output: its own, when `inject` has happened, by
-/// name. strace counts for each thread on its own; so with each name comes the number of the first
-/// call that no other thread gets to, and that of the last.
+/// Returns the names of the calls that only the thread which reads a producer's output makes, under
+/// the injection `inject`. strace counts each thread separately. So each name comes with the number
+/// of the first call that no other thread reaches, and with that of the last call.
 fn calls_of_the_taker(case: &Case, inject: &[&str]) -> Vec<(String, usize, usize)> {
     let sandbox = prepare(case);
     let trace = sandbox.root().join("trace");
@@ -268,7 +267,7 @@ fn calls_of_the_taker(case: &Case, inject: &[&str]) -> Vec<(String, usize, usize
         .lines()
         .filter_map(|line| line.split_once('(')?.0.split_once(char::is_whitespace))
         .map(|(thread, name)| (thread, name.trim()))
-        // Not the second half of a call that another thread's stands in the middle of.
+        // Skips the second half of a call that another thread's call interrupted in the trace.
         .filter(|(_, name)| !name.starts_with('<'))
         .collect();
     let taker = calls.iter().find(|(_, name)| *name == "splice").unwrap().0;
@@ -283,7 +282,7 @@ fn calls_of_the_taker(case: &Case, inject: &[&str]) -> Vec<(String, usize, usize
         others.map(|thread| of(thread, name)).max().unwrap_or(0)
     };
     let alone = names.into_iter().map(|name| (name.to_owned(), others(name) + 1, of(taker, name)));
-    // What a thread does for its memory and its locks varies from run to run.
+    // A thread's calls for memory and locks vary from run to run.
     let steady = |name: &str| FALLIBLE.contains(&name) || name == "exit";
     let alone = alone.filter(|(name, first, last)| steady(name) && first <= last);
     let alone: Vec<_> = alone.collect();
@@ -291,8 +290,8 @@ fn calls_of_the_taker(case: &Case, inject: &[&str]) -> Vec<(String, usize, usize
     alone
 }
 
-/// Kills tmpx at the calls of that thread, and has them fail: those that move the output within the
-/// kernel, and those that read and write it where the kernel has no way.
+/// Kills tmpx at the calls of that thread, and makes them fail: those that move the output within
+/// the kernel, and those that read and write it if the kernel cannot move it.
 #[test]
 fn the_thread_that_reads_a_producers_output_fails_safely_at_every_call() {
     if !has("strace") {
@@ -305,7 +304,7 @@ fn the_thread_that_reads_a_producers_output_fails_safely_at_every_call() {
             if FALLIBLE.contains(&name.as_str()) {
                 faults.extend(["error=EIO", "error=ENOSPC", "error=EINTR", "error=ENOSYS"]);
             }
-            // How often it is called varies; the last calls are like those before.
+            // The number of calls varies; the last ones are like those before.
             for n in (first..=last).take(2) {
                 for fault in &faults {
                     let sandbox = prepare(&SPOUT);

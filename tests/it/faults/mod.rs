@@ -1,4 +1,4 @@
-//! The whole program while calls fail and processes are killed.
+//! The whole program while system calls fail and processes are killed.
 
 mod every_call;
 mod stress;

@@ -1,5 +1,6 @@
-//! Everybody at once, some of them killed: nothing leaks, nothing live is taken, nothing foreign is
-//! touched. Five seconds here; `TMPX_STRESS=60 cargo test stress -- --nocapture` for longer.
+//! Creators, cleaners and listers at once, some of them killed: nothing leaks, and nothing live or
+//! foreign is removed. This takes five seconds; `TMPX_STRESS=60 cargo test stress -- --nocapture`
+//! takes 60.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::sandbox::{Sandbox, TMPX};
 
-/// What a writer asks for, one after the other.
+/// The commands of a creator, in turn.
 const MAKE: [&str; 6] = [
     "file --until-exit=PID",
     "dir --ttl 50ms",
@@ -50,8 +51,8 @@ impl Crowd<'_> {
         !self.stop.load(Ordering::Relaxed)
     }
 
-    /// Makes things for this process, which lives, and sees that they are there; some makers are
-    /// killed on the way.
+    /// Creates resources with this process as the owner, and checks that they exist. Some runs are
+    /// killed.
     fn write(&self, seed: u64) {
         let pid = std::process::id().to_string();
         let mut n = seed;
@@ -62,7 +63,7 @@ impl Crowd<'_> {
             let mut child =
                 self.tmpx(&if args[0] == "exec" { args } else { line.split(' ').collect() });
             if (n >> 40).is_multiple_of(4) {
-                // Anywhere in its life: the kill races with the run.
+                // The kill races with the run and hits it anywhere.
                 (0..n >> 42 & 0x3fff).for_each(|_| std::hint::spin_loop());
                 let _ = child.kill();
                 self.killed.fetch_add(1, Ordering::Relaxed);
@@ -126,7 +127,7 @@ fn creators_cleaners_and_listers_run_at_once_while_some_are_killed() {
         count(&crowd.checked)
     );
     assert!(count(&crowd.checked) > 0);
-    // What is left belongs to this process, which lives; nothing else may be there.
+    // The remaining resources belong to this live process; nothing else may exist.
     sandbox.tmpx(["cleanup", "-q"]).run();
     for entry in sandbox.tmpx(["list", "--json"]).succeeds().json() {
         let ttl = entry["lifetime"] == "ttl";

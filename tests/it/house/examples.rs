@@ -1,4 +1,4 @@
-//! The examples, run as they are. The one for mktemp has its tests in `mktemp`.
+//! Runs the examples unchanged. The example for mktemp has its tests in `mktemp`.
 
 use std::fs;
 
@@ -6,8 +6,7 @@ use crate::support::sandbox::{Ran, Sandbox, has, names};
 
 const PDF_WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/pdf-workspace.sh");
 
-/// Runs the example, and a cleanup for what has ended with it. All that may be left is in the
-/// working directory.
+/// Runs the example and then a cleanup. Only the working directory may still hold files.
 fn take_a_pdf_apart(sandbox: &Sandbox, args: &str) -> Ran {
     let ran = sandbox.sh(&format!("sh {PDF_WORKSPACE} {args}")).run();
     sandbox.tmpx(["cleanup", "-q"]).succeeds();

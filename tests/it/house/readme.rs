@@ -1,4 +1,4 @@
-//! The README's recipes, run as they stand there.
+//! Runs the recipes of the README unchanged.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use crate::support::sandbox::Sandbox;
 
 const README: &str = include_str!("../../../README.md");
 
-/// The text of the fenced blocks that begin with this line.
+/// Returns the text of the fenced blocks that begin with this line.
 fn blocks(tag: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     let mut lines = README.lines();
@@ -28,7 +28,7 @@ fn every_recipe_works_and_leaves_nothing() {
         fs::write(sandbox.cwd().join("words.txt"), "one\ntwo\nthree\ntwo\n").unwrap();
         let ran = sandbox.shell("bash -eu", &recipe).run();
         assert_eq!(ran.status, Some(0), "{recipe}\n{ran:?}");
-        // The lifetimes that ended with the script, which a reaper would have seen to.
+        // Does the reaper's work for lifetimes that ended with the script.
         if recipe.contains("--ttl 10m") {
             sandbox.clean_up();
         }

@@ -1,4 +1,4 @@
-//! When a lease ends. Nothing runs in the background here: `tmpx cleanup` does the work.
+//! When a lease ends. No reaper runs here; `tmpx cleanup` does the work.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The state directory and what can be wrong with it and in it.
+//! The state directory, and what can be wrong with it.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -40,7 +40,7 @@ fn xdg_state_home_precedes_home() {
     assert_eq!(names(&state.join("tmpx/leases")).len(), 1);
     let home = default(&["file"]).path();
     assert_eq!(names(&sandbox.home().join(".local/state/tmpx/leases")).len(), 1);
-    // By path alone: these runs see the shared stores of whoever runs the tests, too.
+    // Only by path: these runs also see the shared stores of the user who runs the tests.
     let clean = |path: &Path| default(&["cleanup", "-q", path.to_str().unwrap()]);
     clean(&there).env("XDG_STATE_HOME", &state).succeeds();
     clean(&home).succeeds();
@@ -78,7 +78,7 @@ fn an_unusable_tmpx_state_dir_is_an_error_and_never_skipped() {
     run(file, "$ROOT/cwd/file: Not a directory");
 }
 
-/// Takes away the shared stores that a fallback made, and tells how many leases were in them.
+/// Removes the shared stores that a fallback created, and returns the number of leases in them.
 fn shared_stores(uid: u32) -> usize {
     let mut leases = 0;
     for dir in ["/var/tmp", "/tmp"] {
@@ -176,7 +176,7 @@ fn a_full_disk_is_reported_and_leaves_nothing() {
         return;
     }
     let sandbox = Sandbox::new();
-    // A filesystem of one page for the data: the store, or the copy, does not fit.
+    // The filesystem has one page for data: the store, or the copy, does not fit.
     let script = |run: &str| {
         format!(
             "mkdir -p small && mount -t tmpfs -o size=4k,nr_inodes=20 tmpfs small && {{ {run}; \

@@ -1,4 +1,4 @@
-//! How the command line is read.
+//! How mktemp reads its command line.
 
 use super::world::{World, assert_like, run};
 

@@ -1,4 +1,4 @@
-//! When what mktemp makes is leased.
+//! When mktemp leases what it creates.
 
 use super::world::{TMPX, World, assert_like, run};
 
@@ -6,7 +6,7 @@ fn leases(world: &World) -> usize {
     if world.path("state/leases").exists() { world.names_in("state/leases").len() } else { 0 }
 }
 
-/// What `tmpx list --json` says.
+/// The output of `tmpx list --json`.
 fn list(world: &World) -> String {
     let mut command = world.command(TMPX);
     command.args(["list", "--json"]);
@@ -112,7 +112,7 @@ fn a_stale_until_exit_is_ignored_silently() {
         command.env("TMPX_UNTIL_EXIT", stale);
         run(command).printed();
     }
-    // A process that lives and is not above is no better.
+    // A live process that is not an ancestor is ignored too.
     let mut neighbour = world.command("sleep").arg("60").spawn().unwrap();
     let mut command = world.mktemp(["-d"]);
     command.env("TMPX_UNTIL_EXIT", neighbour.id().to_string());

@@ -1,4 +1,4 @@
-//! GNU mktemp and this one, side by side: every option with every template in many environments.
+//! GNU mktemp and tmpx side by side: each option with each template in many environments.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 use super::world::{Ran, TMPX, World, mode_of};
 
-/// One call: arguments, environment, and where stdout goes.
+/// One call: arguments, environment and stdout.
 #[derive(Debug)]
 struct Call {
     args: Vec<OsString>,
@@ -25,7 +25,7 @@ enum Stdout {
     Closed,
 }
 
-/// What came of a call: what was said, and what was made, with its mode.
+/// The outcome of a call: its output, and the entries that it created, with their modes.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
     ran: Ran,
@@ -33,10 +33,10 @@ struct Outcome {
 }
 
 impl Call {
-    /// Carries it out and removes what it made.
+    /// Runs it and removes what it created.
     fn carry_out(&self, program: &Path, world: &World) -> Outcome {
         let mut command = if self.stdout == Stdout::Closed {
-            // Only a shell can start a program without a stdout.
+            // Only a shell can start a program with a closed stdout.
             let mut command = Command::new("/bin/sh");
             command.args(["-c", "exec mktemp \"$@\" >&-", "sh"]);
             command
@@ -61,7 +61,7 @@ impl Call {
         let ran = Ran::of(command.spawn().unwrap().wait_with_output().unwrap());
         let mut made = tree(&world.path("cwd"));
         made.retain(|path, _| !before.contains_key(path));
-        // What lies outside of the world is known from stdout alone.
+        // The path of an entry outside of the world is known only from stdout.
         let told = ran
             .stdout
             .strip_suffix(b"\n")
@@ -83,7 +83,7 @@ impl Call {
     }
 }
 
-/// A directory of the world in which `mktemp` is this program.
+/// Returns a directory of the world in which `mktemp` is a link to this program.
 fn link_to(program: &Path, world: &World) -> PathBuf {
     let bin = world.path("bin");
     if !bin.exists() {
@@ -93,7 +93,7 @@ fn link_to(program: &Path, world: &World) -> PathBuf {
     bin
 }
 
-/// All that is in a directory, with its type and mode.
+/// Returns all entries below a directory, with type and mode.
 fn tree(dir: &Path) -> BTreeMap<PathBuf, u32> {
     let mut found = BTreeMap::new();
     let mut dirs = vec![dir.canonicalize().unwrap()];
@@ -110,7 +110,7 @@ fn tree(dir: &Path) -> BTreeMap<PathBuf, u32> {
 }
 
 impl Outcome {
-    /// The outcome with random characters replaced by `?`: those that differ between the runs.
+    /// Masks the random characters of the outcome with `?`: those that differ between runs.
     fn blurred(mut self, mask: &[bool]) -> Self {
         let text = |bytes: &[u8], from_end: &[bool]| -> Vec<u8> {
             let blur = |(&byte, &random): (&u8, &bool)| if random { b'?' } else { byte };
@@ -138,8 +138,8 @@ impl Outcome {
     }
 }
 
-/// Carries a call out several times and blurs what differs. A random character can come out the same
-/// each time, so when in doubt the caller asks for more runs.
+/// Makes a call several times and masks what differs. A random character can be the same each time,
+/// so in doubt the caller asks for more runs.
 fn settle(call: &Call, program: &Path, world: &World, runs: usize) -> Outcome {
     let mut outcome = call.carry_out(program, world);
     let mut mask = vec![false; outcome.ran.stdout.len()];
@@ -157,7 +157,7 @@ fn settle(call: &Call, program: &Path, world: &World, runs: usize) -> Outcome {
     outcome.blurred(&mask)
 }
 
-/// Compares both on one call.
+/// Compares both programs on one call.
 fn compare(call: &Call, gnu: &Path, worlds: &(World, World)) {
     let mut pair = (Vec::new(), Vec::new());
     for runs in [2, 4, 12] {
@@ -172,7 +172,7 @@ fn compare(call: &Call, gnu: &Path, worlds: &(World, World)) {
     panic!("{call:?}\n GNU: {:?}\nours: {:?}", pair.0.last(), pair.1.last());
 }
 
-/// GNU mktemp, or `None` and a line that says so. Compulsory in CI.
+/// Returns GNU mktemp. Without it the test is skipped, except in CI.
 fn gnu_mktemp() -> Option<PathBuf> {
     let path = PathBuf::from("/usr/bin/mktemp");
     let version = Command::new(&path).arg("--version").output();
@@ -271,7 +271,7 @@ const ENVIRONMENTS: [&[(&str, &str)]; 8] = [
     &[("TMPDIR", "/"), ("POSIXLY_CORRECT", "1"), ("LC_CTYPE", "C.UTF-8")],
 ];
 
-/// Command lines that getopt has something to say of.
+/// Command lines that getopt reports or treats in a special way.
 const ODD: [&[&[u8]]; 44] = [
     &[b"-Z"],
     &[b"-dZ"],
@@ -324,7 +324,8 @@ fn words(parts: &[&[&[u8]]]) -> Vec<OsString> {
     words.map(|word| OsString::from_vec(word.to_vec())).collect()
 }
 
-/// What would be made outside of the world, named only: in /tmp, and in the root directory.
+/// Whether the call would create an entry outside of the world, in /tmp or in the root directory.
+/// Such a call only gets `-u`.
 fn strays(env: &[(&str, &str)]) -> bool {
     let tmpdir = env.iter().find(|(name, _)| *name == "TMPDIR");
     tmpdir.is_none_or(|(_, value)| value.is_empty() || value.starts_with('/'))
@@ -343,7 +344,7 @@ fn calls() -> Vec<Call> {
         for (m, options) in OPTIONS.into_iter().enumerate() {
             add(words(&[options]), env, Stdout::Pipe);
             for (k, template) in TEMPLATES.into_iter().enumerate() {
-                // All pairs in one environment, a quarter of them in each of the others.
+                // All pairs run in one environment, and a quarter of them in each of the others.
                 if n == 0 || (n + m + k).is_multiple_of(4) {
                     add(words(&[options, &[template]]), env, Stdout::Pipe);
                 }

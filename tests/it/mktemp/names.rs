@@ -1,4 +1,4 @@
-//! Templates, suffixes, and what is refused about them.
+//! Which templates and suffixes mktemp accepts.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;

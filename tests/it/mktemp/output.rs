@@ -1,4 +1,4 @@
-//! When the path cannot be told, what was made goes.
+//! If the path cannot be printed, mktemp removes what it created.
 
 use std::fs::OpenOptions;
 use std::process::Stdio;
@@ -9,7 +9,7 @@ const FULL: &str = "mktemp: write error: No space left on device\n";
 const CLOSED: &str = "mktemp: write error: Bad file descriptor\n";
 const BROKEN: &str = "mktemp: write error: Broken pipe\n";
 
-/// Runs mktemp with a stdout that takes nothing, and returns what it said.
+/// Runs mktemp with a stdout that accepts nothing.
 fn run_into(stdout: impl Into<Stdio>, world: &World, args: &[&str]) -> Ran {
     let mut command = world.mktemp(args);
     command.stdout(stdout).stderr(Stdio::piped());

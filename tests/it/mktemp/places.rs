@@ -1,12 +1,12 @@
-//! Which directory it is made in.
+//! Which directory mktemp uses.
 
 use std::path::Path;
 use std::process::Command;
 
 use super::world::{World, assert_like, mode_of, run};
 
-/// A world with the directories `d` and `tmp` in the working directory, and TMPDIR set to that `tmp`,
-/// to nothing, or not at all.
+/// Creates a world with the directories `d` and `tmp` in the working directory, and with this
+/// TMPDIR, or none.
 fn world_and(tmpdir: Option<&str>, args: &[&str]) -> (World, Command) {
     let world = World::new();
     for dir in ["cwd/d", "cwd/tmp"] {
@@ -22,7 +22,7 @@ fn world_and(tmpdir: Option<&str>, args: &[&str]) -> (World, Command) {
 
 #[track_caller]
 fn assert_named(tmpdir: Option<&str>, args: &[&str], like: &str) {
-    // Only named: what falls to /tmp would be litter outside of the test's own world.
+    // Only the name is printed: an entry in /tmp would be litter outside of the test's world.
     let args = [&["-u"], args].concat();
     let (world, command) = world_and(tmpdir, &args);
     assert_like(run(command).printed().as_os_str(), like.as_bytes());

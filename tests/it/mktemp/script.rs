@@ -1,4 +1,4 @@
-//! A script that knows nothing of tmpx, run so that it leaves nothing behind.
+//! A script that does not know tmpx leaves nothing behind.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ fn script() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/unmodified-build.sh"))
 }
 
-/// Runs a line of shell in which `$script` is the unmodified script.
+/// Runs a shell line in which `$script` is the unmodified script.
 fn run_script(world: &World, line: &str) -> Option<i32> {
     std::fs::write(world.path("cwd/source"), "text\n").unwrap();
     let mut command = world.shell(line);

@@ -1,4 +1,4 @@
-//! `tmpx mktemp`, and tmpx called by the name `mktemp`, rule by rule.
+//! A world for each test of mktemp.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -11,12 +11,12 @@ use tempfile::TempDir;
 
 pub(super) const TMPX: &str = env!("CARGO_BIN_EXE_tmpx");
 
-/// A world of its own: a working directory, a TMPDIR, a HOME and a state directory.
+/// A working directory, a TMPDIR, a HOME and a state directory.
 pub(super) struct World {
     root: TempDir,
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Ran {
     pub(super) stdout: Vec<u8>,
@@ -37,12 +37,12 @@ impl World {
         self.root.path().join(name)
     }
 
-    /// The text of a path in this world.
+    /// Returns a path in this world as text.
     pub(super) fn text(&self, name: &str) -> String {
         self.path(name).into_os_string().into_string().unwrap()
     }
 
-    /// A program in this world, in the C locale.
+    /// Prepares a program in this world, in the C locale.
     pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
@@ -58,14 +58,14 @@ impl World {
         command
     }
 
-    /// tmpx, called by the name `mktemp`.
+    /// Prepares tmpx under the name `mktemp`.
     pub(super) fn mktemp<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         let mut command = self.command(TMPX);
         command.arg0("mktemp").args(args);
         command
     }
 
-    /// A line of shell in which `mktemp` is tmpx.
+    /// Prepares a shell line in which `mktemp` is tmpx.
     pub(super) fn shell(&self, line: &str) -> Command {
         let bin = self.path("bin");
         if !bin.exists() {
@@ -80,7 +80,7 @@ impl World {
         command
     }
 
-    /// What lies in a directory of this world.
+    /// Returns the names in a directory of this world.
     pub(super) fn names_in(&self, dir: &str) -> Vec<OsString> {
         let mut names: Vec<_> = std::fs::read_dir(self.path(dir))
             .unwrap()
@@ -110,7 +110,7 @@ impl Ran {
         }
     }
 
-    /// The path that was printed by a run in which nothing went wrong.
+    /// Returns the printed path of a successful run.
     #[track_caller]
     pub(super) fn printed(&self) -> PathBuf {
         assert_eq!((self.stderr.as_str(), self.status), ("", Some(0)));
@@ -119,7 +119,7 @@ impl Ran {
         PathBuf::from(OsString::from_vec(line.to_vec()))
     }
 
-    /// Checks that the run failed, with this on stderr and nothing on stdout.
+    /// Checks that the run failed with this stderr and an empty stdout.
     #[track_caller]
     pub(super) fn assert_refused(&self, stderr: &str) {
         assert_eq!(self.stderr, stderr);

@@ -1,4 +1,4 @@
-//! `tmpx cleanup`: what is taken, what is kept, and what is said of it.
+//! `tmpx cleanup`: what it removes, keeps and reports.
 
 use std::fs;
 use std::path::Path;
@@ -92,7 +92,7 @@ fn a_lease_from_the_future_has_no_age() {
     sandbox.clean_up();
 }
 
-/// Makes all leases older, as if the machine had been started again since: ages then go by the wall
+/// Makes all leases older, as if the machine had restarted since: ages then depend on the wall
 /// clock.
 fn age(sandbox: &Sandbox, by_ms: i64) {
     for id in sandbox.leases() {

@@ -1,11 +1,11 @@
-//! Several jobs of one user at a time: none takes what another one's living script made.
+//! Several jobs of one user at a time: none removes the resources of another live script.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 
 use crate::support::sandbox::{Sandbox, has, words};
 
-/// A script that makes something, says so, and lives until its stdin is closed.
+/// Starts a script that creates a resource, prints its path, and lives until its stdin is closed.
 fn living_job(sandbox: &Sandbox, make: &str) -> (std::process::Child, String) {
     let script = format!("{make}; read wait; echo $(ls -d $f)");
     let mut job = sandbox.sh(&script).spawn();
@@ -66,7 +66,8 @@ fn a_state_directory_of_its_own_isolates_a_job() {
     assert!(!path.exists());
 }
 
-/// How shells call a command: in each, the caller must be the script and not a subshell.
+/// The ways in which shells run a command. In each, the caller must be the script and not a
+/// subshell.
 const IDIOMS: [&str; 9] = [
     "f=$(tmpx file)",
     "f=$(tmpx file | cat)",

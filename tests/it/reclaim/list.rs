@@ -1,4 +1,4 @@
-//! `tmpx list`: what is there, and in what state.
+//! `tmpx list`: the resources and their states.
 
 use std::fs;
 

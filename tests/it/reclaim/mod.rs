@@ -1,4 +1,4 @@
-//! Reclaiming what leases name: `tmpx cleanup`, `tmpx list` and the reaper.
+//! Reclaiming: `tmpx cleanup`, `tmpx list` and the reaper.
 
 mod cleanup;
 mod concurrent;

@@ -1,11 +1,11 @@
-//! Leases that are seen from another PID or mount namespace.
+//! Leases from other PID, time and mount namespaces.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::support::sandbox::{Ran, Sandbox, has, is_root, skip_unless};
 
-/// Runs a script in new namespaces.
+/// Runs a script in new namespaces, if the test may create them.
 fn elsewhere(sandbox: &Sandbox, unshare: &[&str], script: &str) -> Option<Ran> {
     if !skip_unless(is_root(), "root") || !has("unshare") {
         return None;
@@ -44,7 +44,7 @@ fn a_ttl_ends_in_every_namespace() {
 #[test]
 fn a_resource_missing_here_may_exist_in_another_mount_namespace() {
     let sandbox = Sandbox::new();
-    // A private temp dir, as a service has it, with the same home.
+    // A private temp dir with the same home, as for a system service.
     let script = "mount -t tmpfs tmpfs $TMPDIR && tmpx file && tmpx cleanup -q && ls $TMPDIR";
     let Some(ran) = elsewhere(&sandbox, &["-m"], script) else { return };
     assert_eq!(ran.stdout.lines().count(), 2, "{ran:?}");

@@ -11,19 +11,19 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::support::sandbox::{Ran, Run, Sandbox, has, words};
 
-/// The reapers of a sandbox's store that run now.
+/// Returns the running reapers of a sandbox's store.
 fn reapers(sandbox: &Sandbox) -> Vec<Pid> {
     let state = sandbox.state();
     let expected = [b"tmpx-reaper\0", state.as_os_str().as_bytes(), b"\0"].concat();
     let processes = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
-        // A zombie has no command line any more.
+        // A zombie has no command line.
         let line = fs::read(entry.path().join("cmdline")).ok()?;
         (line == expected).then_some(entry.file_name())
     });
     processes.filter_map(|pid| Pid::from_raw(pid.to_str()?.parse().ok()?)).collect()
 }
 
-/// The one reaper, which is started after its first lease has been told of.
+/// Waits for the one reaper, which starts after the path of its first lease is printed.
 fn the_reaper(sandbox: &Sandbox) -> Pid {
     let start = Instant::now();
     while start.elapsed() < Duration::from_secs(30) {
@@ -35,7 +35,7 @@ fn the_reaper(sandbox: &Sandbox) -> Pid {
     panic!("there is not one reaper but {:?}", reapers(sandbox));
 }
 
-/// Waits until no reaper is left, which is when nothing is left to watch.
+/// Waits until no reaper runs, because none has anything left to watch.
 fn wait_for_the_end(sandbox: &Sandbox) {
     for pid in reapers(sandbox) {
         if let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) {
@@ -52,12 +52,12 @@ fn wait_for_the_end(sandbox: &Sandbox) {
     }
 }
 
-/// With the reaper, which the sandbox switches off for all other tests.
+/// Enables the reaper, which the sandbox disables for all other tests.
 fn reaping(run: Run<'_>) -> Run<'_> {
     run.without("TMPX_REAPER")
 }
 
-/// A script that makes something and then lives until it is told to go on or killed.
+/// Starts a script that creates a resource and then lives until it reads a line or is killed.
 fn living(sandbox: &Sandbox, make: &str) -> (std::process::Child, PathBuf) {
     let mut script = reaping(sandbox.shell("bash", &format!("{make}; read wait"))).spawn();
     let mut line = String::new();
@@ -97,7 +97,7 @@ fn the_reaper_removes_a_file_when_its_ttl_ends() {
     let sandbox = Sandbox::new();
     let dir = reaping(sandbox.tmpx(words("dir --ttl 80ms"))).path();
     fs::write(dir.join("file"), "").ok();
-    // The reaper may not be there yet when tmpx has returned, and be gone before it is looked for.
+    // The reaper may start after tmpx has exited, and may exit before the test looks for it.
     let start = Instant::now();
     while dir.exists() {
         assert!(start.elapsed() < Duration::from_secs(30), "it stays");
@@ -121,7 +121,7 @@ fn a_hundred_runs_at_once_start_one_reaper() {
     let make =
         "for n in $(seq 100); do tmpx file --until-exit=$$ > made.$n & done; wait; echo made";
     let (mut script, _) = living(&sandbox, make);
-    // Those that found another one at work are about to exit.
+    // The others found it running and are about to exit.
     the_reaper(&sandbox);
     assert_eq!(sandbox.left().len(), 100);
     script.kill().unwrap();
@@ -138,7 +138,7 @@ fn the_reaper_holds_no_descriptor_or_directory_of_the_caller() {
     let pid = the_reaper(&sandbox).as_raw_nonzero();
     let proc = PathBuf::from(format!("/proc/{pid}"));
     let link = |name: &str| fs::read_link(proc.join(name)).unwrap();
-    // It lets go of things one after the other, this last.
+    // The reaper changes its directory last.
     let begun = Instant::now();
     while link("cwd") != Path::new("/") && begun.elapsed() < Duration::from_secs(30) {
         std::thread::yield_now();
@@ -173,7 +173,7 @@ fn the_reaper_sleeps_while_nothing_happens() {
         let lines = status.lines().filter(|line| line.contains("ctxt_switches"));
         lines.map(str::to_owned).collect::<Vec<_>>()
     };
-    // It has been woken by the lease; wait until it has gone back to sleep.
+    // The lease woke it; wait until it sleeps again.
     let mut before = switches();
     loop {
         sandbox.tmpx(["list"]).succeeds();
@@ -235,7 +235,7 @@ fn a_zombie_is_dead_and_a_leader_with_running_threads_is_alive() {
         return;
     }
     let sandbox = Sandbox::new();
-    // The leader exits and a thread stays, until its stdin is closed.
+    // The leader exits, and a thread stays until its stdin is closed.
     let script = "import ctypes, os, subprocess, sys, threading\n\
                   subprocess.run(['tmpx', 'file', '--until-exit=%d' % os.getpid()])\n\
                   threading.Thread(target=sys.stdin.readline).start()\n\
@@ -249,7 +249,7 @@ fn a_zombie_is_dead_and_a_leader_with_running_threads_is_alive() {
     sandbox.tmpx(["cleanup"]).run();
     assert!(path.exists(), "a thread of its owner lives");
     python.stdin.take().unwrap().write_all(b"\n").unwrap();
-    // Not reaped yet: a zombie, all of whose threads are gone.
+    // A zombie that nobody has waited for, without any thread.
     wait_for_the_end(&sandbox);
     assert!(!path.exists());
     python.wait().unwrap();

@@ -1,4 +1,4 @@
-//! `tmpx replace`: new content for a file, whole or not at all.
+//! `tmpx replace` replaces the content of a file atomically.
 
 use std::fs;
 use std::io::Write as _;
@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::sandbox::{NOBODY, Sandbox, has, is_root, mode, names, skip_unless, words};
 
-/// A sandbox with a file `f` in it.
+/// Creates a sandbox with a file `f`.
 fn with_file(content: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("f"), content).unwrap();
@@ -67,7 +67,7 @@ fn sponge_differs_where_it_loses_data() {
     // The producer failed: sponge cannot know.
     sandbox.sh("tmpx replace f -- sh -c 'echo half; exit 3'").gives(3, "", "");
     assert_eq!(content(&sandbox), "old\n");
-    // Appending to a symlink: sponge loses what was there.
+    // Appending to a symlink: sponge loses the old content.
     sandbox.sh("ln -s f link; echo new | tmpx replace -a link").gives(0, "", "");
     assert_eq!(content(&sandbox), "old\nnew\n");
     assert!(sandbox.cwd().join("link").is_symlink());
@@ -76,7 +76,7 @@ fn sponge_differs_where_it_loses_data() {
     assert_eq!(content(&sandbox), "old\nnew\n");
     sandbox.sh("false | tmpx replace new --no-empty").gives(0, "", "");
     assert_eq!(names(&sandbox.cwd()), ["f", "link"]);
-    // A device: sponge writes to it, and here it would be gone.
+    // A device: sponge writes to it; tmpx would remove it.
     let message = "tmpx: could not replace /dev/null: it is not a regular file\n\
                    hint: '>' writes into it\n";
     sandbox.sh("echo | tmpx replace /dev/null").gives(1, "", message);
@@ -154,7 +154,7 @@ fn mode_owner_and_attributes_are_kept() {
             .sh("setfacl -m u:65533:rw f; getfacl f >b; tmpx replace f <b; getfacl f >a")
             .succeeds();
         sandbox.sh("cmp a b; grep 65533:rw a").gives(0, "user:65533:rw-\n", "");
-        // One that a new file would inherit, and the old one does not have, is not had.
+        // An ACL that a new file would inherit is dropped if the old file does not have it.
         sandbox.sh("setfacl -b f; chmod 640 f; setfacl -d -m u:65533:rwx .").succeeds();
         sandbox.sh("echo | tmpx replace f; getfacl f | grep -c 65533").gives(1, "0\n", "");
         assert_eq!(mode(&path), 0o640);
@@ -339,7 +339,7 @@ fn the_report_has_the_outcome() {
     assert_eq!(report("-- false"), failed);
     let empty = format!("{path},\"bytes\":0,\"replaced\":false}}\n");
     assert_eq!(report("--no-empty < /dev/null"), empty);
-    // Where it cannot be written, that is told before anything is read.
+    // If it cannot be written, tmpx reports that before it reads input.
     let message = "tmpx: could not replace /nodir/r: No such file or directory\n";
     sandbox.sh("tmpx replace f --report /nodir/r -- touch ran").gives(125, "", message);
     let message = "tmpx: --report: FILE and the report are the same file\n";

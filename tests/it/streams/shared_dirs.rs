@@ -1,4 +1,4 @@
-//! `tmpx replace` and `tmpx spool` where others may write, and where luck is bad.
+//! `tmpx replace` and `tmpx spool` in directories that others can write to, and in bad luck.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, lchown, symlink};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::support::sandbox::{NOBODY, Ran, Sandbox, has, is_root, mode, names, skip_unless};
 
-/// A sandbox whose working directory is like /tmp, with a file `mine` beside it.
+/// Creates a sandbox whose working directory is like /tmp, with a file `mine` beside it.
 fn like_tmp() -> Sandbox {
     let sandbox = Sandbox::for_nobody();
     chown(sandbox.cwd(), Some(0), Some(0)).unwrap();
@@ -19,7 +19,7 @@ fn read(sandbox: &Sandbox, name: &str) -> String {
     fs::read_to_string(sandbox.cwd().join(name)).unwrap()
 }
 
-/// Runs a script that may mount things which nobody else sees.
+/// Runs a script in a mount namespace of its own.
 fn with_mounts(sandbox: &Sandbox, script: &str) -> Ran {
     let mut command = Command::new("unshare");
     command.args(["-m", "sh", "-c", script]);
@@ -35,7 +35,7 @@ fn a_symlink_planted_in_tmp_is_not_followed() {
     let link = sandbox.cwd().join("link");
     symlink("../mine", &link).unwrap();
     lchown(&link, Some(NOBODY), Some(NOBODY)).unwrap();
-    // One of ours that leads to it does not help.
+    // A symlink of ours that leads to it is refused too.
     symlink("link", sandbox.cwd().join("ours")).unwrap();
     let refused = |name| {
         format!(
@@ -48,7 +48,7 @@ fn a_symlink_planted_in_tmp_is_not_followed() {
     sandbox.sh("true | tmpx spool --report link").gives(1, "", &refused("link"));
     assert_eq!(read(&sandbox, "../mine"), "mine\n");
     assert_eq!(names(&sandbox.cwd()), ["link", "ours"]);
-    // Its owner may follow it, and so may all others where not everybody may write.
+    // Its owner may follow it. In a directory that is not world-writable, all may.
     fs::set_permissions(sandbox.cwd(), fs::Permissions::from_mode(0o755)).unwrap();
     sandbox.sh("echo new | tmpx replace ours").gives(0, "", "");
     assert_eq!(read(&sandbox, "../mine"), "new\n");
@@ -75,7 +75,7 @@ fn a_file_planted_in_tmp_is_not_replaced() {
     let message = "tmpx: could not replace f: it belongs to another user, \
                    in a directory where anyone can create files\n";
     sandbox.sh("tmpx replace f").gives(1, "", message);
-    // For others, the rename would fail in the end; it is told before.
+    // Other users could not rename over it; tmpx reports that first.
     fs::set_permissions(sandbox.cwd(), fs::Permissions::from_mode(0o1775)).unwrap();
     chown(sandbox.cwd(), Some(0), Some(NOBODY)).unwrap();
     chown(&path, Some(NOBODY - 1), Some(NOBODY)).unwrap();
@@ -97,13 +97,13 @@ fn open_files_of_a_process_are_no_targets() {
              hint: 'tmpx spool' writes to stdout\n"
         )
     };
-    // A log that stdout goes to would have been exchanged under those that write to it.
+    // A log on stdout would be replaced while other processes write to it.
     for name in ["/dev/stdout", "/proc/self/fd/1", "/dev/fd/1"] {
         let script = format!("{{ echo one; echo two | tmpx replace {name}; }} >log; cat log");
         sandbox.sh(&script).gives(0, "one\n", &refused(name));
         sandbox.sh(&format!("tmpx replace {name} | cat")).gives(0, "", &refused(name));
     }
-    // And one that is gone would have come back under a name that it never had.
+    // A removed file would reappear under a name that it never had.
     let script = "exec 5>gone; rm gone; tmpx replace /dev/fd/5";
     sandbox.sh(script).gives(1, "", &refused("/dev/fd/5"));
     assert_eq!(names(&sandbox.cwd()), ["log"]);
@@ -186,8 +186,8 @@ fn names_are_used_unchanged() {
     sandbox.tmpx(["replace", &format!("{long}n")]).gives(1, "", &message);
 }
 
-/// Runs tmpx, holds it where a call of this kind on this has returned, has a script do something, and
-/// lets it go on.
+/// Runs tmpx, stops it where this call on this file has returned, runs a script, and lets tmpx
+/// continue.
 fn meanwhile(sandbox: &Sandbox, args: &str, call: &str, on: &str, script: &str) -> Ran {
     let script = format!(
         "run() {{ strace -o ../trace -e trace={call} \"$@\" \
@@ -208,7 +208,7 @@ fn a_fifo_that_replaces_the_file_does_not_block_tmpx() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("f"), "old\n").unwrap();
     let swap = "rm f; mkfifo f";
-    // When it has been looked at, and the new file been made.
+    // After tmpx has examined the target and created the new file.
     let ran = meanwhile(&sandbox, "replace --append f", "openat", "O_TMPFILE", swap);
     let message = "tmpx: could not replace f: it has changed since its content was read\n";
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), message));
@@ -267,7 +267,7 @@ fn an_interrupt_while_the_path_is_created_is_not_lost() {
     }
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("in"), "x".repeat(1000)).unwrap();
-    // strace sends it as the terminal would: from the kernel, and to tmpx alone.
+    // strace sends it as the terminal would, from the kernel, but only to tmpx.
     let strace = "strace -qq -o /dev/null -e inject=sendfile:signal=SIGINT:when=1";
     for (before, args) in [
         ("exec < in; rm in", "spool -- touch ran {}"),
@@ -309,7 +309,7 @@ fn the_full_filesystem_is_named_whichever_it_is() {
     let act = "could not create file in $ROOT/small, on the filesystem $ROOT/small";
     let copying = told(&format!("{act}: could not copy standard input"));
     assert_eq!(run("100", &script), ("1\n".to_owned(), copying));
-    // Room for content, and for no more files.
+    // The filesystem has room for content, but not for another file.
     let fill = "i=0; while touch $i; do i=$((i+1)); done 2>/dev/null";
     let script = format!("{fill}; echo | tmpx spool --max-size 0 -p .; echo $?");
     assert_eq!(run("8", &script), ("1\n".to_owned(), told(act)));
@@ -355,7 +355,7 @@ fn a_file_size_limit_kills_tmpx_as_any_filter_and_the_target_is_unchanged() {
     ] {
         let script = format!("ulimit -f 4; {zeros} | {{ exec {command}; }}");
         let ran = sandbox.sh(&script).run();
-        // Signals are taken from a queue while a command runs: the error that comes with it tells.
+        // While a command runs, signals wait in a queue. The error of the write reports the limit.
         let status = if command.ends_with(zeros) { 125 } else { 128 + 25 };
         assert_eq!((ran.status, ran.stdout.as_str()), (Some(status), ""), "{command}: {ran:?}");
         let ran = sandbox.sh(&format!("trap '' XFSZ; {script}")).run();

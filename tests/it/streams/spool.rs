@@ -1,4 +1,4 @@
-//! `tmpx spool`: standard input, held until its end.
+//! `tmpx spool` buffers standard input to its end.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::support::sandbox::{Sandbox, has, is_root, mode, skip_unless, words};
 
-/// So many bytes, no two blocks of which are the same.
+/// Returns this many bytes, of which no two blocks are equal.
 fn noise(bytes: usize) -> Vec<u8> {
     let mut state = 1u32;
     let mut next = || {
@@ -16,7 +16,7 @@ fn noise(bytes: usize) -> Vec<u8> {
     (0..bytes).map(|_| next()).collect()
 }
 
-/// What comes out of a shell's pipeline.
+/// Returns the output of a shell pipeline.
 fn out_of(sandbox: &Sandbox, script: &str, input: &[u8]) -> Vec<u8> {
     fs::write(sandbox.root().join("input"), input).unwrap();
     let script = format!("cat ../input | {script} > ../output");
@@ -68,7 +68,7 @@ fn sponge_agrees() {
         let [ours, theirs] = ["tmpx spool", "sponge"].map(|tool| out_of(&sandbox, tool, &input));
         assert!(ours == theirs, "{size} bytes");
     }
-    // Both end as any filter whose reader is gone.
+    // Both end as any filter whose reader has exited.
     for tool in ["tmpx spool", "sponge"] {
         let script = format!("{{ head -c 3000000 /dev/zero | {tool}; echo $? >&2; }} | head -c 1");
         assert_eq!(sandbox.sh(&script).run().stderr, "141\n", "{tool}");
@@ -91,19 +91,19 @@ fn a_regular_file_is_passed_on_and_not_copied() {
     let script = "tmpx spool --report r < in > out; cat r; cmp in out";
     let report = "{\"bytes\":9000000,\"held_in\":\"stdin\",\"rolled_over\":false}\n";
     sandbox.sh(script).gives(0, report, "");
-    // From where it stands to its end, and then it stands there.
+    // From the current offset to the end, where the offset then is.
     let script = "printf abcdef > in; { dd bs=2 count=1 2>/dev/null; tmpx spool; cat; } < in";
     sandbox.sh(script).gives(0, "abcdef", "");
-    // The command has the very file, under its own name too.
+    // The command gets that file, also under its own path.
     let script = "tmpx spool -- sh -c 'echo $1; cat' sh {} < in";
     sandbox.sh(script).gives(0, "$ROOT/cwd/in\nabcdef", "");
-    // A file that grows as it is written to is read as it was.
+    // A file that grows while it is read is read up to its old size.
     sandbox.sh("tmpx spool < in >> in; cat in").gives(0, "abcdefabcdef", "");
-    // What the kernel makes up has no size, and is a stream.
+    // A file of the kernel has no size and is a stream.
     let version = fs::read_to_string("/proc/version").unwrap();
     sandbox.sh("tmpx spool < /proc/version").gives(0, &version, "");
     if skip_unless(fs::metadata("/sys/kernel/uevent_seqnum").is_ok(), "/sys") {
-        // There, every file is said to be of one page.
+        // Each file there has the size of one page.
         let script =
             "tmpx spool -- sh -c 'stat -Lc %s /dev/stdin; wc -c' < /sys/kernel/uevent_seqnum";
         let ran = sandbox.sh(script).succeeds();
@@ -171,7 +171,7 @@ fn tools_that_reject_pipes_work() {
         sandbox.sh("echo text > a.txt; python3 -m zipfile -c ../a.zip a.txt").succeeds();
         let script = "cat ../a.zip | tmpx spool -- python3 -m zipfile -l {} | grep -o a.txt";
         sandbox.sh(script).gives(0, "a.txt\n", "");
-        // The standard input itself, by the path that every system has for it.
+        // The standard input itself, by its path in /dev.
         let script =
             "cat ../a.zip | tmpx spool -- python3 -m zipfile -l /dev/stdin | grep -o a.txt";
         sandbox.sh(script).gives(0, "a.txt\n", "");
@@ -188,7 +188,7 @@ fn tools_that_reject_pipes_work() {
         sandbox.sh("sqlite3 ../d.db 'create table t(n); insert into t values (7)'").succeeds();
         let script = "cat ../d.db | tmpx spool -- sqlite3 {} 'select n from t'";
         sandbox.sh(script).gives(0, "7\n", "");
-        // A journal beside it goes with it.
+        // A journal beside it is removed with it.
         sandbox.sh("sqlite3 ../d.db 'pragma journal_mode = wal'").run();
         sandbox.sh(script).gives(0, "7\n", "");
     }
@@ -224,7 +224,7 @@ fn a_signal_before_the_end_leaves_nothing() {
     )
     .unwrap();
     assert!(!child.wait().unwrap().success());
-    // Not even for a cleanup: what had no name is gone with the process.
+    // Not even for a cleanup: an unnamed file ends with the process.
     assert_eq!(sandbox.left(), Vec::<String>::new());
 }
 
@@ -289,7 +289,7 @@ fn the_report_has_the_size_and_where_it_was_held() {
     let message = "tmpx: could not replace /nodir/r: No such file or directory\n";
     sandbox.sh("tmpx spool --report /nodir/r < /dev/zero").gives(1, "", message);
     sandbox.sh("tmpx spool --report /nodir/r -- touch ran").gives(125, "", message);
-    // One that fails later masks no status but success.
+    // A later failure changes only a successful status.
     let message = "tmpx: could not replace d/r: No such file or directory\n";
     for (end, status) in [("true", 125), ("false", 1)] {
         let script = format!("mkdir d; tmpx spool --report d/r -- sh -c 'rmdir d; {end}'");
@@ -297,8 +297,8 @@ fn the_report_has_the_size_and_where_it_was_held() {
     }
 }
 
-/// The most memory that a process had, in KiB: its own, and what it holds in files in memory. The
-/// program's code, which is mapped from a file, is none of that; a debug build has much.
+/// Returns the peak memory of a process in KiB: its own, and its memory files. The program's code,
+/// which is mapped from a file and large in a debug build, does not count.
 fn memory(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let field = |name: &str| -> u64 {
@@ -381,7 +381,7 @@ fn a_filesystem_without_unnamed_files_works() {
     ];
     for (args, expected) in cases {
         let sandbox = Sandbox::new();
-        // strace counts the calls of each name on its own.
+        // strace counts the calls of each name separately.
         let script = "echo new | strace -o ../trace -e trace=openat tmpx ARGS > /dev/null; \
             n=$(grep ^openat ../trace | grep -n O_TMPFILE | cut -d: -f1); echo old > f; \
             echo new | strace -o ../trace -e inject=openat:error=EOPNOTSUPP:when=$n tmpx ARGS; \

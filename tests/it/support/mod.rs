@@ -1,4 +1,4 @@
-//! What the tests stand on: a sandbox for each test, mount namespaces, and a terminal.
+//! Support for the tests: a sandbox for each test, namespaces, and a terminal.
 
 pub(crate) mod namespaces;
 pub(crate) mod pty;

@@ -1,4 +1,4 @@
-//! A terminal of a test's own, and somebody who types there and reads what it shows.
+//! A terminal for a test, which types on it and reads its output.
 
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus};
@@ -12,7 +12,7 @@ use rustix::termios::{
     LocalModes, OptionalActions, Winsize, tcgetattr, tcgetpgrp, tcsetattr, tcsetwinsize,
 };
 
-/// After this long, what is waited for is taken not to come.
+/// A wait fails after this time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A terminal with a session on it.
@@ -25,8 +25,8 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    /// Starts a command as the leader of a session with a new terminal. What is typed is not
-    /// echoed, so that all that is shown was written by a program.
+    /// Starts a command as the leader of a session with a new terminal. The terminal does not echo
+    /// input, so a program wrote everything that it shows.
     pub(crate) fn start(mut command: Command) -> Self {
         let master =
             openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
@@ -51,8 +51,8 @@ impl Terminal {
         }
     }
 
-    /// Waits for a line with this in it, after all that was waited for before. The line's end is
-    /// waited for, too: the terminal would drop it if Ctrl-C came first.
+    /// Waits for a line that contains this text, after the lines of earlier waits. It also waits
+    /// for the end of the line: the terminal would drop it if Ctrl-C came first.
     pub(crate) fn see(&mut self, text: &str) {
         let until = Instant::now() + PATIENCE;
         while !self.find(text) {
@@ -74,8 +74,7 @@ impl Terminal {
         end.is_some()
     }
 
-    /// Sends a signal to the process that leads the job which was last in the foreground, and to no
-    /// other.
+    /// Sends a signal to the leader of the last job in the foreground, and to no other process.
     pub(crate) fn send(&self, signal: Signal) {
         kill_process(self.job, signal).unwrap();
     }
@@ -85,8 +84,8 @@ impl Terminal {
         tcsetwinsize(&self.master, size).unwrap();
     }
 
-    /// Takes the terminal away, as a lost connection does, and waits until the last job has
-    /// ended. Gives the end of the session's leader.
+    /// Closes the terminal, as a lost connection does, and waits until the last job has ended.
+    /// Returns the exit status of the session's leader.
     pub(crate) fn hang_up(mut self) -> ExitStatus {
         let job = pidfd_open(self.job, PidfdFlags::empty()).unwrap();
         let (reader, _) = std::io::pipe().unwrap();
@@ -95,8 +94,8 @@ impl Terminal {
         self.leader.wait().unwrap()
     }
 
-    /// Reads until nobody has the terminal open any more. Gives all that was ever shown, and the end
-    /// of the session's leader.
+    /// Reads until no process has the terminal open. Returns all output, and the exit status of the
+    /// session's leader.
     pub(crate) fn close(mut self) -> (String, ExitStatus) {
         let until = Instant::now() + PATIENCE;
         while self.read(until) {}
@@ -108,7 +107,7 @@ impl Terminal {
         String::from_utf8_lossy(&self.shown).replace('\r', "")
     }
 
-    /// Reads some more; `false` where nothing more comes.
+    /// Reads more output. Returns `false` at the end.
     fn read(&mut self, until: Instant) -> bool {
         if !is_ready(&self.master, until) {
             return false;
@@ -119,7 +118,7 @@ impl Terminal {
                 self.shown.extend_from_slice(&buffer[..count]);
                 count > 0
             }
-            // Every other end is closed.
+            // All other descriptors of it are closed.
             Err(Errno::IO) => false,
             Err(err) => panic!("{err}"),
         }

@@ -1,5 +1,5 @@
-//! A place of its own for each test: TMPDIR, HOME, state directory, working directory, and nothing
-//! else of the environment. When a test ends, its TMPDIR and its store must be empty.
+//! A sandbox for each test: its own TMPDIR, HOME, state directory and working directory, and no
+//! other environment. At the end of a test its TMPDIR and its store must be empty.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -11,13 +11,13 @@ use std::process::{Command, Output, Stdio};
 /// The binary under test.
 pub(crate) const TMPX: &str = env!("CARGO_BIN_EXE_tmpx");
 
-/// A user that is not root, for tests that root would pass by mistake.
+/// A user other than root, for tests that root would pass by mistake.
 pub(crate) const NOBODY: u32 = 65534;
 
-/// After this long, a run is taken to hang.
+/// A run that takes longer counts as hanging.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
-/// A test's own directories.
+/// The directories of one test.
 pub(crate) struct Sandbox {
     root: tempfile::TempDir,
 }
@@ -27,7 +27,7 @@ impl Sandbox {
         Self::at(tempfile::Builder::new().prefix("tmpx-test.").tempdir().unwrap())
     }
 
-    /// One in memory, where there is such a place, for tests that make thousands of entries.
+    /// Creates one in memory if possible, for tests with thousands of entries.
     pub(crate) fn in_memory() -> Self {
         let mut builder = tempfile::Builder::new();
         let builder = builder.prefix("tmpx-test.");
@@ -45,7 +45,7 @@ impl Sandbox {
         sandbox
     }
 
-    /// One in which another user may live too.
+    /// Creates one that another user may use too.
     pub(crate) fn for_nobody() -> Self {
         let sandbox = Self::new();
         let all = fs::Permissions::from_mode(0o755);
@@ -74,12 +74,13 @@ impl Sandbox {
         self.root().join("cwd")
     }
 
-    /// The state directory. It is named, so that no test sees the stores of whoever runs it.
+    /// The state directory. Tests name it, so that they do not see the stores of the user who runs
+    /// them.
     pub(crate) fn state(&self) -> PathBuf {
         self.root().join("home/state")
     }
 
-    /// Where `tmpx` is in PATH.
+    /// The directory in PATH that contains `tmpx`.
     pub(crate) fn bin(&self) -> PathBuf {
         self.root().join("bin")
     }
@@ -88,10 +89,10 @@ impl Sandbox {
         self.state().join("leases")
     }
 
-    /// The names in the store.
+    /// The names of the leases in the store.
     pub(crate) fn leases(&self) -> Vec<String> {
         let mut leases = names(&self.leases_dir());
-        // A reaper that was killed leaves its FIFO, and the next one takes it.
+        // A killed reaper leaves its FIFO for the next one.
         leases.retain(|name| !name.starts_with("reaper."));
         leases
     }
@@ -101,19 +102,19 @@ impl Sandbox {
         names(&self.tmp())
     }
 
-    /// A run of tmpx with these arguments.
+    /// Prepares a run of tmpx.
     pub(crate) fn tmpx<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Run<'_> {
         let mut command = Command::new(TMPX);
         command.args(args);
         self.command(command)
     }
 
-    /// A run of a shell script, in which `tmpx` is in PATH.
+    /// Prepares a run of a shell script, with `tmpx` in PATH.
     pub(crate) fn sh(&self, script: &str) -> Run<'_> {
         self.shell("sh", script)
     }
 
-    /// A run of a script in some shell.
+    /// Prepares a run of a script in this shell.
     pub(crate) fn shell(&self, shell: &str, script: &str) -> Run<'_> {
         let mut words = shell.split(' ');
         let mut command = Command::new(words.next().unwrap());
@@ -121,7 +122,7 @@ impl Sandbox {
         self.command(command)
     }
 
-    /// A run of any command in this sandbox.
+    /// Prepares a run of any command in this sandbox.
     pub(crate) fn command(&self, mut command: Command) -> Run<'_> {
         let path = format!("{}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", self.bin().display());
         command
@@ -136,22 +137,22 @@ impl Sandbox {
         Run { sandbox: self, command, input: None }
     }
 
-    /// Makes one file and returns its path.
+    /// Creates one file and returns its path.
     pub(crate) fn file(&self) -> PathBuf {
         self.tmpx(["file"]).path()
     }
 
-    /// Makes one directory and returns its path.
+    /// Creates one directory and returns its path.
     pub(crate) fn dir(&self) -> PathBuf {
         self.tmpx(["dir"]).path()
     }
 
-    /// Cleans up everything that tmpx lets itself be told to.
+    /// Removes everything that tmpx may remove.
     pub(crate) fn clean_up(&self) {
         self.tmpx(["cleanup", "--all", "--force", "--quiet"]).succeeds();
     }
 
-    /// `text` with what differs from run to run replaced: the sandbox's path, random names.
+    /// Masks the parts of a text that differ from run to run: the sandbox's path and random names.
     pub(crate) fn plain(&self, text: &str) -> String {
         mask_random(&text.replace(self.root().to_str().unwrap(), "$ROOT"))
     }
@@ -167,7 +168,7 @@ impl Drop for Sandbox {
     }
 }
 
-/// Replaces the random characters of `tmp.XXXXXXXXXX`, and the names of leases.
+/// Masks the random characters of `tmp.XXXXXXXXXX`.
 fn mask_random(text: &str) -> String {
     let mut masked = String::new();
     let mut rest = text;
@@ -185,7 +186,7 @@ fn mask_random(text: &str) -> String {
     masked + rest
 }
 
-/// A run that has been prepared.
+/// A prepared run.
 pub(crate) struct Run<'a> {
     sandbox: &'a Sandbox,
     command: Command,
@@ -218,7 +219,7 @@ impl Run<'_> {
         self
     }
 
-    /// As another user, where the test runs as root.
+    /// Runs it as another user, if the test runs as root.
     pub(crate) fn by_nobody(mut self) -> Self {
         if is_root() {
             self.command.uid(NOBODY).gid(NOBODY);
@@ -226,7 +227,7 @@ impl Run<'_> {
         self
     }
 
-    /// Runs it, and gives what came of it.
+    /// Runs it and returns the result.
     pub(crate) fn run(self) -> Ran {
         let Self { sandbox, command, input } = self;
         let mut command = assert_cmd::Command::from_std(command);
@@ -237,21 +238,21 @@ impl Run<'_> {
         Ran::new(sandbox, &output)
     }
 
-    /// Runs it with stdout as it was prepared, not captured.
+    /// Runs it with the prepared stdout, which is not captured.
     pub(crate) fn run_to_its_stdout(self) -> Ran {
         let Self { sandbox, mut command, .. } = self;
         let output = command.stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
         Ran::new(sandbox, &output)
     }
 
-    /// Runs it and expects success and no word on stderr.
+    /// Runs it and expects success and an empty stderr.
     pub(crate) fn succeeds(self) -> Ran {
         let ran = self.run();
         assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{ran:?}");
         ran
     }
 
-    /// Runs it and expects exactly this, with what differs from run to run replaced.
+    /// Runs it and expects exactly this result, with the parts that differ from run to run masked.
     pub(crate) fn gives(self, status: i32, stdout: &str, stderr: &str) {
         let ran = self.run();
         assert_eq!(
@@ -260,7 +261,7 @@ impl Run<'_> {
         );
     }
 
-    /// Runs it and takes its one line for a path.
+    /// Runs it and returns its only line as a path.
     pub(crate) fn path(self) -> PathBuf {
         let ran = self.succeeds();
         let lines: Vec<&str> = ran.raw.trim_end_matches('\n').split('\n').collect();
@@ -268,7 +269,7 @@ impl Run<'_> {
         PathBuf::from(lines[0])
     }
 
-    /// The command, to be run in some other way.
+    /// Returns the command, for a test that runs it in another way.
     pub(crate) fn prepared(self) -> Command {
         self.command
     }
@@ -283,18 +284,18 @@ impl Run<'_> {
     }
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
     /// The exit status; `None` if a signal ended it.
     pub(crate) status: Option<i32>,
     /// The signal that ended it.
     pub(crate) signal: Option<i32>,
-    /// stdout, with what differs from run to run replaced.
+    /// stdout, masked.
     pub(crate) stdout: String,
-    /// stderr, likewise.
+    /// stderr, masked.
     pub(crate) stderr: String,
-    /// stdout as it was.
+    /// stdout, not masked.
     pub(crate) raw: String,
 }
 
@@ -316,7 +317,7 @@ impl Ran {
     }
 }
 
-/// What is said of a workspace that stays.
+/// The message about a workspace that is kept.
 pub(crate) const KEPT: &str = "tmpx: kept $ROOT/tmp/tmp.RANDOM\n\
                                hint: remove it with: tmpx cleanup $ROOT/tmp/tmp.RANDOM\n";
 
@@ -340,14 +341,15 @@ pub(crate) fn mode(path: impl AsRef<Path>) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-/// Whether a tool is there. A missing one is a failure where CI is set, and a printed skip elsewhere.
+/// Whether a tool is installed. If it is missing, the test fails with CI set, and otherwise prints
+/// that it is skipped.
 pub(crate) fn has(tool: &str) -> bool {
     let found = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(tool).is_file()));
     skip_unless(found, tool)
 }
 
-/// The same for anything that a machine may lack.
+/// Does the same for anything that a machine may lack.
 pub(crate) fn skip_unless(found: bool, what: &str) -> bool {
     if !found {
         assert!(std::env::var_os("CI").is_none(), "no {what}, and CI must not skip");
@@ -356,7 +358,7 @@ pub(crate) fn skip_unless(found: bool, what: &str) -> bool {
     found
 }
 
-/// Words of a command line.
+/// Splits a command line into words.
 pub(crate) fn words(line: &str) -> Vec<OsString> {
     line.split_whitespace().map(OsString::from).collect()
 }

@@ -1,4 +1,4 @@
-//! `tmpx workspace`: a directory with a layout that stays.
+//! `tmpx workspace`: a directory with a layout.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Workspaces: their layout and what is copied into and out of them.
+//! Workspaces: their layout, and copies into and out of them.
 
 mod layout;
 mod reflink;

@@ -1,10 +1,10 @@
-//! Copies on a filesystem that can share blocks take none of their own.
+//! Copies need no blocks of their own on a filesystem that can share blocks.
 
 use std::process::Command;
 
 use crate::support::sandbox::{Sandbox, has, is_root, skip_unless};
 
-/// Everything that copies, each followed by how many MiB of the filesystem are free.
+/// Each copying command, followed by the number of free MiB of the filesystem.
 const SCRIPT: &str = "
 set -e
 truncate -s 320M image

@@ -1,5 +1,5 @@
-//! `man/` and `completions/` hold what the clap types generate and nothing else. These tests
-//! compare; `TMPX_BLESS=1 cargo test` rewrites the files.
+//! `man/` and `completions/` contain exactly what the clap types generate. These tests compare
+//! them; `TMPX_BLESS=1 cargo test` rewrites the files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +17,7 @@ fn in_tree(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// tmpx with all its subcommands, as help and completions see them.
+/// Returns tmpx with all its subcommands, as help and completions see them.
 pub(super) fn built() -> clap::Command {
     let mut tmpx = tmpx::testing::CliArgs::command();
     tmpx.build();
@@ -34,7 +34,7 @@ pub(super) fn completions() -> Files {
     generated.collect()
 }
 
-/// Checks that a directory holds exactly these files, or makes it so.
+/// Checks that a directory contains exactly these files, or rewrites it.
 pub(super) fn check(dir: &str, expected: &Files) {
     let root = in_tree(dir);
     if std::env::var_os("TMPX_BLESS").is_some() {
@@ -64,7 +64,7 @@ pub(super) fn the_completions_are_what_the_command_line_types_generate() {
     check("completions", &completions());
 }
 
-/// `clap_complete` offers hidden arguments too, so there can be none.
+/// `clap_complete` offers hidden arguments too, so tmpx has none.
 #[test]
 pub(super) fn no_argument_is_hidden() {
     for command in built().get_subcommands() {
@@ -106,15 +106,15 @@ pub(super) fn the_top_man_page_has_all_its_sections() {
     );
 }
 
-/// Writes files into a sandbox's working directory, so that a test sees what the types generate
-/// even while the tree is being rewritten.
+/// Writes files to a sandbox's working directory. A test then sees what the types generate even
+/// while another test rewrites the repository.
 pub(super) fn write(sandbox: &Sandbox, files: &Files) {
     for (name, text) in files {
         fs::write(sandbox.cwd().join(name), text).unwrap();
     }
 }
 
-/// Runs a formatter of man pages over all pages and expects no word on stderr.
+/// Runs a formatter over all man pages and expects an empty stderr.
 pub(super) fn renders(command: &str) {
     let sandbox = Sandbox::new();
     let pages = super::man::pages(&built());

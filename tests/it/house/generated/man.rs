@@ -1,9 +1,9 @@
-//! Man pages from the clap types.
+//! Generates man pages from the clap types.
 //!
-//! `clap_mangen` knows all sections but those of the text that follows the options in `--help`. That
-//! text has one form everywhere: a heading is a line such as `Exit status:`; below it, indented by
-//! two, stand sentences, and terms with their meaning beside them or, deeper, below them. Below
-//! `Examples:`, what stands deeper is for the shell.
+//! `clap_mangen` generates all sections except for those from the text after the options in
+//! `--help`. That text has one form everywhere. A heading is a line such as `Exit status:`. The
+//! lines below it are indented by two: sentences, and terms with their meaning beside them or
+//! indented below them. Below `Examples:`, deeper lines are for the shell.
 
 use clap::builder::Resettable;
 use clap_mangen::Man;
@@ -22,29 +22,29 @@ pub(super) fn pages(tmpx: &clap::Command) -> Files {
 fn page(command: &clap::Command, source: &str, titles: &[&str]) -> (String, String) {
     let rest = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
     let about = command.get_long_about().map(ToString::to_string).unwrap_or_default();
-    // Its first line stands under NAME.
+    // Its first line is the NAME section.
     let about = about.split_once("\n\n").map_or("", |(_, description)| description).to_owned();
     let command = command
         .clone()
-        // What is hidden from -h belongs here all the same.
+        // Arguments that -h hides belong here all the same.
         .mut_args(|argument| argument.hide_short_help(false))
         .long_about(about)
-        // The rest and the version have their places below and in the footer.
+        // The rest and the version follow below and in the footer.
         .after_long_help(Resettable::Reset)
         .subcommand_value_name("COMMAND")
         .version(Resettable::Reset);
     let title = command.get_display_name().unwrap_or_default().to_owned();
-    // An empty date would be no argument at all.
+    // An empty date must still be an argument.
     let man = Man::new(command).source(source).manual("User Commands").date(" ");
     let mut page = Vec::new();
     man.render(&mut page).unwrap();
-    // The name of an option is not to be hyphenated.
+    // The name of an option must not be hyphenated.
     let page =
         String::from_utf8(page).unwrap().replacen(".SH SYNOPSIS\n", ".SH SYNOPSIS\n.nh\n", 1);
     let mut roff = Roff::new();
     sections(&mut roff, &rest);
     see_also(&mut roff, &title, titles);
-    // Both parts begin with the same definition of an apostrophe.
+    // Both parts begin with the same definition of the apostrophe.
     let rest = roff.render();
     let rest = rest.find(".SH ").map_or("", |at| &rest[at..]);
     (man.get_filename(), page + rest)
@@ -63,7 +63,7 @@ fn sections(roff: &mut Roff, text: &str) {
             is_code = heading == "Examples";
             continue;
         };
-        // What stands deeper belongs to this line.
+        // Deeper lines belong to this one.
         let mut below = Vec::new();
         while let Some(deeper) = lines.next_if(|line| line.starts_with("   ")) {
             below.push(deeper);

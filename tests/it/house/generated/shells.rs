@@ -1,16 +1,16 @@
-//! The completions in the shells that they are for.
+//! The completions work in their shells.
 
 use super::files::{completions, write};
 use crate::support::sandbox::{Sandbox, has};
 
-/// A sandbox with the completions in its working directory.
+/// Creates a sandbox with the completions in its working directory.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
     write(&sandbox, &completions());
     sandbox
 }
 
-/// What bash offers for a command line that is being typed.
+/// Returns what bash offers for an unfinished command line.
 fn bash_offers(line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
     let last = words.len() - 1;
@@ -35,7 +35,7 @@ fn bash_completes_subcommands_options_and_values() {
     }
 }
 
-/// What fish offers for a command line that is being typed.
+/// Returns what fish offers for an unfinished command line.
 fn fish_offers(line: &str) -> String {
     let script = format!("source ./tmpx.fish; complete -C '{line}'");
     sandbox().shell("fish --no-config", &script).succeeds().raw
@@ -50,8 +50,8 @@ fn fish_completes_subcommands_options_and_values() {
     }
 }
 
-/// What an interactive zsh makes of a command line when Tab is pressed at its end: `tmpx` is a
-/// function there that shows what it was called with.
+/// Returns what an interactive zsh turns a command line into when Tab is pressed at its end. `tmpx`
+/// is a function there that prints its arguments.
 fn zsh_completes(line: &str) -> String {
     let script = format!(
         "zmodload zsh/zpty
@@ -77,8 +77,8 @@ fn zsh_completes_subcommands_options_and_values() {
     }
 }
 
-/// All that elvish can choose from after these words. Its `edit:` module is there only where it
-/// edits a line, so this stands in for what the script uses of it.
+/// Returns what elvish offers after these words. Its `edit:` module exists only while it edits a
+/// line, so this replaces the part of it that the script uses.
 fn elvish_candidates(words: &str) -> Vec<String> {
     let script = format!(
         "var completion: = (ns [&arg-completer=[&]])

@@ -113,9 +113,9 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand list" -l all -d 'Everything (t
 complete -c tmpx -n "__fish_tmpx_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l older-than -d 'Only resources at least this old (90, 15m, 2d)' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l session -d 'Only resources of this session' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -s n -l dry-run -d 'Remove nothing, list what would be removed'
-complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l force -d 'Take also what lives, is in use, or belongs to another job'
-complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -s q -l quiet -d 'Say nothing of what was removed and kept'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -s n -l dry-run -d 'Print what would be removed, but remove nothing'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l force -d 'Also remove what is live, in use, or another job\'s'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -s q -l quiet -d 'Print neither removed paths nor totals, only problems'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l all -d 'All resources, including manual and timed ones'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l json -d 'Print one JSON object per line'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -s 0 -l null -d 'End each path with NUL instead of a newline'

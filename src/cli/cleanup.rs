@@ -1,4 +1,4 @@
-//! `tmpx cleanup`
+//! Arguments of `tmpx cleanup`.
 
 use std::path::PathBuf;
 
@@ -8,37 +8,38 @@ use crate::cli::shared::{OutputArgs, SelectArgs};
 
 /// Remove what has ended, or what you select
 ///
-/// That is everything whose lifetime has ended, and what a tmpx that was killed
-/// had made and told nobody of. --session, --older-than, --all and PATH ask for
-/// what is manual as well, and for what only waits for its time; several of them
-/// narrow each other down.
+/// Without a selection, this removes every resource whose lifetime has ended,
+/// and what a killed tmpx had created but not yet printed. --session,
+/// --older-than, --all and PATH also select manual and timed resources; several
+/// of them must all match. What is live, in use, or another job's is kept unless
+/// you add --force; see below.
 ///
-/// Kept is what goes at the exit of a script that still runs, what a running
-/// command uses, and, by --all and --older-than, what another job of yours has
-/// made that still runs. A script can name a PATH that goes at its own exit; all
-/// else of these takes --force. Only what tmpx made is ever removed, never what
-/// lies behind a symlink or on another mount.
+/// Only what tmpx created is removed. Symlinks are not followed, and other
+/// mounts are not entered.
 ///
-/// The paths that were removed go to stdout; a summary of what was removed and
-/// what was kept goes to stderr, with the reasons. TMPX_STATE_DIR says which
-/// leases are read, see 'tmpx --help'; TMPX_SESSION does not narrow a cleanup.
+/// The removed paths go to stdout. Totals, and reasons for keeping the rest, go
+/// to stderr. TMPX_STATE_DIR determines which leases are read, see 'tmpx --help'.
+/// TMPX_SESSION selects nothing here.
 ///
 /// The exit status is 1 if something could not be removed, a PATH was kept, or
 /// leases could not be read.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment,    override_usage = "tmpx cleanup [OPTIONS] [PATH]...",
- after_long_help = EXAMPLES)]
+#[command(
+    verbatim_doc_comment,
+    override_usage = "tmpx cleanup [OPTIONS] [PATH]...",
+    after_long_help = DETAILS
+)]
 pub struct CleanupArgs {
-    /// Only these resources, by their paths
+    /// Only the resources with these paths
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Remove nothing, list what would be removed
+    /// Print what would be removed, but remove nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Take also what lives, is in use, or belongs to another job
+    /// Also remove what is live, in use, or another job's
     #[arg(long)]
     pub force: bool,
-    /// Say nothing of what was removed and kept
+    /// Print neither removed paths nor totals, only problems
     #[arg(short, long)]
     pub quiet: bool,
     #[command(flatten)]
@@ -47,15 +48,29 @@ pub struct CleanupArgs {
     pub output: OutputArgs,
 }
 
-const EXAMPLES: &str = "\
+/// What the long help and the man page say after the options.
+const DETAILS: &str = "\
+Kept without --force:
+  live            It belongs to a script that still runs. That script itself
+                  can remove it by its PATH.
+  in use          A running command uses it.
+  of another job  Another running job of yours created it. Only --all and
+                  --older-than keep it for that.
+  unknown         Its owner cannot be seen from here, as in another container.
+
+Kept even with --force:
+  replaced        Another file has its name, and is not provably tmpx's.
+  out of sight    It cannot be seen from here. With --force and its PATH, its
+                  lease ends.
+
 Examples:
-  What would go, and nothing done:
+  See what would be removed:
       tmpx cleanup --dry-run
 
-  All that is older than a week, from a daily job:
+  Remove everything older than a week, from a daily job:
       tmpx cleanup --older-than 7d --quiet
 
-  All that a job has made under its name:
+  Remove everything that a job created under its session:
       export TMPX_SESSION=nightly
       tmpx dir
       tmpx cleanup --session nightly";

@@ -1,4 +1,4 @@
-//! `tmpx list`
+//! Arguments of `tmpx list`.
 
 use clap::Args;
 
@@ -6,22 +6,17 @@ use crate::cli::shared::{OutputArgs, SelectArgs};
 
 /// List what tmpx created, and its state
 ///
-/// On a terminal this is a table; otherwise it is the paths alone, one a line,
-/// unless --json asks for all that is known. Everything of yours that tmpx made
-/// and that is still there is shown, manual or not. The states are:
+/// On a terminal, this prints a table. Otherwise it prints the paths alone, one
+/// per line, or with --json all details. It lists every resource of yours that
+/// still exists.
 ///
-/// live (its lifetime is not over), ended (the next cleanup takes it), in use
-/// (a command that tmpx runs, or one that it left behind, has it), manual (it
-/// stays until a cleanup asks for it), replaced (something else is in its
-/// place), unknown (it cannot be judged from here, as in another container).
-///
-/// TMPX_STATE_DIR says which leases are read, see 'tmpx --help'. The exit status
-/// is 1 if a state directory cannot be read.
+/// TMPX_STATE_DIR determines which leases are read, see 'tmpx --help'. The exit
+/// status is 1 if a state directory cannot be read.
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,
     override_usage = "tmpx list [OPTIONS]",
-    after_long_help = EXAMPLES,
+    after_long_help = DETAILS,
     mut_arg("all", |all| all.help("Everything (the default)")),
 )]
 pub struct ListArgs {
@@ -31,13 +26,26 @@ pub struct ListArgs {
     pub output: OutputArgs,
 }
 
-const EXAMPLES: &str = "\
+/// What the long help and the man page say after the options.
+const DETAILS: &str = "\
+States:
+  live          Its owner, the process whose exit ends it, is running.
+  in use        A command uses it: one that tmpx runs, or one left behind.
+  timed         Its time is not up.
+  manual        It stays until a cleanup selects it.
+  ended         The next cleanup removes it.
+  replaced      Another file has its name, and is not provably tmpx's.
+  out of sight  It cannot be seen from here: it is in another mount
+                namespace, its filesystem is not mounted, or its directory
+                cannot be read.
+  unknown       Its owner cannot be seen from here, as in another container.
+
 Examples:
-  All that is there:
+  List everything:
       tmpx list
 
-  What a session made, for a program:
+  List what a session created, for a program:
       tmpx list --session nightly --json
 
-  What has been there for two days:
+  List what is two days old or older:
       tmpx list --older-than 2d";

@@ -10,8 +10,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, fstatvfs, openat, openat2};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, fstat, fstatvfs, mkdirat, openat, openat2,
+    statat,
+};
 use rustix::io::Errno;
+use rustix::path::Arg;
 
 const PATH_ONLY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
@@ -141,17 +145,54 @@ fn is_link(dir: &OwnedFd, name: &OsStr) -> bool {
     rustix::fs::readlinkat(dir, name, Vec::new()).is_ok()
 }
 
-/// Opens what lies below a place, through no symlink.
-pub(crate) fn open_beneath(place: &Dir, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+/// Opens a path below a directory. Fails if a symlink is on the way, or if the path leads outside.
+pub(crate) fn open_beneath(dir: &Dir, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let how = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    match openat2(place, path, flags, Mode::empty(), resolve) {
-        Err(Errno::NOSYS | Errno::PERM) => {}
-        opened => return Ok(opened?),
+    match openat2(dir, path, how, Mode::empty(), resolve) {
+        Err(Errno::NOSYS | Errno::PERM) => open_beneath_stepwise(dir, path, flags),
+        opened => Ok(opened?),
     }
-    let below = open_without_symlinks(&place.real.join(path.parent().unwrap_or(Path::new(""))))?;
-    Ok(openat(below, path.file_name().unwrap_or_default(), flags, Mode::empty())?)
+}
+
+/// Does the same without openat2(2).
+fn open_beneath_stepwise(dir: &Dir, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+    let mut parent = None;
+    for part in path.parent().unwrap_or(Path::new("")).components() {
+        let Component::Normal(name) = part else { return Err(io::ErrorKind::InvalidInput.into()) };
+        let from = parent.as_ref().map_or(dir.as_fd(), OwnedFd::as_fd);
+        parent = Some(open_child(from, name, PATH_ONLY)?);
+    }
+    let from = parent.as_ref().map_or(dir.as_fd(), OwnedFd::as_fd);
+    match path.components().next_back() {
+        Some(name @ (Component::Normal(_) | Component::CurDir)) => {
+            open_child(from, name.as_os_str(), flags)
+        }
+        _ => Err(io::ErrorKind::InvalidInput.into()),
+    }
+}
+
+/// Opens an entry of a directory. Fails if it is a symlink.
+pub(crate) fn open_child(dir: impl AsFd, name: impl Arg, flags: OFlags) -> io::Result<OwnedFd> {
+    Ok(openat(dir, name, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Creates a directory unless it exists, and returns whether it did. A symlink to a directory is an
+/// error: it could lead out of the tree that the caller builds.
+pub(crate) fn create_missing(
+    dir: impl AsFd,
+    name: impl Arg + Copy,
+    mode: Mode,
+) -> io::Result<bool> {
+    match mkdirat(&dir, name, mode) {
+        Ok(()) => Ok(true),
+        Err(err @ Errno::EXIST) => {
+            let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            if is_directory(stat.st_mode) { Ok(false) } else { Err(err.into()) }
+        }
+        Err(err) => Err(err.into()),
+    }
 }
 
 /// Whether an entry is a directory, from what stat(2) says of it.
@@ -191,5 +232,19 @@ mod tests {
         assert_eq!(place.real_path(), base.join("real"));
         assert!(Dir::reopen(place.real_path()).is_ok());
         assert!(Dir::reopen(&base.join("link")).is_err());
+    }
+
+    #[test]
+    fn a_path_beneath_a_directory_follows_no_symlink_with_and_without_openat2() {
+        let temp = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(temp.path().join("in/a/b")).unwrap();
+        std::fs::create_dir(temp.path().join("out")).unwrap();
+        std::os::unix::fs::symlink("../out", temp.path().join("in/link")).unwrap();
+        let dir = Dir::open(&temp.path().join("in")).unwrap();
+        for open in [open_beneath, open_beneath_stepwise] {
+            let opens = |path: &str| open(&dir, Path::new(path), PATH_ONLY).is_ok();
+            assert!(["a", "a/b", "."].into_iter().all(opens));
+            assert!(!["link", "link/x", "../out", "/"].into_iter().any(opens));
+        }
     }
 }

@@ -5,14 +5,16 @@
 //! either: they would lend the rights of somebody else.
 
 use std::ffi::{CStr, OsStr};
+use std::fs::Metadata;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::{
-    Gid, Mode, Stat, Uid, XattrFlags, fchmod, fchown, fremovexattr, fsetxattr, fstat, getxattr,
-    listxattr,
+    Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags, fchmod, fchown, fremovexattr,
+    fsetxattr, fstat, futimens, getxattr, listxattr,
 };
 use rustix::io::Errno;
 
@@ -48,6 +50,21 @@ pub(crate) fn preserve(old: impl AsFd, new: impl AsFd) -> io::Result<Vec<String>
         }
     }
     Ok(lost)
+}
+
+/// Sets the permission bits and times of a copy to those of its source. Omits the set-id bits: a
+/// copy must not lend the rights of its new owner.
+pub(crate) fn preserve_mode_and_times(source: &Metadata, copy: impl AsFd) -> io::Result<()> {
+    fchmod(&copy, Mode::from_raw_mode(source.mode() & 0o777))?;
+    let time = |seconds, nanoseconds| Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
+    futimens(
+        copy,
+        &Timestamps {
+            last_access: time(source.atime(), source.atime_nsec()),
+            last_modification: time(source.mtime(), source.mtime_nsec()),
+        },
+    )?;
+    Ok(())
 }
 
 fn preserve_owner(wanted: &Stat, new: impl AsFd) -> io::Result<Vec<String>> {

@@ -8,8 +8,9 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
-use rustix::fs::{AtFlags, Mode, chmodat, fstat, mkdirat};
+use rustix::fs::{AtFlags, Mode, OFlags, chmodat, fstat, mkdirat};
 
+use crate::fs::dir::{create_missing, open_child};
 use crate::fs::{CopyOptions, Dir, Interrupt, copy};
 use crate::lease::Created;
 use crate::process::Command;
@@ -38,20 +39,18 @@ impl Workspace {
     /// Creates the temp dir, the directories and the inputs.
     pub(crate) fn populate(&self, layout: &Layout, go_on: Interrupt<'_>) -> anyhow::Result<()> {
         let stat = fstat(&self.dir)?;
-        let manner = CopyOptions { go_on, except: (stat.st_dev, stat.st_ino) };
+        let options = CopyOptions { check_interrupt: go_on, exclude: (stat.st_dev, stat.st_ino) };
         if stat.st_mode & 0o777 != 0o700 {
             self.set_mode(0o700)?;
         }
         self.make_temp_dir()
             .with_context(|| format!("could not create directory {}", self.temp_dir().display()))?;
-        layout.dirs().try_for_each(|dir| self.make(dir))?;
+        layout.dirs().try_for_each(|dir| self.make(dir).map(drop))?;
         for input in layout.inputs() {
-            self.make(input.dest.parent().unwrap_or(Path::new("")))?;
-            let dest = self.reach(&input.dest);
-            if input.contents {
-                copy::directory(&input.source, &dest, manner)?;
-            } else {
-                copy::tree(&input.source, &dest, manner)?;
+            let parent = self.make(input.dest.parent().unwrap_or(Path::new("")))?;
+            match input.dest.file_name() {
+                Some(name) => copy::tree(&input.source, parent, name, options)?,
+                None => copy::contents(&input.source, parent, options)?,
             }
         }
         Ok(())
@@ -62,27 +61,27 @@ impl Workspace {
             .with_context(|| format!("could not set the mode of {}", self.path.display()))
     }
 
-    /// Makes a directory in it, with those above it, through no symlink.
-    pub(crate) fn make(&self, below: &Path) -> anyhow::Result<()> {
+    /// Creates the missing directories of a path in it, through no symlink, and opens the last one.
+    pub(crate) fn make(&self, below: &Path) -> anyhow::Result<OwnedFd> {
+        let could_not =
+            |path: &Path| format!("could not create directory {}", self.path.join(path).display());
+        let mut dir = self.dir.try_clone().with_context(|| could_not(below))?;
         let mut path = PathBuf::new();
         for part in below.components().filter(|part| matches!(part, Component::Normal(_))) {
             path.push(part);
-            copy::make_directory(&self.reach(&path)).with_context(|| {
-                format!("could not create directory {}", self.path.join(&path).display())
-            })?;
+            let open = || {
+                create_missing(&dir, part.as_os_str(), Mode::from_raw_mode(0o777))?;
+                open_child(&dir, part.as_os_str(), OFlags::PATH | OFlags::DIRECTORY)
+            };
+            dir = open().with_context(|| could_not(&path))?;
         }
-        Ok(())
+        Ok(dir)
     }
 
     /// Nobody else can have put anything there: the workspace is private and has just been made.
     fn make_temp_dir(&self) -> io::Result<()> {
         mkdirat(&self.dir, TEMP_DIR, Mode::RWXU)?;
         Ok(chmodat(&self.dir, TEMP_DIR, Mode::RWXU, AtFlags::empty())?)
-    }
-
-    /// A path to something in it.
-    fn reach(&self, below: &Path) -> PathBuf {
-        self.base.join(below)
     }
 
     /// The directory, whatever has its path by now: a command may have moved it, and somebody else put

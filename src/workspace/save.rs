@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, mkdirat, readlinkat, renameat, statat};
 use rustix::io::Errno;
 
-use crate::fs::dir::open_beneath;
+use crate::fs::dir::{create_missing, open_beneath, open_child};
+use crate::fs::metadata::preserve_mode_and_times;
 use crate::fs::{Dir, Interrupt, copy};
 use crate::lease::entry::{create_link, create_one};
 use crate::lease::{CreateOptions, Kind, Lease, NameRule};
@@ -90,21 +91,31 @@ impl TargetDirs {
         self.last.as_ref().map(|(_, place)| place).context("there is no such directory")
     }
 
+    /// Opens the directory that the user named, and creates the missing end of its path. Only what
+    /// exists may contain symlinks: another user could plant one among what is created here.
     fn make_base(&mut self, base: &Path) -> io::Result<()> {
         if self.bases.contains_key(base) {
             return Ok(());
         }
-        let missing = base.ancestors().take_while(|dir| !dir.exists());
-        let missing: Vec<&Path> = missing.collect();
-        let mut made = 0;
-        for dir in missing.into_iter().rev() {
-            made += usize::from(copy::make_directory(dir)?);
+        let missing: Vec<&Path> = base.ancestors().take_while(|dir| !dir.exists()).collect();
+        let existing = missing.last().and_then(|dir| dir.parent()).unwrap_or(base);
+        let mut dir = Dir::open(existing)?;
+        for path in missing.into_iter().rev() {
+            let name = path.components().next_back().map_or(OsStr::new("."), Component::as_os_str);
+            let created = create_missing(&dir, name, Mode::from_raw_mode(0o777))?;
+            let fd = open_child(&dir, name, OFlags::PATH | OFlags::DIRECTORY)?;
+            let mut real = dir.real_path().to_owned();
+            if name == ".." {
+                real.pop();
+            } else {
+                real.push(name);
+            }
+            if created {
+                self.made.push(real.clone());
+            }
+            dir = Dir::from_fd_at(fd, path.to_owned(), real)?;
         }
-        let place = Dir::open(base)?;
-        let real: Vec<PathBuf> =
-            place.real_path().ancestors().take(made).map(Path::to_owned).collect();
-        self.made.extend(real.into_iter().rev());
-        self.bases.insert(base.to_owned(), place);
+        self.bases.insert(base.to_owned(), dir);
         Ok(())
     }
 
@@ -222,7 +233,7 @@ impl Stage<'_> {
         let copied = create_one(lease, place, &wanted, &mut |copy| {
             let source = open_regular_beneath(self.root, from)?;
             copy::fill(&source, copy, go_on)?;
-            copy::preserve_metadata(&source.metadata()?, copy)?;
+            preserve_mode_and_times(&source.metadata()?, copy)?;
             Ok(())
         });
         Ok(copied?.name)

@@ -40,7 +40,7 @@ fn a_layout_that_fails_halfway_leaves_nothing() {
     sandbox.tmpx(words("workspace --in tree")).gives(
         1,
         "",
-        "tmpx: could not copy tree: tree/pipe is neither file, directory nor symlink\n",
+        "tmpx: could not copy tree/pipe: it is neither file, directory nor symlink\n",
     );
 }
 

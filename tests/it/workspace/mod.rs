@@ -1,4 +1,5 @@
 //! Workspaces: their layout, and copies into and out of them.
 
+mod copying;
 mod layout;
 mod reflink;

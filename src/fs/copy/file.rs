@@ -1,0 +1,148 @@
+//! Copies one file: shares blocks where the filesystem can, else copies inside the
+//! kernel.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::fd::AsFd;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags, SeekFrom, Timespec, ioctl_ficlone, openat, seek};
+use rustix::io::Errno;
+use rustix::path::Arg;
+
+use crate::fs::metadata::preserve_mode_and_times;
+
+/// Runs repeatedly during a long copy; an error ends the copy.
+pub(crate) type Interrupt<'a> = &'a dyn Fn() -> anyhow::Result<()>;
+
+/// The number of bytes that are copied between two calls of [`Interrupt`].
+const STEP: u64 = 64 * 1024 * 1024;
+
+/// Fills an empty file with the content of another file, or with everything a pipe delivers. Shares
+/// the blocks if both files lie on a filesystem that can (`FICLONE`); otherwise keeps the holes of a
+/// sparse file.
+pub(crate) fn fill(
+    from: impl AsFd,
+    to: impl AsFd,
+    check_interrupt: Interrupt<'_>,
+) -> anyhow::Result<()> {
+    if ioctl_ficlone(to.as_fd(), from.as_fd()).is_ok() {
+        return Ok(());
+    }
+    let from = File::from(from.as_fd().try_clone_to_owned()?);
+    let to = File::from(to.as_fd().try_clone_to_owned()?);
+    copy_content(&from, &to, check_interrupt)
+}
+
+/// Copies an open file into a new one. Preserves the mode and times of a regular file.
+pub(super) fn copy_file(
+    source: &File,
+    metadata: &Metadata,
+    to: impl AsFd,
+    name: impl Arg,
+    check_interrupt: Interrupt<'_>,
+) -> anyhow::Result<()> {
+    let is_regular = metadata.is_file();
+    // Nobody else may read the copy of a private file before it has the mode of that file.
+    let mode = Mode::from_raw_mode(if is_regular { 0o600 } else { 0o666 });
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let copy = File::from(openat(to, name, flags, mode)?);
+    if ioctl_ficlone(&copy, source).is_err() {
+        copy_content(source, &copy, check_interrupt)?;
+    }
+    if is_regular {
+        preserve_mode_and_times(metadata, &copy)?;
+    }
+    Ok(())
+}
+
+fn copy_content(from: &File, mut to: &File, check_interrupt: Interrupt<'_>) -> anyhow::Result<()> {
+    let metadata = from.metadata()?;
+    if !metadata.is_file() {
+        return copy_stream(from, to, check_interrupt);
+    }
+    copy_data(from, to, metadata.len(), check_interrupt)?;
+    // No data follows a hole at the end, so only this gives the copy its length.
+    let copied = to.stream_position()?;
+    to.set_len(metadata.len().max(copied))?;
+    Ok(())
+}
+
+/// Copies everything from a pipe or terminal, which may deliver nothing for a long time.
+fn copy_stream(
+    mut from: &File,
+    mut to: &File,
+    check_interrupt: Interrupt<'_>,
+) -> anyhow::Result<()> {
+    const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+    let mut block = vec![0; 256 * 1024];
+    loop {
+        check_interrupt()?;
+        let mut fds = [PollFd::new(from, PollFlags::IN)];
+        match poll(&mut fds, Some(&PAUSE)) {
+            Ok(0) | Err(Errno::INTR) => continue,
+            Ok(_) => {}
+            Err(err) => return Err(io::Error::from(err).into()),
+        }
+        match from.read(&mut block) {
+            Ok(0) => return Ok(()),
+            Ok(count) => to.write_all(&block[..count])?,
+            Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
+            Err(err) => return Err(err.into()),
+        }
+    }
+}
+
+/// Copies the parts of a file that hold data, each to its own offset. Stops at the length that the
+/// file had at the start: another process may append to it without end.
+fn copy_data(
+    mut from: &File,
+    mut to: &File,
+    length: u64,
+    check_interrupt: Interrupt<'_>,
+) -> anyhow::Result<()> {
+    // Files that the kernel generates on reading report no length.
+    let length = if length == 0 { u64::MAX } else { length };
+    let mut offset = 0;
+    while offset < length {
+        let start = match seek(from, SeekFrom::Data(offset)) {
+            Ok(start) => start,
+            Err(Errno::NXIO) => return Ok(()),
+            // The filesystem does not report holes.
+            Err(_) => {
+                from.seek(io::SeekFrom::Start(offset))?;
+                return copy_range(from, to, length - offset, check_interrupt);
+            }
+        };
+        let end = seek(from, SeekFrom::Hole(start))?.min(length);
+        if end <= start {
+            break;
+        }
+        from.seek(io::SeekFrom::Start(start))?;
+        to.seek(io::SeekFrom::Start(start))?;
+        copy_range(from, to, end - start, check_interrupt)?;
+        offset = end;
+    }
+    Ok(())
+}
+
+/// Copies up to `length` bytes from the current offset of one file to that of the other.
+/// [`io::copy`] uses `copy_file_range`(2), sendfile(2) or splice(2), and falls back to read and write.
+fn copy_range(
+    from: &File,
+    mut to: &File,
+    length: u64,
+    check_interrupt: Interrupt<'_>,
+) -> anyhow::Result<()> {
+    let mut left = length;
+    while left > 0 {
+        check_interrupt()?;
+        let step = left.min(STEP);
+        let copied = io::copy(&mut from.take(step), &mut to)?;
+        if copied < step {
+            break;
+        }
+        left -= copied;
+    }
+    Ok(())
+}

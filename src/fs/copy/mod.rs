@@ -1,0 +1,8 @@
+//! Copies files and directory trees relative to descriptors. Below the path that the user names, no
+//! symlink is followed.
+
+mod file;
+mod walk;
+
+pub(crate) use file::{Interrupt, fill};
+pub(crate) use walk::{CopyOptions, contents, tree};

@@ -35,8 +35,3 @@ pub mod testing {
     pub use crate::fs::{Dir, Identity};
     pub use crate::remove::{Removal, Root};
 }
-
-/// musl's allocator maps and unmaps pages for each table of clap's. This one keeps what it has.
-#[cfg(target_env = "musl")]
-#[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;

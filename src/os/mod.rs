@@ -1,5 +1,7 @@
 //! os
 
+#[cfg(target_env = "musl")]
+mod allocator;
 pub(crate) mod clock;
 pub(crate) mod env;
 pub(crate) mod processes;

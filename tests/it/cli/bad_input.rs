@@ -8,7 +8,7 @@ use crate::support::sandbox::{Sandbox, words};
 
 fn refuses(args: &str, status: i32, stderr: &str) {
     let sandbox = Sandbox::new();
-    sandbox.tmpx(words(args)).gives(status, "", stderr);
+    sandbox.tmpx(words(args)).expects(status, "", stderr);
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn a_file_is_refused_as_a_directory() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("plain"), "").unwrap();
     let message = "tmpx: could not create file in plain: Not a directory\n";
-    sandbox.tmpx(words("file -p plain")).gives(1, "", message);
+    sandbox.tmpx(words("file -p plain")).expects(1, "", message);
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn an_unwritable_explicit_directory_is_an_error_and_never_skipped() {
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o555)).unwrap();
     let message = "tmpx: could not create file in $ROOT/locked: Permission denied\n";
     let locked = locked.to_str().unwrap();
-    sandbox.tmpx(["file", "-p", locked]).by_nobody().gives(1, "", message);
+    sandbox.tmpx(["file", "-p", locked]).by_nobody().expects(1, "", message);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_name_that_is_too_long_leaves_nothing() {
         let option = if name.starts_with('X') { vec![] } else { vec!["--name"] };
         let args = ["file"].into_iter().chain(option).chain([name.as_str()]);
         let message = "tmpx: could not create file in $ROOT/tmp: File name too long\n";
-        sandbox.tmpx(args).gives(1, "", message);
+        sandbox.tmpx(args).expects(1, "", message);
     }
 }
 
@@ -149,9 +149,9 @@ fn bare_tmpx_prints_the_overview_to_stderr_so_that_nothing_is_captured() {
 fn an_unreadable_source_is_reported_before_anything_is_created() {
     let sandbox = Sandbox::new();
     let message = "tmpx: could not read nosuch: No such file or directory\n";
-    sandbox.tmpx(words("file --from nosuch")).gives(1, "", message);
+    sandbox.tmpx(words("file --from nosuch")).expects(1, "", message);
     let message = "tmpx: could not read .: Is a directory\n";
-    sandbox.tmpx(words("file --from .")).gives(1, "", message);
+    sandbox.tmpx(words("file --from .")).expects(1, "", message);
     assert!(sandbox.leases().is_empty());
 }
 

@@ -8,7 +8,7 @@ use crate::support::sandbox::{Sandbox, has, words};
 #[test]
 fn the_first_usable_variable_wins() {
     let sandbox = Sandbox::new();
-    sandbox.tmpx(["gettempdir"]).gives(0, "$ROOT/tmp\n", "");
+    sandbox.tmpx(["gettempdir"]).expects(0, "$ROOT/tmp\n", "");
     let run = |vars: &[(&str, &str)]| {
         let start = sandbox.tmpx(["gettempdir"]).without("TMPDIR");
         vars.iter().fold(start, |run, &(name, value)| run.env(name, value)).succeeds().stdout
@@ -28,7 +28,7 @@ fn an_unwritable_directory_is_skipped() {
     fs::create_dir(&locked).unwrap();
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o555)).unwrap();
     let run = sandbox.tmpx(["gettempdir"]).env("TMPDIR", &locked).env("TEMP", sandbox.tmp());
-    run.by_nobody().gives(0, "$ROOT/tmp\n", "");
+    run.by_nobody().expects(0, "$ROOT/tmp\n", "");
 }
 
 #[test]

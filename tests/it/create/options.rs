@@ -36,12 +36,12 @@ fn a_directory_is_private_too() {
 fn the_umask_removes_permissions_and_mode_sets_them_exactly() {
     let sandbox = Sandbox::new();
     for (umask, file, dir) in [("277", 0o400, 0o500), ("077", 0o600, 0o700), ("777", 0, 0)] {
-        let made = sandbox.sh(&format!("umask {umask}; tmpx file; tmpx dir")).succeeds();
-        let modes: Vec<u32> = made.raw.lines().map(mode).collect();
+        let created = sandbox.sh(&format!("umask {umask}; tmpx file; tmpx dir")).succeeds();
+        let modes: Vec<u32> = created.raw.lines().map(mode).collect();
         assert_eq!(modes, [file, dir], "umask {umask}");
     }
-    let made = sandbox.sh("umask 077; tmpx file -m 644; tmpx dir --mode 1777").succeeds();
-    assert_eq!(made.raw.lines().map(mode).collect::<Vec<_>>(), [0o644, 0o1777]);
+    let created = sandbox.sh("umask 077; tmpx file -m 644; tmpx dir --mode 1777").succeeds();
+    assert_eq!(created.raw.lines().map(mode).collect::<Vec<_>>(), [0o644, 0o1777]);
     sandbox.clean_up();
 }
 
@@ -51,7 +51,7 @@ fn prefix_suffix_and_dir_determine_the_path() {
     let there = sandbox.cwd().join("there");
     fs::create_dir(&there).unwrap();
     let path = sandbox.tmpx(words("file -p there --prefix conf_ -s _end")).path();
-    assert_eq!(path.parent().unwrap(), there, "absolute, whatever was given");
+    assert_eq!(path.parent().unwrap(), there, "absolute, whatever the option");
     let name = path.file_name().unwrap().to_str().unwrap();
     assert!(name.starts_with("conf_") && name.ends_with("_end"), "{name}");
     let same = sandbox.tmpx(words("dir --tmpdir there --suffix=-x")).path();
@@ -78,8 +78,8 @@ fn a_template_with_a_slash_is_relative_and_one_without_is_in_the_temp_dir() {
 #[test]
 fn an_existing_name_gets_a_number_and_its_file_is_untouched() {
     let sandbox = Sandbox::new();
-    let taken = sandbox.tmp().join("report.csv");
-    fs::write(&taken, "precious").unwrap();
+    let existing = sandbox.tmp().join("report.csv");
+    fs::write(&existing, "precious").unwrap();
     for expected in ["report_1.csv", "report_2.csv"] {
         let path = sandbox.tmpx(["file", "--name", "report.csv"]).path();
         assert_eq!(path, sandbox.tmp().join(expected));
@@ -87,16 +87,16 @@ fn an_existing_name_gets_a_number_and_its_file_is_untouched() {
     let dir = sandbox.tmpx(["dir", "--name", "report.csv"]).path();
     assert_eq!(dir, sandbox.tmp().join("report_3.csv"));
     sandbox.clean_up();
-    assert_eq!(fs::read(&taken).unwrap(), b"precious");
-    fs::remove_file(taken).unwrap();
+    assert_eq!(fs::read(&existing).unwrap(), b"precious");
+    fs::remove_file(existing).unwrap();
 }
 
 #[test]
 fn fifty_runs_at_once_with_one_name_get_fifty_files() {
     let sandbox = Sandbox::new();
     let script = "for n in $(seq 50); do tmpx file --name same.txt & done; wait";
-    let made = sandbox.sh(script).succeeds();
-    let mut paths: Vec<&str> = made.raw.lines().collect();
+    let created = sandbox.sh(script).succeeds();
+    let mut paths: Vec<&str> = created.raw.lines().collect();
     paths.sort_unstable();
     paths.dedup();
     assert_eq!(paths.len(), 50);
@@ -107,9 +107,9 @@ fn fifty_runs_at_once_with_one_name_get_fifty_files() {
 #[test]
 fn count_creates_many_under_one_lease() {
     let sandbox = Sandbox::new();
-    let made = sandbox.tmpx(words("file --count 1500")).succeeds();
-    assert_eq!(made.raw.lines().count(), 1500);
-    assert!(made.raw.lines().all(|path| Path::new(path).is_file()));
+    let created = sandbox.tmpx(words("file --count 1500")).succeeds();
+    assert_eq!(created.raw.lines().count(), 1500);
+    assert!(created.raw.lines().all(|path| Path::new(path).is_file()));
     assert_eq!(sandbox.leases().len(), 1);
     sandbox.tmpx(words("cleanup --all -q")).succeeds();
 }
@@ -117,8 +117,8 @@ fn count_creates_many_under_one_lease() {
 #[test]
 fn count_with_a_name_numbers_them() {
     let sandbox = Sandbox::new();
-    let made = sandbox.tmpx(words("file --name a.b --count 3")).succeeds();
-    assert_eq!(made.stdout, "$ROOT/tmp/a.b\n$ROOT/tmp/a_1.b\n$ROOT/tmp/a_2.b\n");
+    let created = sandbox.tmpx(words("file --name a.b --count 3")).succeeds();
+    assert_eq!(created.stdout, "$ROOT/tmp/a.b\n$ROOT/tmp/a_1.b\n$ROOT/tmp/a_2.b\n");
     sandbox.clean_up();
 }
 
@@ -140,9 +140,9 @@ fn from_copies_a_file_or_stdin() {
 fn from_fills_each_of_several_new_files() {
     let sandbox = Sandbox::new();
     let big = vec![b'x'; 300_000];
-    let made = sandbox.tmpx(words("file --from - --count 3")).input(big.clone()).succeeds();
-    assert_eq!(made.raw.lines().count(), 3);
-    for path in made.raw.lines() {
+    let created = sandbox.tmpx(words("file --from - --count 3")).input(big.clone()).succeeds();
+    assert_eq!(created.raw.lines().count(), 3);
+    for path in created.raw.lines() {
         assert_eq!(fs::read(path).unwrap(), big, "{path}");
     }
     sandbox.clean_up();
@@ -152,29 +152,29 @@ fn from_fills_each_of_several_new_files() {
 fn from_stdin_begins_at_the_current_offset() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("source"), "skipped\nrest\n").unwrap();
-    let made = sandbox.sh("{ read line; tmpx file --from -; } < source").succeeds();
-    assert_eq!(fs::read(made.raw.trim_end()).unwrap(), b"rest\n");
+    let created = sandbox.sh("{ read line; tmpx file --from -; } < source").succeeds();
+    assert_eq!(fs::read(created.raw.trim_end()).unwrap(), b"rest\n");
     sandbox.clean_up();
 }
 
 #[test]
 fn json_has_the_path_the_lease_and_its_lifetime() {
     let sandbox = Sandbox::new();
-    let made = sandbox.tmpx(words("dir --json --session ci")).succeeds().json();
-    assert_eq!(made.len(), 1);
-    assert!(Path::new(made[0]["path"].as_str().unwrap()).is_dir());
-    assert_eq!(made[0]["kind"], "dir");
-    assert_eq!(made[0]["lifetime"], "manual");
-    assert_eq!(made[0]["session"], "ci");
-    assert_eq!(sandbox.leases(), [made[0]["lease"].as_str().unwrap()]);
+    let created = sandbox.tmpx(words("dir --json --session ci")).succeeds().json();
+    assert_eq!(created.len(), 1);
+    assert!(Path::new(created[0]["path"].as_str().unwrap()).is_dir());
+    assert_eq!(created[0]["kind"], "dir");
+    assert_eq!(created[0]["lifetime"], "manual");
+    assert_eq!(created[0]["session"], "ci");
+    assert_eq!(sandbox.leases(), [created[0]["lease"].as_str().unwrap()]);
     sandbox.clean_up();
 }
 
 #[test]
 fn null_ends_each_path_with_nul() {
     let sandbox = Sandbox::new();
-    let made = sandbox.tmpx(words("file -0 --count 2")).succeeds();
-    assert_eq!(made.stdout, "$ROOT/tmp/tmp.RANDOM\0$ROOT/tmp/tmp.RANDOM\0");
+    let created = sandbox.tmpx(words("file -0 --count 2")).succeeds();
+    assert_eq!(created.stdout, "$ROOT/tmp/tmp.RANDOM\0$ROOT/tmp/tmp.RANDOM\0");
     sandbox.clean_up();
 }
 
@@ -225,7 +225,7 @@ fn scripts_that_remove_their_own_files_leave_few_leases() {
     let leases = sandbox.leases().len();
     // One creation in 64 prunes. This fails by bad luck once in 10,000 runs of the test.
     assert!(leases <= 700, "{leases} leases");
-    sandbox.tmpx(["cleanup"]).gives(0, "", "tmpx: removed 0\n");
+    sandbox.tmpx(["cleanup"]).expects(0, "", "tmpx: removed 0\n");
 }
 
 #[test]
@@ -239,9 +239,9 @@ fn the_lease_is_written_before_the_file_is_created() {
     let trace = fs::read_to_string(sandbox.cwd().join("trace")).unwrap();
     let at = |what: &str| trace.find(what).unwrap_or_else(|| panic!("no {what} in\n{trace}"));
     let (intent, create) = (at("\\\"intent\\\""), at(", \"tmp."));
-    let (made, print, given) = (at("\\\"made\\\""), at("write(1,"), at("pwrite64("));
+    let (identity, print, commit) = (at("\\\"made\\\""), at("write(1,"), at("pwrite64("));
     assert!(intent < create, "{trace}");
-    assert!(create < made && made < print && print < given, "{trace}");
+    assert!(create < identity && identity < print && print < commit, "{trace}");
     sandbox.clean_up();
 }
 

@@ -25,7 +25,7 @@ fn if_stdout_is_closed_the_resource_is_removed() {
     for args in MAKERS {
         let sandbox = Sandbox::new();
         let message = "tmpx: could not write to stdout: Bad file descriptor\n";
-        sandbox.sh(&format!("tmpx {args} >&-")).gives(1, "", message);
+        sandbox.sh(&format!("tmpx {args} >&-")).expects(1, "", message);
     }
 }
 

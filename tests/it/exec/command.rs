@@ -13,7 +13,7 @@ fn a_relative_directory_in_path_is_searched() {
     fs::write(&tool, "#!/bin/sh\necho hello from $0\n").unwrap();
     fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
     let run = sandbox.tmpx(words("exec hello")).env("PATH", "tools:/usr/bin:/bin");
-    run.gives(0, "hello from $ROOT/cwd/tools/hello\n", "");
+    run.expects(0, "hello from $ROOT/cwd/tools/hello\n", "");
 }
 
 #[test]
@@ -25,11 +25,11 @@ fn a_script_without_an_interpreter_line_runs_in_the_shell_and_a_wrong_line_is_re
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     };
     write("plain", "echo plain $# $1\n");
-    sandbox.tmpx(["exec", "./plain", "a b"]).gives(0, "plain 1 a b\n", "");
+    sandbox.tmpx(["exec", "./plain", "a b"]).expects(0, "plain 1 a b\n", "");
     write("wrong", "#!/no/such/interpreter\n");
     let message = "tmpx: could not run ./wrong: No such file or directory\n\
                    hint: the interpreter in its first line (#!) or its loader does not exist\n";
-    sandbox.tmpx(["exec", "./wrong"]).gives(127, "", message);
+    sandbox.tmpx(["exec", "./wrong"]).expects(127, "", message);
 }
 
 #[test]
@@ -56,13 +56,13 @@ fn a_program_that_cannot_run_gets_a_hint() {
         );
     }
     let message = "tmpx: no command after --\n";
-    sandbox.tmpx(words("exec --")).gives(2, "", message);
+    sandbox.tmpx(words("exec --")).expects(2, "", message);
     let message = "tmpx: --report: stdout belongs to the command\n\
                    hint: name a file, as in --report report.json\n";
-    sandbox.tmpx(words("exec --report - true")).gives(2, "", message);
+    sandbox.tmpx(words("exec --report - true")).expects(2, "", message);
     let message = "tmpx: --in *.c: No such file or directory\nhint: --in takes names, not patterns; repeat it: --in A --in B\n";
-    sandbox.tmpx(words("exec --in *.c true")).gives(125, "", message);
-    sandbox.tmpx(["exec", "--out", "", "touch", "/x"]).gives(
+    sandbox.tmpx(words("exec --in *.c true")).expects(125, "", message);
+    sandbox.tmpx(["exec", "--out", "", "touch", "/x"]).expects(
         2,
         "",
         "tmpx: --out : the pattern is empty\n",
@@ -74,10 +74,10 @@ fn a_missing_or_unexecutable_command_exits_as_in_a_shell() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("plain"), "").unwrap();
     let missing = "tmpx: could not run nosuch: command not found\n";
-    sandbox.tmpx(words("exec nosuch")).gives(127, "", missing);
+    sandbox.tmpx(words("exec nosuch")).expects(127, "", missing);
     let plain = "tmpx: could not run ./plain: Permission denied\n\
                  hint: it is not executable: chmod +x ./plain, or pass it to its interpreter\n";
-    sandbox.tmpx(words("exec ./plain")).gives(126, "", plain);
+    sandbox.tmpx(words("exec ./plain")).expects(126, "", plain);
 }
 
 #[test]
@@ -87,14 +87,14 @@ fn a_command_with_a_slash_is_relative_to_the_callers_directory() {
     fs::write(&script, "#!/bin/sh\necho built in $(pwd) with $1\n").unwrap();
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     let expected = "built in $ROOT/tmp/tmp.RANDOM with --in\n";
-    sandbox.tmpx(words("exec ./build.sh --in")).gives(0, expected, "");
+    sandbox.tmpx(words("exec ./build.sh --in")).expects(0, expected, "");
 }
 
 #[test]
 fn without_a_command_the_users_shell_runs() {
     let sandbox = Sandbox::new();
     let run = sandbox.tmpx(["exec"]).env("SHELL", "/bin/sh").input("echo from $(pwd)\n");
-    run.gives(0, "from $ROOT/tmp/tmp.RANDOM\n", "");
+    run.expects(0, "from $ROOT/tmp/tmp.RANDOM\n", "");
 }
 
 #[test]
@@ -102,20 +102,20 @@ fn a_mistyped_option_is_not_run_as_a_command() {
     let sandbox = Sandbox::new();
     let message =
         "tmpx: unexpected argument '--bogus' found\nhint: tmpx exec -h lists the options\n";
-    sandbox.tmpx(words("exec --bogus true")).gives(2, "", message);
-    sandbox.tmpx(words("exec echo --bogus -x -- y")).gives(0, "--bogus -x -- y\n", "");
+    sandbox.tmpx(words("exec --bogus true")).expects(2, "", message);
+    sandbox.tmpx(words("exec echo --bogus -x -- y")).expects(0, "--bogus -x -- y\n", "");
 }
 
 #[test]
 fn a_command_line_in_one_word_gets_a_hint() {
     let sandbox = Sandbox::new();
-    sandbox.tmpx(["exec", "ls -la"]).gives(
+    sandbox.tmpx(["exec", "ls -la"]).expects(
         127,
         "",
         "tmpx: could not run ls -la: command not found\n\
          hint: each word is an argument of its own; for a shell: sh -c 'ls -la'\n",
     );
-    sandbox.tmpx(words("exec --keep on-failure -- true")).gives(
+    sandbox.tmpx(words("exec --keep on-failure -- true")).expects(
         127,
         "",
         "tmpx: could not run on-failure: command not found\n\

@@ -37,10 +37,10 @@ fn anon_fd_collides_with_no_descriptor_of_tmpx() {
                   readlink 101 | grep -c leases";
     let args = ["exec"].into_iter().map(str::to_owned).chain(numbers);
     let args = args.chain(["sh", "-c", script].map(str::to_owned));
-    sandbox.tmpx(args).gives(0, " 11 0\n1\n", "");
+    sandbox.tmpx(args).expects(0, " 11 0\n1\n", "");
     let message =
         "tmpx: 99999999 is beyond the limit on open files\nhint: 'ulimit -n' prints the limit\n";
-    sandbox.tmpx(words("exec --anon-fd 99999999 true")).gives(2, "", message);
+    sandbox.tmpx(words("exec --anon-fd 99999999 true")).expects(2, "", message);
 }
 
 #[test]

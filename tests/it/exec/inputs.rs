@@ -22,7 +22,7 @@ fn inputs_keep_mode_and_time_and_directories_are_copied_whole() {
     let args = args.into_iter().chain(["--", "sh", "-c", script]);
     let expected = "t2\nt2/er\nt2/er/file\ntree\ntree/deep\ntree/deep/er\ntree/deep/er/file\n\
                     tree/link\ntree/tool\ntool\n750 2001-02-03\n755 2001-02-03\n555\ntool\n";
-    sandbox.tmpx(args).gives(0, expected, "");
+    sandbox.tmpx(args).expects(0, expected, "");
 }
 
 #[test]
@@ -32,29 +32,29 @@ fn src_slash_dot_copies_the_content_and_the_workspace_stays_private() {
     fs::write(sandbox.cwd().join("src/a"), "").unwrap();
     let args = words("exec --in src/. --mkdir b --in src/.:b -- sh -c");
     let args = args.into_iter().chain(["ls . b; stat -c %a .".into()]);
-    sandbox.tmpx(args).gives(0, ".:\na\nb\n\nb:\na\n700\n", "");
+    sandbox.tmpx(args).expects(0, ".:\na\nb\n\nb:\na\n700\n", "");
 }
 
 #[test]
 fn a_source_with_a_colon_in_its_name_is_not_split() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("a:b"), "colon").unwrap();
-    sandbox.tmpx(words("exec --in a:b cat a:b")).gives(0, "colon", "");
-    sandbox.tmpx(words("exec --in a:b:c cat c")).gives(0, "colon", "");
+    sandbox.tmpx(words("exec --in a:b cat a:b")).expects(0, "colon", "");
+    sandbox.tmpx(words("exec --in a:b:c cat c")).expects(0, "colon", "");
 }
 
 #[test]
 fn an_input_may_be_a_pipe() {
     let sandbox = Sandbox::new();
     let script = "tmpx exec --in <(echo streamed):data cat data";
-    sandbox.shell("bash", script).gives(0, "streamed\n", "");
+    sandbox.shell("bash", script).expects(0, "streamed\n", "");
 }
 
 #[test]
 fn two_inputs_with_one_name_are_refused_before_the_command_runs() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("a"), "").unwrap();
-    sandbox.tmpx(words("exec --in a --in a sh -c ran>&2")).gives(
+    sandbox.tmpx(words("exec --in a --in a sh -c ran>&2")).expects(
         125,
         "",
         "tmpx: --in a: duplicate destination a\n\
@@ -86,7 +86,7 @@ fn a_directory_is_not_copied_into_itself() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.tmp().join("file"), "").unwrap();
     let run = sandbox.tmpx(words("exec --in . find . -name file")).cwd(sandbox.tmp());
-    run.gives(0, "./file\n", "");
+    run.expects(0, "./file\n", "");
     fs::remove_file(sandbox.tmp().join("file")).unwrap();
 }
 

@@ -25,7 +25,7 @@ fn a_result_in_an_unreadable_directory_is_saved() {
     ] {
         let args = words(&format!("exec {options} -- sh -c"));
         let run = sandbox.tmpx(args.into_iter().chain([script.into()])).by_nobody();
-        run.gives(0, "", "");
+        run.expects(0, "", "");
         assert_eq!(names(&sandbox.cwd().join("got")).join(" "), saved, "{options}");
         fs::remove_dir_all(sandbox.cwd().join("got")).unwrap();
     }
@@ -143,7 +143,7 @@ fn outputs_replace_existing_files_atomically() {
                   chmod 640 result";
     let args =
         ["exec", "--out", "result", "--out", "logs/**/*.log:saved/", "--", "sh", "-c", script];
-    sandbox.tmpx(args).gives(0, "", "");
+    sandbox.tmpx(args).expects(0, "", "");
     assert_eq!(fs::read_to_string(&old).unwrap(), "new\n");
     assert_eq!(mode(&old), 0o640);
     let other = fs::read_to_string(sandbox.cwd().join("other-link")).unwrap();
@@ -200,7 +200,7 @@ fn a_symlink_is_saved_as_a_symlink() {
     let sandbox = Sandbox::new();
     let script = "ln -s /etc/passwd leak; mkdir d; ln -s /etc d/dir; echo > d/file";
     let args = ["exec", "--out", "leak", "--out", "d/**:d2", "--", "sh", "-c", script];
-    sandbox.tmpx(args).gives(0, "", "");
+    sandbox.tmpx(args).expects(0, "", "");
     assert_eq!(fs::read_link(sandbox.cwd().join("leak")).unwrap(), Path::new("/etc/passwd"));
     assert_eq!(fs::read_link(sandbox.cwd().join("d2/dir")).unwrap(), Path::new("/etc"));
     assert_eq!(names(&sandbox.cwd().join("d2")), ["dir", "file"]);

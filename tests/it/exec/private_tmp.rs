@@ -26,7 +26,7 @@ fn a_private_tmp_is_empty_open_to_all_users_and_removed_afterwards() {
     let expected = format!(
         "in-var\n1777\n1777\n/tmp\n/tmp/tmp.RANDOM\n{workspace}\n.tmp\n.tmp-var\n{workspace}\n"
     );
-    sandbox.tmpx(["exec", "--private-tmp", "--", "sh", "-c", IN_PRIVATE]).gives(0, &expected, "");
+    sandbox.tmpx(["exec", "--private-tmp", "--", "sh", "-c", IN_PRIVATE]).expects(0, &expected, "");
     for path in ["/tmp/in-tmp", "/var/tmp/in-var"] {
         assert!(!Path::new(path).exists(), "{path}");
     }
@@ -103,10 +103,10 @@ fn a_directory_that_a_private_tmp_would_hide_is_refused_before_the_command_runs(
         return;
     }
     let message = "tmpx: --here: --private-tmp hides the current directory\n";
-    sandbox.tmpx(words("exec --private-tmp --here true")).gives(2, "", message);
+    sandbox.tmpx(words("exec --private-tmp --here true")).expects(2, "", message);
     let message = "tmpx: ./tool: --private-tmp hides its directory\n\
                    hint: copy it into the workspace: --in ./tool -- sh -c …\n";
-    sandbox.tmpx(words("exec --private-tmp ./tool")).gives(2, "", message);
+    sandbox.tmpx(words("exec --private-tmp ./tool")).expects(2, "", message);
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn a_report_has_every_field_of_a_successful_run() {
     let script =
         "echo a > a; echo b > b; head -c 50000000 /dev/zero | tail -c 50000000 > /dev/null";
     let args = ["exec", "--report", "report", "--out", "?", "--", "sh", "-c", script];
-    sandbox.tmpx(args).gives(0, "", "");
+    sandbox.tmpx(args).expects(0, "", "");
     let report = report(&sandbox);
     let keys: Vec<&String> = report.as_object().unwrap().keys().collect();
     let expected = [
@@ -62,27 +62,27 @@ fn a_report_has_the_failure_and_the_path_of_the_kept_workspace() {
         )
         .run();
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(7), KEPT));
-    let told = report(&sandbox);
-    assert_eq!((&told["status"], &told["kept"]), (&7.into(), &true.into()));
-    assert!(Path::new(told["workspace"].as_str().unwrap()).is_dir());
+    let json = report(&sandbox);
+    assert_eq!((&json["status"], &json["kept"]), (&7.into(), &true.into()));
+    assert!(Path::new(json["workspace"].as_str().unwrap()).is_dir());
     sandbox.clean_up();
 
     sandbox.tmpx(["exec", "--report", "report", "--", "sh", "-c", "kill -9 $$"]).run();
-    let told = report(&sandbox);
-    assert_eq!((&told["status"], &told["signal"]), (&Value::Null, &9.into()));
+    let json = report(&sandbox);
+    assert_eq!((&json["status"], &json["signal"]), (&Value::Null, &9.into()));
 
-    sandbox.tmpx(words("exec --report report --timeout 10ms -- sleep 100")).gives(
+    sandbox.tmpx(words("exec --report report --timeout 10ms -- sleep 100")).expects(
         124,
         "",
         "tmpx: timed out after 10ms\n",
     );
-    let told = report(&sandbox);
-    assert_eq!((&told["timed_out"], &told["signal"]), (&true.into(), &15.into()));
+    let json = report(&sandbox);
+    assert_eq!((&json["timed_out"], &json["signal"]), (&true.into(), &15.into()));
 
     sandbox.tmpx(words("exec --report report nosuch")).run();
-    let told = report(&sandbox);
+    let json = report(&sandbox);
     assert_eq!(
-        (&told["status"], &told["signal"], &told["exit"]),
+        (&json["status"], &json["signal"], &json["exit"]),
         (&Value::Null, &Value::Null, &127.into())
     );
 }
@@ -93,9 +93,9 @@ fn a_report_replaces_the_old_one_atomically_and_its_path_is_checked_before_the_c
     let path = sandbox.cwd().join("report");
     fs::write(&path, "old").unwrap();
     let before = fs::metadata(&path).unwrap().ino();
-    sandbox.tmpx(words("exec --report report -- cat ../../cwd/report")).gives(0, "old", "");
+    sandbox.tmpx(words("exec --report report -- cat ../../cwd/report")).expects(0, "old", "");
     assert_ne!(fs::metadata(&path).unwrap().ino(), before);
     let message = "tmpx: could not replace no/report: No such file or directory\n";
-    sandbox.tmpx(words("exec --report no/report --here touch ran")).gives(125, "", message);
+    sandbox.tmpx(words("exec --report no/report --here touch ran")).expects(125, "", message);
     assert_eq!(names(&sandbox.cwd()), ["report"]);
 }

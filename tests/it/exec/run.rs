@@ -10,7 +10,7 @@ fn exec_copies_inputs_runs_the_command_and_leaves_nothing() {
     fs::write(sandbox.cwd().join("README.md"), "five words are in here\n").unwrap();
     let script = "wc -w README.md > count; cat count";
     let args = ["exec", "--in", "README.md", "--", "sh", "-c", script];
-    sandbox.tmpx(args).gives(0, "5 README.md\n", "");
+    sandbox.tmpx(args).expects(0, "5 README.md\n", "");
     assert_eq!(names(&sandbox.cwd()), ["README.md"]);
 }
 
@@ -50,7 +50,7 @@ fn the_commands_status_is_passed_on() {
     let sandbox = Sandbox::new();
     for status in [0, 1, 7, 125, 255] {
         let script = format!("exit {status}");
-        sandbox.tmpx(["exec", "--", "sh", "-c", &script]).gives(status, "", "");
+        sandbox.tmpx(["exec", "--", "sh", "-c", &script]).expects(status, "", "");
     }
 }
 
@@ -67,14 +67,14 @@ fn tmpx_dies_by_the_signal_that_kills_the_command() {
 fn a_failure_of_tmpx_exits_with_125_and_bad_usage_with_2() {
     let sandbox = Sandbox::new();
     let message = "tmpx: --in nosuch: No such file or directory\n";
-    sandbox.tmpx(words("exec --in nosuch true")).gives(125, "", message);
+    sandbox.tmpx(words("exec --in nosuch true")).expects(125, "", message);
     let message = "tmpx: could not create directory in /nodir: No such file or directory\n";
-    sandbox.tmpx(words("exec -p /nodir true")).gives(125, "", message);
+    sandbox.tmpx(words("exec -p /nodir true")).expects(125, "", message);
     let message = "tmpx: --mkdir ../x: must be a path inside the workspace, without ..\n";
-    sandbox.tmpx(words("exec --mkdir ../x true")).gives(2, "", message);
+    sandbox.tmpx(words("exec --mkdir ../x true")).expects(2, "", message);
     let message =
         "tmpx: --out /etc/passwd: must be a relative path inside the workspace, without ..\n";
-    sandbox.tmpx(words("exec --out /etc/passwd true")).gives(2, "", message);
+    sandbox.tmpx(words("exec --out /etc/passwd true")).expects(2, "", message);
 }
 
 #[test]
@@ -122,12 +122,12 @@ fn resources_in_the_workspace_are_removed_with_it() {
 #[test]
 fn a_command_may_remove_its_workspace_itself() {
     let sandbox = Sandbox::new();
-    sandbox.tmpx(["exec", "sh", "-c", "rm -rf $TMPX_WORKSPACE"]).gives(0, "", "");
+    sandbox.tmpx(["exec", "sh", "-c", "rm -rf $TMPX_WORKSPACE"]).expects(0, "", "");
 }
 
 #[test]
 fn a_workspace_with_unreadable_directories_is_removed() {
     let sandbox = Sandbox::for_nobody();
     let script = "mkdir -p a/b/c; touch a/b/c/d; chmod 000 a/b/c; chmod 555 a/b; chmod 0 a .";
-    sandbox.tmpx(["exec", "sh", "-c", script]).by_nobody().gives(0, "", "");
+    sandbox.tmpx(["exec", "sh", "-c", script]).by_nobody().expects(0, "", "");
 }

@@ -87,18 +87,18 @@ fn a_command_that_runs_too_long_is_asked_to_end_and_then_killed() {
     };
     let asked = "trap 'echo asked; exit 3' TERM; while :; do read x < fifo; done 2>/dev/null";
     let asked = format!("mkfifo fifo; {asked}");
-    run("--timeout 1s", &asked).gives(124, "asked\n", "tmpx: timed out after 1s\n");
+    run("--timeout 1s", &asked).expects(124, "asked\n", "tmpx: timed out after 1s\n");
     let deaf = "trap '' TERM; mkfifo fifo; read x < fifo";
     let killed = "tmpx: timed out after 50ms and was killed\n";
-    run("--timeout 50ms --kill-after 50ms", deaf).gives(124, "", killed);
+    run("--timeout 50ms --kill-after 50ms", deaf).expects(124, "", killed);
     let ended = "tmpx: timed out after 50ms\n";
-    run("--timeout 50ms", "kill -STOP $$").gives(124, "", ended);
-    run("--timeout 0", "exit 3").gives(3, "", "");
-    run("--timeout 9223372036854775807", "exit 3").gives(3, "", "");
-    run("--timeout 1h", "exit 3").gives(3, "", "");
+    run("--timeout 50ms", "kill -STOP $$").expects(124, "", ended);
+    run("--timeout 0", "exit 3").expects(3, "", "");
+    run("--timeout 9223372036854775807", "exit 3").expects(3, "", "");
+    run("--timeout 1h", "exit 3").expects(3, "", "");
     let saved = "echo partial > log; mkfifo fifo; read x < fifo";
-    run("--timeout 50ms --out-always log", saved).gives(124, "", ended);
+    run("--timeout 50ms --out-always log", saved).expects(124, "", ended);
     assert_eq!(fs::read_to_string(sandbox.cwd().join("log")).unwrap(), "partial\n");
     // The child of the shell would hold the pipe open, and its reader would wait for it.
-    run("--timeout 50ms", "sleep 1000; echo late").gives(124, "", ended);
+    run("--timeout 50ms", "sleep 1000; echo late").expects(124, "", ended);
 }

@@ -32,5 +32,5 @@ fn a_process_that_has_ended_by_then_is_not_reported() {
     let sandbox = Sandbox::new();
     // Its number becomes free once its parent has waited for it; tmpx is now its parent.
     let script = "(sh -c 'echo $$ >pid' &); until [ -s pid ] && ! kill -0 $(cat pid) 2>/dev/null; do :; done";
-    sandbox.tmpx(["exec", "sh", "-c", script]).gives(0, "", "");
+    sandbox.tmpx(["exec", "sh", "-c", script]).expects(0, "", "");
 }

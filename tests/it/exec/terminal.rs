@@ -28,7 +28,7 @@ const CTRL_BACKSLASH: &str = "\x1c";
 /// and reports if that disappears. With `reading` it reads a line first, with `deaf` it reads none.
 /// A signal becomes a byte in a pipe, so that none is lost just before a wait, and so that it does
 /// not wait for a line that the shell reads meanwhile.
-const TELLS: &str = r#"#!/usr/bin/python3
+const ECHOES: &str = r#"#!/usr/bin/python3
 import contextlib, os, select, signal, sys
 def say(text):
     with contextlib.suppress(OSError):
@@ -57,7 +57,7 @@ while True:
     ready = select.select(sources, [], [])[0]
     for number in os.read(signals, 99) if signals in ready else []:
         if number == signal.SIGHUP:
-            open(os.environ["HOME"] + "/told", "w").close()
+            open(os.environ["HOME"] + "/hung-up", "w").close()
             sys.exit(6)
         count[number] += 1
         say("%s %d" % (signal.Signals(number).name[3:], count[number]))
@@ -99,11 +99,11 @@ stty -a
 "#;
 
 const COMMANDS: [(&str, &str); 7] = [
-    ("tells", TELLS),
+    ("echoes", ECHOES),
     ("draws", DRAWS),
     ("shows", SHOWS),
     ("dies", "#!/bin/sh\necho ready\nexec sleep 1000\n"),
-    ("stops", "#!/bin/sh\nkill -STOP $$\necho goes on\nexit 4\n"),
+    ("stops", "#!/bin/sh\nkill -STOP $$\necho continues\nexit 4\n"),
     ("shell", "#!/bin/sh\nexec bash --norc --noprofile --noediting -i\n"),
     ("zshell", "#!/bin/sh\nexec zsh -f +Z -o nopromptsp -i\n"),
 ];
@@ -220,7 +220,7 @@ fn ctrl_c_and_ctrl_backslash_end_the_job() {
 fn a_command_that_survives_ctrl_c_gets_each_one_once() {
     // A signal to tmpx alone is passed on, after all earlier ones.
     goes_the_same_way(&[
-        Type("run tells\n"),
+        Type("run echoes\n"),
         See("ready"),
         Type(CTRL_C),
         See("INT 1"),
@@ -244,10 +244,10 @@ fn a_command_that_survives_ctrl_c_gets_each_one_once() {
 #[test]
 fn a_stopped_job_is_listed_and_resumes_in_the_foreground_without_loss() {
     goes_the_same_way(&[
-        Type("run tells\n"),
+        Type("run echoes\n"),
         See("ready"),
         Type(CTRL_Z),
-        See("run tells"),
+        See("run echoes"),
         Type("echo \"<$?>\"\n"),
         See("<148>"),
         Type("jobs; fg\n"),
@@ -255,7 +255,7 @@ fn a_stopped_job_is_listed_and_resumes_in_the_foreground_without_loss() {
         Type("a line\n"),
         See("read a line"),
         Type(CTRL_Z),
-        See("run tells"),
+        See("run echoes"),
         Type("echo \"<$?>\"; fg\n"),
         See("<148>"),
         See("CONT 2"),
@@ -268,10 +268,10 @@ fn a_stopped_job_is_listed_and_resumes_in_the_foreground_without_loss() {
 #[test]
 fn a_stopped_job_resumes_in_the_background_until_it_is_killed() {
     goes_the_same_way(&[
-        Type("run tells deaf\n"),
+        Type("run echoes deaf\n"),
         See("ready"),
         Type(CTRL_Z),
-        See("run tells"),
+        See("run echoes"),
         Type("echo \"<$?>\"; bg\n"),
         See("<148>"),
         See("CONT 1"),
@@ -286,7 +286,7 @@ fn a_stopped_job_resumes_in_the_background_until_it_is_killed() {
 fn a_background_job_that_reads_is_stopped_until_it_is_in_the_foreground() {
     goes_the_same_way(&[
         Type(
-            "run tells reading & until jobs >list; grep 'topped\\|suspended' list; do :; done; fg\n",
+            "run echoes reading & until jobs >list; grep 'topped\\|suspended' list; do :; done; fg\n",
         ),
         See("ready"),
         Type("a line\nend 4\n"),
@@ -303,10 +303,10 @@ fn session_group_and_terminal_settings_are_those_of_the_command() {
         See("in the session of the shell"),
         See("in the foreground"),
         See("unchanged"),
-        Type("run tells\n"),
+        Type("run echoes\n"),
         See("ready"),
         Type(CTRL_Z),
-        See("run tells"),
+        See("run echoes"),
         Type("stty -a | diff before - && echo unchanged; fg\n"),
         See("unchanged"),
         See("CONT 1"),
@@ -319,7 +319,7 @@ fn session_group_and_terminal_settings_are_those_of_the_command() {
 #[test]
 fn a_new_window_size_reaches_the_command() {
     goes_the_same_way(&[
-        Type("run tells\n"),
+        Type("run echoes\n"),
         See("ready"),
         Resize(33, 77),
         See("77x33"),
@@ -353,10 +353,10 @@ fn a_command_in_raw_mode_stops_and_resumes() {
 fn without_a_command_a_scratch_shell_with_job_control_runs() {
     goes_the_same_way(&[
         Type("run\n"),
-        Type("tells\n"),
+        Type("echoes\n"),
         See("ready"),
         Type(CTRL_Z),
-        See("tells"),
+        See("echoes"),
         Type("echo \"<$?>\"; fg\n"),
         See("<148>"),
         See("CONT 1"),
@@ -375,14 +375,14 @@ fn without_a_command_a_scratch_shell_with_job_control_runs() {
 fn a_lost_terminal_hangs_up_the_command_and_the_workspace_is_removed() {
     for shell in shells() {
         for run in [PLAIN, UNDER_TMPX] {
-            for command in ["tells deaf", "dies"] {
+            for command in ["echoes deaf", "dies"] {
                 let sandbox = stage(run);
                 let mut terminal = sit_down(&sandbox, shell);
                 terminal.type_in(&format!("run {command}\n"));
                 terminal.see("ready");
                 terminal.hang_up();
-                let told = sandbox.home().join("told").exists();
-                assert_eq!(told, command != "dies", "{shell}: {run} {command}");
+                let hung_up = sandbox.home().join("hung-up").exists();
+                assert_eq!(hung_up, command != "dies", "{shell}: {run} {command}");
             }
         }
     }
@@ -413,7 +413,7 @@ fn a_command_that_stops_by_itself_stops_the_job() {
         Type("run stops\n"),
         See("run stops"),
         Type("jobs; fg\n"),
-        See("goes on"),
+        See("continues"),
         Type("echo \"<$?>\"\n"),
         See("<4>"),
     ]);
@@ -424,7 +424,7 @@ fn as_session_leader_tmpx_passes_on_the_loss_of_its_terminal() {
     // As under `ssh -t`, or as the only program in a terminal window.
     for run in [PLAIN, UNDER_TMPX] {
         let sandbox = stage(run);
-        let mut terminal = sit_down(&sandbox, "run tells deaf");
+        let mut terminal = sit_down(&sandbox, "run echoes deaf");
         terminal.see("ready");
         assert_eq!(terminal.hang_up().code(), Some(6), "{run}");
     }

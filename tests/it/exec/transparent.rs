@@ -168,7 +168,7 @@ fn the_environment_is_inherited_except_for_four_variables_of_the_workspace() {
     assert!(prints_the_same(&sandbox, &line).contains("\nEQUALS=a=b=c\n"));
     let line = "env -i \"$(command -v tmpx)\" exec -p \"$HOME\" /usr/bin/env | cut -d= -f1 | sort";
     let run = sandbox.sh(&format!("export TMPX_STATE_DIR; {line}"));
-    run.gives(0, "OLDPWD\nPWD\nTMPDIR\nTMPX_WORKSPACE\n", "");
+    run.expects(0, "OLDPWD\nPWD\nTMPDIR\nTMPX_WORKSPACE\n", "");
 }
 
 /// Starts a command under tmpx and waits until it is ready.

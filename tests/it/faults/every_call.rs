@@ -15,16 +15,16 @@ struct Case {
     program: &'static str,
     before: &'static str,
     args: &'static str,
-    makes: bool,
+    creates: bool,
     input: &'static str,
 }
 
-const fn case(before: &'static str, args: &'static str, makes: bool) -> Case {
-    Case { program: TMPX, before, args, makes, input: "" }
+const fn case(before: &'static str, args: &'static str, creates: bool) -> Case {
+    Case { program: TMPX, before, args, creates, input: "" }
 }
 
 const fn stream(args: &'static str) -> Case {
-    Case { program: TMPX, before: "echo old > target", args, makes: false, input: "new\n" }
+    Case { program: TMPX, before: "echo old > target", args, creates: false, input: "new\n" }
 }
 
 impl Case {
@@ -52,7 +52,7 @@ const NAME: Case = case("echo mine > $TMPDIR/taken", "file --name taken --from s
 const WORKSPACE: Case = case("", "workspace --mkdir a/b --in source --in tree", true);
 const EXEC: Case = case("", "exec --in source --out made:saved -- sh -c date>made;mkdir~x", false);
 const REPORT: Case =
-    case("", "exec --out made:new/saved --report told --anon-fd 9 -- sh -c date>made", false);
+    case("", "exec --out made:new/saved --report report --anon-fd 9 -- sh -c date>made", false);
 const CLEANUP: Case = case(
     "tmpx file --ttl 0; d=$(tmpx dir --ttl 0); mkdir $d/a; touch $d/a/b $d/c; rm $(tmpx file)",
     "cleanup -q",
@@ -63,9 +63,9 @@ const CLEANUP: Case = case(
 const REAPER: Case = Case { program: "tmpx-reaper", args: "STATE", ..CLEANUP };
 
 const SPOOL: Case = stream("spool --max-size 2 -- test -s {}");
-const HELD: Case = stream("spool --report told -- test -s {}");
+const HELD: Case = stream("spool --report report -- test -s {}");
 const REPLACE: Case = stream("replace --sync target");
-const APPEND: Case = stream("replace --append target --report told");
+const APPEND: Case = stream("replace --append target --report report");
 const PRODUCE: Case = stream("replace target -- cat");
 
 /// Its output is so large that the thread which reads it makes more calls than the rest of tmpx.
@@ -129,25 +129,25 @@ fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
         assert!(text == "old\n" || replaces && text == new, "{what}: {shown:?}");
         assert!(!replaces || ran.status != Some(0) || text == new, "{what}: {ran:?}");
     }
-    if let Ok(text) = fs::read_to_string(sandbox.cwd().join("told")) {
+    if let Ok(text) = fs::read_to_string(sandbox.cwd().join("report")) {
         assert!(text.starts_with('{') && text.ends_with("}\n"), "{what}: {text:?}");
     }
     // A printed path, or one that a note reports as kept.
     let kept = ran.stderr.lines().filter_map(|line| line.strip_prefix("tmpx: kept $ROOT/tmp/"));
-    let mut told: Vec<PathBuf> = ran.raw.lines().map(PathBuf::from).collect();
+    let mut printed: Vec<PathBuf> = ran.raw.lines().map(PathBuf::from).collect();
     if kept.count() > 0 {
-        told.extend(sandbox.left().into_iter().map(|name| sandbox.tmp().join(name)));
+        printed.extend(sandbox.left().into_iter().map(|name| sandbox.tmp().join(name)));
     }
-    if case.makes && ran.status == Some(0) {
-        assert!(!told.is_empty() && told.iter().all(|path| path.exists()), "{what}: {ran:?}");
+    if case.creates && ran.status == Some(0) {
+        assert!(!printed.is_empty() && printed.iter().all(|path| path.exists()), "{what}: {ran:?}");
     } else {
         sandbox.tmpx(["cleanup", "-q"]).run();
         let mut left = sandbox.left();
         left.retain(|name| name != "canary" && name != "taken");
         // A process that was killed after the commit leaves the printed resources.
-        left.retain(|name| !told.contains(&sandbox.tmp().join(name)));
+        left.retain(|name| !printed.contains(&sandbox.tmp().join(name)));
         assert_eq!(left, Vec::<String>::new(), "{what}: {ran:?}");
-        if told.is_empty() {
+        if printed.is_empty() {
             assert_eq!(sandbox.leases(), Vec::<String>::new(), "{what}: {ran:?}");
         }
     }

@@ -73,7 +73,7 @@ impl Crowd<'_> {
             let output = child.wait_with_output().unwrap();
             if output.status.success() && line.contains(&pid) {
                 for path in String::from_utf8(output.stdout).unwrap().lines() {
-                    assert!(PathBuf::from(path).exists(), "{line}: {path} was taken away");
+                    assert!(PathBuf::from(path).exists(), "{line}: {path} was removed");
                     self.checked.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -137,7 +137,7 @@ fn creators_cleaners_and_listers_run_at_once_while_some_are_killed() {
     let mut listed: Vec<PathBuf> = listed.raw.lines().map(PathBuf::from).collect();
     listed.push(canary.clone());
     for name in sandbox.left() {
-        assert!(listed.contains(&sandbox.tmp().join(&name)), "{name} is nobody's");
+        assert!(listed.contains(&sandbox.tmp().join(&name)), "{name} belongs to no lease");
     }
     assert_eq!(fs::read(canary.join("egg")).unwrap(), b"untouched");
     fs::remove_dir_all(canary).unwrap();

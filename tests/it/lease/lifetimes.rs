@@ -12,14 +12,14 @@ fn until_exit_ends_with_the_named_process() {
     let ran = sandbox.sh(script).run();
     assert_eq!(ran.stdout, "$ROOT/tmp/tmp.RANDOM\n", "it lives as long as the script");
     assert!(ran.stderr.starts_with("tmpx: removed 0, kept 1 live\n"), "{ran:?}");
-    sandbox.tmpx(["cleanup"]).gives(0, "$ROOT/tmp/tmp.RANDOM\n", "tmpx: removed 1 (0 B)\n");
+    sandbox.tmpx(["cleanup"]).expects(0, "$ROOT/tmp/tmp.RANDOM\n", "tmpx: removed 1 (0 B)\n");
 }
 
 #[test]
 fn bare_until_exit_means_the_calling_script() {
     let sandbox = Sandbox::new();
     let script = "f=$(tmpx dir --until-exit | cat); tmpx cleanup -q; ls -d $f";
-    sandbox.sh(script).gives(0, "$ROOT/tmp/tmp.RANDOM\n", "");
+    sandbox.sh(script).expects(0, "$ROOT/tmp/tmp.RANDOM\n", "");
     sandbox.tmpx(words("cleanup -q")).succeeds();
 }
 
@@ -38,8 +38,8 @@ fn tmpx_until_exit_covers_a_whole_script() {
 fn keep_overrides_the_environment() {
     let sandbox = Sandbox::new();
     let script = "export TMPX_UNTIL_EXIT=$$ TMPX_TTL=0; tmpx file --keep --json";
-    let made = sandbox.sh(script).succeeds().json();
-    assert_eq!(made[0]["lifetime"], "manual");
+    let created = sandbox.sh(script).succeeds().json();
+    assert_eq!(created[0]["lifetime"], "manual");
     sandbox.tmpx(words("cleanup -q")).succeeds();
     assert_eq!(sandbox.left().len(), 1);
     sandbox.clean_up();
@@ -54,9 +54,9 @@ fn a_process_that_is_dead_or_foreign_cannot_be_an_owner() {
     assert!(ran.stderr.ends_with(": there is no such process\n"), "{ran:?}");
     if crate::support::sandbox::is_root() {
         let message = "tmpx: --until-exit=1: it belongs to another user\n";
-        sandbox.tmpx(words("file --until-exit=1")).by_nobody().gives(1, "", message);
+        sandbox.tmpx(words("file --until-exit=1")).by_nobody().expects(1, "", message);
     }
-    sandbox.tmpx(words("file --until-exit=0")).gives(
+    sandbox.tmpx(words("file --until-exit=0")).expects(
         2,
         "",
         "tmpx: invalid value '0' for '--until-exit[=<PID>]': not a process ID\n",
@@ -94,7 +94,7 @@ fn a_ttl_ends_when_its_time_is_up() {
 fn with_until_exit_and_ttl_the_first_end_counts() {
     let sandbox = Sandbox::new();
     let script = "tmpx file --until-exit=$$ --ttl 0; tmpx cleanup -q; ls $TMPDIR";
-    sandbox.sh(script).gives(0, "$ROOT/tmp/tmp.RANDOM\n", "");
+    sandbox.sh(script).expects(0, "$ROOT/tmp/tmp.RANDOM\n", "");
     sandbox.sh("tmpx file --until-exit=$$ --ttl 1h").succeeds();
     sandbox.tmpx(words("cleanup -q")).succeeds();
 }
@@ -103,7 +103,7 @@ fn with_until_exit_and_ttl_the_first_end_counts() {
 fn a_live_resource_is_removed_only_by_its_own_script_and_only_by_path() {
     let sandbox = Sandbox::new();
     let own = "f=$(tmpx file --until-exit=$$); tmpx cleanup -q $f; ls $TMPDIR";
-    sandbox.sh(own).gives(0, "", "");
+    sandbox.sh(own).expects(0, "", "");
     let other = "f=$(tmpx file --until-exit=$$); echo $f; read wait; :";
     let mut script = sandbox.sh(other).spawn();
     let mut path = String::new();
@@ -118,7 +118,7 @@ fn a_live_resource_is_removed_only_by_its_own_script_and_only_by_path() {
 #[test]
 fn a_bad_value_in_the_environment_is_a_usage_error_that_names_the_variable() {
     let sandbox = Sandbox::new();
-    sandbox.tmpx(["file"]).env("TMPX_TTL", "soon").gives(
+    sandbox.tmpx(["file"]).env("TMPX_TTL", "soon").expects(
         2,
         "",
         "tmpx: TMPX_TTL=soon: not a duration such as 90 (seconds), 300ms, 15m, 1h30m or 2d\n",

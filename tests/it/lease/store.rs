@@ -50,7 +50,7 @@ fn xdg_state_home_precedes_home() {
 fn a_relative_state_directory_is_refused() {
     let sandbox = Sandbox::new();
     for args in ["file", "list", "cleanup"] {
-        sandbox.tmpx([args]).env("TMPX_STATE_DIR", "state").gives(
+        sandbox.tmpx([args]).env("TMPX_STATE_DIR", "state").expects(
             1,
             "",
             "tmpx: TMPX_STATE_DIR is not absolute: state\n\
@@ -67,7 +67,7 @@ fn an_unusable_tmpx_state_dir_is_an_error_and_never_skipped() {
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o555)).unwrap();
     let run = |state: PathBuf, message: &str| {
         let text = format!("tmpx: could not write to the state directory {message}\n");
-        sandbox.tmpx(["file"]).env("TMPX_STATE_DIR", state).by_nobody().gives(1, "", &text);
+        sandbox.tmpx(["file"]).env("TMPX_STATE_DIR", state).by_nobody().expects(1, "", &text);
     };
     run(locked.join("state"), "$ROOT/locked/state: Permission denied");
     if is_root() {

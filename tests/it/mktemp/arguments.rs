@@ -7,10 +7,10 @@ const TRY: &str = "Try 'mktemp --help' for more information.\n";
 #[test]
 fn a_bare_call_creates_a_file_in_tmpdir() {
     let world = World::new();
-    let made = run(world.mktemp([""; 0])).printed();
-    assert_like(made.file_name().unwrap(), b"tmp.??????????");
-    assert_eq!(made.parent().unwrap(), world.path("tmp"));
-    assert!(made.is_file());
+    let created = run(world.mktemp([""; 0])).printed();
+    assert_like(created.file_name().unwrap(), b"tmp.??????????");
+    assert_eq!(created.parent().unwrap(), world.path("tmp"));
+    assert!(created.is_file());
 }
 
 #[test]
@@ -18,9 +18,9 @@ fn the_subcommand_does_the_same_as_the_name() {
     let world = World::new();
     let mut command = world.command(super::world::TMPX);
     command.args(["mktemp", "-d", "aXXX"]);
-    let made = run(command).printed();
-    assert_like(made.as_os_str(), b"a???");
-    assert!(world.path("cwd").join(made).is_dir());
+    let created = run(command).printed();
+    assert_like(created.as_os_str(), b"a???");
+    assert!(world.path("cwd").join(created).is_dir());
 }
 
 #[test]
@@ -28,17 +28,17 @@ fn short_options_cluster_and_the_last_may_have_a_value() {
     let world = World::new();
     std::fs::create_dir(world.path("cwd/d")).unwrap();
     for args in [vec!["-dqp", "d"], vec!["-dqpd"], vec!["-d", "-q", "-p", "d"]] {
-        let made = run(world.mktemp(args)).printed();
-        assert_like(made.as_os_str(), b"d/tmp.??????????");
-        assert!(world.path("cwd").join(made).is_dir());
+        let created = run(world.mktemp(args)).printed();
+        assert_like(created.as_os_str(), b"d/tmp.??????????");
+        assert!(world.path("cwd").join(created).is_dir());
     }
 }
 
 #[test]
 fn long_options_may_be_abbreviated_if_unambiguous() {
     let world = World::new();
-    let made = run(world.mktemp(["--direc", "--suf=.t", "aXXX"])).printed();
-    assert_like(made.as_os_str(), b"a???.t");
+    let created = run(world.mktemp(["--direc", "--suf=.t", "aXXX"])).printed();
+    assert_like(created.as_os_str(), b"a???.t");
     let ambiguous = "mktemp: option '--d' is ambiguous; possibilities: '--directory' '--dry-run'\n";
     run(world.mktemp(["--d"])).assert_refused(&format!("{ambiguous}{TRY}"));
 }
@@ -46,8 +46,8 @@ fn long_options_may_be_abbreviated_if_unambiguous() {
 #[test]
 fn options_may_follow_the_template_unless_posixly_correct_is_set() {
     let world = World::new();
-    let made = run(world.mktemp(["aXXX", "-d"])).printed();
-    assert!(world.path("cwd").join(made).is_dir());
+    let created = run(world.mktemp(["aXXX", "-d"])).printed();
+    assert!(world.path("cwd").join(created).is_dir());
     let mut strict = world.mktemp(["aXXX", "-d"]);
     strict.env("POSIXLY_CORRECT", "");
     run(strict).assert_refused(&format!("mktemp: too many templates\n{TRY}"));
@@ -56,8 +56,8 @@ fn options_may_follow_the_template_unless_posixly_correct_is_set() {
 #[test]
 fn after_two_dashes_everything_is_a_template() {
     let world = World::new();
-    let made = run(world.mktemp(["-d", "--", "-uXXX"])).printed();
-    assert_like(made.as_os_str(), b"-u???");
+    let created = run(world.mktemp(["-d", "--", "-uXXX"])).printed();
+    assert_like(created.as_os_str(), b"-u???");
     run(world.mktemp(["--", "-u"])).assert_refused("mktemp: too few X's in template '-u'\n");
     run(world.mktemp(["-"])).assert_refused("mktemp: too few X's in template '-'\n");
 }
@@ -78,7 +78,7 @@ fn a_wrong_option_is_refused_in_the_words_of_getopt() {
     ] {
         run(world.mktemp(args)).assert_refused(&format!("mktemp: {message}\n{TRY}"));
     }
-    world.assert_nothing_made();
+    world.assert_nothing_created();
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn a_dry_run_never_leases_its_name() {
     let mut command = world.mktemp(["-u"]);
     command.env("TMPX_SESSION", "s");
     run(command).printed();
-    world.assert_nothing_made();
+    world.assert_nothing_created();
 }
 
 #[test]
@@ -40,9 +40,9 @@ fn a_session_in_the_environment_leases_the_file() {
     ] {
         let mut command = world.mktemp(args);
         command.env("TMPX_SESSION", "builds");
-        let made = run(command).printed();
-        assert_like(made.file_name().unwrap(), like);
-        assert_eq!(made.exists(), !args.contains(&"-u"));
+        let created = run(command).printed();
+        assert_like(created.file_name().unwrap(), like);
+        assert_eq!(created.exists(), !args.contains(&"-u"));
     }
     assert_eq!(leases(&world), 3);
     assert!(list(&world).contains(r#""session":"builds""#));
@@ -63,9 +63,9 @@ fn a_leased_path_is_printed_as_the_caller_wrote_it() {
     ] {
         let mut command = world.mktemp(args);
         command.env("TMPX_SESSION", "s");
-        let made = run(command).printed();
-        assert_like(made.as_os_str(), like);
-        assert!(world.path("cwd").join(made).exists());
+        let created = run(command).printed();
+        assert_like(created.as_os_str(), like);
+        assert!(world.path("cwd").join(created).exists());
     }
     assert_eq!(leases(&world), 4);
 }
@@ -140,7 +140,7 @@ fn an_invalid_lifetime_is_refused_and_nothing_is_created() {
     let ran = run(command);
     assert_eq!(ran.status, Some(1));
     assert!(ran.stderr.starts_with("mktemp: TMPX_TTL=soon: "), "{}", ran.stderr);
-    world.assert_nothing_made();
+    world.assert_nothing_created();
 }
 
 #[test]
@@ -153,9 +153,9 @@ fn an_unwritable_lease_is_reported_and_nothing_is_created() {
         command.env("TMPX_SESSION", "s").env("TMPX_STATE_DIR", &state);
         let ran = run(command);
         assert_eq!(ran.status, Some(1));
-        let told =
+        let message =
             format!("mktemp: could not write to the state directory {state}: Not a directory\n");
-        assert_eq!(ran.stderr, if hushed { String::new() } else { told });
+        assert_eq!(ran.stderr, if hushed { String::new() } else { message });
     }
     assert_eq!(world.names_in("tmp").len(), 0);
 }

@@ -29,7 +29,7 @@ enum Stdout {
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
     ran: Ran,
-    made: BTreeMap<PathBuf, u32>,
+    created: BTreeMap<PathBuf, u32>,
 }
 
 impl Call {
@@ -59,27 +59,27 @@ impl Call {
         }
         let before = tree(&world.path("cwd"));
         let ran = Ran::of(command.spawn().unwrap().wait_with_output().unwrap());
-        let mut made = tree(&world.path("cwd"));
-        made.retain(|path, _| !before.contains_key(path));
+        let mut created = tree(&world.path("cwd"));
+        created.retain(|path, _| !before.contains_key(path));
         // The path of an entry outside of the world is known only from stdout.
-        let told = ran
+        let printed = ran
             .stdout
             .strip_suffix(b"\n")
             .map(|path| world.path("cwd").join(OsStr::from_bytes(path)));
-        if let Some(told) = told.filter(|told| told.symlink_metadata().is_ok()) {
-            let told = told.canonicalize().unwrap();
-            made.insert(told.clone(), mode_of(&told));
+        if let Some(printed) = printed.filter(|path| path.symlink_metadata().is_ok()) {
+            let path = printed.canonicalize().unwrap();
+            created.insert(path.clone(), mode_of(&path));
         }
-        for path in made.keys() {
+        for path in created.keys() {
             let removed = std::fs::remove_file(path).or_else(|_| std::fs::remove_dir(path));
             removed.unwrap();
         }
         let cwd = world.path("cwd").canonicalize().unwrap();
-        let made = made
+        let created = created
             .into_iter()
             .map(|(path, mode)| (path.strip_prefix(&cwd).unwrap_or(&path).to_owned(), mode))
             .collect();
-        Outcome { ran, made }
+        Outcome { ran, created }
     }
 }
 
@@ -121,7 +121,7 @@ impl Outcome {
         // The name on disk ends like the printed path, which ends in a newline and perhaps a slash.
         let tail = printed.iter().rev().take_while(|byte| b"\n/".contains(byte)).count();
         let shown = &mask[..mask.len() - tail];
-        self.made = std::mem::take(&mut self.made)
+        self.created = std::mem::take(&mut self.created)
             .into_iter()
             .map(|(path, mode)| {
                 let bytes = path.as_os_str().as_bytes();

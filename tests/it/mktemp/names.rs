@@ -43,7 +43,7 @@ fn a_run_of_fewer_than_three_x_is_too_short() {
         let message = format!("mktemp: too few X's in template '{template}'\n");
         run(world.mktemp(args)).assert_refused(&message);
     }
-    world.assert_nothing_made();
+    world.assert_nothing_created();
 }
 
 #[test]
@@ -73,9 +73,9 @@ fn a_suffix_cannot_contain_a_directory() {
 #[test]
 fn a_suffix_may_end_in_a_slash_for_a_directory_but_not_for_a_file() {
     let world = World::new();
-    let made = run(world.mktemp(["-d", "XXXXXX", "--suffix=a/"])).printed();
-    assert_like(made.as_os_str(), b"??????a/");
-    assert!(world.path("cwd").join(&made).is_dir());
+    let created = run(world.mktemp(["-d", "XXXXXX", "--suffix=a/"])).printed();
+    assert_like(created.as_os_str(), b"??????a/");
+    assert!(world.path("cwd").join(&created).is_dir());
     run(world.mktemp(["XXXXXXa/"]))
         .assert_refused("mktemp: failed to create file via template 'XXXXXXa/': Is a directory\n");
 }
@@ -86,8 +86,8 @@ fn templates_and_suffixes_are_bytes() {
     let template = OsStr::from_bytes(b"\xff \xfeXXXX\xe9");
     assert_like(run(world.mktemp([template])).printed().as_os_str(), b"\xff \xfe????\xe9");
     let suffix = OsStr::from_bytes(b"--suffix=\x80\n");
-    let made = run(world.mktemp([OsStr::new("aXXX"), suffix])).stdout;
-    assert_like(OsStr::from_bytes(&made), b"a???\x80\n\n");
+    let created = run(world.mktemp([OsStr::new("aXXX"), suffix])).stdout;
+    assert_like(OsStr::from_bytes(&created), b"a???\x80\n\n");
     assert_eq!(world.names_in("cwd").len(), 2);
 }
 

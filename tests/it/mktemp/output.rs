@@ -30,7 +30,7 @@ fn a_full_stdout_is_an_error_and_leaves_nothing() {
     let world = World::new();
     for args in [&[][..], &["-d"], &["aXXX"], &["-p", "."]] {
         run_into(full(), &world, args).assert_refused(FULL);
-        world.assert_nothing_made();
+        world.assert_nothing_created();
     }
 }
 
@@ -39,7 +39,7 @@ fn a_closed_stdout_is_an_error_and_leaves_nothing() {
     let world = World::new();
     for args in ["", "-d", "aXXX"] {
         run(world.shell(&format!("mktemp {args} >&-"))).assert_refused(CLOSED);
-        world.assert_nothing_made();
+        world.assert_nothing_created();
     }
 }
 
@@ -48,7 +48,7 @@ fn a_broken_pipe_is_an_error_and_leaves_nothing() {
     let world = World::new();
     for args in [&[][..], &["-d"], &["aXXX"]] {
         run_into(pipe_without_a_reader(), &world, args).assert_refused(BROKEN);
-        world.assert_nothing_made();
+        world.assert_nothing_created();
     }
 }
 
@@ -58,7 +58,7 @@ fn quiet_hides_a_write_error_only_if_something_was_created() {
     run_into(full(), &world, &["-q"]).assert_refused("");
     run_into(full(), &world, &["-qd"]).assert_refused("");
     run_into(full(), &world, &["-qu"]).assert_refused(FULL);
-    world.assert_nothing_made();
+    world.assert_nothing_created();
 }
 
 #[test]
@@ -74,8 +74,8 @@ fn help_and_version_that_cannot_be_printed_are_errors() {
 fn a_closed_stdin_or_stderr_changes_nothing() {
     let world = World::new();
     for closed in ["<&-", "2>&-", "<&- 2>&-"] {
-        let made = run(world.shell(&format!("mktemp {closed}"))).printed();
-        assert!(made.is_file());
+        let created = run(world.shell(&format!("mktemp {closed}"))).printed();
+        assert!(created.is_file());
         let status = run(world.shell(&format!("mktemp -p nodir {closed}"))).status;
         assert_eq!(status, Some(1));
     }

@@ -146,8 +146,8 @@ fn modes_are_0600_and_0700_minus_the_umask() {
         ("777", 0, 0),
     ] {
         for (line, mode) in [("mktemp", file), ("mktemp -d", dir)] {
-            let made = run(world.shell(&format!("umask {umask}; {line}"))).printed();
-            assert_eq!(mode_of(Path::new(&made)), mode, "umask {umask}: {line}");
+            let created = run(world.shell(&format!("umask {umask}; {line}"))).printed();
+            assert_eq!(mode_of(Path::new(&created)), mode, "umask {umask}: {line}");
         }
     }
 }

@@ -90,7 +90,7 @@ impl World {
         names
     }
 
-    pub(super) fn assert_nothing_made(&self) {
+    pub(super) fn assert_nothing_created(&self) {
         for dir in ["cwd", "tmp", "home", "state"] {
             assert_eq!(self.names_in(dir), Vec::<OsString>::new(), "in {dir}");
         }

@@ -13,7 +13,7 @@ fn manual_resources_are_kept_until_a_cleanup_selects_them() {
     fs::write(sandbox.file(), "0123456789").unwrap();
     sandbox.dir();
     let kept = format!("tmpx: removed 0, kept 2 manual\n{HINT}");
-    sandbox.tmpx(["cleanup"]).gives(0, "", &kept);
+    sandbox.tmpx(["cleanup"]).expects(0, "", &kept);
     assert_eq!(sandbox.left().len(), 2);
     let both = "$ROOT/tmp/tmp.RANDOM\n$ROOT/tmp/tmp.RANDOM\n";
     let ran = sandbox.tmpx(words("cleanup --all")).run();
@@ -77,7 +77,7 @@ fn tmpx_session_labels_resources_and_never_narrows_a_cleanup() {
 fn older_than_compares_the_age_of_the_lease() {
     let sandbox = Sandbox::new();
     sandbox.file();
-    sandbox.tmpx(words("cleanup --older-than 1h")).gives(0, "", "tmpx: removed 0\n");
+    sandbox.tmpx(words("cleanup --older-than 1h")).expects(0, "", "tmpx: removed 0\n");
     age(&sandbox, 2 * 3_600_000);
     let ran = sandbox.tmpx(words("cleanup --older-than 1h")).run();
     assert_eq!(ran.stderr, "tmpx: removed 1 (0 B)\n");
@@ -88,7 +88,7 @@ fn a_lease_from_the_future_has_no_age() {
     let sandbox = Sandbox::new();
     sandbox.file();
     age(&sandbox, -3_600_000);
-    sandbox.tmpx(words("cleanup --older-than 0")).gives(0, "", "tmpx: removed 0\n");
+    sandbox.tmpx(words("cleanup --older-than 0")).expects(0, "", "tmpx: removed 0\n");
     sandbox.clean_up();
 }
 
@@ -112,8 +112,8 @@ fn age(sandbox: &Sandbox, by_ms: i64) {
 #[test]
 fn a_path_removes_only_that_resource() {
     let sandbox = Sandbox::new();
-    let made = sandbox.tmpx(words("file --count 3")).succeeds();
-    let paths: Vec<&str> = made.raw.lines().collect();
+    let created = sandbox.tmpx(words("file --count 3")).succeeds();
+    let paths: Vec<&str> = created.raw.lines().collect();
     let ran = sandbox.tmpx(["cleanup", paths[1]]).run();
     assert_eq!(ran.stderr, "tmpx: removed 1 (0 B)\n");
     assert_eq!(ran.raw, format!("{}\n", paths[1]));
@@ -130,8 +130,8 @@ fn a_path_removes_only_that_resource() {
 fn quiet_prints_nothing() {
     let sandbox = Sandbox::new();
     sandbox.file();
-    sandbox.tmpx(words("cleanup -q")).gives(0, "", "");
-    sandbox.tmpx(words("cleanup --all -q")).gives(0, "", "");
+    sandbox.tmpx(words("cleanup -q")).expects(0, "", "");
+    sandbox.tmpx(words("cleanup --all -q")).expects(0, "", "");
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn hidden_names_are_not_counted_after_their_rename() {
     assert_eq!(sandbox.tmpx(args).run().status, Some(0));
     let message = "tmpx: removed 0, kept 1 manual\n\
                    hint: --all removes manual and timed ones too\n";
-    sandbox.tmpx(["cleanup"]).gives(0, "", message);
+    sandbox.tmpx(["cleanup"]).expects(0, "", message);
     sandbox.clean_up();
 }
 

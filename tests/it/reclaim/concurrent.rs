@@ -12,7 +12,7 @@ fn two_cleanups_at_once_both_succeed() {
     assert_eq!(paths.len(), 40, "{ran:?}");
     paths.sort_unstable();
     paths.dedup();
-    assert_eq!(paths.len(), 40, "each is told by the one that removed it");
+    assert_eq!(paths.len(), 40, "each is reported by the run that removed it");
 }
 
 #[test]

@@ -13,13 +13,13 @@ fn a_foreign_path_is_never_removed() {
     let sandbox = Sandbox::new();
     let precious = sandbox.cwd().join("precious");
     fs::write(&precious, "").unwrap();
-    sandbox.tmpx(words("cleanup --force precious")).gives(
+    sandbox.tmpx(words("cleanup --force precious")).expects(
         1,
         "",
         "tmpx: could not remove precious: not created by tmpx for this user\ntmpx: removed 0\n\
          hint: rm -r removes what tmpx did not create\n",
     );
-    sandbox.tmpx(words("cleanup nosuch")).gives(
+    sandbox.tmpx(words("cleanup nosuch")).expects(
         1,
         "",
         "tmpx: could not remove nosuch: No such file or directory\ntmpx: removed 0\n",
@@ -68,7 +68,7 @@ fn a_moved_resource_is_kept_and_its_lease_ends() {
         sandbox.sh(script).succeeds();
     }
     assert_eq!(sandbox.leases().len(), 2);
-    sandbox.tmpx(["cleanup"]).gives(0, "", "tmpx: removed 0\n");
+    sandbox.tmpx(["cleanup"]).expects(0, "", "tmpx: removed 0\n");
     assert_eq!(crate::support::sandbox::names(&sandbox.cwd()), ["moved-dir", "moved-file"]);
 }
 
@@ -84,10 +84,10 @@ fn an_entry_of_another_type_is_kept_and_reported() {
     let message = "tmpx: kept $ROOT/tmp/tmp.RANDOM: no longer the directory tmpx created; \
                    remove it with rm -r\n\
                    tmpx: removed 0, kept 1 replaced\n";
-    sandbox.tmpx(words("cleanup --all")).gives(0, "", message);
+    sandbox.tmpx(words("cleanup --all")).expects(0, "", message);
     fs::remove_file(&link).unwrap();
     fs::write(&link, "a file where a directory was").unwrap();
-    sandbox.tmpx(words("cleanup --all")).gives(0, "", message);
+    sandbox.tmpx(words("cleanup --all")).expects(0, "", message);
     assert!(precious.join("canary").exists());
     fs::remove_file(&link).unwrap();
     sandbox.tmpx(["cleanup", "-q"]).succeeds();

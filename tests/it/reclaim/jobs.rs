@@ -41,7 +41,7 @@ fn a_broad_cleanup_keeps_resources_of_another_living_script() {
 fn a_script_removes_its_own_resources_with_a_broad_cleanup() {
     let sandbox = Sandbox::new();
     let script = "f=$(tmpx file); g=$(tmpx dir); tmpx cleanup --all -q; ls $TMPDIR";
-    sandbox.sh(script).gives(0, "", "");
+    sandbox.sh(script).expects(0, "", "");
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn a_state_directory_of_its_own_isolates_a_job() {
     let sandbox = Sandbox::new();
     let state = sandbox.cwd().join("state");
     let path = sandbox.tmpx(["file"]).env("TMPX_STATE_DIR", &state).path();
-    sandbox.tmpx(words("cleanup --all --force")).gives(0, "", "tmpx: removed 0\n");
+    sandbox.tmpx(words("cleanup --all --force")).expects(0, "", "tmpx: removed 0\n");
     assert!(path.exists());
     sandbox.tmpx(words("cleanup --all -q")).env("TMPX_STATE_DIR", &state).succeeds();
     assert!(!path.exists());
@@ -99,7 +99,7 @@ fn in_every_shell_and_idiom_the_script_is_the_caller_and_the_owner() {
             let listed: serde_json::Value = serde_json::from_str(lines.next().unwrap()).unwrap();
             assert_eq!(listed["caller"].to_string(), pid, "{shell}: {idiom}");
             assert_eq!(listed["owner"].to_string(), pid, "{shell}: {idiom}");
-            assert_eq!(lines.next(), Some(path), "{shell}: {idiom}: it was taken away");
+            assert_eq!(lines.next(), Some(path), "{shell}: {idiom}: it was removed");
             sandbox.tmpx(["cleanup", "-q"]).succeeds();
             assert!(!Path::new(path).exists(), "{shell}: {idiom}: it is still there");
         }

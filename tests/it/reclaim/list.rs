@@ -7,7 +7,7 @@ use crate::support::sandbox::{Sandbox, has, words};
 #[test]
 fn an_empty_list_prints_nothing_to_a_pipe() {
     let sandbox = Sandbox::new();
-    sandbox.tmpx(["list"]).gives(0, "", "");
+    sandbox.tmpx(["list"]).expects(0, "", "");
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_selection_narrows_the_list() {
     let path = sandbox.tmpx(words("file --session s")).path();
     let ran = sandbox.tmpx(words("list --session s")).succeeds();
     assert_eq!(ran.raw, format!("{}\n", path.display()));
-    sandbox.tmpx(words("list --older-than 1h")).gives(0, "", "");
+    sandbox.tmpx(words("list --older-than 1h")).expects(0, "", "");
     sandbox.clean_up();
 }
 

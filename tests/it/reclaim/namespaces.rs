@@ -23,7 +23,7 @@ fn an_owner_in_another_pid_namespace_is_unknown_and_its_resource_kept() {
     assert_eq!(ran.status, Some(0), "{ran:?}");
     let kept = "tmpx: kept $ROOT/tmp/tmp.RANDOM: its owner cannot be seen from here\n\
                 tmpx: removed 0, kept 1 unknown\n";
-    sandbox.tmpx(["cleanup"]).gives(0, "", kept);
+    sandbox.tmpx(["cleanup"]).expects(0, "", kept);
     let listed = sandbox.tmpx(["list", "--json"]).succeeds().json();
     assert_eq!(listed[0]["state"], "unknown");
     sandbox.tmpx(["cleanup", "-q", "--all"]).run();
@@ -51,7 +51,7 @@ fn a_resource_missing_here_may_exist_in_another_mount_namespace() {
     let kept = "tmpx: kept $ROOT/tmp/tmp.RANDOM: out of sight: in another mount namespace, or on a \
                 filesystem that is not mounted\n\
                 tmpx: removed 0, kept 1 out of sight\n";
-    sandbox.tmpx(["cleanup", "--all"]).gives(0, "", kept);
+    sandbox.tmpx(["cleanup", "--all"]).expects(0, "", kept);
     sandbox.tmpx(["cleanup", "--all", "--force", "-q"]).run();
     assert_eq!(sandbox.leases().len(), 1, "force alone forgets nothing that may be there");
     let lost = sandbox.tmp().join(ran.raw.lines().last().unwrap());

@@ -23,11 +23,11 @@ fn content(sandbox: &Sandbox) -> String {
 #[test]
 fn a_file_can_be_filtered_into_itself() {
     let sandbox = with_file("b\na\n");
-    sandbox.sh("sort f | tmpx replace f").gives(0, "", "");
+    sandbox.sh("sort f | tmpx replace f").expects(0, "", "");
     assert_eq!(content(&sandbox), "a\nb\n");
-    sandbox.sh("tmpx replace f -- sort -r f").gives(0, "", "");
+    sandbox.sh("tmpx replace f -- sort -r f").expects(0, "", "");
     assert_eq!(content(&sandbox), "b\na\n");
-    sandbox.sh("tmpx replace f < f").gives(0, "", "");
+    sandbox.sh("tmpx replace f < f").expects(0, "", "");
     assert_eq!(content(&sandbox), "b\na\n");
     assert_eq!(names(&sandbox.cwd()), ["f"]);
 }
@@ -65,44 +65,44 @@ fn sponge_agrees_on_what_it_does_right() {
 fn sponge_differs_where_it_loses_data() {
     let sandbox = with_file("old\n");
     // The producer failed: sponge cannot know.
-    sandbox.sh("tmpx replace f -- sh -c 'echo half; exit 3'").gives(3, "", "");
+    sandbox.sh("tmpx replace f -- sh -c 'echo half; exit 3'").expects(3, "", "");
     assert_eq!(content(&sandbox), "old\n");
     // Appending to a symlink: sponge loses the old content.
-    sandbox.sh("ln -s f link; echo new | tmpx replace -a link").gives(0, "", "");
+    sandbox.sh("ln -s f link; echo new | tmpx replace -a link").expects(0, "", "");
     assert_eq!(content(&sandbox), "old\nnew\n");
     assert!(sandbox.cwd().join("link").is_symlink());
     // An empty result: sponge always writes it.
-    sandbox.sh("false | tmpx replace f --no-empty").gives(0, "", "");
+    sandbox.sh("false | tmpx replace f --no-empty").expects(0, "", "");
     assert_eq!(content(&sandbox), "old\nnew\n");
-    sandbox.sh("false | tmpx replace new --no-empty").gives(0, "", "");
+    sandbox.sh("false | tmpx replace new --no-empty").expects(0, "", "");
     assert_eq!(names(&sandbox.cwd()), ["f", "link"]);
     // A device: sponge writes to it; tmpx would remove it.
     let message = "tmpx: could not replace /dev/null: it is not a regular file\n\
                    hint: '>' writes into it\n";
-    sandbox.sh("echo | tmpx replace /dev/null").gives(1, "", message);
+    sandbox.sh("echo | tmpx replace /dev/null").expects(1, "", message);
 }
 
 #[test]
 fn a_producer_commits_only_by_success() {
     let sandbox = with_file("old\n");
-    sandbox.tmpx(words("replace f -- seq 2")).gives(0, "", "");
+    sandbox.tmpx(words("replace f -- seq 2")).expects(0, "", "");
     assert_eq!(content(&sandbox), "1\n2\n");
     for status in [1, 7, 125, 255] {
         let script = format!("echo half; exit {status}");
-        sandbox.tmpx(["replace", "f", "--", "sh", "-c", &script]).gives(status, "", "");
+        sandbox.tmpx(["replace", "f", "--", "sh", "-c", &script]).expects(status, "", "");
     }
     let ran = sandbox.tmpx(["replace", "f", "--", "sh", "-c", "echo half; kill -9 $$"]).run();
     assert_eq!(ran.signal, Some(9), "{ran:?}");
     let missing = "tmpx: could not run nosuch: command not found\n";
-    sandbox.tmpx(words("replace f -- nosuch")).gives(127, "", missing);
+    sandbox.tmpx(words("replace f -- nosuch")).expects(127, "", missing);
     assert_eq!(content(&sandbox), "1\n2\n");
-    sandbox.tmpx(words("replace f --append -- echo 3")).gives(0, "", "");
+    sandbox.tmpx(words("replace f --append -- echo 3")).expects(0, "", "");
     assert_eq!(content(&sandbox), "1\n2\n3\n");
-    sandbox.tmpx(words("replace f --no-empty -- true")).gives(0, "", "");
+    sandbox.tmpx(words("replace f --no-empty -- true")).expects(0, "", "");
     assert_eq!(content(&sandbox), "1\n2\n3\n");
-    sandbox.tmpx(["replace", "f", "--", "cat"]).input("from stdin").gives(0, "", "");
+    sandbox.tmpx(["replace", "f", "--", "cat"]).input("from stdin").expects(0, "", "");
     assert_eq!(content(&sandbox), "from stdin");
-    sandbox.tmpx(["replace", "f", "--", "head", "-c", "3000000", "/dev/zero"]).gives(0, "", "");
+    sandbox.tmpx(["replace", "f", "--", "head", "-c", "3000000", "/dev/zero"]).expects(0, "", "");
     assert_eq!(fs::metadata(sandbox.cwd().join("f")).unwrap().len(), 3_000_000);
 }
 
@@ -110,7 +110,7 @@ fn a_producer_commits_only_by_success() {
 fn processes_left_by_the_producer_are_waited_for_until_a_signal() {
     let sandbox = with_file("old\n");
     let script = "(sleep 0.2; echo late) & echo early";
-    sandbox.tmpx(["replace", "f", "--", "sh", "-c", script]).gives(0, "", "");
+    sandbox.tmpx(["replace", "f", "--", "sh", "-c", script]).expects(0, "", "");
     assert_eq!(content(&sandbox), "early\nlate\n");
     let script = "sleep 30 & echo $! > pid";
     let mut child = sandbox.tmpx(["replace", "f", "--", "sh", "-c", script]).spawn();
@@ -133,13 +133,13 @@ fn mode_owner_and_attributes_are_kept() {
     let path = sandbox.cwd().join("f");
     for bits in [0o600, 0o644, 0o755, 0o4755, 0o2750, 0o1666] {
         fs::set_permissions(&path, fs::Permissions::from_mode(bits)).unwrap();
-        sandbox.sh("umask 077; echo new | tmpx replace f").gives(0, "", "");
+        sandbox.sh("umask 077; echo new | tmpx replace f").expects(0, "", "");
         assert_eq!(mode(&path), bits, "{bits:o}");
     }
     if is_root() {
         chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o4755)).unwrap();
-        sandbox.sh("echo new | tmpx replace f").gives(0, "", "");
+        sandbox.sh("echo new | tmpx replace f").expects(0, "", "");
         let metadata = fs::metadata(&path).unwrap();
         assert_eq!((metadata.uid(), metadata.gid(), mode(&path)), (NOBODY, NOBODY, 0o4755));
     }
@@ -153,10 +153,10 @@ fn mode_owner_and_attributes_are_kept() {
         sandbox
             .sh("setfacl -m u:65533:rw f; getfacl f >b; tmpx replace f <b; getfacl f >a")
             .succeeds();
-        sandbox.sh("cmp a b; grep 65533:rw a").gives(0, "user:65533:rw-\n", "");
+        sandbox.sh("cmp a b; grep 65533:rw a").expects(0, "user:65533:rw-\n", "");
         // An ACL that a new file would inherit is dropped if the old file does not have it.
         sandbox.sh("setfacl -b f; chmod 640 f; setfacl -d -m u:65533:rwx .").succeeds();
-        sandbox.sh("echo | tmpx replace f; getfacl f | grep -c 65533").gives(1, "0\n", "");
+        sandbox.sh("echo | tmpx replace f; getfacl f | grep -c 65533").expects(1, "0\n", "");
         assert_eq!(mode(&path), 0o640);
     }
 }
@@ -171,7 +171,7 @@ fn an_owner_that_cannot_be_kept_is_reported_and_set_id_bits_are_dropped() {
     fs::write(&path, "old\n").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o6757)).unwrap();
     let notes = "tmpx: could not keep the owner of f\ntmpx: could not keep the group of f\n";
-    sandbox.tmpx(["replace", "f"]).by_nobody().input("new\n").gives(0, "", notes);
+    sandbox.tmpx(["replace", "f"]).by_nobody().input("new\n").expects(0, "", notes);
     assert_eq!((content(&sandbox).as_str(), mode(&path)), ("new\n", 0o757));
     assert_eq!(fs::metadata(&path).unwrap().uid(), NOBODY);
 }
@@ -183,8 +183,8 @@ fn a_file_without_write_permission_is_not_replaced() {
     fs::write(&path, "old\n").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o444)).unwrap();
     let message = "tmpx: could not replace f: Permission denied\n";
-    sandbox.tmpx(["replace", "f"]).by_nobody().input("new\n").gives(1, "", message);
-    sandbox.tmpx(words("replace f -- echo new")).by_nobody().gives(125, "", message);
+    sandbox.tmpx(["replace", "f"]).by_nobody().input("new\n").expects(1, "", message);
+    sandbox.tmpx(words("replace f -- echo new")).by_nobody().expects(125, "", message);
     assert_eq!(content(&sandbox), "old\n");
 }
 
@@ -195,7 +195,7 @@ fn a_new_file_has_the_mode_of_a_redirection() {
         let script = format!(
             "umask {mask}; rm -f a b; echo | tmpx replace a; echo > b; stat -c %a a b | uniq | wc -l"
         );
-        sandbox.sh(&script).gives(0, "1\n", "");
+        sandbox.sh(&script).expects(0, "1\n", "");
     }
 }
 
@@ -206,12 +206,16 @@ fn a_symlink_stays_and_its_target_is_replaced() {
     symlink("../f", sandbox.cwd().join("sub/one")).unwrap();
     symlink("sub/one", sandbox.cwd().join("two")).unwrap();
     symlink("sub/made", sandbox.cwd().join("dangling")).unwrap();
-    sandbox.sh("echo new | tmpx replace two; readlink two sub/one").gives(0, "sub/one\n../f\n", "");
+    sandbox.sh("echo new | tmpx replace two; readlink two sub/one").expects(
+        0,
+        "sub/one\n../f\n",
+        "",
+    );
     assert_eq!(content(&sandbox), "new\n");
-    sandbox.sh("echo new | tmpx replace dangling; cat sub/made").gives(0, "new\n", "");
+    sandbox.sh("echo new | tmpx replace dangling; cat sub/made").expects(0, "new\n", "");
     symlink("loop", sandbox.cwd().join("loop")).unwrap();
     let message = "tmpx: could not replace loop: Too many levels of symbolic links\n";
-    sandbox.sh("echo | tmpx replace loop").gives(1, "", message);
+    sandbox.sh("echo | tmpx replace loop").expects(1, "", message);
 }
 
 #[test]
@@ -219,7 +223,7 @@ fn hard_links_are_reported() {
     let sandbox = with_file("old\n");
     fs::hard_link(sandbox.cwd().join("f"), sandbox.cwd().join("g")).unwrap();
     let note = "tmpx: f had 1 other hard link, which keeps the old content\n";
-    sandbox.sh("echo new | tmpx replace f; cat f g").gives(0, "new\nold\n", note);
+    sandbox.sh("echo new | tmpx replace f; cat f g").expects(0, "new\nold\n", note);
 }
 
 #[test]
@@ -234,11 +238,11 @@ fn an_unreplaceable_target_is_reported_before_input_is_read() {
         ("f/x", "Not a directory"),
     ] {
         let message = format!("tmpx: could not replace {path}: {why}\n");
-        sandbox.sh(&format!("tmpx replace {path} <&-")).gives(1, "", &message);
-        sandbox.sh(&format!("tmpx replace {path} -- touch ran")).gives(125, "", &message);
+        sandbox.sh(&format!("tmpx replace {path} <&-")).expects(1, "", &message);
+        sandbox.sh(&format!("tmpx replace {path} -- touch ran")).expects(125, "", &message);
     }
     let message = "tmpx: could not read standard input: Bad file descriptor\n";
-    sandbox.sh("tmpx replace f <&-").gives(1, "", message);
+    sandbox.sh("tmpx replace f <&-").expects(1, "", message);
     assert_eq!(content(&sandbox), "old\n");
     assert_eq!(names(&sandbox.cwd()), ["d", "f"]);
 }
@@ -249,7 +253,7 @@ fn append_fails_if_the_file_changed_meanwhile() {
     let message = "tmpx: could not replace f: it has changed since its content was read\n";
     sandbox
         .tmpx(["replace", "f", "--append", "--", "sh", "-c", "echo other >> f; echo new"])
-        .gives(125, "", message);
+        .expects(125, "", message);
     assert_eq!(content(&sandbox), "old\nother\n");
 }
 
@@ -261,7 +265,7 @@ fn a_durable_replacement_is_synced_before_and_after_the_rename() {
     let sandbox = with_file("old\n");
     let script = "echo new | strace -o ../trace -e fsync,rename,renameat,renameat2 \
                   tmpx replace --sync f; cut -d'(' -f1 ../trace | grep -v '^+'";
-    sandbox.sh(script).gives(0, "fsync\nrenameat\nfsync\n", "");
+    sandbox.sh(script).expects(0, "fsync\nrenameat\nfsync\n", "");
     assert_eq!(content(&sandbox), "new\n");
 }
 
@@ -341,8 +345,8 @@ fn the_report_has_the_outcome() {
     assert_eq!(report("--no-empty < /dev/null"), empty);
     // If it cannot be written, tmpx reports that before it reads input.
     let message = "tmpx: could not replace /nodir/r: No such file or directory\n";
-    sandbox.sh("tmpx replace f --report /nodir/r -- touch ran").gives(125, "", message);
+    sandbox.sh("tmpx replace f --report /nodir/r -- touch ran").expects(125, "", message);
     let message = "tmpx: --report: FILE and the report are the same file\n";
-    sandbox.sh("tmpx replace f --report ../cwd/f -- touch ran").gives(2, "", message);
+    sandbox.sh("tmpx replace f --report ../cwd/f -- touch ran").expects(2, "", message);
     assert_eq!(names(&sandbox.cwd()), ["f"]);
 }

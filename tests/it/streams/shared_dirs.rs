@@ -43,14 +43,14 @@ fn a_symlink_planted_in_tmp_is_not_followed() {
              in a directory where anyone can create symlinks\n"
         )
     };
-    sandbox.sh("tmpx replace link").gives(1, "", &refused("link"));
-    sandbox.sh("tmpx replace ours -- touch ran").gives(125, "", &refused("ours"));
-    sandbox.sh("true | tmpx spool --report link").gives(1, "", &refused("link"));
+    sandbox.sh("tmpx replace link").expects(1, "", &refused("link"));
+    sandbox.sh("tmpx replace ours -- touch ran").expects(125, "", &refused("ours"));
+    sandbox.sh("true | tmpx spool --report link").expects(1, "", &refused("link"));
     assert_eq!(read(&sandbox, "../mine"), "mine\n");
     assert_eq!(names(&sandbox.cwd()), ["link", "ours"]);
     // Its owner may follow it. In a directory that is not world-writable, all may.
     fs::set_permissions(sandbox.cwd(), fs::Permissions::from_mode(0o755)).unwrap();
-    sandbox.sh("echo new | tmpx replace ours").gives(0, "", "");
+    sandbox.sh("echo new | tmpx replace ours").expects(0, "", "");
     assert_eq!(read(&sandbox, "../mine"), "new\n");
     fs::set_permissions(sandbox.cwd(), fs::Permissions::from_mode(0o1777)).unwrap();
     let there = sandbox.home().join("there");
@@ -58,7 +58,7 @@ fn a_symlink_planted_in_tmp_is_not_followed() {
     lchown(sandbox.cwd().join("theirs"), Some(NOBODY), Some(NOBODY)).unwrap();
     let state = sandbox.root().join("home/other");
     let run = sandbox.sh("tmpx replace theirs").by_nobody().env("TMPX_STATE_DIR", state);
-    run.input("x").gives(0, "", "");
+    run.input("x").expects(0, "", "");
     assert_eq!(fs::read_to_string(there).unwrap(), "x");
 }
 
@@ -74,17 +74,17 @@ fn a_file_planted_in_tmp_is_not_replaced() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
     let message = "tmpx: could not replace f: it belongs to another user, \
                    in a directory where anyone can create files\n";
-    sandbox.sh("tmpx replace f").gives(1, "", message);
+    sandbox.sh("tmpx replace f").expects(1, "", message);
     // Other users could not rename over it; tmpx reports that first.
     fs::set_permissions(sandbox.cwd(), fs::Permissions::from_mode(0o1775)).unwrap();
     chown(sandbox.cwd(), Some(0), Some(NOBODY)).unwrap();
     chown(&path, Some(NOBODY - 1), Some(NOBODY)).unwrap();
     let message = "tmpx: could not replace f: \
                    sticky directory: only the owner may replace this file\n";
-    sandbox.sh("tmpx replace f -- touch ran").by_nobody().gives(125, "", message);
+    sandbox.sh("tmpx replace f -- touch ran").by_nobody().expects(125, "", message);
     assert_eq!(names(&sandbox.cwd()), ["f"]);
     chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
-    sandbox.sh("echo new | tmpx replace f").by_nobody().gives(0, "", "");
+    sandbox.sh("echo new | tmpx replace f").by_nobody().expects(0, "", "");
     assert_eq!(read(&sandbox, "f"), "new\n");
 }
 
@@ -100,12 +100,12 @@ fn open_files_of_a_process_are_no_targets() {
     // A log on stdout would be replaced while other processes write to it.
     for name in ["/dev/stdout", "/proc/self/fd/1", "/dev/fd/1"] {
         let script = format!("{{ echo one; echo two | tmpx replace {name}; }} >log; cat log");
-        sandbox.sh(&script).gives(0, "one\n", &refused(name));
-        sandbox.sh(&format!("tmpx replace {name} | cat")).gives(0, "", &refused(name));
+        sandbox.sh(&script).expects(0, "one\n", &refused(name));
+        sandbox.sh(&format!("tmpx replace {name} | cat")).expects(0, "", &refused(name));
     }
     // A removed file would reappear under a name that it never had.
     let script = "exec 5>gone; rm gone; tmpx replace /dev/fd/5";
-    sandbox.sh(script).gives(1, "", &refused("/dev/fd/5"));
+    sandbox.sh(script).expects(1, "", &refused("/dev/fd/5"));
     assert_eq!(names(&sandbox.cwd()), ["log"]);
 }
 
@@ -167,7 +167,7 @@ fn a_path_with_a_trailing_slash_is_no_file() {
     symlink("f/.", sandbox.cwd().join("dot")).unwrap();
     for path in ["f/.", "f/", "link", "dot", "..", "/", "new/", "new/.."] {
         let message = format!("tmpx: could not replace {path}: Is a directory\n");
-        sandbox.sh(&format!("tmpx replace {path}")).gives(1, "", &message);
+        sandbox.sh(&format!("tmpx replace {path}")).expects(1, "", &message);
     }
     assert_eq!(names(&sandbox.cwd()), ["dot", "f", "link"]);
     assert_eq!(read(&sandbox, "f"), "old\n");
@@ -178,12 +178,12 @@ fn names_are_used_unchanged() {
     let sandbox = Sandbox::new();
     let long = "n".repeat(255);
     for name in ["-", "./--append", "a\\nb", "  ", &long] {
-        sandbox.tmpx(["replace", name]).input("new\n").gives(0, "", "");
+        sandbox.tmpx(["replace", name]).input("new\n").expects(0, "", "");
         assert_eq!(read(&sandbox, name), "new\n");
         fs::remove_file(sandbox.cwd().join(name)).unwrap();
     }
     let message = format!("tmpx: could not replace {long}n: File name too long\n");
-    sandbox.tmpx(["replace", &format!("{long}n")]).gives(1, "", &message);
+    sandbox.tmpx(["replace", &format!("{long}n")]).expects(1, "", &message);
 }
 
 /// Runs tmpx, stops it where this call on this file has returned, runs a script, and lets tmpx
@@ -220,7 +220,7 @@ fn the_mode_of_the_old_file_is_kept_even_if_it_is_removed_meanwhile() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("f"), "old\n").unwrap();
     fs::set_permissions(sandbox.cwd().join("f"), fs::Permissions::from_mode(0o640)).unwrap();
-    sandbox.sh("tmpx replace f -- sh -c 'rm f; echo new'").gives(0, "", "");
+    sandbox.sh("tmpx replace f -- sh -c 'rm f; echo new'").expects(0, "", "");
     assert_eq!((read(&sandbox, "f").as_str(), mode(sandbox.cwd().join("f"))), ("new\n", 0o640));
 }
 
@@ -255,7 +255,7 @@ fn a_standard_input_that_cannot_be_opened_again_is_copied() {
             let mut command = Command::new("sh");
             let script = format!("exec {how}; setpriv --reuid=65534 --clear-groups {script}");
             command.args(["-c", &script]);
-            sandbox.command(command).gives(0, "text", "");
+            sandbox.command(command).expects(0, "text", "");
         }
     }
 }
@@ -296,10 +296,10 @@ fn the_full_filesystem_is_named_whichever_it_is() {
         fs::remove_dir(sandbox.root().join("small")).unwrap();
         (ran.stdout, ran.stderr)
     };
-    let told = |act: &str| format!("tmpx: {act}: No space left on device\n");
+    let message = |act: &str| format!("tmpx: {act}: No space left on device\n");
     let zeros = "head -c 3000000 /dev/zero";
     let script = format!("{zeros} | tmpx spool > out; echo $?; {zeros} | tmpx spool >> out");
-    let act = told("could not write to stdout, on the filesystem $ROOT/small");
+    let act = message("could not write to stdout, on the filesystem $ROOT/small");
     assert_eq!(run("100", &script), ("1\n".to_owned(), act.repeat(2)));
     let script = format!("exec 5> gone; rm gone; {zeros} | tmpx spool >&5; echo $?");
     assert_eq!(run("100", &script), ("1\n".to_owned(), act.clone()));
@@ -307,14 +307,14 @@ fn the_full_filesystem_is_named_whichever_it_is() {
     assert_eq!(run("100", &script), ("1\n".to_owned(), act));
     let script = format!("{zeros} | tmpx file -p . --from -; echo $?; ls");
     let act = "could not create file in $ROOT/small, on the filesystem $ROOT/small";
-    let copying = told(&format!("{act}: could not copy standard input"));
+    let copying = message(&format!("{act}: could not copy standard input"));
     assert_eq!(run("100", &script), ("1\n".to_owned(), copying));
     // The filesystem has room for content, but not for another file.
     let fill = "i=0; while touch $i; do i=$((i+1)); done 2>/dev/null";
     let script = format!("{fill}; echo | tmpx spool --max-size 0 -p .; echo $?");
-    assert_eq!(run("8", &script), ("1\n".to_owned(), told(act)));
+    assert_eq!(run("8", &script), ("1\n".to_owned(), message(act)));
     let script = format!("{fill}; echo | tmpx replace 0; echo $?; wc -c < 0");
-    let replacing = told(&format!("could not replace 0: {act}"));
+    let replacing = message(&format!("could not replace 0: {act}"));
     assert_eq!(run("8", &script), ("1\n0\n".to_owned(), replacing));
 }
 
@@ -334,8 +334,8 @@ fn an_exhausted_quota_counts_as_a_full_disk() {
     ] {
         let strace = strace.replace("CALL", call);
         let ran = sandbox.sh(&format!("echo new | {strace} {command}; rm -f g")).run();
-        let (told, why) = ran.stderr.rsplit_once(": ").unwrap();
-        assert!(told.contains(", on the filesystem /"), "{call}, {command}: {ran:?}");
+        let (message, why) = ran.stderr.rsplit_once(": ").unwrap();
+        assert!(message.contains(", on the filesystem /"), "{call}, {command}: {ran:?}");
         assert_eq!(why, "Disk quota exceeded\n");
         assert_eq!((read(&sandbox, "f").as_str(), names(&sandbox.cwd()).len()), ("old\n", 1));
     }
@@ -369,7 +369,7 @@ fn a_leased_file_can_be_replaced_and_is_still_cleaned_up() {
     let sandbox = Sandbox::new();
     let script = "f=$(tmpx file) w=$(tmpx workspace) && echo new | tmpx replace $f && \
         tmpx replace $w/inner -- cat $f && cat $w/inner && tmpx cleanup --all -q";
-    sandbox.sh(script).gives(0, "new\n", "");
+    sandbox.sh(script).expects(0, "new\n", "");
 }
 
 #[test]
@@ -383,5 +383,5 @@ fn integrity_attributes_of_the_old_content_are_dropped() {
         return;
     }
     let script = "echo new | tmpx replace f; getfattr -m - -d f | grep =";
-    sandbox.sh(script).gives(0, "user.kept=\"yes\"\n", "");
+    sandbox.sh(script).expects(0, "user.kept=\"yes\"\n", "");
 }

@@ -42,7 +42,7 @@ fn no_output_before_the_end_of_input() {
     fs::write(sandbox.cwd().join("numbers"), "3\n1\n2\n").unwrap();
     let script =
         "sort numbers | tmpx spool | { read first; { echo $first; cat; } > numbers; }; cat numbers";
-    sandbox.sh(script).gives(0, "1\n2\n3\n", "");
+    sandbox.sh(script).expects(0, "1\n2\n3\n", "");
     let mut child = sandbox.tmpx(["spool"]).spawn();
     child.stdin.as_mut().unwrap().write_all(b"early ").unwrap();
     let stdout = child.stdout.take().unwrap();
@@ -90,18 +90,18 @@ fn a_regular_file_is_passed_on_and_not_copied() {
     fs::write(sandbox.cwd().join("in"), noise(9_000_000)).unwrap();
     let script = "tmpx spool --report r < in > out; cat r; cmp in out";
     let report = "{\"bytes\":9000000,\"held_in\":\"stdin\",\"rolled_over\":false}\n";
-    sandbox.sh(script).gives(0, report, "");
+    sandbox.sh(script).expects(0, report, "");
     // From the current offset to the end, where the offset then is.
     let script = "printf abcdef > in; { dd bs=2 count=1 2>/dev/null; tmpx spool; cat; } < in";
-    sandbox.sh(script).gives(0, "abcdef", "");
+    sandbox.sh(script).expects(0, "abcdef", "");
     // The command gets that file, also under its own path.
     let script = "tmpx spool -- sh -c 'echo $1; cat' sh {} < in";
-    sandbox.sh(script).gives(0, "$ROOT/cwd/in\nabcdef", "");
+    sandbox.sh(script).expects(0, "$ROOT/cwd/in\nabcdef", "");
     // A file that grows while it is read is read up to its old size.
-    sandbox.sh("tmpx spool < in >> in; cat in").gives(0, "abcdefabcdef", "");
+    sandbox.sh("tmpx spool < in >> in; cat in").expects(0, "abcdefabcdef", "");
     // A file of the kernel has no size and is a stream.
     let version = fs::read_to_string("/proc/version").unwrap();
-    sandbox.sh("tmpx spool < /proc/version").gives(0, &version, "");
+    sandbox.sh("tmpx spool < /proc/version").expects(0, &version, "");
     if skip_unless(fs::metadata("/sys/kernel/uevent_seqnum").is_ok(), "/sys") {
         // Each file there has the size of one page.
         let script =
@@ -128,13 +128,13 @@ fn a_command_gets_a_seekable_read_only_file() {
     let expected = "0 7 end\nTrue\nrefused\nrefused\n";
     for how in ["printf 'to the end' | tmpx spool", "printf 'to the end' | tmpx spool --max-size 0"]
     {
-        sandbox.sh(&format!("{how} -- python3 look.py")).gives(0, expected, "");
+        sandbox.sh(&format!("{how} -- python3 look.py")).expects(0, expected, "");
     }
     let shifted = "printf 'xxto the end' > in; { dd bs=2 count=1 of=/dev/null 2>/dev/null; \
                    tmpx spool -- python3 look.py; } < in";
-    sandbox.sh(shifted).gives(0, expected, "");
+    sandbox.sh(shifted).expects(0, expected, "");
     let writable = "printf 'to the end' > in; tmpx spool -- python3 look.py <> in";
-    sandbox.sh(writable).gives(0, expected, "");
+    sandbox.sh(writable).expects(0, expected, "");
 }
 
 #[test]
@@ -154,12 +154,12 @@ fn braces_become_a_path_that_can_be_opened_often_and_is_removed_afterwards() {
              sh -c 'echo $1; cat $1 $1; cat; stat -c %a $1 $(dirname $1); ls $TMPDIR' sh {{}}"
         );
         let path = "$ROOT/tmp/tmp.RANDOM/stdin\ntext\ntext\ntext\n400\n700\ntmp.RANDOM\n";
-        sandbox.sh(&script).gives(0, path, "");
+        sandbox.sh(&script).expects(0, path, "");
     }
     sandbox
         .sh("echo a | tmpx spool -I @ -- sh -c 'echo $2; cat $1' sh @ {}")
-        .gives(0, "{}\na\n", "");
-    sandbox.sh("echo a | tmpx spool -- echo x{} {}y").gives(0, "x{} {}y\n", "");
+        .expects(0, "{}\na\n", "");
+    sandbox.sh("echo a | tmpx spool -- echo x{} {}y").expects(0, "x{} {}y\n", "");
     let ran = sandbox.sh("mkdir here; echo a | tmpx spool -p here -- echo {}; ls here").succeeds();
     assert_eq!(ran.stdout, "$ROOT/cwd/here/tmp.RANDOM/stdin\n");
 }
@@ -170,29 +170,29 @@ fn tools_that_reject_pipes_work() {
     if has("python3") {
         sandbox.sh("echo text > a.txt; python3 -m zipfile -c ../a.zip a.txt").succeeds();
         let script = "cat ../a.zip | tmpx spool -- python3 -m zipfile -l {} | grep -o a.txt";
-        sandbox.sh(script).gives(0, "a.txt\n", "");
+        sandbox.sh(script).expects(0, "a.txt\n", "");
         // The standard input itself, by its path in /dev.
         let script =
             "cat ../a.zip | tmpx spool -- python3 -m zipfile -l /dev/stdin | grep -o a.txt";
-        sandbox.sh(script).gives(0, "a.txt\n", "");
+        sandbox.sh(script).expects(0, "a.txt\n", "");
         if has("unzip") {
             for limit in ["0", "8M"] {
                 let script = format!(
                     "cat ../a.zip | tmpx spool --max-size {limit} -- unzip -l {{}} | grep -o a.txt"
                 );
-                sandbox.sh(&script).gives(0, "a.txt\n", "");
+                sandbox.sh(&script).expects(0, "a.txt\n", "");
             }
         }
     }
     if has("sqlite3") {
         sandbox.sh("sqlite3 ../d.db 'create table t(n); insert into t values (7)'").succeeds();
         let script = "cat ../d.db | tmpx spool -- sqlite3 {} 'select n from t'";
-        sandbox.sh(script).gives(0, "7\n", "");
+        sandbox.sh(script).expects(0, "7\n", "");
         // A journal beside it is removed with it.
         sandbox.sh("sqlite3 ../d.db 'pragma journal_mode = wal'").run();
-        sandbox.sh(script).gives(0, "7\n", "");
+        sandbox.sh(script).expects(0, "7\n", "");
     }
-    sandbox.sh("seq 100000 | tmpx spool -- tail -c 7").gives(0, "100000\n", "");
+    sandbox.sh("seq 100000 | tmpx spool -- tail -c 7").expects(0, "100000\n", "");
 }
 
 #[test]
@@ -200,17 +200,17 @@ fn the_commands_status_and_signal_are_passed_on() {
     let sandbox = Sandbox::new();
     for status in [0, 1, 7, 125, 255] {
         let script = format!("echo | tmpx spool -- sh -c 'exit {status}'");
-        sandbox.sh(&script).gives(status, "", "");
+        sandbox.sh(&script).expects(status, "", "");
         let script = format!("echo | tmpx spool -- sh -c 'exit {status}' sh {{}}");
-        sandbox.sh(&script).gives(status, "", "");
+        sandbox.sh(&script).expects(status, "", "");
     }
     let ran = sandbox.tmpx(["spool", "--", "sh", "-c", "kill -15 $$", "sh", "{}"]).input("x").run();
     assert_eq!(ran.signal, Some(15), "{ran:?}");
     let missing = "tmpx: could not run nosuch: command not found\n";
-    sandbox.tmpx(words("spool -- nosuch {}")).input("x").gives(127, "", missing);
+    sandbox.tmpx(words("spool -- nosuch {}")).input("x").expects(127, "", missing);
     let usage = "tmpx: invalid value '1X' for '--max-size <SIZE>': \
                  not a size such as 4096, 64K, 10M, 2G, 10MB or 10MiB\n";
-    sandbox.tmpx(words("spool --max-size 1X")).gives(2, "", usage);
+    sandbox.tmpx(words("spool --max-size 1X")).expects(2, "", usage);
 }
 
 #[test]
@@ -232,17 +232,17 @@ fn a_signal_before_the_end_leaves_nothing() {
 fn failures_are_reported_with_their_path() {
     let sandbox = Sandbox::new();
     let message = "tmpx: could not create file in /nodir: No such file or directory\n";
-    sandbox.sh("echo | tmpx spool --max-size 0 -p /nodir").gives(1, "", message);
-    sandbox.sh("echo | tmpx spool --max-size 0 -p /nodir -- true").gives(125, "", message);
+    sandbox.sh("echo | tmpx spool --max-size 0 -p /nodir").expects(1, "", message);
+    sandbox.sh("echo | tmpx spool --max-size 0 -p /nodir -- true").expects(125, "", message);
     let message = "tmpx: could not read standard input: Bad file descriptor\n";
-    sandbox.sh("tmpx spool <&-").gives(1, "", message);
-    sandbox.sh("tmpx spool 0>> ../only-written").gives(1, "", message);
+    sandbox.sh("tmpx spool <&-").expects(1, "", message);
+    sandbox.sh("tmpx spool 0>> ../only-written").expects(1, "", message);
     let message = "tmpx: could not read standard input: Is a directory\n";
-    sandbox.sh("tmpx spool < .").gives(1, "", message);
+    sandbox.sh("tmpx spool < .").expects(1, "", message);
     let message = "tmpx: could not write to stdout: No space left on device\n";
-    sandbox.sh("echo | tmpx spool > /dev/full").gives(1, "", message);
+    sandbox.sh("echo | tmpx spool > /dev/full").expects(1, "", message);
     let message = "tmpx: could not write to stdout: Bad file descriptor\n";
-    sandbox.sh("echo | tmpx spool >&-").gives(1, "", message);
+    sandbox.sh("echo | tmpx spool >&-").expects(1, "", message);
 }
 
 #[test]
@@ -261,13 +261,13 @@ fn a_full_disk_is_named_and_leaves_nothing() {
     command.args(["-m", "sh", "-c", &script]);
     let ran = sandbox.command(command).run();
     assert_eq!(ran.stdout, "1\n125\n500000\n", "{ran:?}");
-    let told = |dir| {
+    let message = |dir| {
         format!(
             "tmpx: could not write to a file in $ROOT/cwd/../small{dir}, on the filesystem \
              $ROOT/small: No space left on device\n"
         )
     };
-    assert_eq!(ran.stderr, told("") + &told("/tmp.RANDOM"));
+    assert_eq!(ran.stderr, message("") + &message("/tmp.RANDOM"));
 }
 
 #[test]
@@ -287,13 +287,13 @@ fn the_report_has_the_size_and_where_it_was_held() {
     let run = "{\"bytes\":6,\"held_in\":\"memory\",\"rolled_over\":false,\"status\":7}\n";
     assert_eq!(report("-- sh -c 'exit 7'"), run);
     let message = "tmpx: could not replace /nodir/r: No such file or directory\n";
-    sandbox.sh("tmpx spool --report /nodir/r < /dev/zero").gives(1, "", message);
-    sandbox.sh("tmpx spool --report /nodir/r -- touch ran").gives(125, "", message);
+    sandbox.sh("tmpx spool --report /nodir/r < /dev/zero").expects(1, "", message);
+    sandbox.sh("tmpx spool --report /nodir/r -- touch ran").expects(125, "", message);
     // A later failure changes only a successful status.
     let message = "tmpx: could not replace d/r: No such file or directory\n";
     for (end, status) in [("true", 125), ("false", 1)] {
         let script = format!("mkdir d; tmpx spool --report d/r -- sh -c 'rmdir d; {end}'");
-        sandbox.sh(&script).gives(status, "", message);
+        sandbox.sh(&script).expects(status, "", message);
     }
 }
 
@@ -355,7 +355,7 @@ fn non_blocking_streams_are_waited_for() {
     fs::write(sandbox.cwd().join("run.py"), script).unwrap();
     let slow = "{ head -c 2000000 /dev/zero; sleep 0.2; head -c 2000000 /dev/zero; }";
     let script = format!("{slow} | python3 run.py | {{ sleep 0.2; wc -c; }}");
-    sandbox.sh(&script).gives(0, "4000000\n", "");
+    sandbox.sh(&script).expects(0, "4000000\n", "");
 }
 
 #[test]

@@ -99,7 +99,7 @@ impl Terminal {
     pub(crate) fn close(mut self) -> (String, ExitStatus) {
         let until = Instant::now() + PATIENCE;
         while self.read(until) {}
-        assert!(Instant::now() < until, "somebody keeps the terminal open\n{}", self.text());
+        assert!(Instant::now() < until, "a process keeps the terminal open\n{}", self.text());
         (self.text(), self.leader.wait().unwrap())
     }
 

@@ -253,7 +253,7 @@ impl Run<'_> {
     }
 
     /// Runs it and expects exactly this result, with the parts that differ from run to run masked.
-    pub(crate) fn gives(self, status: i32, stdout: &str, stderr: &str) {
+    pub(crate) fn expects(self, status: i32, stdout: &str, stderr: &str) {
         let ran = self.run();
         assert_eq!(
             (ran.status, ran.stdout.as_str(), ran.stderr.as_str()),

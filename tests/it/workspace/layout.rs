@@ -37,7 +37,7 @@ fn a_layout_that_fails_halfway_leaves_nothing() {
     fs::create_dir(sandbox.cwd().join("tree")).unwrap();
     fs::write(sandbox.cwd().join("tree/a"), "").unwrap();
     sandbox.sh("mkfifo tree/pipe").succeeds();
-    sandbox.tmpx(words("workspace --in tree")).gives(
+    sandbox.tmpx(words("workspace --in tree")).expects(
         1,
         "",
         "tmpx: could not copy tree/pipe: it is neither file, directory nor symlink\n",
@@ -47,10 +47,10 @@ fn a_layout_that_fails_halfway_leaves_nothing() {
 #[test]
 fn json_and_templates_work_as_with_dir() {
     let sandbox = Sandbox::new();
-    let made = sandbox.tmpx(words("workspace --json ./w.XXXXXXXXXX")).succeeds().json();
-    let path = made[0]["path"].as_str().unwrap();
+    let created = sandbox.tmpx(words("workspace --json ./w.XXXXXXXXXX")).succeeds().json();
+    let path = created[0]["path"].as_str().unwrap();
     assert!(sandbox.plain(path).starts_with("$ROOT/cwd/w."), "{path}");
-    assert_eq!(made[0]["kind"], "dir");
+    assert_eq!(created[0]["kind"], "dir");
     sandbox.clean_up();
 }
 
@@ -60,5 +60,5 @@ fn an_export_that_fails_makes_eval_fail() {
     let script = "set -e; TMPX_WORKSPACE=outer; eval \"$(tmpx workspace --in nope --export)\" || \
                   { echo \"failed, [${TMPX_WORKSPACE-unset}]\"; exit 3; }; echo went on";
     let message = "tmpx: --in nope: No such file or directory\n";
-    sandbox.sh(script).gives(3, "failed, [unset]\n", message);
+    sandbox.sh(script).expects(3, "failed, [unset]\n", message);
 }

@@ -25,7 +25,7 @@ fn a_directory_that_is_swapped_for_a_symlink_during_the_copy_is_not_followed() {
     }
     fs::write(sandbox.cwd().join("data/file"), "").unwrap();
     fs::write(sandbox.cwd().join("secret/key"), "").unwrap();
-    sandbox.sh(SWAP).gives(125, "", "tmpx: could not copy data/d: Not a directory\n");
+    sandbox.sh(SWAP).expects(125, "", "tmpx: could not copy data/d: Not a directory\n");
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_tree_much_deeper_than_the_limit_on_open_files_is_copied() {
         (cd $tree; for n in 1 2 3; do mkdir -p $d; cd -P $d; done; echo deep > file)
         ulimit -n 64
         tmpx exec --in $tree:copy -- sh -c 'cd -P copy/$0; cd -P $0; cd -P $0; cat file' $d";
-    sandbox.sh(script).gives(0, "deep\n", "");
+    sandbox.sh(script).expects(0, "deep\n", "");
     sandbox.clean_up();
 }
 

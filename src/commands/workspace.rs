@@ -1,6 +1,6 @@
-//! `tmpx workspace`: make a directory with a layout, print its path.
+//! `tmpx workspace`: creates a directory with a layout and a private TMPDIR, and prints its path.
 
-use std::path::Path;
+use std::io;
 
 use anyhow::Context as _;
 
@@ -8,7 +8,7 @@ use crate::cli::WorkspaceArgs;
 use crate::commands::context::Context;
 use crate::commands::layout;
 use crate::create::Transaction;
-use crate::lease::{CreateOptions, Kind, NameRule, spec};
+use crate::lease::{CreateOptions, Kind, Lease, NameRule, spec};
 use crate::ui::{CreatedRow, Format, Output, print_note, sh_quote};
 use crate::values::{FileMode, Status, Template};
 use crate::workspace::Workspace;
@@ -17,8 +17,8 @@ pub(super) fn run(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Stat
     let export = args.export;
     create(args, context).inspect_err(|_| {
         if export {
-            // `eval` of nothing succeeds, and the script would go on where it stands, or in the
-            // workspace of the one that called it.
+            // `eval` of an empty output succeeds. The script would go on in the current directory,
+            // or in the workspace of its caller.
             let mut output = Output::new(Format::Lines);
             let _ = output.text(b"unset TMPX_WORKSPACE; false\n").and_then(|()| output.flush());
         }
@@ -27,23 +27,23 @@ pub(super) fn run(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Stat
 
 fn create(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
     let layout = layout::plan(&args.layout)?;
-    let terms = spec::resolve(args.lifetime.into(), &context.env, &context.args, &mut |text| {
+    let spec = spec::resolve(args.lifetime.into(), &context.env, &context.args, &mut |text| {
         print_note(text);
     })?;
     let (dir, template) =
         Template::choose(args.template, args.place.prefix.as_ref(), args.place.suffix.as_ref());
     let dir = dir.or(args.place.dir);
-    let wanted = CreateOptions {
+    let options = CreateOptions {
         kind: Kind::Dir,
         name: NameRule::Random(template),
         mode: None,
         keep_open: true,
     };
     let mut output = Output::new(args.output.format());
-    let mut transaction = Transaction::new(terms, &context.env)?;
+    let mut transaction = Transaction::new(spec, &context.env)?;
     transaction.or_rollback(|transaction| {
-        let (place, created) = transaction.create_one(dir.as_deref(), &wanted)?;
-        let workspace = Workspace::of(&place, created)?;
+        let (parent, created) = transaction.create_one(dir.as_deref(), &options)?;
+        let workspace = Workspace::of(&parent, created)?;
         workspace.populate(&layout, &|| Ok(()))?;
         if let Some(FileMode(mode)) = args.place.mode {
             workspace.set_mode(mode)?;
@@ -59,17 +59,16 @@ fn create(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
 
 fn print(
     workspace: &Workspace,
-    lease: &crate::lease::Lease,
+    lease: &Lease,
     export: bool,
     output: &mut Output,
-) -> std::io::Result<()> {
-    let path: &Path = workspace.path();
+) -> io::Result<()> {
+    let path = workspace.path();
     if export {
-        let line = sh_quote::export(&[
+        output.text(&sh_quote::export(&[
             ("TMPX_WORKSPACE", path.as_os_str()),
             ("TMPDIR", workspace.temp_dir().as_os_str()),
-        ]);
-        output.text(&line)?;
+        ]))?;
     } else {
         output.result(path, || CreatedRow::new(path, Kind::Dir, lease))?;
     }

@@ -1,13 +1,14 @@
-//! `tmpx exec`: a command in a workspace that ends with it.
+//! `tmpx exec`: a command in a workspace that is removed when it ends.
 
 mod command;
 mod descriptors;
 mod inputs;
+mod orphans;
 mod outputs;
 mod private_tmp;
 mod report;
 mod run;
 mod signals;
-mod stragglers;
+
 mod terminal;
 mod transparent;

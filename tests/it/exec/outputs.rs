@@ -221,7 +221,7 @@ fn if_one_output_cannot_be_saved_none_is_and_the_workspace_is_kept() {
          tmpx: kept $ROOT/tmp/tmp.RANDOM\n\
          hint: remove it with: tmpx cleanup $ROOT/tmp/tmp.RANDOM\n"
     );
-    assert_eq!(names(&sandbox.cwd()), ["b"], "nothing half done, nothing left over");
+    assert_eq!(names(&sandbox.cwd()), ["b"], "nothing is saved in part, nothing is left");
     assert_eq!(sandbox.left().len(), 1);
     sandbox.clean_up();
 }

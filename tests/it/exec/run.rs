@@ -1,4 +1,4 @@
-//! `tmpx exec`: the main job.
+//! `tmpx exec`: the workspace and the status.
 
 use std::fs;
 

@@ -116,7 +116,7 @@ impl<'a> Command<'a> {
             env: &env,
             dir: self.dir,
             descriptors: &descriptors,
-            private: self.mounts.as_ref(),
+            mounts: self.mounts.as_ref(),
         };
         match request.start(signals) {
             Err(SpawnError::Exec(err)) if err.raw_os_error() == Some(libc::ENOEXEC) => {

@@ -209,7 +209,7 @@ impl Drop for PanicGuard<'_, '_> {
 
 /// Gives the calling thread its own working directory. Returns whether that is possible.
 fn unshare_cwd() -> bool {
-    sys::own_working_directory().is_ok()
+    sys::unshare_working_directory().is_ok()
 }
 
 /// Returns for how many walks the process may still open descriptors. The kernel assigns the lowest

@@ -1,47 +1,48 @@
-//! Calls on descriptors.
+//! Calls on descriptors, and on the working directory of a thread.
 
 use std::ffi::{c_int, c_void};
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 
-/// Copies a descriptor to one of at least `min`, which commands that are run inherit.
+/// Duplicates a descriptor to a number of at least `min`. Commands that tmpx runs inherit the
+/// duplicate.
 pub(crate) fn duplicate_inheritable(fd: BorrowedFd<'_>, min: i32) -> io::Result<OwnedFd> {
     let copy = rustix::io::fcntl_dupfd_cloexec(fd, min)?;
     rustix::io::fcntl_setfd(&copy, rustix::io::FdFlags::empty())?;
     Ok(copy)
 }
 
-/// Closes all descriptors from `first` on, of which nothing in this process knows.
+/// Closes all descriptors from `first` on, which the process has inherited and does not use.
 pub(crate) fn close_from(first: u32) {
-    /// `close_range(2)`, by number: the same on all architectures.
+    /// `close_range(2)`; the number is the same on all architectures.
     const SYS_CLOSE_RANGE: libc::c_long = 436;
-    // SAFETY: called before this process has opened anything of its own, so no owner of a
-    // descriptor loses it.
+    // SAFETY: the process has opened no descriptor of its own yet, so the call closes none that a
+    // value owns.
     let done = unsafe { libc::syscall(SYS_CLOSE_RANGE, first, u32::MAX, 0) };
     if done == -1 {
-        // Before Linux 5.9, one by one, up to what a process may usually have.
+        // Before Linux 5.9: one by one, up to the usual limit on open files.
         for fd in first..1024 {
-            // SAFETY: the same; a number that stands for nothing is an error and no more.
+            // SAFETY: as above; closing an unused number only returns an error.
             unsafe { libc::close(c_int::try_from(fd).unwrap_or(c_int::MAX)) };
         }
     }
 }
 
-/// Gives the calling thread a working directory, umask and root of its own, which begin as the
-/// process's, so that fchdir(2) is nobody else's concern.
-pub(crate) fn own_working_directory() -> io::Result<()> {
-    // SAFETY: the descriptors, which safe code relies on all threads having, stay shared.
+/// Gives the calling thread its own copy of the working directory, umask and root, so that it can
+/// call fchdir(2) without affecting other threads.
+pub(crate) fn unshare_working_directory() -> io::Result<()> {
+    // SAFETY: safe code relies on all threads sharing their descriptors, and FS leaves them shared.
     Ok(unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::FS) }?)
 }
 
-/// `fchmodat2(2)`, by number: since Linux 5.1 new calls have the same one on all architectures that
-/// Rust has tier 1 or 2 for.
+/// `fchmodat2(2)`. Calls added since Linux 5.1 have the same number on all architectures that Rust
+/// supports as tier 1 or 2.
 const SYS_FCHMODAT2: libc::c_long = 452;
 
-/// Sets the mode of what an `O_PATH` descriptor stands for, which fchmod(2) refuses to do. Kernels
-/// before 6.6 have no call for it; there the descriptor's entry in /proc serves.
+/// Sets the mode of the file behind an `O_PATH` descriptor, which fchmod(2) refuses to do. Kernels
+/// before 6.6 have no call for it; on those, it goes through the descriptor's entry in /proc.
 pub(crate) fn chmod_path_fd(fd: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
-    // SAFETY: the empty string is a C string; the call reads nothing else.
+    // SAFETY: the path is a C string, and the call reads no other memory.
     let done = unsafe {
         libc::syscall(
             SYS_FCHMODAT2,
@@ -55,10 +56,10 @@ pub(crate) fn chmod_path_fd(fd: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
         return Ok(());
     }
     match io::Error::last_os_error() {
-        // Some sandboxes answer with EPERM to what they do not know.
+        // Some sandboxes answer unknown calls with EPERM.
         err if matches!(err.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
             let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-            // That there is no /proc says nothing of the file.
+            // A missing /proc says nothing about the file, so report the first error.
             rustix::fs::chmod(path, rustix::fs::Mode::from_raw_mode(mode)).map_err(|_| err)
         }
         err => Err(err),

@@ -1,12 +1,13 @@
-//! File handles.
+//! File handles, which identify a file beyond the life of its inode number.
 
 use std::ffi::{CStr, c_int};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _};
 
-/// The largest handle that the kernel makes, in bytes (`MAX_HANDLE_SZ`).
+/// The size of the largest handle that the kernel returns, in bytes (`MAX_HANDLE_SZ`).
 const MAX_HANDLE: usize = 128;
 
+/// `struct file_handle` with space for its data.
 #[repr(C)]
 struct HandleBuffer {
     bytes: u32,
@@ -14,18 +15,18 @@ struct HandleBuffer {
     data: [u8; MAX_HANDLE],
 }
 
-/// A file handle, which names a file on its filesystem for as long as the file exists and never
-/// again after it: inode numbers are used again, handles carry a generation.
+/// A file handle. It identifies one file on its filesystem and never a later one: filesystems reuse
+/// inode numbers, but a handle also carries a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Handle {
-    /// The filesystem's kind of handle.
+    /// The type, which the filesystem defines.
     pub kind: i32,
-    /// What the filesystem put into it.
+    /// The data, which only the filesystem interprets.
     pub data: Vec<u8>,
 }
 
-/// The handle of `name` in `dir`, or of `dir` itself where `name` is empty. A symlink is not
-/// followed.
+/// Returns the handle of `name` in `dir`, or of `dir` itself if `name` is empty. Does not follow a
+/// symlink.
 pub(crate) fn handle_at(dir: impl AsFd, name: &CStr) -> io::Result<Handle> {
     let mut buffer = HandleBuffer {
         bytes: u32::try_from(MAX_HANDLE).unwrap_or(u32::MAX),
@@ -34,8 +35,8 @@ pub(crate) fn handle_at(dir: impl AsFd, name: &CStr) -> io::Result<Handle> {
     };
     let mut mount_id: c_int = 0;
     let flags = if name.is_empty() { libc::AT_EMPTY_PATH } else { 0 };
-    // SAFETY: HandleBuffer has the layout of struct file_handle with room for the number of bytes
-    // it announces; all pointers are to live objects.
+    // SAFETY: HandleBuffer has the layout of struct file_handle, followed by as many bytes as its
+    // first field says. All pointers are to live values.
     let done = unsafe {
         libc::name_to_handle_at(
             dir.as_fd().as_raw_fd(),

@@ -9,17 +9,17 @@ pub(crate) struct LocaleCharset {
 }
 
 unsafe extern "C" {
-    /// iswprint(3), which the libc crate does not declare.
+    // iswprint(3), which the libc crate does not declare.
     fn iswprint(character: libc::c_uint) -> c_int;
 }
 
 impl LocaleCharset {
-    /// That of the locale which the environment names; ASCII where the system lacks that locale.
-    /// Costs as much as all else that a short command does, so only messages ask for it.
+    /// Returns the character set of the environment's locale, and ASCII if that locale is not
+    /// installed. This costs as much as the rest of a short command, so only messages call it.
     pub(crate) fn of_the_environment() -> Self {
-        // SAFETY: the empty string is a C string, and tmpx has one thread, so nobody reads the
-        // locale while it changes. What nl_langinfo returns is a C string that stays as it is until
-        // the locale changes again.
+        // SAFETY: the argument is a C string. Messages are printed by the only thread, so no other
+        // thread reads the locale while it changes. nl_langinfo returns a C string that stays valid
+        // until the locale changes again.
         let utf8 = unsafe {
             libc::setlocale(libc::LC_ALL, c"".as_ptr());
             CStr::from_ptr(libc::nl_langinfo(libc::CODESET)) == c"UTF-8"
@@ -32,12 +32,12 @@ impl LocaleCharset {
         self.utf8
     }
 
-    /// Whether a character can be shown: a code point in UTF-8, else a byte.
+    /// Whether a character is printable. It is a code point in UTF-8, and a byte otherwise.
     pub(crate) fn prints(self, code: u32) -> bool {
         let printable = match u8::try_from(code) {
-            // SAFETY: isprint takes any number that fits a byte.
+            // SAFETY: isprint accepts every value of a byte.
             Ok(byte) if !self.utf8 => unsafe { libc::isprint(byte.into()) },
-            // SAFETY: iswprint takes any number.
+            // SAFETY: iswprint accepts every number.
             _ => unsafe { iswprint(code) },
         };
         printable != 0

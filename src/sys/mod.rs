@@ -1,6 +1,7 @@
-//! sys
+//! The system calls that rustix lacks, and the start and end of the process. The only folder with
+//! `unsafe` code: each function wraps one call or one step, keeps no state, and says why it is sound.
 
-#![allow(unsafe_code, reason = "the one folder that may; every block says why it is sound")]
+#![expect(unsafe_code, reason = "the one folder that may; every block says why it is sound")]
 
 mod fd;
 mod file_handle;
@@ -11,7 +12,7 @@ mod signals;
 mod spawn;
 mod start;
 
-pub(crate) use fd::{chmod_path_fd, close_from, duplicate_inheritable, own_working_directory};
+pub(crate) use fd::{chmod_path_fd, close_from, duplicate_inheritable, unshare_working_directory};
 pub(crate) use file_handle::{Handle, handle_at};
 pub(crate) use locale::LocaleCharset;
 pub(crate) use lock::{is_locked, share_lock, try_lock};

@@ -1,4 +1,4 @@
-//! Mounts that one command sees and nobody else.
+//! Bind mounts in a mount namespace that belongs to one command.
 
 use std::ffi::{CStr, CString, c_int, c_ulong};
 use std::{io, ptr};
@@ -6,19 +6,22 @@ use std::{io, ptr};
 use rustix::fs::{Mode, OFlags, fstat, open, openat, stat};
 use rustix::process::{chdir, fchdir};
 
-/// Directories that lie over others for one command. It is made in a new process, between fork(2)
-/// and execve(2), so everything that takes memory is done before.
+/// Directories to mount over others for one command.
+///
+/// The mounts are created in the new process, between fork(2) and execve(2), where allocating memory
+/// is not allowed. So everything that allocates is prepared before.
 #[derive(Clone, Debug)]
 pub(crate) struct PrivateMounts {
-    over: Vec<(CString, CString)>,
-    stands_in: Option<MountPoint>,
+    /// Each directory, and the path to mount it on.
+    binds: Vec<(CString, CString)>,
+    working_dir: Option<WorkingDir>,
     uid_map: Vec<u8>,
     gid_map: Vec<u8>,
 }
 
-/// A directory by its path, and which one that has to be.
+/// A directory, by its path and its identity.
 #[derive(Clone, Debug)]
-struct MountPoint {
+struct WorkingDir {
     path: CString,
     id: (u64, u64),
 }
@@ -27,28 +30,28 @@ const DIRECTORY: OFlags =
     OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 impl PrivateMounts {
-    /// Plans them: each directory, relative to the one that the process stands in, and over which
-    /// path it is to lie, in this order.
-    pub(crate) fn new(over: Vec<(CString, CString)>) -> Self {
+    /// Plans bind mounts, in this order: each directory, relative to the working directory of the
+    /// new process, and the path to mount it on.
+    pub(crate) fn new(binds: Vec<(CString, CString)>) -> Self {
         let uid = rustix::process::geteuid().as_raw();
         let gid = rustix::process::getegid().as_raw();
         Self {
-            over,
-            stands_in: None,
+            binds,
+            working_dir: None,
             uid_map: format!("{uid} {uid} 1").into_bytes(),
             gid_map: format!("{gid} {gid} 1").into_bytes(),
         }
     }
 
-    /// Has the command stand in another directory then, if its path leads to that very one
-    /// (`st_dev`, `st_ino`).
-    pub(crate) fn standing_in(self, path: CString, id: (u64, u64)) -> Self {
-        Self { stands_in: Some(MountPoint { path, id }), ..self }
+    /// Sets the directory that the command runs in. Its path must lead to the directory with this
+    /// identity (`st_dev`, `st_ino`) after mounting.
+    pub(crate) fn with_working_dir(self, path: CString, id: (u64, u64)) -> Self {
+        Self { working_dir: Some(WorkingDir { path, id }), ..self }
     }
 
-    /// Makes them, in a mount namespace of this process's own; one who is not root gets a user
-    /// namespace for that, in which nobody is anybody else (`user_namespaces(7)`).
-    pub(super) fn make(&self) -> io::Result<()> {
+    /// Creates the mounts, in a new mount namespace. Without privileges this takes a user namespace
+    /// too, in which the user keeps the same ids and gains no others (`user_namespaces(7)`).
+    pub(super) fn create(&self) -> io::Result<()> {
         match unshare(libc::CLONE_NEWNS) {
             Err(err) if err.raw_os_error() == Some(libc::EPERM) => {
                 unshare(libc::CLONE_NEWNS | libc::CLONE_NEWUSER)?;
@@ -58,11 +61,11 @@ impl PrivateMounts {
             }
             done => done?,
         }
-        // What is mounted here is not to show elsewhere; what is mounted elsewhere may show here.
+        // No mount may propagate from here to other namespaces; the other way is allowed.
         mount(c"none", c"/", libc::MS_REC | libc::MS_SLAVE)?;
-        // Descriptors from before belong to the other namespace, and cannot be mounted in this one.
+        // Descriptors opened before belong to the old namespace and cannot be mounted in this one.
         let workspace = open(c".", DIRECTORY, Mode::empty())?;
-        for (dir, path) in &self.over {
+        for (dir, path) in &self.binds {
             let dir = openat(&workspace, dir, DIRECTORY, Mode::empty())?;
             if fstat(&dir)?.st_uid != rustix::process::geteuid().as_raw() {
                 return Err(io::Error::from_raw_os_error(libc::ESTALE));
@@ -70,13 +73,13 @@ impl PrivateMounts {
             fchdir(&dir)?;
             mount(c".", path, libc::MS_BIND)?;
         }
-        let Some(MountPoint { path, id }) = &self.stands_in else {
+        let Some(WorkingDir { path, id }) = &self.working_dir else {
             return Ok(fchdir(&workspace)?);
         };
         chdir(path)?;
         let stat = stat(c".")?;
-        let same = (stat.st_dev, stat.st_ino) == *id;
-        if same { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESTALE)) }
+        let is_same = (stat.st_dev, stat.st_ino) == *id;
+        if is_same { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESTALE)) }
     }
 }
 
@@ -85,12 +88,13 @@ fn check(returned: c_int) -> io::Result<()> {
 }
 
 fn unshare(flags: c_int) -> io::Result<()> {
-    // SAFETY: the process has one thread and no memory that it shares.
+    // SAFETY: the forked process has one thread, and shares no memory with another process.
     check(unsafe { libc::unshare(flags) })
 }
 
 fn mount(source: &CStr, target: &CStr, flags: c_ulong) -> io::Result<()> {
-    // SAFETY: both paths are C strings; bind mounts and changes of propagation take no more.
+    // SAFETY: both paths are C strings. Bind mounts and changes of propagation ignore the other
+    // pointers.
     check(unsafe { libc::mount(source.as_ptr(), target.as_ptr(), ptr::null(), flags, ptr::null()) })
 }
 

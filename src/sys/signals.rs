@@ -1,4 +1,4 @@
-//! Signals of a process that waits for a command.
+//! Receiving and sending signals while a command runs.
 
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
@@ -9,26 +9,26 @@ use rustix::process::Pid;
 
 use crate::sys::start::InheritedSignals;
 
-/// The signals of a process that waits for a command: each is taken from a queue, none is handled
-/// by a function that could run at any moment.
+/// The signals of a process that waits for a command. They are blocked, and the process fetches them
+/// one by one, so that no handler runs at an arbitrary moment.
 #[derive(Debug)]
 pub(crate) struct SignalQueue {
     pub(super) inherited: InheritedSignals,
 }
 
-/// A signal that arrived.
+/// A signal that this process received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ReceivedSignal {
     /// Its number.
     pub signal: i32,
-    /// Whether a process sent it. The terminal's signals come from the kernel, and reach the
-    /// command without help.
+    /// Whether a process sent it. Signals of the terminal come from the kernel, which sends them to
+    /// the command too.
     pub from_process: bool,
 }
 
-/// What is passed on to a command that tmpx runs, besides the real-time signals: all that a process
-/// may be sent for a purpose. Not among them are faults, what stops and continues (job control is
-/// for tmpx too), and SIGPIPE, which tmpx has ignored from the start.
+/// The signals that tmpx forwards to its command, besides the real-time signals: all that a process
+/// may receive on purpose. Excluded are faults, stop and continue signals (job control applies to
+/// tmpx too), and SIGPIPE, which tmpx ignores from its start.
 const FORWARDED: [c_int; 15] = [
     libc::SIGHUP,
     libc::SIGINT,
@@ -47,28 +47,28 @@ const FORWARDED: [c_int; 15] = [
     libc::SIGWINCH,
 ];
 
-/// What does nothing unless it is handled.
+/// Signals whose default action is to do nothing.
 const HARMLESS: [c_int; 3] = [libc::SIGCHLD, libc::SIGURG, libc::SIGWINCH];
 
 impl SignalQueue {
-    /// Queues SIGCHLD and the signals that are to be passed on, from now until the process ends.
+    /// Blocks SIGCHLD and the signals to forward, so that they queue up.
     pub(crate) fn open(inherited: InheritedSignals) -> Self {
         let set = queued_set();
-        // SAFETY: `set` is initialised; blocking signals touches no memory.
+        // SAFETY: `set` is initialised; a null pointer asks for no old mask.
         unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) };
         Self { inherited }
     }
 
-    /// Lets signals do again what they did before.
+    /// Restores the signal mask. Queued signals take effect now.
     pub(crate) fn close(self) {
-        // SAFETY: the mask is one that sigprocmask itself returned; nothing is written back.
+        // SAFETY: sigprocmask returned this mask; a null pointer asks for no old mask.
         unsafe {
             libc::sigprocmask(libc::SIG_SETMASK, &raw const self.inherited.mask, ptr::null_mut());
         }
     }
 
-    /// Waits for the next signal, at most so long. `None` where none came, or the wait was cut
-    /// short (by a stop and a continuation of this process).
+    /// Waits for the next signal, at most for `limit`. Returns `None` if none arrived, or if stopping
+    /// and continuing this process interrupted the wait.
     pub(crate) fn wait(&self, limit: Option<Duration>) -> Option<ReceivedSignal> {
         let set = queued_set();
         let limit = limit.map(|limit| libc::timespec {
@@ -77,18 +77,17 @@ impl SignalQueue {
         });
         let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-        // SAFETY: all pointers are null or to live, properly sized objects.
+        // SAFETY: each pointer is null or to a live value of the right type.
         let signal = unsafe { libc::sigtimedwait(&raw const set, info.as_mut_ptr(), limit) };
         if signal <= 0 {
             return None;
         }
-        // SAFETY: all zeroes is a valid siginfo_t, and the call has filled it in.
+        // SAFETY: all zeroes is a valid siginfo_t, and the call has filled it.
         let info = unsafe { info.assume_init() };
         Some(ReceivedSignal { signal, from_process: info.si_code <= 0 })
     }
 
-    /// The next signal that would have ended this process if it were not queued, if one has come
-    /// already.
+    /// Returns the next queued signal that would have ended this process, if one has arrived.
     pub(crate) fn pending_termination(&self) -> Option<i32> {
         while let Some(ReceivedSignal { signal, .. }) = self.wait(Some(Duration::ZERO)) {
             if !HARMLESS.contains(&signal) && !is_ignored(signal) {
@@ -101,7 +100,7 @@ impl SignalQueue {
 
 fn queued_set() -> libc::sigset_t {
     let mut set = MaybeUninit::uninit();
-    // SAFETY: sigemptyset initialises the set before anything is added to it.
+    // SAFETY: sigemptyset initialises the set before sigaddset adds to it.
     unsafe {
         libc::sigemptyset(set.as_mut_ptr());
         libc::sigaddset(set.as_mut_ptr(), libc::SIGCHLD);
@@ -112,11 +111,11 @@ fn queued_set() -> libc::sigset_t {
     }
 }
 
-/// Whether this process ignores a signal. One that is blocked is queued all the same.
+/// Whether this process ignores a signal. A blocked signal is queued even so.
 pub(crate) fn is_ignored(signal: i32) -> bool {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: a null pointer changes nothing; all zeroes is a valid sigaction, and what the call
-    // writes is one.
+    // SAFETY: a null pointer sets no new action. All zeroes is a valid sigaction, and the call
+    // overwrites it with one.
     let action = unsafe {
         libc::sigaction(signal, ptr::null(), action.as_mut_ptr());
         action.assume_init()
@@ -124,9 +123,9 @@ pub(crate) fn is_ignored(signal: i32) -> bool {
     action.sa_sigaction == libc::SIG_IGN
 }
 
-/// Sends any signal, the real-time ones included, for which `rustix` has no names.
+/// Sends a signal to a process. rustix has no names for the real-time signals.
 pub(crate) fn send(signal: i32, to: Pid) -> io::Result<()> {
-    // SAFETY: takes two numbers.
+    // SAFETY: kill reads no memory.
     match unsafe { libc::kill(to.as_raw_nonzero().get(), signal) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),

@@ -1,4 +1,4 @@
-//! Starting a command, and waiting for it.
+//! Starting a command, and reaping it.
 
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
 use std::io::{self, Read as _, Write as _};
@@ -16,28 +16,28 @@ use crate::sys::mount_ns::PrivateMounts;
 use crate::sys::signals::SignalQueue;
 use crate::sys::start::InheritedSignals;
 
-/// A command, and what it is started with.
+/// A command, with everything that execve(2) and the new process need.
 #[derive(Debug)]
 pub(crate) struct SpawnRequest<'a> {
     /// The program's path.
     pub path: &'a CStr,
-    /// The arguments, the name that it is called by first.
+    /// The arguments, beginning with the name of the program.
     pub args: &'a [CString],
     /// The environment, each variable as `NAME=value`.
     pub env: &'a [CString],
-    /// Where it runs; here if that is not said.
+    /// The directory that the command runs in; by default the current one.
     pub dir: Option<BorrowedFd<'a>>,
-    /// Descriptors that it finds under these numbers, given in this order: one that is still to be
-    /// given must not be overwritten before.
+    /// The descriptors to pass, each with its number in the command. They are duplicated in this
+    /// order: no number may be that of a descriptor further down.
     pub descriptors: &'a [(BorrowedFd<'a>, c_int)],
-    /// Mounts that it alone sees.
-    pub private: Option<&'a PrivateMounts>,
+    /// Mounts that only the command sees.
+    pub mounts: Option<&'a PrivateMounts>,
 }
 
 /// Why a command could not be started.
 #[derive(Debug)]
 pub(crate) enum SpawnError {
-    /// The new process could not make its private mounts.
+    /// The new process could not create its mounts.
     PrivateMounts(io::Error),
     /// Another call failed, execve(2) included.
     Exec(io::Error),
@@ -50,42 +50,43 @@ impl From<io::Error> for SpawnError {
 }
 
 impl SpawnRequest<'_> {
-    /// Starts it, with the signal mask and the dispositions that tmpx itself was given.
+    /// Starts the command, with the signal mask and dispositions that tmpx inherited.
     ///
-    /// As vfork(2) does it, in this process's memory, which need not be copied for that:
-    /// `posix_spawn(3)` would ask for and set each of the 64 signals besides. What mounts something
-    /// takes a process of its own, by fork(2).
+    /// Like vfork(2), this shares the memory of tmpx with the new process instead of copying it.
+    /// `posix_spawn(3)` does too, but queries and sets each of the 64 signals. Creating mounts takes
+    /// a process with its own memory, by fork(2).
     pub(crate) fn start(&self, signals: &SignalQueue) -> Result<Pid, SpawnError> {
-        if self.private.is_some() {
+        if self.mounts.is_some() {
             return self.start_by_fork(signals);
         }
         let (args, env) = (pointers(self.args), pointers(self.env));
         let signals = &signals.inherited;
-        let mut birth = ChildContext { launch: self, args: &args, env: &env, signals, error: None };
+        let mut context =
+            ChildContext { request: self, args: &args, env: &env, signals, error: None };
         let mut stack: Vec<MaybeUninit<u128>> = Vec::with_capacity(STACK / size_of::<u128>());
         let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
-        // SAFETY: the new process runs `be_born` on a stack of its own, with a pointer to `birth`,
-        // while this thread stands still until it has called execve(2) or is gone. Other threads
-        // run on; nothing that they use is touched.
+        // SAFETY: the new process runs `child_main` on its own stack, with a pointer to `context`.
+        // CLONE_VFORK suspends this thread until the new process has called execve(2) or exited, so
+        // both live long enough. Other threads run on; the new process touches nothing they use.
         let pid = unsafe {
             libc::clone(
-                be_born,
+                child_main,
                 top.cast(),
                 libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
-                (&raw mut birth).cast(),
+                (&raw mut context).cast(),
             )
         };
         if pid == -1 {
             return Err(io::Error::last_os_error().into());
         }
         let child = Pid::from_raw(pid);
-        match (birth.error, child) {
+        match (context.error, child) {
             (None, Some(child)) => Ok(child),
             (Some(err), Some(child)) => {
                 let _ = waitpid(Some(child), WaitOptions::empty());
                 Err(err.into())
             }
-            (_, None) => Err(io::Error::other("the system gave it no number").into()),
+            (_, None) => Err(io::Error::other("clone(2) returned no process id").into()),
         }
     }
 
@@ -100,28 +101,28 @@ impl SpawnRequest<'_> {
             command.env(half(), half());
         }
         let inherited = signals.inherited;
-        let private = self.private.cloned();
+        let mounts = self.mounts.cloned();
         let (reader, failed) = io::pipe()?;
         let dir = self.dir.map(|dir| dir.as_raw_fd());
-        let copies: Vec<_> =
+        let descriptors: Vec<_> =
             self.descriptors.iter().map(|(fd, number)| (fd.as_raw_fd(), *number)).collect();
-        // SAFETY: the closure makes plain system calls and touches no memory but its own. The
-        // descriptors are open for as long as `self` lives, so at the fork.
+        // SAFETY: the closure makes system calls and allocates no memory. The descriptors stay open
+        // while `self` lives, so they are open at the fork.
         unsafe {
             command.pre_exec(move || {
                 if let Some(dir) = dir {
                     fchdir(BorrowedFd::borrow_raw(dir))?;
                 }
-                copies.iter().try_for_each(|(fd, number)| copy(*fd, *number))?;
-                if let Some(private) = &private {
-                    private.make().inspect_err(|_| drop((&failed).write(b"!")))?;
+                descriptors.iter().try_for_each(|(fd, number)| duplicate_to(*fd, *number))?;
+                if let Some(mounts) = &mounts {
+                    mounts.create().inspect_err(|_| drop((&failed).write(b"!")))?;
                 }
                 inherited.restore();
                 Ok(())
             });
         }
         let started = command.spawn();
-        // The closure has the end of the pipe that is written to.
+        // This closes the writing end of the pipe, which the closure owns.
         drop(command);
         match started {
             Ok(child) => Ok(Pid::from_child(&child)),
@@ -131,87 +132,87 @@ impl SpawnRequest<'_> {
     }
 }
 
-/// Pointers to C strings, as execve(2) wants them.
+/// Returns an array of C strings in the form that execve(2) expects.
 fn pointers(words: &[CString]) -> Vec<*const c_char> {
     words.iter().map(|word| word.as_ptr()).chain([ptr::null()]).collect()
 }
 
-/// How large the stack of a process is that is about to become a command, in bytes.
+/// The stack of a new process until it calls execve(2), in bytes.
 const STACK: usize = 64 * 1024;
 
-/// A new process that is about to become a command.
+/// What a new process needs until it calls execve(2).
 struct ChildContext<'a> {
-    launch: &'a SpawnRequest<'a>,
+    request: &'a SpawnRequest<'a>,
     args: &'a [*const c_char],
     env: &'a [*const c_char],
     signals: &'a InheritedSignals,
-    /// Why it did not.
+    /// Why execve(2), or a call before it, failed.
     error: Option<io::Error>,
 }
 
-/// What a new process does in the memory of the old one.
-extern "C" fn be_born(birth: *mut c_void) -> c_int {
-    // SAFETY: the one who called clone(2) gave a pointer to a `Birth` that nobody else uses until
-    // this process has become another or is gone.
-    let birth = unsafe { &mut *birth.cast::<ChildContext<'_>>() };
-    birth.error = birth.exec_child().err();
+/// The main function of a new process, which runs in the memory of its parent.
+extern "C" fn child_main(context: *mut c_void) -> c_int {
+    // SAFETY: `start` passes a pointer to a `ChildContext`, and does not use it until this process
+    // has called execve(2) or exited.
+    let context = unsafe { &mut *context.cast::<ChildContext<'_>>() };
+    context.error = context.exec_child().err();
     127
 }
 
 impl ChildContext<'_> {
-    /// Makes plain system calls and takes no memory. Returns only where one fails.
+    /// Becomes the command. Allocates no memory. Returns only if a call fails.
     fn exec_child(&self) -> io::Result<()> {
-        let SpawnRequest { path, dir, descriptors, .. } = self.launch;
+        let SpawnRequest { path, dir, descriptors, .. } = self.request;
         if let Some(dir) = dir {
             fchdir(dir)?;
         }
         for (fd, number) in *descriptors {
-            copy(fd.as_raw_fd(), *number)?;
+            duplicate_to(fd.as_raw_fd(), *number)?;
         }
         self.signals.restore();
-        // SAFETY: the path is a C string, and both lists end with a null pointer and point to C
-        // strings.
+        // SAFETY: the path is a C string, and both arrays hold pointers to C strings and end with a
+        // null pointer.
         unsafe { libc::execve(path.as_ptr(), self.args.as_ptr(), self.env.as_ptr()) };
         Err(io::Error::last_os_error())
     }
 }
 
-/// Copies a descriptor to a number, for a command to inherit.
-fn copy(fd: c_int, number: c_int) -> io::Result<()> {
-    // SAFETY: takes two numbers. What was open under the second one is lost to this process, which is
-    // about to become another.
+/// Duplicates a descriptor to this number, which the command inherits.
+fn duplicate_to(fd: c_int, number: c_int) -> io::Result<()> {
+    // SAFETY: dup2 reads no memory. It closes what was open under `number`, but only in this process,
+    // which calls execve(2) next and drops no values.
     match unsafe { libc::dup2(fd, number) } {
         -1 => Err(io::Error::last_os_error()),
         _ => Ok(()),
     }
 }
 
-/// How a command ended, and what it took, with those of its children that it waited for.
+/// How a command ended, and the resources that it and the children it waited for used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ExitInfo {
-    /// Its exit status or signal.
+    /// The exit status or signal.
     pub status: ExitStatus,
     /// Processor time in user mode.
     pub user: Duration,
     /// Processor time in the kernel.
     pub system: Duration,
-    /// The most memory that one process of them had at once, in bytes.
+    /// The peak memory of the largest of these processes, in bytes.
     pub peak_memory: u64,
 }
 
-/// Whether a command has ended, and how; does not wait. Other children, which this process has
-/// adopted, are seen off on the way.
+/// Returns how a command ended, or `None` while it runs. Does not wait. Also reaps other children,
+/// which this process has adopted.
 pub(crate) fn reap(command: Pid) -> io::Result<Option<ExitInfo>> {
     loop {
         let mut status = 0;
         let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-        // SAFETY: the pointers are to live objects that the call fills in.
+        // SAFETY: both pointers are to live values, which the call fills.
         let pid = unsafe { libc::wait4(-1, &raw mut status, libc::WNOHANG, usage.as_mut_ptr()) };
         match pid {
             0 => return Ok(None),
             -1 => return Err(io::Error::last_os_error()),
             pid if pid == command.as_raw_nonzero().get() => {
-                // SAFETY: all zeroes is a valid rusage, and the call has filled it in.
+                // SAFETY: all zeroes is a valid rusage, and the call has filled it.
                 let usage = unsafe { usage.assume_init() };
                 return Ok(Some(ExitInfo {
                     status: ExitStatus::from_raw(status),
@@ -231,11 +232,10 @@ fn duration(time: libc::timeval) -> Duration {
     Duration::from_secs(seconds) + Duration::from_micros(micros)
 }
 
-/// Whether this process has children that live, those that it has adopted included. The ones that
-/// have ended are seen off.
+/// Whether this process has live children, including adopted ones. Reaps those that have ended.
 pub(crate) fn has_children() -> bool {
     loop {
-        // SAFETY: a null pointer says that the status is not wanted.
+        // SAFETY: a null pointer asks for no status.
         match unsafe { libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG) } {
             0 => return true,
             -1 => return false,

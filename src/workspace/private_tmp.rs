@@ -80,9 +80,9 @@ impl Workspace {
         let mounts = PrivateMounts::new(over);
         let id = |stat: Stat| (stat.st_dev, stat.st_ino);
         let mounts = if here {
-            mounts.standing_in(c_path(cwd)?, id(stat(".")?))
+            mounts.with_working_dir(c_path(cwd)?, id(stat(".")?))
         } else if is_hidden {
-            mounts.standing_in(c_path(&real)?, id(fstat(&self.dir)?))
+            mounts.with_working_dir(c_path(&real)?, id(fstat(&self.dir)?))
         } else {
             mounts
         };

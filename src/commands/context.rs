@@ -1,15 +1,32 @@
 //! The context that every handler runs in.
 
-use std::ffi::OsString;
-
+use crate::lease::{LeaseSpec, LifetimeOptions, SpecError};
 use crate::os::Env;
 use crate::sys::InheritedSignals;
+use crate::ui::print_note;
 
 /// What the process inherited, as far as handlers use it.
 pub(crate) struct Context {
-    /// tmpx's own arguments.
-    pub(crate) args: Vec<OsString>,
     pub(crate) env: Env,
     /// The signal state that a command must inherit unchanged.
     pub(crate) signals: InheritedSignals,
+}
+
+impl Context {
+    /// Resolves the lifetime options, and prints a note about a variable that must be ignored.
+    pub(crate) fn lease_spec(&self, options: LifetimeOptions) -> anyhow::Result<LeaseSpec> {
+        let (spec, ignored) = LeaseSpec::resolve(options, &self.env).map_err(|err| {
+            let owner = match err {
+                SpecError::NoSuchOwner(pid) | SpecError::ForeignOwner(pid) => Some(pid),
+                _ => None,
+            };
+            let err = anyhow::Error::new(err);
+            match owner {
+                Some(pid) => err.context(format!("--until-exit={pid}")),
+                None => err,
+            }
+        })?;
+        ignored.iter().for_each(print_note);
+        Ok(spec)
+    }
 }

@@ -3,33 +3,31 @@
 use crate::cli::{CreateArgs, PlaceArgs};
 use crate::commands::context::Context;
 use crate::create::Transaction;
-use crate::lease::{CreateOptions, Fill, Kind, NameRule, spec};
+use crate::lease::{CreateOptions, Fill, Kind, NameRule};
 use crate::ui::{CreatedRow, Output, print_note};
 use crate::values::{Status, Template};
 
-/// Makes what `file` and `dir` are asked for, and prints the paths.
+/// Creates the files or directories that the command line asks for, and prints their paths.
 pub(crate) fn create_and_print(
     args: CreateArgs,
     kind: Kind,
     context: &Context,
     fill: Fill<'_>,
 ) -> anyhow::Result<Status> {
-    let terms = spec::resolve(args.lifetime.into(), &context.env, &context.args, &mut |text| {
-        print_note(text);
-    })?;
+    let spec = context.lease_spec(args.lifetime.into())?;
     let PlaceArgs { dir, prefix, suffix, mode } = args.place;
     let (template_dir, template) =
         Template::choose(args.template, prefix.as_ref(), suffix.as_ref());
     let name = args.name.map_or(NameRule::Random(template), NameRule::Exact);
     let mut output = Output::new(args.output.format());
-    let mut transaction = Transaction::new(terms, &context.env)?;
+    let mut transaction = Transaction::new(spec, &context.env)?;
     transaction.create_all(
         template_dir.or(dir).as_deref(),
         &CreateOptions { kind, name, mode, keep_open: false },
         args.count,
         fill,
-        &mut |lease, place, made, last| {
-            CreatedRow::print_all(&mut output, lease, place, made, kind)?;
+        &mut |lease, dir, created, last| {
+            CreatedRow::print_all(&mut output, lease, dir, created, kind)?;
             if last { output.flush() } else { Ok(()) }
         },
     )?;

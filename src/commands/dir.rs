@@ -1,4 +1,4 @@
-//! `tmpx dir`: make directories, print their paths.
+//! `tmpx dir`: create directories and print their paths.
 
 use crate::cli::DirArgs;
 use crate::commands::context::Context;

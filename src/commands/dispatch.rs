@@ -36,18 +36,18 @@ impl<'a> Invocation<'a> {
 
 /// Runs tmpx and returns its exit status. All errors have been printed when this returns.
 pub(crate) fn run(start: Start) -> Status {
-    let context = Context { args: start.args, env: Env::Process, signals: start.signals };
-    match Invocation::of(&context.args) {
+    let context = Context { env: Env::process(start.args), signals: start.signals };
+    match Invocation::of(context.env.args()) {
         Invocation::Reaper(store) => reaper::run(store),
         Invocation::Mktemp(args) => mktemp::run(args, &context),
-        Invocation::Cli => match cli::parse(&context.args) {
+        Invocation::Cli => match cli::parse(context.env.args()) {
             Ok(parsed) => {
                 let runs_a_command = parsed.command.runs_a_command();
                 let default = if runs_a_command { Status::TmpxFailed } else { Status::Failed };
                 dispatch(parsed.command, &context)
                     .unwrap_or_else(|err| errors::report(&err, default))
             }
-            Err(err) => errors::report_clap_error(&err, &context.args),
+            Err(err) => errors::report_clap_error(&err, context.env.args()),
         },
     }
 }
@@ -65,6 +65,8 @@ fn dispatch(command: CommandArgs, context: &Context) -> anyhow::Result<Status> {
         CommandArgs::Cleanup(args) => cleanup::run(&args, context),
         CommandArgs::Gettempdir(args) => gettempdir::run(&args, context),
         // `Invocation` recognizes mktemp, so clap never parses its arguments.
-        CommandArgs::Mktemp(_) => Ok(mktemp::run(context.args.get(2..).unwrap_or(&[]), context)),
+        CommandArgs::Mktemp(_) => {
+            Ok(mktemp::run(context.env.args().get(2..).unwrap_or(&[]), context))
+        }
     }
 }

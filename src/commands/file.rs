@@ -1,4 +1,4 @@
-//! `tmpx file`: make files, print their paths.
+//! `tmpx file`: create files and print their paths.
 
 use std::path::Path;
 

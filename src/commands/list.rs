@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use crate::cli::ListArgs;
 use crate::commands::context::Context;
+use crate::commands::errors::print_error;
 use crate::lease::Stores;
 use crate::reclaim::{InventoryEntry, Selection, SystemState, survey};
 use crate::ui::{ListRow, Output, print_note, sanitize};
@@ -18,15 +19,16 @@ pub(super) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<Status> 
         session: args.select.session.clone(),
         ..Selection::default()
     };
-    let (stores, problems) = Stores::new(&context.env)?.existing();
-    problems.iter().for_each(print_note);
+    let (stores, errors) = Stores::new(&context.env)?.existing();
+    let is_complete = errors.is_empty();
+    errors.into_iter().for_each(|err| print_error(&err.into()));
     let system = SystemState::now();
     let mut entries = Vec::new();
     for store in &stores {
         entries.extend(survey(store, &selection, &system, &mut |problem| print_note(problem))?);
     }
     print(args, &entries).context("could not write to stdout")?;
-    Ok(if problems.is_empty() { Status::Success } else { Status::Failed })
+    Ok(if is_complete { Status::Success } else { Status::Failed })
 }
 
 /// Prints a table to a terminal, and the paths alone to other programs, as ls(1) does.

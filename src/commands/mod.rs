@@ -13,6 +13,7 @@ mod layout;
 mod list;
 mod mktemp;
 mod replace;
+mod scratch;
 mod spool;
 mod workspace;
 

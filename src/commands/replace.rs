@@ -8,7 +8,7 @@ use rustix::stdio::stdin;
 use crate::cli::ReplaceArgs;
 use crate::commands::context::Context;
 use crate::commands::errors::InvalidUse;
-use crate::create::Scratch;
+use crate::commands::scratch::{with_scratch, write_report};
 use crate::process::{self, Command, check_interrupt};
 use crate::streams::{Replacement, Target};
 use crate::sys::SignalQueue;
@@ -23,8 +23,8 @@ pub(super) fn run(args: ReplaceArgs, context: &Context) -> anyhow::Result<Status
     {
         return Err(InvalidUse::ReportReplacesContent.into());
     }
-    Scratch::with(&context.env, &context.args, |scratch| {
-        let lease = &mut scratch.transaction()?.lease;
+    with_scratch(context, |scratch| {
+        let lease = scratch.lease()?;
         let new = Replacement::begin(target, args.append, lease)?;
         let (status, bytes) = if args.command.is_empty() {
             (Status::Success, new.fill(stdin(), "standard input")?)
@@ -45,7 +45,7 @@ pub(super) fn run(args: ReplaceArgs, context: &Context) -> anyhow::Result<Status
             replaced,
             status: status.of_command(),
         };
-        Ok(scratch.report(args.report.as_deref(), &report, status))
+        Ok(write_report(args.report.as_deref(), &report, status, || Ok(lease)))
     })
 }
 

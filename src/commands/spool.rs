@@ -9,6 +9,7 @@ use rustix::stdio::{stdin, stdout};
 
 use crate::cli::SpoolArgs;
 use crate::commands::context::Context;
+use crate::commands::scratch::{with_scratch, write_report};
 use crate::create::Scratch;
 use crate::fs::TransferError;
 use crate::fs::disk_full::with_full_filesystem_of;
@@ -22,7 +23,7 @@ pub(super) fn run(args: SpoolArgs, context: &Context) -> anyhow::Result<Status> 
     if let Some(report) = &args.report {
         Target::find(report)?;
     }
-    Scratch::with(&context.env, &context.args, |scratch| {
+    with_scratch(context, |scratch| {
         let has_command = !args.command.is_empty();
         let dir = args.dir.as_deref();
         let mut roll_over = || scratch.tmpfile(dir);
@@ -39,7 +40,7 @@ pub(super) fn run(args: SpoolArgs, context: &Context) -> anyhow::Result<Status> 
             dir: spool.dir().map(|dir| PathField::of(dir.path())),
             status: status.of_command(),
         };
-        Ok(scratch.report(args.report.as_deref(), &report, status))
+        Ok(write_report(args.report.as_deref(), &report, status, || scratch.lease()))
     })
 }
 

@@ -8,7 +8,7 @@ use crate::cli::WorkspaceArgs;
 use crate::commands::context::Context;
 use crate::commands::layout;
 use crate::create::Transaction;
-use crate::lease::{CreateOptions, Kind, Lease, NameRule, spec};
+use crate::lease::{CreateOptions, Kind, Lease, NameRule};
 use crate::ui::{CreatedRow, Format, Output, print_note, sh_quote};
 use crate::values::{FileMode, Status, Template};
 use crate::workspace::Workspace;
@@ -27,9 +27,7 @@ pub(super) fn run(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Stat
 
 fn create(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
     let layout = layout::plan(&args.layout)?;
-    let spec = spec::resolve(args.lifetime.into(), &context.env, &context.args, &mut |text| {
-        print_note(text);
-    })?;
+    let spec = context.lease_spec(args.lifetime.into())?;
     let (dir, template) =
         Template::choose(args.template, args.place.prefix.as_ref(), args.place.suffix.as_ref());
     let dir = dir.or(args.place.dir);
@@ -50,7 +48,7 @@ fn create(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
         }
         print(&workspace, &transaction.lease, args.export, &mut output)
             .context("could not write to stdout")?;
-        transaction.lease.commit()
+        Ok(transaction.lease.commit()?)
     })?;
     transaction.take_warnings().iter().for_each(print_note);
     transaction.finish(&context.env);

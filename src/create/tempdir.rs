@@ -1,87 +1,73 @@
-//! Which directory temporary things go to, by the order of Python's `tempfile.gettempdir`.
+//! The candidates for the temp dir, in the order of Python's `tempfile.gettempdir`.
 //!
-//! TMPDIR, TEMP, TMP (an empty one is skipped), then /tmp, /var/tmp, /usr/tmp, then the working
-//! directory. Each is made absolute by its text alone, as `os.path.abspath` does it.
+//! TMPDIR, TEMP and TMP, unless they are empty, then /tmp, /var/tmp, /usr/tmp, then the working
+//! directory. Each is made absolute by its text alone, as by `os.path.abspath`.
 
 use std::io::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
 
 use crate::os::Env;
 
-/// The variables that name a temp dir, the first that is usable wins.
+/// The variables that name a temp dir.
 const VARIABLES: [&str; 3] = ["TMPDIR", "TEMP", "TMP"];
 
-/// The directories that are tried after them.
+/// The directories after those.
 const DEFAULT_DIRS: [&str; 3] = ["/tmp", "/var/tmp", "/usr/tmp"];
 
-/// One directory to try.
+/// A directory that may be the temp dir.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TempDirCandidate {
-    /// The directory, absolute.
+    /// An absolute path.
     pub path: PathBuf,
-    /// The variable that named it.
+    /// The variable that names it.
     pub variable: Option<&'static str>,
 }
 
-/// The directories to try, in order.
+/// Returns the candidates. The first that is usable is the temp dir.
 pub(crate) fn candidates(env: &Env) -> Vec<TempDirCandidate> {
     let cwd = std::env::current_dir().ok();
     let absolute = |path: &Path| match &cwd {
-        Some(cwd) => normal(&cwd.join(path)),
-        None => normal(path),
+        Some(cwd) => normalize(&cwd.join(path)),
+        None => normalize(path),
     };
     let named = VARIABLES.into_iter().filter_map(|variable| {
         let path = absolute(Path::new(&env.get(variable)?));
         Some(TempDirCandidate { path, variable: Some(variable) })
     });
-    let usual = DEFAULT_DIRS.into_iter().map(PathBuf::from);
-    let unnamed = usual.chain(cwd.clone()).map(|path| TempDirCandidate { path, variable: None });
-    named.chain(unnamed).filter(|candidate| candidate.path.is_absolute()).collect()
+    let defaults = DEFAULT_DIRS.into_iter().map(PathBuf::from).chain(cwd.clone());
+    let defaults = defaults.map(|path| TempDirCandidate { path, variable: None });
+    named.chain(defaults).filter(|candidate| candidate.path.is_absolute()).collect()
 }
 
-/// Removes `.`, `..` and doubled slashes by the text alone.
-fn normal(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
+/// Removes `.`, `..` and repeated slashes, without a look at the filesystem.
+fn normalize(path: &Path) -> PathBuf {
+    let mut normalized = PathBuf::new();
     for part in path.components() {
         match part {
             Component::ParentDir => {
-                normal.pop();
+                normalized.pop();
             }
             Component::CurDir => {}
-            part => normal.push(part),
+            part => normalized.push(part),
         }
     }
-    normal
+    normalized
 }
 
-/// Finds out whether a directory can be used, as Python does it: by writing a file there. The file
-/// has no name where the filesystem can do that, and is gone when this returns either way.
+/// Checks whether a directory is usable, as Python does: by writing a file there. The file is unnamed
+/// if the filesystem allows that, and it is always removed.
 pub(crate) fn probe(dir: &Path) -> io::Result<()> {
-    let mut file = tempfile::tempfile_in(dir).map_err(|err| match err.raw_os_error() {
-        Some(code) => io::Error::from_raw_os_error(code),
-        // tempfile wraps the error to name the path; the cause is the system's own.
-        None => match err.get_ref().and_then(|inner| inner.source()) {
-            Some(source) => match source.downcast_ref::<io::Error>() {
-                Some(source) => source.raw_os_error().map_or(err, io::Error::from_raw_os_error),
-                None => err,
-            },
-            None => err,
-        },
-    })?;
-    file.write_all(b"blat")
+    tempfile::tempfile_in(dir)?.write_all(b"blat")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn env(pairs: &[(&str, &str)]) -> Env {
-        Env::Fixed(pairs.iter().map(|&(name, value)| (name.into(), value.into())).collect())
-    }
-
     #[test]
     fn variables_come_first_and_empty_ones_are_skipped() {
-        let found = candidates(&env(&[("TMPDIR", ""), ("TEMP", "/a/./b/../c//"), ("TMP", "x")]));
+        let found =
+            candidates(&Env::fixed(&[("TMPDIR", ""), ("TEMP", "/a/./b/../c//"), ("TMP", "x")]));
         let cwd = std::env::current_dir().unwrap();
         let shown: Vec<_> = found.iter().map(|one| (one.variable, one.path.clone())).collect();
         assert_eq!(
@@ -98,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_directory_is_told_as_the_system_tells_it() {
+    fn probing_a_missing_directory_returns_the_error_of_the_system() {
         let err = probe(Path::new("/nodir/at/all")).unwrap_err();
         assert_eq!(err.raw_os_error(), Some(libc::ENOENT));
     }

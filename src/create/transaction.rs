@@ -1,224 +1,221 @@
-//! Making resources from beginning to end: a lease, a place, the things, and the word to the caller.
+//! A transaction: creates resources under one lease, from the choice of a directory to the commit.
 //!
-//! If anything fails on the way, what was made goes again: the caller has not been told, or only of
-//! a part, and will not look after it.
+//! If a step fails, everything created so far is removed: the caller got no paths, or only some of
+//! them, and will not look after the resources.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::create::tempdir;
+use crate::create::tempdir::{self, TempDirCandidate};
 use crate::fs::Dir;
-use crate::lease::entry::{BATCH, create, create_one};
+use crate::lease::entry::{self, BATCH};
 use crate::lease::{
-    CreateError, CreateOptions, Created, Fill, Kind, Lease, LeaseSpec, Lifetime, Stores, TmpFile,
+    CreateError, CreateOptions, Created, Fill, Kind, Lease, LeaseSpec, Lifetime, StoreError,
+    Stores, TmpFile,
 };
 use crate::os::{Env, Random};
 use crate::reclaim::{prune, reaper, release};
-use crate::values::ErrorExt as _;
+use crate::values::error::strerror;
 
-/// Tells the caller of names in a place; the last time with `true`.
+/// Prints the names of new entries in a directory. The last call has `true`.
 pub(crate) type PrintPaths<'a> =
     &'a mut dyn FnMut(&Lease, &Dir, &[Created], bool) -> io::Result<()>;
 
-/// Things in the making, under one lease.
+/// Resources that are being created under one lease.
 #[derive(Debug)]
 pub(crate) struct Transaction {
     /// The lease that covers them.
     pub lease: Lease,
-    stores: Stores,
-    candidates: Vec<tempdir::TempDirCandidate>,
-    notes: Vec<String>,
+    temp_dirs: Vec<TempDirCandidate>,
+    warnings: Vec<String>,
+}
+
+/// A failure after which some of the new resources could not be removed. The lease still covers them.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct NotRolledBack(pub(crate) anyhow::Error);
+
+/// Why no temp dir can be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TempDirError {
+    /// None of the candidates accepts a new entry. The error is that of the first.
+    #[error(transparent)]
+    NoneUsable(CreateError),
+    #[error("no usable temporary directory")]
+    NoneKnown,
 }
 
 impl Transaction {
-    /// Gets ready to make things on these terms. Nothing is on disk yet.
-    pub(crate) fn new(terms: LeaseSpec, env: &Env) -> anyhow::Result<Self> {
-        let stores = Stores::new(env)?;
+    /// Returns a transaction that has not created anything yet.
+    pub(crate) fn new(spec: LeaseSpec, env: &Env) -> Result<Self, StoreError> {
         Ok(Self {
-            lease: Lease::new(stores.clone(), terms, Random::system()),
-            stores,
-            candidates: tempdir::candidates(env),
-            notes: Vec::new(),
+            lease: Lease::new(Stores::new(env)?, spec, Random::system()),
+            temp_dirs: tempdir::candidates(env),
+            warnings: Vec::new(),
         })
     }
 
-    /// Does something with it; if that fails, all that was made goes.
+    /// Runs `act`. If it fails, removes everything that was created.
     pub(crate) fn or_rollback<T>(
         &mut self,
         act: impl FnOnce(&mut Self) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        act(self).or_else(|err| match release(&self.lease, None) {
-            Ok(left) if left.is_empty() => Err(err),
-            _ => Err(err).hint("what was made is still there in part; 'tmpx cleanup' removes it"),
-        })
+        act(self).map_err(|err| if self.rollback() { err } else { NotRolledBack(err).into() })
     }
 
-    /// Makes the first things, up to a batch, and so finds out where: in `dir`, or else in the
-    /// first temp dir that lets it.
+    /// Removes everything that was created. Returns whether nothing is left.
+    pub(crate) fn rollback(&self) -> bool {
+        release(&self.lease, None).is_ok_and(|failures| failures.is_empty())
+    }
+
+    /// Creates the first entries, at most a batch, and thereby chooses the directory: `dir`, or the
+    /// first temp dir that accepts them.
     pub(crate) fn create_first(
         &mut self,
         dir: Option<&Path>,
-        wanted: &CreateOptions,
+        options: &CreateOptions,
         count: u64,
         fill: Fill<'_>,
     ) -> anyhow::Result<(Dir, Vec<Created>)> {
-        self.somewhere(dir, &mut |transaction, dir| {
-            transaction.create_first_in(dir, wanted, count, fill)
+        self.in_usable_dir(dir, options.kind, &mut |lease, dir| {
+            let created = create_batch(lease, &dir, options, count, fill)?;
+            Ok((dir, created))
         })
     }
 
-    /// Creates one resource in `dir`, or else in the first temp dir that lets it.
-    pub(crate) fn create_one(
-        &mut self,
-        dir: Option<&Path>,
-        wanted: &CreateOptions,
-    ) -> anyhow::Result<(Dir, Created)> {
-        self.somewhere(dir, &mut |transaction, dir| {
-            let place = Dir::open(dir).map_err(|err| CreateError::new(err, wanted.kind, dir))?;
-            let created = transaction.create_one_in(&place, wanted)?;
-            Ok((place, created))
-        })
-    }
-
-    /// Creates one resource in a directory that is open.
-    pub(crate) fn create_one_in(
-        &mut self,
-        place: &Dir,
-        wanted: &CreateOptions,
-    ) -> anyhow::Result<Created> {
-        create_one(&mut self.lease, place, wanted, &mut |_| Ok(()))
-    }
-
-    /// Makes a file without a name, in `dir` or the first temp dir that lets it.
-    pub(crate) fn tmpfile(&mut self, dir: Option<&Path>) -> anyhow::Result<TmpFile> {
-        self.somewhere(dir, &mut |transaction, dir| {
-            let place = Dir::open(dir).map_err(|err| CreateError::new(err, Kind::File, dir))?;
-            TmpFile::create(&mut transaction.lease, place, 0o600)
-        })
-    }
-
-    /// Does something in `dir`, or else in the first temp dir that lets it.
-    fn somewhere<T>(
-        &mut self,
-        dir: Option<&Path>,
-        act: &mut dyn FnMut(&mut Self, &Path) -> anyhow::Result<T>,
-    ) -> anyhow::Result<T> {
-        if let Some(dir) = dir {
-            return act(self, dir);
-        }
-        let mut failure = None;
-        for candidate in std::mem::take(&mut self.candidates) {
-            let err = match act(self, &candidate.path) {
-                Ok(made) => return Ok(made),
-                Err(err) if !is_unusable(&err) => return Err(err),
-                Err(err) => err,
-            };
-            if let Some(variable) = candidate.variable {
-                let why = err
-                    .root_cause()
-                    .downcast_ref::<io::Error>()
-                    .map(crate::values::error::strerror);
-                let dir = candidate.path.display();
-                self.notes.push(format!(
-                    "{variable}={dir} cannot be used and is passed over: {}",
-                    why.unwrap_or_default()
-                ));
-            }
-            failure.get_or_insert(err);
-        }
-        Err(failure.unwrap_or_else(|| anyhow::anyhow!("there is no temporary directory")))
-            .hint("'tmpx gettempdir --all' shows what was tried")
-    }
-
-    fn create_first_in(
-        &mut self,
-        dir: &Path,
-        wanted: &CreateOptions,
-        count: u64,
-        fill: Fill<'_>,
-    ) -> anyhow::Result<(Dir, Vec<Created>)> {
-        let place = Dir::open(dir).map_err(|err| CreateError::new(err, wanted.kind, dir))?;
-        let made = self.create_batch(&place, wanted, count, fill)?;
-        Ok((place, made))
-    }
-
-    /// Makes more things in the same place, up to a batch.
+    /// Creates more entries in the same directory, at most a batch.
     pub(crate) fn create_batch(
         &mut self,
-        place: &Dir,
-        wanted: &CreateOptions,
+        dir: &Dir,
+        options: &CreateOptions,
         count: u64,
         fill: Fill<'_>,
-    ) -> anyhow::Result<Vec<Created>> {
-        let count = usize::try_from(count).unwrap_or(BATCH).min(BATCH);
-        create(&mut self.lease, place, wanted, count, fill)
+    ) -> Result<Vec<Created>, CreateError> {
+        create_batch(&mut self.lease, dir, options, count, fill)
     }
 
-    /// Makes `count` things and tells of them, batch by batch; then marks the lease as given.
+    /// Creates `count` entries and prints their paths, batch by batch, then commits the lease.
     pub(crate) fn create_all(
         &mut self,
         dir: Option<&Path>,
-        wanted: &CreateOptions,
+        options: &CreateOptions,
         count: u64,
         fill: Fill<'_>,
-        tell: PrintPaths<'_>,
+        print: PrintPaths<'_>,
     ) -> anyhow::Result<()> {
         self.or_rollback(|transaction| {
-            let (place, mut made) = transaction.create_first(dir, wanted, count, fill)?;
+            let (dir, mut created) = transaction.create_first(dir, options, count, fill)?;
             let mut left = count;
             loop {
-                left -= u64::try_from(made.len()).unwrap_or(left).min(left);
-                tell(&transaction.lease, &place, &made, left == 0)
+                left -= u64::try_from(created.len()).unwrap_or(left).min(left);
+                print(&transaction.lease, &dir, &created, left == 0)
                     .context("could not write to stdout")?;
                 if left == 0 {
-                    return transaction.lease.commit();
+                    return Ok(transaction.lease.commit()?);
                 }
-                made = transaction.create_batch(&place, wanted, left, fill)?;
+                created = transaction.create_batch(&dir, options, left, fill)?;
             }
         })
     }
 
-    /// What is to be said of variables that could not be followed.
-    pub(crate) fn take_warnings(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.notes)
+    /// Creates one entry in `dir`, or in the first temp dir that accepts it.
+    pub(crate) fn create_one(
+        &mut self,
+        dir: Option<&Path>,
+        options: &CreateOptions,
+    ) -> anyhow::Result<(Dir, Created)> {
+        self.in_usable_dir(dir, options.kind, &mut |lease, dir| {
+            let created = entry::create_one(lease, &dir, options, &mut |_| Ok(()))?;
+            Ok((dir, created))
+        })
     }
 
-    /// Removes leases of what was made below `dirs` in a mount namespace that is gone.
+    /// Creates one entry in a directory that is open.
+    pub(crate) fn create_one_in(
+        &mut self,
+        dir: &Dir,
+        options: &CreateOptions,
+    ) -> Result<Created, CreateError> {
+        entry::create_one(&mut self.lease, dir, options, &mut |_| Ok(()))
+    }
+
+    /// Creates an unnamed file in `dir`, or in the first temp dir that accepts it.
+    pub(crate) fn tmpfile(&mut self, dir: Option<&Path>) -> anyhow::Result<TmpFile> {
+        self.in_usable_dir(dir, Kind::File, &mut |lease, dir| TmpFile::create(lease, dir, 0o600))
+    }
+
+    /// Opens `dir`, or the first temp dir in which `create` succeeds. Records a warning for each
+    /// variable that names another one.
+    fn in_usable_dir<T>(
+        &mut self,
+        dir: Option<&Path>,
+        kind: Kind,
+        create: &mut dyn FnMut(&mut Lease, Dir) -> Result<T, CreateError>,
+    ) -> anyhow::Result<T> {
+        let mut attempt = |lease: &mut Lease, path: &Path| {
+            let dir = Dir::open(path).map_err(|err| CreateError::refused(kind, path, err))?;
+            create(lease, dir)
+        };
+        if let Some(dir) = dir {
+            return Ok(attempt(&mut self.lease, dir)?);
+        }
+        let mut first = None;
+        for TempDirCandidate { path, variable } in std::mem::take(&mut self.temp_dirs) {
+            let err = match attempt(&mut self.lease, &path) {
+                Ok(created) => return Ok(created),
+                Err(err) => err,
+            };
+            let Some(cause) = err.unusable_dir() else { return Err(err.into()) };
+            if let Some(variable) = variable {
+                let (path, cause) = (path.display(), strerror(cause));
+                self.warnings.push(format!("ignoring {variable}={path}: {cause}"));
+            }
+            first.get_or_insert(err);
+        }
+        Err(first.map_or(TempDirError::NoneKnown, TempDirError::NoneUsable).into())
+    }
+
+    /// Returns the warnings about variables that could not be followed, once.
+    pub(crate) fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+
+    /// Removes the leases of resources below `dirs` in a mount namespace that no longer exists: they
+    /// were removed with it.
     pub(crate) fn forget_resources_in(&self, mnt_ns: u64, dirs: &[PathBuf]) {
-        for store in self.stores.existing().0 {
-            prune::forget_resources_in(&store, mnt_ns, dirs, self.lease.habitat());
+        for store in self.lease.stores().existing().0 {
+            prune::forget_resources_in(&store, mnt_ns, dirs, self.lease.namespaces());
         }
     }
 
-    /// Lets go of the lease, and has what it says come true: the reaper learns of one that has an
-    /// end. Once in a while, removes leases of things that are long gone.
+    /// Releases the lock of the lease, and notifies the reaper of a lease that ends by itself. Once in
+    /// a while, prunes leases whose resources were removed long ago.
     pub(crate) fn finish(mut self, env: &Env) {
         let store = self.lease.close();
         if let Some(store) = store
             && matches!(self.lease.lifetime(), Lifetime::Bound { .. })
             && env.get("TMPX_REAPER").is_none_or(|value| value != "0")
         {
-            reaper::notify_or_spawn(&store, self.lease.id(), self.lease.habitat());
+            reaper::notify_or_spawn(&store, self.lease.id(), self.lease.namespaces());
         }
         if self.lease.random().one_in(64).unwrap_or(false) {
-            let habitat = self.lease.habitat().clone();
-            for store in self.stores.existing().0 {
-                prune::prune(&store, &habitat, self.lease.random());
+            let namespaces = self.lease.namespaces().clone();
+            for store in self.lease.stores().existing().0 {
+                prune::prune(&store, &namespaces, self.lease.random());
             }
         }
     }
 }
 
-/// Errors that say something of the directory, where another one may do.
-fn is_unusable(err: &anyhow::Error) -> bool {
-    if err.downcast_ref::<CreateError>().is_none() {
-        return false;
-    }
-    let code = err.root_cause().downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
-    matches!(
-        code,
-        Some(libc::ENOENT | libc::ENOTDIR | libc::EACCES | libc::EPERM | libc::EROFS | libc::ELOOP)
-    )
+fn create_batch(
+    lease: &mut Lease,
+    dir: &Dir,
+    options: &CreateOptions,
+    count: u64,
+    fill: Fill<'_>,
+) -> Result<Vec<Created>, CreateError> {
+    let count = usize::try_from(count).unwrap_or(BATCH).min(BATCH);
+    entry::create(lease, dir, options, count, fill)
 }

@@ -1,5 +1,7 @@
-//! lease
+//! Records what tmpx creates, and until when it is wanted. Every function that creates an entry is in
+//! this folder, because only here a lease can be written.
 
+pub(crate) mod create_error;
 pub(crate) mod entry;
 mod id;
 pub(crate) mod reader;
@@ -9,12 +11,13 @@ pub(crate) mod store;
 pub(crate) mod tmpfile;
 pub(crate) mod unleased;
 pub(crate) mod writer;
-pub(crate) use entry::{CreateError, CreateOptions, Created, Fill, NameRule};
+pub(crate) use create_error::CreateError;
+pub(crate) use entry::{CreateOptions, Created, Fill, NameRule};
 pub(crate) use id::is_id;
 pub(crate) use reader::{Content, LeaseSnapshot, LockedLease};
 pub(crate) use record::{Header, Kind, Lifetime, Record, Resource, Unreadable};
-pub(crate) use spec::{LeaseSpec, LifetimeOptions, UntilExit};
-pub(crate) use store::{Store, Stores};
+pub(crate) use spec::{LeaseSpec, LifetimeOptions, SpecError, UntilExit};
+pub(crate) use store::{Store, StoreError, Stores};
 pub(crate) use tmpfile::TmpFile;
 pub(crate) use unleased::Unleased;
 pub(crate) use writer::Lease;

@@ -1,7 +1,8 @@
-//! Reading the leases of others: to look at them, and to hold them while they are reclaimed.
+//! Reads leases, and locks those that are to be reclaimed.
 //!
-//! A looker never takes the lock, it asks who has it. A cleaner takes it, and then reads again:
-//! what it saw before may have changed.
+//! [`Store::records`] and [`read`] probe the lock and never acquire it, so they never block a
+//! cleanup. A cleanup acquires the lock ([`lock`]), and then reads the lease again: it may have
+//! changed since the first look.
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -14,27 +15,24 @@ use crate::lease::record::{Record, Unreadable};
 use crate::lease::store::Store;
 use crate::sys;
 
-/// What a lease file holds.
+/// The content of a lease file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// A record.
     Record(Box<Record>),
-    /// Nothing: its maker was killed before it wrote, and so before it made anything.
+    /// The creator was killed before it wrote anything, and so before it created any resource.
     Empty,
-    /// Something that cannot be acted on.
     Unreadable(Unreadable),
 }
 
-/// A lease as a looker sees it.
+/// A lease as it was at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LeaseSnapshot {
-    /// What it says.
     pub content: Content,
-    /// Whether a process holds its lock.
+    /// Whether a process holds the lock.
     pub locked: bool,
 }
 
-/// A lease whose lock this process holds.
+/// A lease that this process has locked.
 #[derive(Debug)]
 pub(crate) struct LockedLease<'a> {
     store: &'a Store,
@@ -76,7 +74,7 @@ impl<I: Iterator<Item = String>> Iterator for Records<'_, I> {
     }
 }
 
-/// Looks at a lease. `None` where it is gone.
+/// Reads a lease. Returns `None` if it does not exist any more.
 pub(crate) fn read(store: &Store, id: &str) -> io::Result<Option<LeaseSnapshot>> {
     let Some(file) = open(store, id)? else {
         return Ok(None);
@@ -85,12 +83,13 @@ pub(crate) fn read(store: &Store, id: &str) -> io::Result<Option<LeaseSnapshot>>
     Ok(Some(LeaseSnapshot { content: content(id, &file)?, locked }))
 }
 
-/// Takes the lock of a lease. `None` where somebody else has it, or it is gone.
+/// Locks a lease. Returns `None` if another process holds the lock, or if the lease does not exist any
+/// more.
 pub(crate) fn lock<'a>(store: &'a Store, id: &'a str) -> io::Result<Option<LockedLease<'a>>> {
     let Some(file) = open(store, id)? else {
         return Ok(None);
     };
-    // The one that had it before may have removed the file.
+    // The process that held the lock before may have removed the file.
     if sys::try_lock(file.as_fd())? && fstat(&file)?.st_nlink > 0 {
         Ok(Some(LockedLease { store, id, file }))
     } else {
@@ -103,18 +102,18 @@ impl<'a> LockedLease<'a> {
         Self { store, id, file }
     }
 
-    /// What it says, now that nobody else can write to it.
+    /// Reads the content. No other process can change it while the lease is locked.
     pub(crate) fn content(&self) -> io::Result<Content> {
         content(self.id, &self.file)
     }
 
-    /// Removes the lease. Its resources are gone by now.
+    /// Deletes the lease. Its resources must have been removed before.
     pub(crate) fn delete(self) -> io::Result<()> {
         delete(self.store, self.id)
     }
 }
 
-/// Removes a lease, whoever holds it.
+/// Deletes a lease, whether or not it is locked.
 pub(crate) fn delete(store: &Store, id: &str) -> io::Result<()> {
     match unlinkat(store.dir(), id, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),

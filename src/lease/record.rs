@@ -1,16 +1,15 @@
-//! What a lease file says.
+//! The format of a lease file, version 1.
 //!
-//! JSON lines: a header, then events in the order in which things happened. The one byte that ever
-//! changes in place is the header's `given`, at a fixed offset: it turns from 0 to 1 when the caller
-//! has been told, so a record whose end was torn off is never mistaken for one whose maker was
-//! killed before it told anybody.
+//! A lease file holds JSON lines: a header, then events in the order in which they happened. Only
+//! one byte ever changes in place: `given` in the header, at a fixed offset. It turns from 0 to 1
+//! once the caller has the paths. So a committed lease that lost its end is recognized as damaged,
+//! and is never mistaken for one whose creator was killed before it printed anything.
 //!
-//! The protocol, per resource: its intent is written before it is made, its identity after. So an
-//! intent that a later intent follows without a `made` in between was not carried out (the call
-//! failed); the last one may have been. A line is one write(2), and a last line without its newline
-//! is one that was not finished: nothing that it announces was begun.
+//! Each batch of resources writes its intent before it is created and its identities afterwards. An
+//! intent that is followed by another intent, without identities in between, was not carried out:
+//! the call failed. The last intent may have been carried out. Each line is one write(2). A last
+//! line without a newline was not finished, and nothing that it announces was begun.
 
-use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,31 +20,33 @@ use crate::fs::Identity;
 use crate::os::{Moment, Namespaces, Process};
 use crate::values::OsJson;
 
-/// The version of the format. Another one is kept and reported, never acted on.
+/// The version of the format. A lease of another version is kept and reported, never acted on.
 pub(crate) const VERSION: u32 = 1;
 
-/// Where the header's `given` stands: after `{"v":1,"given":`.
+/// The offset of the value of `given`: after `{"v":1,"given":`.
 pub(crate) const COMMITTED_OFFSET: u64 = 15;
 
 /// The first line of a lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Header {
-    /// The format's version. First, so that it can be read of any.
+    /// The version of the format. It comes first, so that it can be read from any version.
     pub v: u32,
-    /// 1 when the caller has been told of the resources.
+    /// 1 once the caller has the paths.
     #[serde(rename = "given")]
     pub committed: u8,
-    /// The lease's name, which is that of its file.
+    /// The id of the lease, which is also the name of its file.
     pub id: String,
-    /// When it was made.
+    /// When the lease was created.
     pub created: Moment,
-    /// Where the processes named here belong to.
-    pub habitat: Namespaces,
-    /// The script that called.
+    /// The boot and the namespaces in which the lease was created. They give its process numbers and
+    /// paths their meaning.
+    #[serde(rename = "habitat")]
+    pub namespaces: Namespaces,
+    /// The script that called tmpx.
     pub caller: Option<Process>,
-    /// When it ends.
+    /// When the lease ends, unless a later event changes that.
     pub lifetime: Lifetime,
-    /// The name of a group that it belongs to.
+    /// The name that groups it with other leases.
     pub session: Option<String>,
 }
 
@@ -53,23 +54,23 @@ pub(crate) struct Header {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Lifetime {
-    /// By a cleanup that asks for it.
+    /// When a cleanup asks for it.
     Manual,
-    /// With the command that tmpx runs: when nobody holds the lock any more.
+    /// When the command that tmpx runs has ended: when no process holds the lock any more.
     Command,
-    /// When the owner exits or the time is up, whichever is first.
+    /// When the owner exits or the time is up, whichever comes first.
     Bound {
-        /// The process whose exit ends it.
+        /// The process whose exit ends the lease.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owner: Option<Process>,
-        /// How long it lasts, in milliseconds.
+        /// The time to live, in milliseconds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ttl_ms: Option<u64>,
     },
 }
 
 impl Lifetime {
-    /// The word for it in the output.
+    /// Returns the word for it in JSON.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Manual => "manual",
@@ -79,7 +80,7 @@ impl Lifetime {
         }
     }
 
-    /// How long it lasts at most.
+    /// Returns the time to live, if there is a limit.
     pub(crate) fn ttl(&self) -> Option<Duration> {
         match self {
             Self::Bound { ttl_ms, .. } => ttl_ms.map(Duration::from_millis),
@@ -88,7 +89,7 @@ impl Lifetime {
     }
 }
 
-/// What sort of entry a resource is.
+/// The type of entry that a resource is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
@@ -96,12 +97,12 @@ pub(crate) enum Kind {
     File,
     /// A directory.
     Dir,
-    /// A symlink, on its way to a name of its own.
+    /// A symlink that waits under a hidden name until it is renamed.
     Link,
 }
 
 impl Kind {
-    /// The word for it.
+    /// Returns the word for it in messages.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::File => "file",
@@ -115,50 +116,51 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Event {
-    /// These names are about to be made.
+    /// Entries are about to be created under these names.
     Intent {
-        /// What they will be.
+        /// Their type.
         kind: Kind,
         /// The real path of their directory.
         dir: OsJson,
         /// Their names in it.
         names: Vec<OsJson>,
-        /// Whether somebody else could guess the names: then only the identity tells.
+        /// Whether other users could guess the names. If so, only the identity proves ownership.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         guessable: bool,
     },
-    /// The names of the last intent have been made: their identities, in the same order.
-    Made(Vec<Identity>),
-    /// The one resource of the last intent is about to be given this name in the same directory.
+    /// The entries of the last intent were created, with these identities, in the same order.
+    #[serde(rename = "made")]
+    Created(Vec<Identity>),
+    /// The only resource of the last intent is about to be renamed to this name in its directory.
     Publish(OsJson),
-    /// The lifetime is another one from now on.
+    /// From now on, the lease has this lifetime.
     Lifetime(Lifetime),
 }
 
-/// One resource, as far as its lease tells.
+/// A resource, as far as its lease describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Resource {
-    /// File or directory.
+    /// Its type.
     pub kind: Kind,
     /// The real path of its directory.
     pub dir: PathBuf,
-    /// The name it was made under.
+    /// The name under which it was created.
     pub name: OsJson,
-    /// The name it was published under, or was about to be.
+    /// The name under which it was published, or was about to be.
     pub published: Option<OsJson>,
-    /// Whether its first name can be guessed.
+    /// Whether other users could guess `name`.
     pub guessable: bool,
-    /// Which file it is; unknown where the record ends before that was written.
+    /// Its identity. `None` if the record ends before it was written.
     pub identity: Option<Identity>,
 }
 
 impl Resource {
-    /// The path that the caller was told.
+    /// Returns the path that was printed to the caller.
     pub(crate) fn path(&self) -> PathBuf {
         self.dir.join(self.published.as_ref().unwrap_or(&self.name).as_path())
     }
 
-    /// The filesystem that it was made on, where that is known.
+    /// Returns the id of the filesystem that it was created on, if that is known.
     pub(crate) fn fsid(&self) -> Option<u64> {
         match self.identity {
             Some(Identity::Handle { fsid, .. }) => Some(fsid),
@@ -166,45 +168,36 @@ impl Resource {
         }
     }
 
-    /// The names it may have, and whether each can be guessed by others. A published name always
-    /// can: it is what the user chose.
+    /// Returns the names that it may have, each with whether other users could guess it. A published
+    /// name always counts as guessable: the user chose it.
     pub(crate) fn names(&self) -> impl Iterator<Item = (&OsJson, bool)> {
         let published = self.published.iter().map(|name| (name, true));
         published.chain(std::iter::once((&self.name, self.guessable)))
     }
 }
 
-/// A lease as it was read.
+/// The content of a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// Its first line.
+    /// The first line.
     pub header: Header,
-    /// What it is about.
+    /// The resources that the lease covers.
     pub resources: Vec<Resource>,
-    /// When it ends, by the last line that says so.
+    /// When the lease ends, according to the last line that says so.
     pub lifetime: Lifetime,
 }
 
-/// Why a lease cannot be read. Such a one is kept and reported.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a lease cannot be read. Such a lease is kept and reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unreadable {
-    /// It was written by a newer tmpx.
+    #[error("it has format version {0}, written by a newer tmpx")]
     Version(u32),
-    /// It is damaged.
+    #[error("it is damaged")]
     Damaged,
 }
 
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Version(version) => write!(f, "it is of version {version}, made by a newer tmpx"),
-            Self::Damaged => f.write_str("it is damaged"),
-        }
-    }
-}
-
 impl Record {
-    /// Reads a lease that is called `id`.
+    /// Parses the content of the lease file `id`.
     pub(crate) fn parse(id: &str, bytes: &[u8]) -> Result<Self, Unreadable> {
         let mut lines = bytes.split_inclusive(|&byte| byte == b'\n');
         let header = Self::header(lines.next().unwrap_or_default())?;
@@ -216,8 +209,8 @@ impl Record {
         for line in lines {
             match line.strip_suffix(b"\n").map(serde_json::from_slice) {
                 Some(Ok(event)) => record.apply(event, &mut intended)?,
-                // An unfinished line is the mark of a maker that was killed; whoever told the
-                // caller had finished all of them.
+                // An unfinished line means that the creator was killed. A creator that committed had
+                // finished all lines.
                 None if record.header.committed == 0 => {}
                 None | Some(Err(_)) => return Err(Unreadable::Damaged),
             }
@@ -242,8 +235,8 @@ impl Record {
         serde_json::from_slice(line).map_err(|_| Unreadable::Damaged)
     }
 
-    /// Takes in one event. `intended` counts the resources of the last intent that are not known
-    /// to be made: they stand at the end of the list.
+    /// Applies one event. `intended` counts the resources of the last intent that are not known to
+    /// exist. They are at the end of the list.
     fn apply(&mut self, event: Event, intended: &mut usize) -> Result<(), Unreadable> {
         match event {
             Event::Intent { kind, dir, names, guessable } => {
@@ -262,12 +255,12 @@ impl Record {
                     identity: None,
                 }));
             }
-            Event::Made(identities) => {
+            Event::Created(identities) => {
                 if identities.len() > *intended {
                     return Err(Unreadable::Damaged);
                 }
                 let first = self.resources.len() - *intended;
-                // A call that failed half way through made fewer than it meant to.
+                // A call that failed halfway created fewer entries than it announced.
                 self.resources.truncate(first + identities.len());
                 for (resource, identity) in self.resources[first..].iter_mut().zip(identities) {
                     resource.identity = Some(identity);
@@ -287,7 +280,8 @@ impl Record {
     }
 }
 
-/// Whether a name is that of an entry in a directory: tmpx writes no others, and acts on no others.
+/// Whether a name can be the name of an entry in a directory. tmpx writes no other names and acts on
+/// no others.
 fn is_entry(name: &OsJson) -> bool {
     let bytes = name.0.as_bytes();
     !matches!(bytes, b"" | b"." | b"..") && !bytes.contains(&b'/')
@@ -298,13 +292,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn header(given: u8) -> Header {
+    fn header(committed: u8) -> Header {
         Header {
             v: VERSION,
-            committed: given,
+            committed,
             id: "one".into(),
             created: Moment { wall_ms: 1, boot_ms: 2 },
-            habitat: Namespaces::default(),
+            namespaces: Namespaces::default(),
             caller: None,
             lifetime: Lifetime::Manual,
             session: None,
@@ -324,8 +318,8 @@ mod tests {
         }
     }
 
-    fn made(count: u64) -> Event {
-        Event::Made((0..count).map(|ino| Identity::Inode { dev: 1, ino, birth: 0 }).collect())
+    fn created(count: u64) -> Event {
+        Event::Created((0..count).map(|ino| Identity::Inode { dev: 1, ino, birth: 0 }).collect())
     }
 
     fn names(text: &str) -> Result<Vec<String>, Unreadable> {
@@ -334,34 +328,34 @@ mod tests {
     }
 
     #[test]
-    fn given_stands_where_it_is_looked_for() {
+    fn the_byte_that_commits_a_lease_is_at_its_fixed_offset() {
         let text = line(&header(0));
         assert_eq!(text.as_bytes()[usize::try_from(COMMITTED_OFFSET).unwrap()], b'0');
     }
 
     #[test]
-    fn an_intent_without_made_counts_only_when_it_is_the_last() {
+    fn an_intent_without_identities_counts_only_if_it_is_the_last() {
         let text = line(&header(0)) + &line(&intent(&["a"])) + &line(&intent(&["b"]));
         assert_eq!(names(&text), Ok(vec!["b".into()]));
-        let text = text + &line(&made(1)) + &line(&intent(&["c"]));
+        let text = text + &line(&created(1)) + &line(&intent(&["c"]));
         assert_eq!(names(&text), Ok(vec!["b".into(), "c".into()]));
     }
 
     #[test]
-    fn a_batch_that_was_made_in_part_counts_in_part() {
-        let text = line(&header(0)) + &line(&intent(&["a", "b", "c"])) + &line(&made(2));
+    fn a_batch_that_was_created_in_part_counts_in_part() {
+        let text = line(&header(0)) + &line(&intent(&["a", "b", "c"])) + &line(&created(2));
         assert_eq!(names(&text), Ok(vec!["a".into(), "b".into()]));
     }
 
     #[test]
-    fn a_torn_end_is_a_killed_maker_before_given_and_damage_after() {
-        let torn = |given| line(&header(given)) + &line(&intent(&["a"])) + "{\"made\":[";
+    fn a_torn_end_means_a_killed_creator_before_the_commit_and_damage_after_it() {
+        let torn = |committed| line(&header(committed)) + &line(&intent(&["a"])) + "{\"made\":[";
         assert_eq!(names(&torn(0)), Ok(vec!["a".into()]));
         assert_eq!(names(&torn(1)), Err(Unreadable::Damaged));
     }
 
     #[test]
-    fn a_newer_version_is_told_apart_from_damage() {
+    fn a_newer_version_is_distinguished_from_damage() {
         assert_eq!(names("{\"v\":2,\"new\":true}\n"), Err(Unreadable::Version(2)));
         assert_eq!(names("{\"v\":1}\n"), Err(Unreadable::Damaged));
         assert_eq!(names(""), Err(Unreadable::Damaged));
@@ -369,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_under_another_name_is_damaged() {
+    fn a_lease_whose_file_was_renamed_is_damaged() {
         let text = line(&header(1)) + &line(&intent(&["a"]));
         assert_eq!(Record::parse("two", text.as_bytes()), Err(Unreadable::Damaged));
     }
@@ -383,10 +377,10 @@ mod tests {
     }
 
     proptest! {
-        /// Cutting a given lease anywhere never makes it one that has ended.
+        /// A committed lease that loses its end must never count as ended.
         #[test]
-        fn a_given_lease_cut_anywhere_is_whole_or_damaged(cut in 0usize..1000) {
-            let text = line(&header(1)) + &line(&intent(&["a", "b"])) + &line(&made(2));
+        fn a_committed_lease_cut_anywhere_stays_committed_or_is_damaged(cut in 0usize..1000) {
+            let text = line(&header(1)) + &line(&intent(&["a", "b"])) + &line(&created(2));
             let cut = cut % (text.len() + 1);
             if let Ok(record) = Record::parse("one", &text.as_bytes()[..cut]) {
                 prop_assert_eq!(record.header.committed, 1);
@@ -394,7 +388,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_the_parser_panic(tail in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn no_input_makes_the_parser_panic(tail in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut bytes = line(&header(0)).into_bytes();
             bytes.extend(tail);
             let _ = Record::parse("one", &bytes);

@@ -1,38 +1,36 @@
-//! The terms of a lease, from the flags and the habits in the environment.
+//! What the options and the environment ask of a lease.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::time::Duration;
-
-use anyhow::{Context as _, anyhow};
 
 use crate::lease::record::Lifetime;
 use crate::os::{Env, Liveness, Namespaces, Process, processes};
-use crate::values::error::usage;
-use crate::values::{ErrorExt as _, Span};
+use crate::values::Span;
+use crate::values::duration::BadDuration;
 
-/// What a lease is to say, known before it is written.
+/// What a lease is to record, known before it is written.
 #[derive(Clone, Debug)]
 pub(crate) struct LeaseSpec {
-    /// When it ends.
+    /// When the lease ends.
     pub lifetime: Lifetime,
-    /// The group it belongs to.
+    /// The name that groups it with other leases.
     pub session: Option<String>,
-    /// The script that calls.
+    /// The script that called tmpx.
     pub caller: Option<Process>,
-    /// Where this process belongs to.
-    pub habitat: Namespaces,
+    /// The boot and the namespaces of this process.
+    pub namespaces: Namespaces,
 }
 
-/// Whose exit is to end a lease.
+/// The process whose exit ends a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UntilExit {
-    /// The script's that called.
+    /// The script that called tmpx.
     Caller,
-    /// This process's.
     Pid(u32),
 }
 
-/// What the command line says of a lifetime.
+/// The lifetime options of a command line.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LifetimeOptions {
     /// `--until-exit[=PID]`
@@ -41,113 +39,131 @@ pub(crate) struct LifetimeOptions {
     pub ttl: Option<Duration>,
     /// `--session NAME`
     pub session: Option<String>,
-    /// `--keep`: manual, whatever the environment says.
+    /// `--keep`: the lifetime is manual, whatever the environment says.
     pub keep: bool,
 }
 
-/// Settles the terms of a lease. `args` are tmpx's own arguments, by which the calling script is
-/// found; `note` is told where a habit in the environment cannot be followed.
-pub(crate) fn resolve(
-    wish: LifetimeOptions,
-    env: &Env,
-    args: &[OsString],
-    note: &mut dyn FnMut(&str),
-) -> anyhow::Result<LeaseSpec> {
-    let caller = processes::caller(args);
-    let session = match wish.session {
-        Some(session) => Some(session),
-        None => session_of(env)?,
-    };
-    let lifetime = if wish.keep {
-        Lifetime::Manual
-    } else {
-        let owner = owner(wish.until_exit, env, caller, note)?;
-        let ttl = match wish.ttl {
+/// Why a lifetime or a session cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SpecError {
+    #[error("could not find the calling script")]
+    NoCaller,
+    #[error("no such process")]
+    NoSuchOwner(u32),
+    #[error("the process belongs to another user")]
+    ForeignOwner(u32),
+    #[error("TMPX_SESSION is not UTF-8")]
+    SessionNotUtf8,
+    #[error("TMPX_TTL={text}")]
+    BadTtl { text: String, source: BadDuration },
+}
+
+/// A `TMPX_UNTIL_EXIT` that names no running ancestor, and so no owner.
+///
+/// It is no error. A daemon or a terminal multiplexer that a script started inherits the variable,
+/// and outlives the script.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct IgnoredOwner {
+    value: String,
+    /// Whether the value is a number.
+    is_pid: bool,
+}
+
+impl fmt::Display for IgnoredOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let expected = if self.is_pid { "a running ancestor" } else { "the number of a process" };
+        write!(f, "TMPX_UNTIL_EXIT={} is not {expected}; created without a lifetime", self.value)
+    }
+}
+
+impl LeaseSpec {
+    /// Combines the options with the environment. Also returns the `TMPX_UNTIL_EXIT` that had to be
+    /// ignored, if there is one.
+    pub(crate) fn resolve(
+        options: LifetimeOptions,
+        env: &Env,
+    ) -> Result<(Self, Option<IgnoredOwner>), SpecError> {
+        let mut spec = Self::for_command(options.session, env)?;
+        if options.keep {
+            return Ok((Self { lifetime: Lifetime::Manual, ..spec }, None));
+        }
+        let (owner, ignored) = match options.until_exit {
+            Some(UntilExit::Caller) => (Some(spec.caller.ok_or(SpecError::NoCaller)?), None),
+            Some(UntilExit::Pid(pid)) => (Some(owner_from_flag(pid)?), None),
+            None => match env.get("TMPX_UNTIL_EXIT").map(|value| owner_from_env(&value)) {
+                None => (None, None),
+                Some(Ok(owner)) => (Some(owner), None),
+                Some(Err(ignored)) => (None, Some(ignored)),
+            },
+        };
+        let ttl = match options.ttl {
             Some(ttl) => Some(ttl),
-            None => ttl_of(env)?,
+            None => ttl_from_env(env)?,
         };
         let ttl_ms = ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
-        if owner.is_some() || ttl_ms.is_some() {
+        spec.lifetime = if owner.is_some() || ttl_ms.is_some() {
             Lifetime::Bound { owner, ttl_ms }
         } else {
             Lifetime::Manual
+        };
+        Ok((spec, ignored))
+    }
+
+    /// Returns the spec for resources that exist only while tmpx and its command run. They belong to
+    /// this session, or to the one in the environment.
+    pub(crate) fn for_command(session: Option<String>, env: &Env) -> Result<Self, SpecError> {
+        let caller = processes::caller(env.args());
+        let session = match session {
+            Some(session) => Some(session),
+            None => session_from_env(env)?,
+        };
+        let namespaces = Namespaces::current();
+        Ok(Self { lifetime: Lifetime::Command, session, caller, namespaces })
+    }
+
+    /// Returns the spec that the environment alone asks for, and `None` if it asks for nothing. A
+    /// `TMPX_UNTIL_EXIT` that names no running ancestor asks for nothing: it was meant for another
+    /// script.
+    pub(crate) fn from_env(env: &Env) -> Result<Option<Self>, SpecError> {
+        if ENV_VARS.iter().all(|variable| env.get(variable).is_none()) {
+            return Ok(None);
         }
-    };
-    Ok(LeaseSpec { lifetime, session, caller, habitat: Namespaces::current() })
+        let (spec, _) = Self::resolve(LifetimeOptions::default(), env)?;
+        let asks = spec.session.is_some() || spec.lifetime != Lifetime::Manual;
+        Ok(asks.then_some(spec))
+    }
 }
 
-/// The variables that give a lifetime or a session to what is made.
+/// The variables that set a lifetime or a session.
 const ENV_VARS: [&str; 3] = ["TMPX_SESSION", "TMPX_TTL", "TMPX_UNTIL_EXIT"];
 
-/// The terms that the environment alone asks for, and `None` where it asks for nothing. A
-/// `TMPX_UNTIL_EXIT` that is no script above asks for nothing: it was meant for another one.
-pub(crate) fn from_env(env: &Env, args: &[OsString]) -> anyhow::Result<Option<LeaseSpec>> {
-    if ENV_VARS.iter().all(|variable| env.get(variable).is_none()) {
-        return Ok(None);
-    }
-    let terms = resolve(LifetimeOptions::default(), env, args, &mut |_| ())?;
-    let asked = terms.session.is_some() || terms.lifetime != Lifetime::Manual;
-    Ok(asked.then_some(terms))
+fn session_from_env(env: &Env) -> Result<Option<String>, SpecError> {
+    let session = env.get("TMPX_SESSION").map(OsString::into_string);
+    session.transpose().map_err(|_| SpecError::SessionNotUtf8)
 }
 
-fn session_of(env: &Env) -> anyhow::Result<Option<String>> {
-    let Some(name) = env.get("TMPX_SESSION") else {
-        return Ok(None);
-    };
-    name.into_string().map(Some).map_err(|_| usage("TMPX_SESSION is not UTF-8"))
-}
-
-fn ttl_of(env: &Env) -> anyhow::Result<Option<Duration>> {
-    let Some(text) = env.get("TMPX_TTL") else {
-        return Ok(None);
-    };
-    let span: Result<Span, _> = text.to_string_lossy().parse();
-    match span {
+fn ttl_from_env(env: &Env) -> Result<Option<Duration>, SpecError> {
+    let Some(text) = env.get("TMPX_TTL") else { return Ok(None) };
+    let text = text.to_string_lossy();
+    match text.parse() {
         Ok(Span(ttl)) => Ok(Some(ttl)),
-        Err(err) => Err(usage(format!("TMPX_TTL={}: {err}", text.to_string_lossy()))),
+        Err(source) => Err(SpecError::BadTtl { text: text.into_owned(), source }),
     }
 }
 
-fn owner(
-    wish: Option<UntilExit>,
-    env: &Env,
-    caller: Option<Process>,
-    note: &mut dyn FnMut(&str),
-) -> anyhow::Result<Option<Process>> {
-    match wish {
-        Some(UntilExit::Caller) => caller
-            .map(Some)
-            .context("could not find the calling script")
-            .hint("name it: --until-exit=$$"),
-        Some(UntilExit::Pid(pid)) => owner_from_flag(pid).map(Some),
-        None => Ok(env.get("TMPX_UNTIL_EXIT").and_then(|pid| owner_from_env(&pid, note))),
-    }
-}
-
-/// The process that the command line names.
-fn owner_from_flag(pid: u32) -> anyhow::Result<Process> {
+/// Returns the process that the command line names as the owner.
+fn owner_from_flag(pid: u32) -> Result<Process, SpecError> {
     let process = Process::find(pid).filter(|process| process.liveness() == Liveness::Alive);
-    let process = process.ok_or_else(|| anyhow!("--until-exit={pid}: there is no such process"))?;
-    if processes::is_ours(pid) {
-        Ok(process)
-    } else {
-        Err(anyhow!("--until-exit={pid}: it belongs to another user"))
-    }
+    let process = process.ok_or(SpecError::NoSuchOwner(pid))?;
+    if processes::is_ours(pid) { Ok(process) } else { Err(SpecError::ForeignOwner(pid)) }
 }
 
-/// The process that the environment names, where it is what the variable is meant for: the script
-/// above. A daemon or a terminal multiplexer that was started by the script inherits the variable
-/// too, and outlives it.
-fn owner_from_env(pid: &OsString, note: &mut dyn FnMut(&str)) -> Option<Process> {
-    let number: Option<u32> = pid.to_str().and_then(|pid| pid.trim().parse().ok());
-    let above = number.and_then(|pid| processes::ancestors().find(|ancestor| ancestor.pid == pid));
-    if above.is_none() {
-        let what = match number {
-            Some(_) => "is no running script above this one",
-            None => "is not the number of a process",
-        };
-        let pid = pid.to_string_lossy();
-        note(&format!("TMPX_UNTIL_EXIT={pid} {what}; made without a lifetime"));
-    }
-    above
+/// Returns the process that the environment names as the owner, if it is an ancestor of tmpx.
+fn owner_from_env(value: &OsStr) -> Result<Process, IgnoredOwner> {
+    let pid: Option<u32> = value.to_str().and_then(|value| value.trim().parse().ok());
+    let owner = pid.and_then(|pid| processes::ancestors().find(|ancestor| ancestor.pid == pid));
+    owner.ok_or_else(|| IgnoredOwner {
+        value: value.to_string_lossy().into_owned(),
+        is_pid: pid.is_some(),
+    })
 }

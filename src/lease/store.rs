@@ -1,33 +1,69 @@
-//! Where leases are kept.
+//! The store: the directory that holds the lease files.
 //!
-//! `$TMPX_STATE_DIR` and then no other; else `$XDG_STATE_HOME/tmpx` or `~/.local/state/tmpx`, when
-//! that is ours and on a local filesystem; else a directory of ours in /var/tmp, then in /tmp,
-//! whatever TMPDIR says, so that a cleanup in another environment finds it. Writing takes the first
-//! of the list that works, reading takes all that exist.
+//! `$TMPX_STATE_DIR` is the only store if it is set. Otherwise, the first is `$XDG_STATE_HOME/tmpx`
+//! or `~/.local/state/tmpx`, provided that it is ours and on a local filesystem; then follow our own
+//! directories in /var/tmp and /tmp. The last two do not depend on TMPDIR, so a cleanup in another
+//! environment finds them. Writers use the first store that works, readers use all that exist.
 //!
-//! A store is 0700 and ours: a foreign one is refused, a wrong mode of our own is mended.
+//! A store has mode 0700 and belongs to us. One that belongs to another user is refused, a wrong mode
+//! of our own is repaired.
 
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
 use rustix::fs::{
-    AtFlags, CWD, Mode, OFlags, StatFs, chmodat, fchmod, fstat, mkdirat, openat, statfs,
+    AtFlags, CWD, Mode, OFlags, StatFs, chmodat, fchmod, fstat, lstat, mkdirat, openat, stat,
+    statfs,
 };
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
+use crate::fs::dir::is_directory;
 use crate::lease::id::is_id;
 use crate::os::Env;
-use crate::values::ErrorExt as _;
-use crate::values::error::strerror;
+use crate::sys;
 
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// A place where a store may be.
+/// Why a store or a lease in it cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    #[error("TMPX_STATE_DIR is not absolute: {}", .0.display())]
+    NotAbsolute(PathBuf),
+    #[error("could not read the state directory {}", .path.display())]
+    NotReadable { path: PathBuf, source: io::Error },
+    /// The user chose this directory, or no other directory would help.
+    #[error("could not write to the state directory {}", .path.display())]
+    NotWritable { path: PathBuf, source: io::Error },
+    /// None of the usual directories works. The error is that of the first.
+    #[error("could not write to the state directory {}", .path.display())]
+    NoneWritable { path: PathBuf, source: io::Error },
+    #[error("could not write the lease in {}", .store.display())]
+    LeaseNotWritten { store: PathBuf, source: io::Error },
+    #[error("could not share the lock of the lease with the command")]
+    LockNotShared(#[source] io::Error),
+}
+
+/// Why a directory cannot hold a store.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+enum Unfit {
+    #[error("it belongs to another user")]
+    Foreign,
+    #[error("it is not on a local filesystem")]
+    NotLocal,
+}
+
+impl From<Unfit> for io::Error {
+    fn from(unfit: Unfit) -> Self {
+        Self::other(unfit)
+    }
+}
+
+/// A directory that may hold a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StoreCandidate {
+struct StoreCandidate {
     path: PathBuf,
     kind: CandidateKind,
 }
@@ -36,17 +72,17 @@ pub(crate) struct StoreCandidate {
 enum CandidateKind {
     /// The user named it.
     Explicit,
-    /// Below this directory, which must be ours, and on a local filesystem.
+    /// It is below this directory, which must be ours and on a local filesystem.
     Home(PathBuf),
-    /// In a directory that all share.
+    /// It is in a directory that all users share.
     Shared,
 }
 
-/// All places where the leases of this user may be, the first that works is written to.
+/// The directories that may hold the leases of this user, in the order in which they are tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Stores(Vec<StoreCandidate>);
 
-/// An open store: the directory with the lease files.
+/// An open store.
 #[derive(Debug)]
 pub(crate) struct Store {
     leases: OwnedFd,
@@ -54,12 +90,11 @@ pub(crate) struct Store {
 }
 
 impl Stores {
-    /// The list for this environment and user.
-    pub(crate) fn new(env: &Env) -> anyhow::Result<Self> {
+    /// Lists the candidates for this environment and user.
+    pub(crate) fn new(env: &Env) -> Result<Self, StoreError> {
         if let Some(path) = env.get("TMPX_STATE_DIR").map(PathBuf::from) {
             if path.is_relative() {
-                return Err(anyhow!("TMPX_STATE_DIR is not absolute: {}", path.display()))
-                    .hint("give the full path, as in TMPX_STATE_DIR=$PWD/state");
+                return Err(StoreError::NotAbsolute(path));
             }
             return Ok(Self(vec![StoreCandidate { path, kind: CandidateKind::Explicit }]));
         }
@@ -72,7 +107,7 @@ impl Stores {
             (None, Some(home)) => Some(in_home(home, ".local/state/tmpx")),
             (None, None) => None,
         };
-        let uid = rustix::process::geteuid().as_raw();
+        let uid = geteuid().as_raw();
         let shared = ["/var/tmp", "/tmp"].map(|dir| StoreCandidate {
             path: Path::new(dir).join(format!(".tmpx-{uid}")),
             kind: CandidateKind::Shared,
@@ -80,54 +115,53 @@ impl Stores {
         Ok(Self(home.into_iter().chain(shared).collect()))
     }
 
-    /// Does something in the first store that can be opened, made if it must be, and goes on to
-    /// the next where the disk of one is full or read-only.
+    /// Runs `act` on the first store that can be opened, and creates that store if it is missing.
+    /// Tries the next store if one cannot be written to, such as on a full or read-only disk.
     pub(crate) fn with_first<T>(
         &self,
         mut act: impl FnMut(Store) -> io::Result<T>,
-    ) -> anyhow::Result<T> {
+    ) -> Result<T, StoreError> {
         let mut first = None;
         for candidate in &self.0 {
-            let tried = candidate.open(true).and_then(&mut act);
-            match tried {
+            let path = || candidate.path.clone();
+            match candidate.open(true).and_then(&mut act) {
                 Ok(value) => return Ok(value),
-                Err(err) if candidate.kind == CandidateKind::Explicit || is_ours_to_tell(&err) => {
-                    return Err(err).with_context(|| candidate.could_not("write to"));
+                Err(source) if candidate.is_explicit() || concerns_all_stores(&source) => {
+                    return Err(StoreError::NotWritable { path: path(), source });
                 }
-                Err(err) => {
-                    first.get_or_insert((candidate, err));
+                Err(source) => {
+                    first.get_or_insert_with(|| (path(), source));
                 }
             }
         }
-        let (candidate, err) =
-            first.unwrap_or_else(|| (&self.0[0], io::ErrorKind::NotFound.into()));
-        Err(err)
-            .with_context(|| candidate.could_not("write to"))
-            .hint("set TMPX_STATE_DIR to a directory that you can write to")
+        // The list of candidates is never empty.
+        let (path, source) =
+            first.unwrap_or_else(|| (PathBuf::new(), io::ErrorKind::NotFound.into()));
+        Err(StoreError::NoneWritable { path, source })
     }
 
-    /// All stores that exist, and what is wrong with those that cannot be opened.
-    pub(crate) fn existing(&self) -> (Vec<Store>, Vec<String>) {
+    /// Opens all stores that exist. Also returns the errors of those that cannot be opened.
+    pub(crate) fn existing(&self) -> (Vec<Store>, Vec<StoreError>) {
         let mut stores = Vec::new();
-        let mut problems = Vec::new();
+        let mut errors = Vec::new();
         for candidate in &self.0 {
             match candidate.open(false) {
                 Ok(store) => stores.push(store),
                 Err(err) if is_absent(&err) => {}
-                // A place that nobody named and that cannot be a store of ours holds no leases.
-                Err(_) if candidate.kind != CandidateKind::Explicit && !candidate.may_be_ours() => {
-                }
-                Err(err) => {
-                    problems.push(format!("{}: {}", candidate.could_not("read"), strerror(&err)));
+                // A directory that the user did not name, and that cannot be our store, holds no
+                // leases of ours.
+                Err(_) if !candidate.is_explicit() && !candidate.may_be_ours() => {}
+                Err(source) => {
+                    errors.push(StoreError::NotReadable { path: candidate.path.clone(), source });
                 }
             }
         }
-        (stores, problems)
+        (stores, errors)
     }
 }
 
-/// Errors that another store would not mend.
-fn is_ours_to_tell(err: &io::Error) -> bool {
+/// Whether another store would fail with the same error.
+fn concerns_all_stores(err: &io::Error) -> bool {
     matches!(err.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
 }
 
@@ -135,34 +169,25 @@ fn is_absent(err: &io::Error) -> bool {
     err.kind() == io::ErrorKind::NotFound
 }
 
-/// Marks a directory that belongs to somebody else.
-#[derive(Debug)]
-struct Foreign;
-
-impl std::fmt::Display for Foreign {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("it belongs to another user")
-    }
-}
-
-impl std::error::Error for Foreign {}
-
 impl StoreCandidate {
-    /// Whether it is a directory of ours that a store would be made in. Somebody else may have put
-    /// anything at the shared places, and a home may be a link or on a network.
-    fn may_be_ours(&self) -> bool {
-        let us = rustix::process::geteuid().as_raw();
-        let own_dir = rustix::fs::lstat(&self.path)
-            .is_ok_and(|stat| stat.st_uid == us && crate::fs::dir::is_directory(stat.st_mode));
-        own_dir && self.is_fit().is_ok()
+    fn is_explicit(&self) -> bool {
+        self.kind == CandidateKind::Explicit
     }
 
-    /// Whether the place is one that a store may be in at all, whether it is there or not.
-    fn is_fit(&self) -> io::Result<()> {
+    /// Whether it is a directory of ours in which we would create a store. Another user may have put
+    /// anything at the shared paths, and a home may be a symlink or on a network filesystem.
+    fn may_be_ours(&self) -> bool {
+        let is_own_dir = lstat(&self.path)
+            .is_ok_and(|stat| stat.st_uid == geteuid().as_raw() && is_directory(stat.st_mode));
+        is_own_dir && self.check_fit().is_ok()
+    }
+
+    /// Checks that a store may be in this directory, whether or not the directory exists.
+    fn check_fit(&self) -> io::Result<()> {
         let CandidateKind::Home(base) = &self.kind else { return Ok(()) };
         match check_owner_is_us(base) {
-            // XDG_STATE_HOME may name a directory that is still to be made; whoever owns what is
-            // above it decides whether that works. A HOME that is missing is none.
+            // XDG_STATE_HOME may name a directory that does not exist yet. Then the owner of the
+            // directory above it decides whether we can create it. A missing HOME cannot be used.
             Err(err) if is_absent(&err) && base.join("tmpx") == self.path => {}
             checked => checked?,
         }
@@ -170,97 +195,89 @@ impl StoreCandidate {
         if existing.is_some_and(|existing| is_local(&existing)) {
             Ok(())
         } else {
-            Err(io::Error::other("it is not on a local filesystem"))
+            Err(Unfit::NotLocal.into())
         }
     }
 
-    fn could_not(&self, act: &str) -> String {
-        format!("could not {act} the state directory {}", self.path.display())
-    }
-
-    /// Opens the store, and makes it first where `make` says so.
-    fn open(&self, make: bool) -> io::Result<Store> {
-        match self.open_existing(make) {
-            Err(err) if make && is_absent(&err) => {
-                self.make()?;
-                self.open_existing(make)
+    /// Opens the store. If `write` is set, creates a missing store and repairs its mode.
+    fn open(&self, write: bool) -> io::Result<Store> {
+        match self.open_existing(write) {
+            Err(err) if write && is_absent(&err) => {
+                self.create()?;
+                self.open_existing(write)
             }
             opened => opened,
         }
     }
 
-    fn open_existing(&self, mend: bool) -> io::Result<Store> {
-        self.is_fit()?;
-        let dir = open_own(CWD, &self.path, mend)?;
-        let leases = open_own(dir.as_fd(), Path::new("leases"), mend)?;
+    fn open_existing(&self, repair: bool) -> io::Result<Store> {
+        self.check_fit()?;
+        let dir = open_own(CWD, &self.path, repair)?;
+        let leases = open_own(dir.as_fd(), Path::new("leases"), repair)?;
         Ok(Store { leases, path: self.path.join("leases") })
     }
 
-    fn make(&self) -> io::Result<()> {
-        self.is_fit()?;
+    fn create(&self) -> io::Result<()> {
+        self.check_fit()?;
         let mut missing: Vec<&Path> = Vec::new();
         for dir in self.path.ancestors() {
-            match rustix::fs::lstat(dir) {
+            match lstat(dir) {
                 Ok(_) => break,
                 Err(Errno::NOENT) => missing.push(dir),
                 Err(err) => return Err(err.into()),
             }
         }
         for dir in missing.into_iter().rev() {
-            make_dir(CWD, dir)?;
+            create_private(CWD, dir)?;
         }
-        make_dir(open_own(CWD, &self.path, true)?.as_fd(), Path::new("leases"))
+        create_private(open_own(CWD, &self.path, true)?.as_fd(), Path::new("leases"))
     }
 }
 
-/// Under sudo HOME may be somebody else's: what root made there, its owner could not write to any
-/// more.
+/// Checks that a home belongs to us. Under sudo, HOME may belong to another user, who could not write
+/// to the directories that root would create in it.
 fn check_owner_is_us(home: &Path) -> io::Result<()> {
-    if rustix::fs::stat(home)?.st_uid == rustix::process::geteuid().as_raw() {
-        Ok(())
-    } else {
-        Err(io::Error::other(Foreign))
-    }
+    if stat(home)?.st_uid == geteuid().as_raw() { Ok(()) } else { Err(Unfit::Foreign.into()) }
 }
 
-fn make_dir(parent: rustix::fd::BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+/// Creates a directory, unless it exists, with mode 0700 whatever the umask: other programs also use
+/// the directories above a store, such as ~/.local.
+fn create_private(parent: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
     match mkdirat(parent, path, Mode::RWXU) {
-        // 0700 whatever the umask: other programs use what is above the store, too.
         Ok(()) => Ok(chmodat(parent, path, Mode::RWXU, AtFlags::empty())?),
         Err(Errno::EXIST) => Ok(()),
         Err(err) => Err(err.into()),
     }
 }
 
-fn open_own(parent: rustix::fd::BorrowedFd<'_>, path: &Path, mend: bool) -> io::Result<OwnedFd> {
+/// Opens a directory that must belong to us. If `repair` is set, changes its mode to 0700.
+fn open_own(parent: BorrowedFd<'_>, path: &Path, repair: bool) -> io::Result<OwnedFd> {
     let dir = match openat(parent, path, DIRECTORY, Mode::empty()) {
-        Err(Errno::ACCESS) if mend => {
-            // Perhaps a mode of our own that keeps its owner out.
+        Err(Errno::ACCESS) if repair => {
+            // Our own mode may keep us out.
             let point = openat(parent, path, DIRECTORY | OFlags::PATH, Mode::empty())?;
-            mend_mode(&point, |mode| crate::sys::chmod_path_fd(point.as_fd(), mode))?;
+            check_and_repair(&point, |mode| sys::chmod_path_fd(point.as_fd(), mode))?;
             openat(parent, path, DIRECTORY, Mode::empty())?
         }
         opened => opened?,
     };
-    mend_mode(
-        &dir,
-        |mode| {
-            if mend { Ok(fchmod(&dir, Mode::from_raw_mode(mode))?) } else { Ok(()) }
-        },
-    )?;
+    check_and_repair(&dir, |mode| {
+        if repair { Ok(fchmod(&dir, Mode::from_raw_mode(mode))?) } else { Ok(()) }
+    })?;
     Ok(dir)
 }
 
-fn mend_mode(dir: &OwnedFd, set: impl FnOnce(u32) -> io::Result<()>) -> io::Result<()> {
+/// Checks that a directory belongs to us, and calls `set_mode` if its mode is not 0700.
+fn check_and_repair(dir: &OwnedFd, set_mode: impl FnOnce(u32) -> io::Result<()>) -> io::Result<()> {
     let stat = fstat(dir)?;
-    if stat.st_uid != rustix::process::geteuid().as_raw() {
-        return Err(io::Error::other(Foreign));
+    if stat.st_uid != geteuid().as_raw() {
+        return Err(Unfit::Foreign.into());
     }
-    if stat.st_mode & 0o7777 == 0o700 { Ok(()) } else { set(0o700) }
+    if stat.st_mode & 0o7777 == 0o700 { Ok(()) } else { set_mode(0o700) }
 }
 
-/// Filesystems whose locks and handles are known to work: local ones. On network filesystems and
-/// shares of virtual machines, locks hang or hold nobody off.
+/// Whether locks and file handles are known to work on a filesystem, which holds for local ones. On
+/// network filesystems and on shares of virtual machines, locks hang or exclude nobody.
 fn is_local(filesystem: &StatFs) -> bool {
     /// The magic numbers of statfs(2), from the kernel's include/uapi/linux/magic.h.
     const LOCAL: [i64; 12] = [
@@ -284,13 +301,13 @@ fn is_local(filesystem: &StatFs) -> bool {
 }
 
 impl Store {
-    /// Opens a store that exists, as [`Store::path`]'s parent names it.
+    /// Opens an existing store by the path of its state directory, the parent of [`Store::path`].
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         StoreCandidate { path: path.to_owned(), kind: CandidateKind::Explicit }.open(false)
     }
 
-    /// The directory with the lease files.
-    pub(crate) fn dir(&self) -> rustix::fd::BorrowedFd<'_> {
+    /// The directory that holds the lease files.
+    pub(crate) fn dir(&self) -> BorrowedFd<'_> {
         self.leases.as_fd()
     }
 
@@ -299,11 +316,11 @@ impl Store {
         &self.path
     }
 
-    /// The names of all leases, oldest first: they begin with their time.
+    /// Lists the ids of all leases, oldest first: an id begins with its time.
     pub(crate) fn ids(&self) -> io::Result<Vec<String>> {
         let mut ids: Vec<String> = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.leases)? {
-            // What is not named like a lease is none of ours.
+            // A file with any other name is not a lease.
             if let Ok(name) = entry?.file_name().to_str()
                 && is_id(name)
             {
@@ -320,12 +337,11 @@ mod tests {
     use super::*;
 
     fn paths(pairs: &[(&str, &str)]) -> Vec<PathBuf> {
-        let env = Env::Fixed(pairs.iter().map(|&(k, v)| (k.into(), v.into())).collect());
-        Stores::new(&env).unwrap().0.into_iter().map(|one| one.path).collect()
+        Stores::new(&Env::fixed(pairs)).unwrap().0.into_iter().map(|one| one.path).collect()
     }
 
     #[test]
-    fn the_state_directory_of_the_user_stands_before_the_shared_ones() {
+    fn the_state_directory_of_the_user_comes_before_the_shared_ones() {
         let uid = rustix::process::geteuid().as_raw();
         let shared = [format!("/var/tmp/.tmpx-{uid}"), format!("/tmp/.tmpx-{uid}")];
         let with = |first: &str| {
@@ -342,7 +358,7 @@ mod tests {
     #[test]
     fn an_explicit_state_directory_is_the_only_one() {
         assert_eq!(paths(&[("HOME", "/h"), ("TMPX_STATE_DIR", "/s")]), [PathBuf::from("/s")]);
-        let relative = Env::Fixed([("TMPX_STATE_DIR".into(), "s".into())].into());
-        assert!(Stores::new(&relative).is_err());
+        let relative = Stores::new(&Env::fixed(&[("TMPX_STATE_DIR", "s")]));
+        assert!(matches!(relative, Err(StoreError::NotAbsolute(_))));
     }
 }

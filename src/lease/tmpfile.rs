@@ -1,96 +1,88 @@
 //! Files without a name, which need no lease until they get one.
 //!
-//! A file that has no name yet (`O_TMPFILE`) is gone with the process that has it open, however that
-//! ends: nothing can leak, so nothing is recorded. [`Unnamed::link`] gives it a hidden name, under
-//! a lease as everything. Filesystems that know no such files get one with a hidden name at once.
+//! The kernel removes an unnamed file (`O_TMPFILE`) when the last process that has it open ends, so it
+//! cannot leak and no lease records it. [`TmpFile::create_link`] gives it a hidden name, under a lease
+//! like every name. On filesystems without such files, it has a hidden name from the beginning.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
-use anyhow::Context as _;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, renameat};
 use rustix::io::Errno;
+use rustix::process::umask;
 
 use crate::fs::{Dir, Identity};
-use crate::lease::entry::{CreateError, CreateOptions, NameRule, create_one, remove_created};
-use crate::lease::record::{Event, Kind};
+use crate::lease::create_error::CreateError;
+use crate::lease::entry::{CreateOptions, NameRule, create_one, intent, record_or_remove};
+use crate::lease::record::Kind;
 use crate::lease::writer::Lease;
-use crate::values::{FileMode, OsJson, Template};
+use crate::values::{FileMode, Template};
 
-/// A file in some directory, open for reading and writing, that has no name there.
+/// A file that is open for reading and writing, and has no name in its directory yet.
 #[derive(Debug)]
 pub(crate) struct TmpFile {
     file: OwnedFd,
-    place: Dir,
-    /// The hidden name that it has after all.
+    dir: Dir,
+    /// Its hidden name, if it has one.
     name: Option<OsString>,
 }
 
 impl TmpFile {
-    /// Makes one, with a mode less the umask.
-    pub(crate) fn create(lease: &mut Lease, place: Dir, mode: u32) -> anyhow::Result<Self> {
+    /// Creates a file with this mode, minus the umask.
+    pub(crate) fn create(lease: &mut Lease, dir: Dir, mode: u32) -> Result<Self, CreateError> {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        match openat(&place, c".", flags, Mode::from_raw_mode(mode)) {
-            Ok(file) => Ok(Self { file, place, name: None }),
-            // The filesystem knows no such files, or the kernel takes the flag for another one.
+        match openat(&dir, c".", flags, Mode::from_raw_mode(mode)) {
+            Ok(file) => Ok(Self { file, dir, name: None }),
+            // The filesystem lacks unnamed files, or the kernel mistakes the flag for another one.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT | Errno::NOSYS) => {
-                Self::create_hidden(lease, place, mode)
+                Self::create_hidden(lease, dir, mode)
             }
-            Err(err) => Err(CreateError::new(io::Error::from(err), Kind::File, place.path())),
+            Err(err) => Err(CreateError::refused(Kind::File, dir.path(), err)),
         }
     }
 
-    fn create_hidden(lease: &mut Lease, place: Dir, mode: u32) -> anyhow::Result<Self> {
-        let mask = rustix::process::umask(Mode::RWXU);
-        rustix::process::umask(mask);
-        let wanted = CreateOptions {
+    fn create_hidden(lease: &mut Lease, dir: Dir, mode: u32) -> Result<Self, CreateError> {
+        let mask = umask(Mode::RWXU);
+        umask(mask);
+        let options = CreateOptions {
             kind: Kind::File,
             name: NameRule::Random(Template::hidden()),
             mode: Some(FileMode(mode & !mask.as_raw_mode())),
             keep_open: true,
         };
-        let created = create_one(lease, &place, &wanted, &mut |_| Ok(()))?;
-        let file = created.fd.context("could not open what was made")?;
-        Ok(Self { file, place, name: Some(created.name) })
+        let created = create_one(lease, &dir, &options, &mut |_| Ok(()))?;
+        match created.fd {
+            Some(file) => Ok(Self { file, dir, name: Some(created.name) }),
+            None => Err(CreateError::refused(Kind::File, dir.path(), Errno::BADF)),
+        }
     }
 
-    /// The directory it is in.
-    pub(crate) fn place(&self) -> &Dir {
-        &self.place
+    /// The directory that it is in.
+    pub(crate) fn dir(&self) -> &Dir {
+        &self.dir
     }
 
     /// Gives it a hidden name.
-    pub(crate) fn create_link(&mut self, lease: &mut Lease) -> anyhow::Result<()> {
+    pub(crate) fn create_link(&mut self, lease: &mut Lease) -> Result<(), CreateError> {
         if self.name.is_some() {
             return Ok(());
         }
-        let place = &self.place;
-        let name = Template::hidden().name(&mut lease.random)?;
-        let event = Event::Intent {
-            kind: Kind::File,
-            dir: OsJson::from(place.real_path()),
-            names: vec![OsJson(name.clone())],
-            guessable: false,
-        };
-        lease.append(&event)?;
-        let linked = linkat(CWD, proc_path(&self.file), place, &name, AtFlags::SYMLINK_FOLLOW);
-        let made = linked
+        let dir = &self.dir;
+        let name = Template::hidden().name(&mut lease.random).map_err(CreateError::NoRandomness)?;
+        lease.append(&intent(Kind::File, dir, std::slice::from_ref(&name)))?;
+        let linked = linkat(CWD, proc_path(&self.file), dir, &name, AtFlags::SYMLINK_FOLLOW);
+        let identity = linked
             .map_err(io::Error::from)
-            .and_then(|()| Identity::of(&self.file, c"", place.fsid()))
-            .map_err(|err| CreateError::new(err, Kind::File, place.path()))
-            .and_then(|identity| lease.append(&Event::Made(vec![identity])));
-        if made.is_err() {
-            remove_created(place, Kind::File, std::slice::from_ref(&name));
-        }
-        made.map(|()| self.name = Some(name))
+            .and_then(|()| Identity::of(&self.file, c"", dir.fsid()));
+        self.name = Some(record_or_remove(lease, dir, Kind::File, name, identity)?);
+        Ok(())
     }
 
-    /// Puts it in the place of another entry of its directory, or where none is. It must have been
-    /// linked.
+    /// Renames it within its directory, and replaces what has that name. It must have a hidden name.
     pub(crate) fn rename(&self, to: &OsStr) -> io::Result<()> {
         let name = self.name.as_deref().ok_or(io::ErrorKind::NotFound)?;
-        Ok(renameat(&self.place, name, &self.place, to)?)
+        Ok(renameat(&self.dir, name, &self.dir, to)?)
     }
 }
 
@@ -100,8 +92,7 @@ impl AsFd for TmpFile {
     }
 }
 
-/// Another way to an open file, by which it can be linked and opened anew, whether it has a name or
-/// not.
+/// Returns a path by which an open file can be linked and reopened, whether or not it has a name.
 pub(crate) fn proc_path(file: impl AsFd) -> String {
     format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
 }

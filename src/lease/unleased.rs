@@ -1,9 +1,9 @@
-//! The one exception from "no resource without a lease": what mktemp makes.
+//! The one exception to "no resource without a lease": mktemp without a lifetime.
 //!
-//! mktemp promises a file and nothing about its end, and the scripts that it is called from own what
-//! it printed. So a drop-in for it, called without any lifetime, records nothing. Only that command
-//! may use this module. What it makes is an [`Unrecorded`]: dropped before the caller has been told, it
-//! takes back what it made. A kill in that moment is what it cannot help against, and a lease can.
+//! mktemp promises a file and nothing about its end, and the scripts that call it own the file. So the
+//! drop-in records nothing if it is called without a lifetime. Only that command may use this module.
+//! An [`Unleased`] that is dropped before the caller has its path removes its entry. It cannot do that
+//! after a SIGKILL, which is what a lease is for.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::io;
@@ -18,21 +18,22 @@ use crate::lease::entry::MAX_ATTEMPTS;
 use crate::lease::record::Kind;
 use crate::remove;
 
-/// Paths to try, one after the other.
+/// Returns the next path to try.
 pub(crate) type Paths<'a> = &'a mut dyn FnMut() -> io::Result<CString>;
 
-/// Something that was made and is in no lease. It goes again unless it is given away.
+/// A new entry that no lease covers. Dropping it removes the entry, unless [`Unleased::keep`] was
+/// called.
 #[derive(Debug)]
 pub(crate) struct Unleased {
     path: CString,
-    /// What was made, where making it gave a descriptor.
+    /// The open file. mkdir(2) returns no descriptor of a directory.
     file: Option<OwnedFd>,
-    given: bool,
+    kept: bool,
 }
 
 impl Unleased {
-    /// Makes a file (0600) or directory (0700, both less the umask) exclusively, under the first of
-    /// the paths that is not taken.
+    /// Creates a file (0600) or a directory (0700), minus the umask, exclusively: at the first path
+    /// that is free.
     pub(crate) fn create(kind: Kind, paths: Paths<'_>) -> io::Result<Self> {
         let (path, file) = first_free(paths, |path| match kind {
             Kind::Dir => mkdirat(CWD, path, Mode::RWXU).map(|()| None),
@@ -42,32 +43,32 @@ impl Unleased {
                 openat(CWD, path, flags, Mode::RUSR | Mode::WUSR).map(Some)
             }
         })?;
-        Ok(Self { path, file, given: false })
+        Ok(Self { path, file, kept: false })
     }
 
-    /// Its path, as it was asked for.
+    /// The path at which it was created.
     pub(crate) fn path(&self) -> &Path {
         as_path(&self.path)
     }
 
-    /// Marks that the caller has been told: from now on it is theirs.
+    /// Leaves the entry to the caller, who has the path.
     pub(crate) fn keep(mut self) {
-        self.given = true;
+        self.kept = true;
     }
 }
 
 impl Drop for Unleased {
     fn drop(&mut self) {
-        if !self.given {
+        if !self.kept {
             remove::undo_creation(&self.path, self.file.as_ref());
         }
     }
 }
 
-/// The first of the paths that nothing stands at. Somebody else may take it at any moment.
+/// Returns the first path at which no entry exists. Another process may take it at any moment.
 pub(crate) fn unused_path(paths: Paths<'_>) -> io::Result<CString> {
     let (path, ()) = first_free(paths, |path| match lstat(path) {
-        // What is too large to be described is there.
+        // An entry whose size or inode number stat cannot represent does exist.
         Ok(_) | Err(Errno::OVERFLOW) => Err(Errno::EXIST),
         Err(Errno::NOENT) => Ok(()),
         Err(err) => Err(err),
@@ -75,7 +76,6 @@ pub(crate) fn unused_path(paths: Paths<'_>) -> io::Result<CString> {
     Ok(path)
 }
 
-/// A path as Rust has it.
 pub(crate) fn as_path(path: &CStr) -> &Path {
     Path::new(OsStr::from_bytes(path.to_bytes()))
 }
@@ -112,33 +112,33 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_path_is_left_alone_and_the_next_one_is_tried() {
+    fn a_taken_path_is_left_alone_and_the_next_is_tried() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("1"), "mine").unwrap();
-        let made = Unleased::create(Kind::Dir, &mut paths_in(dir.path())).unwrap();
-        assert_eq!(made.path(), dir.path().join("2"));
-        made.keep();
+        let created = Unleased::create(Kind::Dir, &mut paths_in(dir.path())).unwrap();
+        assert_eq!(created.path(), dir.path().join("2"));
+        created.keep();
         assert!(dir.path().join("2").is_dir());
         let unused = unused_path(&mut paths_in(dir.path())).unwrap();
         assert_eq!(as_path(&unused), dir.path().join("3"));
     }
 
     #[test]
-    fn what_nobody_was_told_of_goes_and_what_took_its_place_stays() {
+    fn an_entry_that_is_not_kept_is_removed_and_one_that_replaced_it_stays() {
         let dir = tempfile::tempdir().unwrap();
         for kind in [Kind::File, Kind::Dir] {
             drop(Unleased::create(kind, &mut paths_in(dir.path())).unwrap());
             assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         }
-        let made = Unleased::create(Kind::File, &mut paths_in(dir.path())).unwrap();
+        let created = Unleased::create(Kind::File, &mut paths_in(dir.path())).unwrap();
         std::fs::write(dir.path().join("other"), "theirs").unwrap();
         std::fs::rename(dir.path().join("other"), dir.path().join("1")).unwrap();
-        drop(made);
+        drop(created);
         assert!(dir.path().join("1").exists());
     }
 
     #[test]
-    fn when_every_path_is_taken_that_is_what_is_said() {
+    fn it_fails_with_eexist_if_every_path_is_taken() {
         let dir = tempfile::tempdir().unwrap();
         let taken = CString::new(dir.path().as_os_str().as_bytes()).unwrap();
         let err = Unleased::create(Kind::Dir, &mut || Ok(taken.clone())).unwrap_err();

@@ -1,111 +1,110 @@
-//! No resource without a lease.
+//! Writes the lease of this run. No resource exists without one.
 //!
-//! A [`Lease`] is the record of one run of tmpx, open and locked while that run makes things. It
-//! comes into being with its first intent, which is written before the thing exists; the functions
-//! in [`create`] that make things take a `&mut Lease`, and there are no others. [`Lease::give`]
-//! marks that the caller has been told. An unlocked lease that was not given has ended, whatever
-//! its lifetime: nobody knows of what it made.
-//!
-//! [`unrecorded`] is the one exception, for mktemp without a lifetime.
+//! A [`Lease`] comes into being with its first intent, which is written before the resource exists.
+//! Only this folder can append to it, so every function that creates entries is here too, and takes a
+//! `&mut Lease`. [`Lease::commit`] records that the caller has the paths. An unlocked lease that was
+//! not committed has ended, whatever its lifetime: nobody knows the resources that it covers.
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 
-use anyhow::Context as _;
 use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom, fchmod, fstat, openat, unlinkat};
 use serde::Serialize;
 
+use crate::fs::rw::write_all;
 use crate::lease::id::new_id;
 use crate::lease::reader::LockedLease;
 use crate::lease::record::{COMMITTED_OFFSET, Event, Header, Lifetime, VERSION};
 use crate::lease::spec::LeaseSpec;
-use crate::lease::store::{Store, Stores};
+use crate::lease::store::{Store, StoreError, Stores};
 use crate::os::{Moment, Namespaces, Random};
 use crate::sys;
 
-/// A lease that is being written.
+/// The lease of this run.
 #[derive(Debug)]
 pub(crate) struct Lease {
     header: Header,
-    /// The source of every random name that is created under this lease.
+    /// The source of all random names: of the lease, and of the entries that it covers.
     pub(super) random: Random,
     stores: Stores,
-    written: Option<Written>,
+    file: Option<LeaseFile>,
 }
 
 /// A lease file, open and locked.
 #[derive(Debug)]
-struct Written {
+struct LeaseFile {
     store: Store,
-    file: OwnedFd,
-    /// How long it is, in bytes.
+    fd: OwnedFd,
+    /// In bytes.
     length: u64,
-    /// The lock that commands inherit.
-    bequest: Option<OwnedFd>,
+    /// The descriptor by which commands inherit the lock.
+    inherited: Option<OwnedFd>,
 }
 
 impl Lease {
-    /// A lease on these terms. Nothing is on disk yet.
-    pub(crate) fn new(stores: Stores, terms: LeaseSpec, random: Random) -> Self {
+    /// Returns a lease that is not on disk yet.
+    pub(crate) fn new(stores: Stores, spec: LeaseSpec, random: Random) -> Self {
         let header = Header {
             v: VERSION,
             committed: 0,
             id: String::new(),
             created: Moment::now(),
-            habitat: terms.habitat,
-            caller: terms.caller,
-            lifetime: terms.lifetime,
-            session: terms.session,
+            namespaces: spec.namespaces,
+            caller: spec.caller,
+            lifetime: spec.lifetime,
+            session: spec.session,
         };
-        Self { header, random, stores, written: None }
+        Self { header, random, stores, file: None }
     }
 
-    /// The lease's name; empty before the first intent.
+    /// The id of the lease. It is empty before the first intent.
     pub(crate) fn id(&self) -> &str {
         &self.header.id
     }
 
-    /// When it ends.
     pub(crate) fn lifetime(&self) -> &Lifetime {
         &self.header.lifetime
     }
 
-    /// Where this process belongs to.
-    pub(crate) fn habitat(&self) -> &Namespaces {
-        &self.header.habitat
+    /// The boot and the namespaces of this process.
+    pub(crate) fn namespaces(&self) -> &Namespaces {
+        &self.header.namespaces
     }
 
-    /// The group it belongs to.
     pub(crate) fn session(&self) -> Option<&str> {
         self.header.session.as_deref()
     }
 
-    /// The lease's source of randomness.
     pub(crate) fn random(&mut self) -> &mut Random {
         &mut self.random
     }
 
-    /// Adds a line; the first one brings the lease into being. When this has returned, whatever
-    /// the line announces may be done.
-    pub(super) fn append(&mut self, event: &Event) -> anyhow::Result<()> {
-        if let Some(written) = &mut self.written {
-            let line = line(event)?;
-            return written.append(&line).with_context(|| written.could_not_write());
+    /// The stores that the lease may be in.
+    pub(crate) fn stores(&self) -> &Stores {
+        &self.stores
+    }
+
+    /// Adds a line. The first line creates the lease file. Whatever the line announces may be done
+    /// only after this has returned.
+    pub(super) fn append(&mut self, event: &Event) -> Result<(), StoreError> {
+        if let Some(file) = &mut self.file {
+            let written = line(event).and_then(|line| file.append(&line));
+            return written.map_err(|source| file.not_written(source));
         }
         let (header, random) = (&mut self.header, &mut self.random);
-        let written = self.stores.with_first(|store| {
-            let file = loop {
+        let file = self.stores.with_first(|store| {
+            let fd = loop {
                 header.id = new_id(header.created, random)?;
-                if let Some(file) = create_locked(&store, &header.id)? {
-                    break file;
+                if let Some(fd) = create_locked(&store, &header.id)? {
+                    break fd;
                 }
             };
             let mut lines = line(header)?;
             lines.extend(line(event)?);
-            match write_all(&file, &lines) {
+            match write_all(fd.as_fd(), &lines) {
                 Ok(()) => {
                     let length = u64::try_from(lines.len()).unwrap_or(u64::MAX);
-                    Ok(Written { store, file, length, bequest: None })
+                    Ok(LeaseFile { store, fd, length, inherited: None })
                 }
                 Err(err) => {
                     let _ = unlinkat(store.dir(), &header.id, AtFlags::empty());
@@ -113,97 +112,104 @@ impl Lease {
                 }
             }
         })?;
-        self.written = Some(written);
+        self.file = Some(file);
         Ok(())
     }
 
-    /// Marks that the caller has been told. From now on the lifetime counts.
-    pub(crate) fn commit(&mut self) -> anyhow::Result<()> {
+    /// Records that the caller has the paths. From now on, the lifetime counts.
+    pub(crate) fn commit(&mut self) -> Result<(), StoreError> {
         self.header.committed = 1;
-        let Some(written) = &self.written else {
-            return Ok(());
-        };
-        rustix::io::pwrite(&written.file, b"1", COMMITTED_OFFSET)
-            .with_context(|| written.could_not_write())?;
-        Ok(())
+        let Some(file) = &self.file else { return Ok(()) };
+        match rustix::io::pwrite(&file.fd, b"1", COMMITTED_OFFSET) {
+            Ok(_) => Ok(()),
+            Err(err) => Err(file.not_written(err.into())),
+        }
     }
 
-    /// Gives the lease another lifetime.
-    pub(crate) fn change_lifetime(&mut self, lifetime: Lifetime) -> anyhow::Result<()> {
+    /// Changes when the lease ends.
+    pub(crate) fn change_lifetime(&mut self, lifetime: Lifetime) -> Result<(), StoreError> {
         self.append(&Event::Lifetime(lifetime.clone()))?;
         self.header.lifetime = lifetime;
         Ok(())
     }
 
-    /// Gives the commands that are run the lock too, so that one which outlives tmpx still holds it:
-    /// on a descriptor where scripts open no files of their own, and for reading, so that they
-    /// cannot write into the lease.
-    pub(crate) fn inherit_lock(&mut self) -> io::Result<()> {
-        let Some(written) = &mut self.written else { return Ok(()) };
-        sys::share_lock(written.file.as_fd())?;
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let reading = openat(written.store.dir(), &self.header.id, flags, Mode::empty())?;
-        sys::share_lock(reading.as_fd())?;
-        // A low limit on descriptors leaves none of the high numbers.
-        let [usual, lower, lowest] = LOCK_DESCRIPTORS;
-        let copy = |min| sys::duplicate_inheritable(reading.as_fd(), min);
-        let copy = copy(usual).or_else(|_| copy(lower)).or_else(|_| copy(lowest))?;
-        written.bequest = Some(copy);
+    /// Lets the commands that tmpx runs inherit the lock, so that a command which outlives tmpx still
+    /// holds it. They inherit a descriptor with a number that scripts do not use for files of their
+    /// own. It is read-only, so that they cannot write into the lease.
+    pub(crate) fn inherit_lock(&mut self) -> Result<(), StoreError> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let inherited = share_lock(file, &self.header.id).map_err(StoreError::LockNotShared)?;
+        file.inherited = Some(inherited);
         Ok(())
     }
 
-    /// The lease as one that this process holds the lock of, which is how it is reclaimed. `None`
-    /// where nothing was written.
+    /// Returns the lease in the form in which it can be reclaimed, with its store. Returns `None` if
+    /// nothing was written.
     pub(crate) fn locked(&self) -> io::Result<Option<(&Store, LockedLease<'_>)>> {
-        let Some(Written { store, file, .. }) = &self.written else { return Ok(None) };
-        Ok(Some((store, LockedLease::new(store, &self.header.id, file.try_clone()?))))
+        let Some(LeaseFile { store, fd, .. }) = &self.file else { return Ok(None) };
+        Ok(Some((store, LockedLease::new(store, &self.header.id, fd.try_clone()?))))
     }
-}
 
-impl Lease {
-    /// Lets go of the lock, and gives the store where the lease is. `None` where nothing was
+    /// Releases the lock, and returns the store that holds the lease. Returns `None` if nothing was
     /// written.
     pub(crate) fn close(&mut self) -> Option<Store> {
-        self.written.take().map(|written| written.store)
+        self.file.take().map(|file| file.store)
     }
 }
 
-impl Written {
-    /// Adds a line, whole or not at all: half a line would make the lease a damaged one.
+impl LeaseFile {
+    /// Adds a whole line or nothing: half a line would make the lease a damaged one.
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        match write_all(&self.file, line) {
+        match write_all(self.fd.as_fd(), line) {
             Ok(()) => {
                 self.length += u64::try_from(line.len()).unwrap_or(u64::MAX);
                 Ok(())
             }
             Err(err) => {
-                rustix::fs::ftruncate(&self.file, self.length)?;
-                rustix::fs::seek(&self.file, SeekFrom::Start(self.length))?;
+                rustix::fs::ftruncate(&self.fd, self.length)?;
+                rustix::fs::seek(&self.fd, SeekFrom::Start(self.length))?;
                 Err(err)
             }
         }
     }
 
-    fn could_not_write(&self) -> String {
-        format!("could not write the lease in {}", self.store.path().display())
+    fn not_written(&self, source: io::Error) -> StoreError {
+        StoreError::LeaseNotWritten { store: self.store.path().to_owned(), source }
     }
 }
 
-/// Makes the lease file and takes its lock. Between the two a cleaner may take the empty file for
-/// one that was left behind, and remove it: `None` then, and another one is to be made.
+/// Creates the lease file and locks it. Between the two calls, a cleanup may take the empty file for
+/// one that a killed process left, and remove it. Then this returns `None`, and the caller tries
+/// again.
 fn create_locked(store: &Store, id: &str) -> io::Result<Option<OwnedFd>> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let mode = Mode::RUSR | Mode::WUSR;
-    let file = openat(store.dir(), id, flags, mode)?;
-    if !sys::try_lock(file.as_fd())? {
+    let fd = openat(store.dir(), id, flags, mode)?;
+    if !sys::try_lock(fd.as_fd())? {
         return Ok(None);
     }
-    let stat = fstat(&file)?;
+    let stat = fstat(&fd)?;
     if !Mode::from_raw_mode(stat.st_mode).contains(mode) {
-        // A umask that keeps even the owner out would keep out every cleanup, too.
-        fchmod(&file, mode)?;
+        // A umask that denies access to the owner would also keep every cleanup out.
+        fchmod(&fd, mode)?;
     }
-    Ok((stat.st_nlink == 1).then_some(file))
+    Ok((stat.st_nlink == 1).then_some(fd))
+}
+
+/// The lowest number for the descriptor that commands inherit, in order of preference. A low limit on
+/// descriptors rules out the high numbers.
+const INHERITED_FD: [i32; 3] = [100, 20, 3];
+
+/// Turns the lock into one that other processes can hold too, and returns a read-only descriptor that
+/// commands inherit.
+fn share_lock(file: &LeaseFile, id: &str) -> io::Result<OwnedFd> {
+    sys::share_lock(file.fd.as_fd())?;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let read_only = openat(file.store.dir(), id, flags, Mode::empty())?;
+    sys::share_lock(read_only.as_fd())?;
+    let [high, lower, lowest] = INHERITED_FD;
+    let duplicate = |min| sys::duplicate_inheritable(read_only.as_fd(), min);
+    duplicate(high).or_else(|_| duplicate(lower)).or_else(|_| duplicate(lowest))
 }
 
 fn line(value: &impl Serialize) -> io::Result<Vec<u8>> {
@@ -212,18 +218,3 @@ fn line(value: &impl Serialize) -> io::Result<Vec<u8>> {
     line.push(b'\n');
     Ok(line)
 }
-
-fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match rustix::io::write(file, bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => bytes = &bytes[count..],
-            Err(rustix::io::Errno::INTR) => {}
-            Err(err) => return Err(err.into()),
-        }
-    }
-    Ok(())
-}
-
-/// The lowest descriptors that the lock goes to which commands inherit, in order of preference.
-const LOCK_DESCRIPTORS: [i32; 3] = [100, 20, 3];

@@ -1,4 +1,5 @@
-//! The environment as a parameter: the core asks [`Env`], never the process.
+//! The arguments and the environment of tmpx, as a parameter: the core asks [`Env`], never the
+//! process.
 
 #[cfg(test)]
 use std::collections::HashMap;
@@ -9,34 +10,59 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-/// Where variables come from.
+/// How tmpx was called.
 #[derive(Clone, Debug)]
-pub(crate) enum Env {
-    /// The process's own environment.
+pub(crate) struct Env {
+    args: Vec<OsString>,
+    variables: Variables,
+}
+
+/// Where the environment variables come from.
+#[derive(Clone, Debug)]
+enum Variables {
+    /// The environment of the process.
     Process,
-    /// A fixed set.
     #[cfg(test)]
     Fixed(HashMap<OsString, OsString>),
 }
 
 impl Env {
-    /// The value of a variable; an empty one counts as unset.
+    /// Returns the environment of this process, which was called with `args`.
+    pub(crate) fn process(args: Vec<OsString>) -> Self {
+        Self { args, variables: Variables::Process }
+    }
+
+    /// Returns an environment that holds only these variables.
+    #[cfg(test)]
+    pub(crate) fn fixed(variables: &[(&str, &str)]) -> Self {
+        let owned = variables.iter().map(|&(name, value)| (name.into(), value.into()));
+        Self { args: Vec::new(), variables: Variables::Fixed(owned.collect()) }
+    }
+
+    /// The arguments of tmpx. The first is the name that it was called by.
+    pub(crate) fn args(&self) -> &[OsString] {
+        &self.args
+    }
+
+    /// Returns the value of a variable. An empty variable counts as unset.
     pub(crate) fn get(&self, name: &str) -> Option<OsString> {
         self.value(name).filter(|value| !value.is_empty())
     }
 
-    /// Whether a variable is set, be it to nothing: for those whose mere presence counts.
+    /// Whether a variable is set, even if it is empty.
     pub(crate) fn is_set(&self, name: &str) -> bool {
         self.value(name).is_some()
     }
 
-    /// All variables, these changed or added, as a new process is given them: `NAME=value`.
+    /// Returns all variables as `NAME=value`, with these changed or added, for a new process.
     pub(crate) fn with(&self, changed: &[(&'static str, OsString)]) -> io::Result<Vec<CString>> {
         let is_changed = |name: &OsString| changed.iter().any(|(other, _)| name == other);
-        let kept: Vec<_> = match self {
-            Self::Process => std::env::vars_os().filter(|(name, _)| !is_changed(name)).collect(),
+        let kept: Vec<_> = match &self.variables {
+            Variables::Process => {
+                std::env::vars_os().filter(|(name, _)| !is_changed(name)).collect()
+            }
             #[cfg(test)]
-            Self::Fixed(variables) => variables
+            Variables::Fixed(variables) => variables
                 .iter()
                 .filter(|(name, _)| !is_changed(name))
                 .map(|(name, value)| (name.clone(), value.clone()))
@@ -54,17 +80,17 @@ impl Env {
             .collect()
     }
 
-    /// The value of a variable, be it empty.
+    /// Returns the value of a variable, which may be empty.
     pub(crate) fn value(&self, name: &str) -> Option<OsString> {
-        match self {
-            Self::Process => std::env::var_os(name),
+        match &self.variables {
+            Variables::Process => std::env::var_os(name),
             #[cfg(test)]
-            Self::Fixed(variables) => variables.get(OsStr::new(name)).cloned(),
+            Variables::Fixed(variables) => variables.get(OsStr::new(name)).cloned(),
         }
     }
 
-    /// The value of a variable that holds an absolute path; the XDG base directory specification
-    /// has a relative one ignored, and so does tmpx for HOME.
+    /// Returns the value of a variable that holds an absolute path. The XDG base directory
+    /// specification says that a relative path is ignored, and tmpx treats HOME the same way.
     pub(crate) fn absolute(&self, name: &str) -> Option<PathBuf> {
         self.get(name).map(PathBuf::from).filter(|path| Path::is_absolute(path))
     }

@@ -38,7 +38,7 @@ pub(super) fn lease(lifetime: Lifetime) -> Record {
         committed: 1,
         id: "one".into(),
         created: Moment { wall_ms: 99 * HOUR_MS, boot_ms: 9 * HOUR_MS },
-        habitat: Namespaces::current(),
+        namespaces: Namespaces::current(),
         caller: None,
         lifetime: lifetime.clone(),
         session: None,
@@ -106,7 +106,7 @@ impl TestStore {
         count: usize,
     ) -> (Lease, Vec<PathBuf>) {
         let state = self.root.path().join("state");
-        let env = Env::Fixed([("TMPX_STATE_DIR".into(), state.into())].into());
+        let env = Env::fixed(&[("TMPX_STATE_DIR", state.to_str().unwrap())]);
         let mut lease = Lease::new(Stores::new(&env).unwrap(), spec, Random::system());
         let dir = Dir::open(dir).unwrap();
         let created = create(&mut lease, &dir, options, count, &mut |_| Ok(())).unwrap();
@@ -133,7 +133,7 @@ impl TestStore {
 
 /// Terms without a session or a caller.
 pub(super) fn spec(lifetime: Lifetime) -> LeaseSpec {
-    LeaseSpec { lifetime, session: None, caller: None, habitat: Namespaces::current() }
+    LeaseSpec { lifetime, session: None, caller: None, namespaces: Namespaces::current() }
 }
 
 /// Entries with the default name.

@@ -74,7 +74,7 @@ fn resources(record: &Record, locked: bool, system: &SystemState) -> Vec<Invento
         let kind = resource.kind;
         let kept = |reason| (State::Kept(reason), Usage::default());
         let (state, size) =
-            match locate(resource, &record.header.habitat, &system.namespaces, &mut dir) {
+            match locate(resource, &record.header.namespaces, &system.namespaces, &mut dir) {
                 Presence::Gone => continue,
                 Presence::Unreachable => kept(KeepReason::OutOfSight),
                 Presence::Unreadable(why) => kept(KeepReason::Unreadable(why)),

@@ -126,7 +126,7 @@ mod tests {
     fn a_caller_in_another_pid_namespace_cannot_be_judged() {
         let mut record = lease(Lifetime::Manual);
         record.header.caller = Some(system().ancestry[0]);
-        record.header.habitat.pid_ns = Some(1);
+        record.header.namespaces.pid_ns = Some(1);
         assert_eq!(verdict(&record, &all()), Verdict::Keep(KeepReason::Unknown("caller")));
         assert_eq!(verdict(&record, &session()), Verdict::Remove);
     }

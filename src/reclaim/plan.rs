@@ -120,7 +120,7 @@ impl<'a> Planner<'a> {
             if !is_selected && !nothing_is_left {
                 continue;
             }
-            let presence = locate(&resource, &header.habitat, &self.system.namespaces, &mut dir);
+            let presence = locate(&resource, &header.namespaces, &self.system.namespaces, &mut dir);
             let is_gone = matches!(presence, Presence::Gone);
             let is_displaced = matches!(presence, Presence::Displaced);
             nothing_is_left &= is_gone || is_displaced;
@@ -163,7 +163,7 @@ impl<'a> Planner<'a> {
         resource: &Resource,
         dir: &'d mut Option<Dir>,
     ) -> ResourcePlan<'d> {
-        let presence = locate(resource, &record.header.habitat, &self.system.namespaces, dir);
+        let presence = locate(resource, &record.header.namespaces, &self.system.namespaces, dir);
         if !self.selection.matches_resource(resource) {
             return match presence {
                 Presence::Gone | Presence::Displaced => ResourcePlan::Pass,
@@ -188,7 +188,7 @@ impl<'a> Planner<'a> {
     /// Returns whether a lease may end although its resource is out of sight: if the user names it
     /// and insists, or by force if no process can ever find out which namespace it was made in.
     fn may_forget(&self, record: &Record) -> bool {
-        let theirs = &record.header.habitat;
+        let theirs = &record.header.namespaces;
         let unknowable = theirs.mnt_ns.is_none() || theirs.boot.is_none();
         self.own || self.selection.is_forced_by_path() || self.selection.force && unknowable
     }

@@ -80,7 +80,7 @@ pub(super) fn locate<'d>(
 pub(super) fn nothing_is_left(record: &Record, ours: &Namespaces) -> bool {
     let mut dir = None;
     record.resources.iter().all(|resource| {
-        let presence = locate(resource, &record.header.habitat, ours, &mut dir);
+        let presence = locate(resource, &record.header.namespaces, ours, &mut dir);
         matches!(presence, Presence::Gone | Presence::Displaced)
     })
 }

@@ -37,7 +37,7 @@ pub(crate) fn forget_resources_in(
 ) {
     let is_below = |dir: &PathBuf| dirs.iter().any(|hidden| dir.starts_with(hidden));
     let is_lost = |record: &Record| {
-        let theirs = &record.header.habitat;
+        let theirs = &record.header.namespaces;
         theirs.mnt_ns == Some(mnt_ns)
             && namespaces.same_boot(theirs) == Some(true)
             && record.resources.iter().all(|resource| is_below(&resource.dir))

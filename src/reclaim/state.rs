@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn after_a_restart_owners_are_dead_and_the_wall_clock_counts() {
         let state = |mut record: Record, system: &SystemState| {
-            record.header.habitat.boot = Some("an earlier one".into());
+            record.header.namespaces.boot = Some("an earlier one".into());
             State::of_lease(&record, false, system)
         };
         let mut system = system();
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn an_owner_in_another_pid_namespace_is_unknown_but_a_ttl_still_ends_the_lease() {
         let state = |mut record: Record| {
-            record.header.habitat.pid_ns = Some(1);
+            record.header.namespaces.pid_ns = Some(1);
             State::of_lease(&record, false, &system())
         };
         let unknown = State::Kept(KeepReason::Unknown("owner"));

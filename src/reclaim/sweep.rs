@@ -248,7 +248,7 @@ pub(super) fn remove_own(
     observer: &mut dyn Observer,
 ) -> io::Result<bool> {
     let selection = Selection { force: true, ..Selection::default() };
-    let system = SystemState::without_ancestry(record.header.habitat.clone());
+    let system = SystemState::without_ancestry(record.header.namespaces.clone());
     let planner = Planner::for_own(store, &selection, &system);
     Sweep { planner, removal }.remove(id, record, observer)
 }

@@ -33,13 +33,13 @@ impl SystemState {
 
     /// Returns the age of a lease; `None` if its creation time lies in the future.
     pub(crate) fn age(&self, record: &Record) -> Option<Duration> {
-        let same_clock = self.namespaces.same_clock(&record.header.habitat);
+        let same_clock = self.namespaces.same_clock(&record.header.namespaces);
         self.now.since(record.header.created, same_clock)
     }
 
     /// Returns whether a process that the record names is alive.
     pub(super) fn liveness(&self, process: Process, record: &Record) -> Liveness {
-        self.namespaces.liveness(process, &record.header.habitat)
+        self.namespaces.liveness(process, &record.header.namespaces)
     }
 
     /// Returns whether a process is this one or an ancestor of it.
@@ -50,7 +50,7 @@ impl SystemState {
     /// Returns whether a process that the record names is this one or an ancestor of it. A process
     /// number means nothing in another boot or PID namespace.
     pub(super) fn descends_from(&self, process: Process, record: &Record) -> bool {
-        let theirs = &record.header.habitat;
+        let theirs = &record.header.namespaces;
         self.is_ancestor(process)
             && self.namespaces.pid_ns == theirs.pid_ns
             && self.namespaces.same_boot(theirs) == Some(true)

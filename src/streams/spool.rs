@@ -86,7 +86,7 @@ impl<'a> Spool<'a> {
         while !ended {
             if let Some(Storage::File(file)) = &growing.storage {
                 let rest = transfer::copy_to_end(from, file);
-                growing.bytes += rest.map_err(|err| describe(err, file.place().path()))?;
+                growing.bytes += rest.map_err(|err| describe(err, file.dir().path()))?;
                 break;
             }
             block.clear();
@@ -114,7 +114,7 @@ impl<'a> Spool<'a> {
     /// Returns the directory of the unnamed file, if the content is in one.
     pub(crate) fn dir(&self) -> Option<&Dir> {
         match &self.storage {
-            Storage::File(file) => Some(file.place()),
+            Storage::File(file) => Some(file.dir()),
             _ => None,
         }
     }
@@ -211,7 +211,7 @@ impl GrowingSpool<'_> {
         if bytes > self.limit || !self.append_in_memory(piece) {
             let file = self.move_to_disk()?;
             write_all(file.as_fd(), piece)
-                .map_err(|err| describe(TransferError::Writing(err), file.place().path()))?;
+                .map_err(|err| describe(TransferError::Writing(err), file.dir().path()))?;
             self.storage = Some(Storage::File(file));
         }
         self.bytes = bytes;
@@ -232,7 +232,7 @@ impl GrowingSpool<'_> {
         let file = (self.roll_over)()?;
         if let Some(Storage::Memory(memory)) = &self.storage {
             transfer::copy_range(memory, 0, self.bytes, &file)
-                .map_err(|err| describe(err, file.place().path()))?;
+                .map_err(|err| describe(err, file.dir().path()))?;
         }
         Ok(file)
     }

@@ -226,7 +226,7 @@ impl Stage<'_> {
             let link = open_beneath(self.root, from, OFlags::PATH)?;
             let target = readlinkat(&link, c"", Vec::new()).map_err(io::Error::from)?;
             let target = OsStr::from_bytes(target.to_bytes());
-            return create_link(lease, place, Path::new(target));
+            return Ok(create_link(lease, place, Path::new(target))?);
         }
         let name = NameRule::Random(Template::hidden());
         let wanted = CreateOptions { kind: Kind::File, name, mode: None, keep_open: false };

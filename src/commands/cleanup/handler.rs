@@ -13,6 +13,7 @@ use crate::lease::{Resource, Stores};
 use crate::reclaim::{LeaseProblem, Observer, Outcome, Selection, Sweep, SystemState, reaper};
 use crate::remove::{Mode, Removal};
 use crate::ui::{CleanupRow, Output, ProgressLine, with_progress};
+use crate::values::error::render;
 use crate::values::{PathField, Span, Status};
 
 pub(crate) fn run(args: &CleanupArgs, context: &Context) -> anyhow::Result<Status> {
@@ -24,7 +25,7 @@ pub(crate) fn run(args: &CleanupArgs, context: &Context) -> anyhow::Result<Statu
     let mut output = Output::new(args.output.format());
     let mut summary = Summary::new(mode, args.quiet, &selection);
     for problem in problems {
-        summary.add_problem(problem);
+        summary.add_problem(render(&problem.into()));
     }
     for store in &stores {
         let swept = with_progress(!args.quiet, |progress| {

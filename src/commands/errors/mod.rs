@@ -5,7 +5,9 @@
 //! nowhere else. Each file holds the advice for the error types of one folder.
 
 mod advice;
+mod create;
 mod invalid_use;
+mod lease;
 mod process;
 mod report;
 mod streams;
@@ -13,5 +15,5 @@ mod workspace;
 
 pub(crate) use invalid_use::InvalidUse;
 pub(crate) use process::InputAsCommand;
-pub(crate) use report::{print_error, report, report_clap_error, status_of};
+pub(crate) use report::{NOT_ROLLED_BACK, hint, print_error, report, report_clap_error, status_of};
 pub(crate) use workspace::NotKept;

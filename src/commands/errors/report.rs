@@ -6,14 +6,25 @@ use clap::error::ErrorKind;
 
 use crate::cli::UsageError;
 use crate::commands::errors::advice::{Advice, Adviser};
-use crate::commands::errors::{invalid_use, process, streams, workspace};
+use crate::commands::errors::{create, invalid_use, lease, process, streams, workspace};
+use crate::create::NotRolledBack;
 use crate::ui::{Format, Output, print_hint, print_note, write_stderr};
 use crate::values::Status;
 use crate::values::error::{hint_of, render, strerror};
 
 /// One function per folder that defines error types.
-const ADVISERS: [Adviser; 4] =
-    [invalid_use::advice, process::advice, streams::advice, workspace::advice];
+const ADVISERS: [Adviser; 6] = [
+    invalid_use::advice,
+    create::advice,
+    lease::advice,
+    process::advice,
+    streams::advice,
+    workspace::advice,
+];
+
+/// The remedy if resources of a failed run are left.
+pub(crate) const NOT_ROLLED_BACK: &str =
+    "some of the new resources are left; 'tmpx cleanup' removes them";
 
 /// Prints an error and its hint, and returns the exit status: `default` unless the error has one of
 /// its own.
@@ -25,9 +36,14 @@ pub(crate) fn report(err: &anyhow::Error, default: Status) -> Status {
 /// Prints an error and its hint. On its own, this is for errors that do not end the run.
 pub(crate) fn print_error(err: &anyhow::Error) {
     print_note(render(err));
-    if let Some(hint) = advice(err).hint {
+    if let Some(hint) = hint(err) {
         print_hint(hint);
     }
+}
+
+/// Returns the remedy for an error, if there is one.
+pub(crate) fn hint(err: &anyhow::Error) -> Option<String> {
+    advice(err).hint
 }
 
 /// Returns the exit status of an error that has one of its own.
@@ -37,6 +53,9 @@ pub(crate) fn status_of(err: &anyhow::Error) -> Option<Status> {
 
 /// Collects the advice on all causes of an error. The outermost hint and status win.
 fn advice(err: &anyhow::Error) -> Advice {
+    if let Some(NotRolledBack(cause)) = err.downcast_ref() {
+        return Advice { hint: Some(NOT_ROLLED_BACK.to_owned()), ..advice(cause) };
+    }
     let old = Advice {
         hint: hint_of(err).map(str::to_owned),
         status: crate::values::error::status_of(err),

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use crate::commands::errors::advice::Advice;
+use crate::lease::StoreError;
 use crate::workspace::{LayoutError, PatternError, PlanError};
 
 /// A workspace that `--keep` could not keep.
@@ -12,7 +13,7 @@ use crate::workspace::{LayoutError, PatternError, PlanError};
 pub(crate) struct NotKept {
     pub(crate) path: PathBuf,
     #[source]
-    pub(crate) cause: anyhow::Error,
+    pub(crate) cause: StoreError,
 }
 
 pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {

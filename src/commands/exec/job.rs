@@ -8,10 +8,9 @@ use crate::cli::{ExecArgs, RunArgs};
 use crate::commands::context::Context;
 use crate::commands::errors::{InputAsCommand, InvalidUse};
 use crate::commands::layout;
-use crate::lease::{LeaseSpec, Lifetime, LifetimeOptions, spec};
+use crate::lease::LeaseSpec;
 use crate::process::{Limits, StartError};
 use crate::streams::Target;
-use crate::ui::print_note;
 use crate::values::Span;
 use crate::workspace::{Layout, Pattern, private_tmp};
 
@@ -28,7 +27,7 @@ pub(super) struct Job {
 impl Job {
     pub(super) fn plan(mut args: ExecArgs, context: &Context) -> anyhow::Result<Self> {
         if args.command.is_empty() {
-            if context.args.last().is_some_and(|word| word == "--") {
+            if context.env.args().last().is_some_and(|word| word == "--") {
                 return Err(InvalidUse::NoCommand.into());
             }
             args.command.push(context.env.get("SHELL").unwrap_or_else(|| "/bin/sh".into()));
@@ -55,14 +54,7 @@ impl Job {
 
     /// The lease ends with the command, whatever the environment says about lifetimes.
     pub(super) fn lease_spec(&self, context: &Context) -> anyhow::Result<LeaseSpec> {
-        let options = LifetimeOptions {
-            session: self.args.run.session.clone(),
-            keep: true,
-            ..LifetimeOptions::default()
-        };
-        let spec =
-            spec::resolve(options, &context.env, &context.args, &mut |text| print_note(text))?;
-        Ok(LeaseSpec { lifetime: Lifetime::Command, ..spec })
+        Ok(LeaseSpec::for_command(self.args.run.session.clone(), &context.env)?)
     }
 
     /// Recognizes an input without its `--in` in what should be the command.

@@ -6,14 +6,12 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
-
 use crate::cli::KeepPolicy;
 use crate::commands::context::Context;
 use crate::commands::errors::{NotKept, print_error, status_of};
 use crate::commands::exec::job::Job;
+use crate::commands::scratch::{remove_scratch, write_report};
 use crate::create::Transaction;
-use crate::create::scratch::{remove_scratch, status_without_report, write_report};
 use crate::fs::Dir;
 use crate::lease::{CreateOptions, Kind, Lifetime, NameRule, TmpFile};
 use crate::process::{Child, Command, ExitOutcome, check_interrupt};
@@ -135,9 +133,10 @@ impl<'a> Run<'a> {
             Vec::new()
         });
         let status = self.report(status, Some(outcome), &saved, keep);
-        let done = if keep { self.keep_workspace() } else { remove_scratch(self.transaction) };
-        if let Err(err) = done {
-            print_error(&err);
+        if !keep {
+            remove_scratch(self.transaction);
+        } else if let Err(err) = self.keep_workspace() {
+            print_error(&err.into());
         }
         let workspace = self.workspace.path().to_owned();
         Ended { status, workspace, mount_namespace: outcome.mount_namespace }
@@ -195,14 +194,11 @@ impl<'a> Run<'a> {
             outputs: saved.iter().map(|path| PathField::of(path)).collect(),
             kept,
         };
-        match write_report(file, &report, self.transaction) {
-            Ok(()) => status,
-            Err(err) => status_without_report(&err, status),
-        }
+        write_report(Some(file), &report, status, || Ok(&mut self.transaction.lease))
     }
 
     /// Makes the workspace outlive tmpx, and prints its path.
-    fn keep_workspace(&mut self) -> anyhow::Result<()> {
+    fn keep_workspace(&mut self) -> Result<(), NotKept> {
         let path = self.workspace.path();
         self.transaction
             .lease
@@ -249,7 +245,7 @@ fn create_workspace(
         keep_open: true,
     };
     let (parent, created) = transaction.create_one(place.dir.as_deref(), &options)?;
-    transaction.lease.inherit_lock().context("could not pass the lock to the command")?;
+    transaction.lease.inherit_lock()?;
     let workspace = Workspace::of(&parent, created)?;
     workspace.populate(&job.layout, &|| Ok(check_interrupt(signals)?))?;
     if job.args.run.private_tmp {

@@ -1,43 +1,44 @@
-//! What mktemp has to say when it cannot do what it was asked for.
+//! The error messages of mktemp.
 
 use std::ffi::OsStr;
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::{fmt, io};
 
+use crate::commands::errors;
 use crate::sys::LocaleCharset;
 use crate::ui::gnu_quote::quoted;
 use crate::ui::write_stderr;
-use crate::values::error::{hint_of, render, strerror};
+use crate::values::error::{render, strerror};
 
-/// A message for stderr, in GNU's words.
+/// An error message in the words of GNU mktemp.
 #[derive(Debug)]
 pub(super) struct Diagnostic {
     text: Vec<u8>,
-    /// Whether the help would help.
-    points_at_help: bool,
-    /// Whether it is what `--quiet` is about: nothing could be made, or nobody be told of it.
-    hushable: bool,
+    /// Whether the message refers to `--help`.
+    suggests_help: bool,
+    /// Whether `--quiet` suppresses it, as it does if nothing could be created or printed.
+    quiet_suppresses: bool,
 }
 
 impl Diagnostic {
     pub(super) fn new(text: impl Into<Vec<u8>>) -> Self {
-        Self { text: text.into(), points_at_help: false, hushable: false }
+        Self { text: text.into(), suggests_help: false, quiet_suppresses: false }
     }
 
     pub(super) fn usage(text: impl Into<Vec<u8>>) -> Self {
-        Self { points_at_help: true, ..Self::new(text) }
+        Self { suggests_help: true, ..Self::new(text) }
     }
 
-    /// `before`, the name in quotation marks, `after`.
+    /// Returns a message that consists of `before`, the quoted name, and `after`.
     pub(super) fn of_name(before: &str, name: impl AsRef<OsStr>, after: &str) -> Self {
         let charset = LocaleCharset::of_the_environment();
         let name = quoted(name.as_ref().as_bytes(), &charset);
         Self::new([before.as_bytes(), &name, after.as_bytes()].concat())
     }
 
-    /// A thing of that kind could not be made by that template.
-    pub(super) fn creation(what: &str, template: impl AsRef<OsStr>, err: &io::Error) -> Self {
-        let before = format!("failed to create {what} via template ");
+    /// An entry of this kind could not be created.
+    pub(super) fn creation(kind: &str, template: impl AsRef<OsStr>, err: &io::Error) -> Self {
+        let before = format!("failed to create {kind} via template ");
         let after = format!(": {}", strerror(err));
         Self::of_name(&before, template, &after).quiet_suppresses()
     }
@@ -46,31 +47,33 @@ impl Diagnostic {
         Self::new(format!("write error: {}", strerror(err)))
     }
 
-    /// What GNU mktemp has no words for: a lease that could not be had.
-    pub(super) fn of_lease(err: &anyhow::Error) -> Self {
-        let hint = hint_of(err).map(|hint| format!("\nhint: {hint}"));
-        Self::new(render(err) + &hint.unwrap_or_default())
+    /// The lease failed. GNU mktemp has no words for that.
+    pub(super) fn of_lease(err: impl Into<anyhow::Error>) -> Self {
+        let err = err.into();
+        let diagnostic = Self::new(render(&err));
+        match errors::hint(&err) {
+            Some(hint) => diagnostic.with_hint(&hint),
+            None => diagnostic,
+        }
+    }
+
+    pub(super) fn with_hint(mut self, hint: &str) -> Self {
+        self.text.extend_from_slice(b"\nhint: ");
+        self.text.extend_from_slice(hint.as_bytes());
+        self
     }
 
     pub(super) fn quiet_suppresses(self) -> Self {
-        Self { hushable: true, ..self }
+        Self { quiet_suppresses: true, ..self }
     }
 
-    /// Says it, unless `--quiet` was given and is about it.
+    /// Prints the message, unless `quiet` is set and suppresses it.
     pub(super) fn print(&self, quiet: bool) {
-        if quiet && self.hushable {
+        if quiet && self.quiet_suppresses {
             return;
         }
         let help: &[u8] =
-            if self.points_at_help { b"Try 'mktemp --help' for more information.\n" } else { b"" };
+            if self.suggests_help { b"Try 'mktemp --help' for more information.\n" } else { b"" };
         write_stderr([b"mktemp: ", &self.text[..], b"\n", help].concat());
     }
 }
-
-impl fmt::Display for Diagnostic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&String::from_utf8_lossy(&self.text))
-    }
-}
-
-impl std::error::Error for Diagnostic {}

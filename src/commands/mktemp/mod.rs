@@ -1,4 +1,4 @@
-//! `tmpx mktemp`, GNU mktemp option for option.
+//! `tmpx mktemp`: GNU mktemp, option for option.
 
 mod diagnostic;
 mod handler;

@@ -1,4 +1,4 @@
-//! What is asked for, by GNU mktemp's options.
+//! Parses the options of GNU mktemp.
 
 use std::ffi::{OsStr, OsString};
 
@@ -6,15 +6,15 @@ use crate::cli::{Arg, HasArg, OptSpec, Reader};
 use crate::commands::mktemp::diagnostic::Diagnostic;
 use crate::lease::Kind;
 
-/// What is to be done.
+/// What the command line asks for.
 #[derive(Debug)]
 pub(super) enum Request<'a> {
     Help,
     Version,
-    Make(MktempOptions<'a>),
+    Create(MktempOptions<'a>),
 }
 
-/// What is to be made, as far as the command line tells.
+/// The options for creating an entry.
 #[derive(Debug)]
 pub(super) struct MktempOptions<'a> {
     pub(super) kind: Kind,
@@ -22,19 +22,19 @@ pub(super) struct MktempOptions<'a> {
     pub(super) quiet: bool,
     pub(super) suffix: Option<&'a OsStr>,
     pub(super) rule: DirRule,
-    /// The directory of `-p` or `--tmpdir`, whichever came last.
+    /// The argument of the last `-p` or `--tmpdir`.
     pub(super) dir: Option<&'a OsStr>,
     pub(super) template: Option<&'a OsStr>,
 }
 
-/// How a template and a directory come together.
+/// How the directory of a template is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DirRule {
-    /// The template alone says where.
+    /// By the template alone.
     AsGiven,
-    /// `-p`, `--tmpdir`: in the named directory, else in the temp dir.
+    /// `-p`, `--tmpdir`: the given directory, or else the temp dir.
     InDir,
-    /// `-t`: in the temp dir of the environment, else in the named directory.
+    /// `-t`: the temp dir of the environment, or else the given directory.
     InTmpdir,
 }
 
@@ -50,20 +50,20 @@ enum Flag {
     Version,
 }
 
-/// The long names stand in the order in which an ambiguous beginning lists them.
-const KNOWN: [OptSpec<Flag>; 9] = [
-    known(Some(b'd'), Some("directory"), HasArg::No, Flag::Directory),
-    known(Some(b'q'), Some("quiet"), HasArg::No, Flag::Quiet),
-    known(Some(b'u'), Some("dry-run"), HasArg::No, Flag::DryRun),
-    known(None, Some("suffix"), HasArg::Required, Flag::Suffix),
-    known(Some(b'p'), None, HasArg::Required, Flag::Dir),
-    known(None, Some("tmpdir"), HasArg::Optional, Flag::Dir),
-    known(Some(b't'), None, HasArg::No, Flag::InTmpdir),
-    known(None, Some("help"), HasArg::No, Flag::Help),
-    known(Some(b'V'), Some("version"), HasArg::No, Flag::Version),
+/// The message on an ambiguous abbreviation lists the long names in this order.
+const OPTIONS: [OptSpec<Flag>; 9] = [
+    option(Some(b'd'), Some("directory"), HasArg::No, Flag::Directory),
+    option(Some(b'q'), Some("quiet"), HasArg::No, Flag::Quiet),
+    option(Some(b'u'), Some("dry-run"), HasArg::No, Flag::DryRun),
+    option(None, Some("suffix"), HasArg::Required, Flag::Suffix),
+    option(Some(b'p'), None, HasArg::Required, Flag::Dir),
+    option(None, Some("tmpdir"), HasArg::Optional, Flag::Dir),
+    option(Some(b't'), None, HasArg::No, Flag::InTmpdir),
+    option(None, Some("help"), HasArg::No, Flag::Help),
+    option(Some(b'V'), Some("version"), HasArg::No, Flag::Version),
 ];
 
-const fn known(
+const fn option(
     short: Option<u8>,
     long: Option<&'static str>,
     has_arg: HasArg,
@@ -73,9 +73,9 @@ const fn known(
 }
 
 impl<'a> Request<'a> {
-    /// Reads a command line. Help and version are answered where they stand, before anything that
-    /// is wrong further on.
-    pub(super) fn read(args: &'a [OsString], stops_at_operand: bool) -> Result<Self, Diagnostic> {
+    /// Parses a command line. `--help` and `--version` end the parsing, so errors after them do not
+    /// count.
+    pub(super) fn parse(args: &'a [OsString], stops_at_operand: bool) -> Result<Self, Diagnostic> {
         let mut options = MktempOptions {
             kind: Kind::File,
             dry_run: false,
@@ -87,7 +87,7 @@ impl<'a> Request<'a> {
         };
         let mut in_tmpdir = false;
         let mut templates = 0;
-        for item in Reader::new(&KNOWN, args, stops_at_operand) {
+        for item in Reader::new(&OPTIONS, args, stops_at_operand) {
             match item.map_err(|bad| Diagnostic::usage(bad.message()))? {
                 Arg::Option(Flag::Directory, _) => options.kind = Kind::Dir,
                 Arg::Option(Flag::Quiet, _) => options.quiet = true,
@@ -114,6 +114,6 @@ impl<'a> Request<'a> {
         } else if templates == 0 {
             options.rule = DirRule::InDir;
         }
-        Ok(Self::Make(options))
+        Ok(Self::Create(options))
     }
 }

@@ -1,4 +1,4 @@
-//! Which path is to be made: GNU mktemp's rules for templates, suffixes and directories.
+//! Determines the path to create, by GNU mktemp's rules for templates, suffixes and directories.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
@@ -12,25 +12,24 @@ use crate::lease::Kind;
 use crate::os::{Env, Random};
 use crate::values::{Affix, Template, TemplatePath};
 
-/// The template that is used when none is given.
 const DEFAULT_TEMPLATE: &str = "tmp.XXXXXXXXXX";
 
-/// A path with random characters in its last component. It is kept as it was given, in pieces: what
-/// is printed is the caller's own text.
+/// A path with random characters in its last component. Its pieces are those that the caller gave, so
+/// that tmpx prints the caller's own text.
 #[derive(Debug)]
 pub(super) struct MktempTarget {
-    /// All before the last component, the slash included.
+    /// The text before the last component, with the slash.
     head: Vec<u8>,
     /// The last component.
     pub(super) template: Template,
-    /// Slashes after it, which only a suffix can bring.
-    tail: Vec<u8>,
-    /// The template as it stands in messages.
+    /// The slashes after it, which can only come from a suffix.
+    trailing_slashes: Vec<u8>,
+    /// The template as messages show it.
     shown: OsString,
 }
 
 impl MktempTarget {
-    /// Finds out what the options ask for.
+    /// Determines the path that the options ask for.
     pub(super) fn resolve(options: &MktempOptions<'_>, env: &Env) -> Result<Self, Diagnostic> {
         let given = options.template.unwrap_or(OsStr::new(DEFAULT_TEMPLATE));
         let whole = with_suffix(given, options.suffix)?;
@@ -47,43 +46,50 @@ impl MktempTarget {
         let mut shown = head.clone();
         shown.extend_from_slice(&whole);
         head.extend_from_slice(&whole[..name]);
-        Ok(Self { head, template, tail: tail.to_vec(), shown: OsString::from_vec(shown) })
+        Ok(Self {
+            head,
+            template,
+            trailing_slashes: tail.to_vec(),
+            shown: OsString::from_vec(shown),
+        })
     }
 
-    /// The path, its last component of this name.
+    /// Returns the path whose last component is `name`.
     pub(super) fn path(&self, name: &OsStr) -> PathBuf {
-        let path = [&self.head, name.as_bytes(), &self.tail].concat();
+        let path = [&self.head, name.as_bytes(), &self.trailing_slashes].concat();
         PathBuf::from(OsString::from_vec(path))
     }
 
-    /// A path to try.
+    /// Returns a random path.
     pub(super) fn random_path(&self, random: &mut Random) -> io::Result<CString> {
         let path = self.path(&self.template.name(random)?);
         Ok(CString::new(path.into_os_string().into_vec())?)
     }
 
-    /// Opens the directory that it lies in.
-    pub(super) fn open_place(&self, kind: Kind) -> Result<Dir, Diagnostic> {
+    /// Opens the directory of the path.
+    pub(super) fn open_dir(&self, kind: Kind) -> Result<Dir, Diagnostic> {
         let dir = match &self.head[..] {
             b"" => Path::new("."),
             head => Path::new(OsStr::from_bytes(head)),
         };
         let opened = match kind {
-            // A name with a slash after it is no file's, as open(2) has it.
-            Kind::File if !self.tail.is_empty() => Err(io::Error::from_raw_os_error(libc::EISDIR)),
+            // For open(2), a name that ends in a slash cannot be a file.
+            Kind::File if !self.trailing_slashes.is_empty() => {
+                Err(io::Error::from_raw_os_error(libc::EISDIR))
+            }
             _ => Dir::open(dir),
         };
         opened.map_err(|err| self.creation_failed(kind, &err))
     }
 
-    /// What is said when it could not be made.
+    /// Returns the message if the entry cannot be created.
     pub(super) fn creation_failed(&self, kind: Kind, err: &io::Error) -> Diagnostic {
         Diagnostic::creation(kind.word(), &self.shown, err)
     }
 }
 
-/// The template and the suffix after it. Without `--suffix`, what follows the last X is the suffix;
-/// either way a slash in it is refused, but not one at its very end.
+/// Returns the template with its suffix. Without `--suffix`, the suffix is the text after the last X.
+/// A suffix may contain slashes at its end only.
 fn with_suffix(given: &OsStr, suffix: Option<&OsStr>) -> Result<Vec<u8>, Diagnostic> {
     let given_bytes = given.as_bytes();
     let mut whole = given_bytes.to_vec();
@@ -115,7 +121,7 @@ fn with_suffix(given: &OsStr, suffix: Option<&OsStr>) -> Result<Vec<u8>, Diagnos
     Ok(whole)
 }
 
-/// The pattern of the last component. A given suffix counts as it is, even where it holds an X.
+/// Returns the pattern of the last component. An explicit suffix is literal, even if it contains an X.
 fn pattern(text: &[u8], suffix: Option<&[u8]>) -> Option<Template> {
     let parsed = TemplatePath::parse(OsStr::from_bytes(text)).ok()?;
     let suffix = match suffix {
@@ -125,7 +131,7 @@ fn pattern(text: &[u8], suffix: Option<&[u8]>) -> Option<Template> {
     Some(Template::choose(Some(parsed), None, suffix.as_ref()).1)
 }
 
-/// The directory that is put before the template, with a slash after it.
+/// Returns the directory to put before the template, with a trailing slash.
 fn directory(options: &MktempOptions<'_>, env: &Env, whole: &[u8]) -> Result<Vec<u8>, Diagnostic> {
     let named = options.dir.filter(|dir| !dir.is_empty());
     let dir = match options.rule {
@@ -149,7 +155,7 @@ fn directory(options: &MktempOptions<'_>, env: &Env, whole: &[u8]) -> Result<Vec
     };
     let mut dir = dir.unwrap_or_else(|| "/tmp".into()).into_vec();
     let stem = split_trailing_slashes(&dir).0.len();
-    // A directory of nothing but slashes is the root, and stays as it was given.
+    // A directory that consists of slashes is the root, and is printed as it was given.
     if stem > 0 {
         dir.truncate(stem);
         dir.push(b'/');
@@ -157,19 +163,18 @@ fn directory(options: &MktempOptions<'_>, env: &Env, whole: &[u8]) -> Result<Vec
     Ok(dir)
 }
 
-/// Whether nothing but slashes at the end follows the first component.
+/// Whether a path has one component, apart from slashes at its end.
 fn is_one_component(path: &[u8]) -> bool {
     let (stem, _) = split_trailing_slashes(path);
     !path.starts_with(b"/") && last_component(stem).len() == stem.len()
 }
 
-/// A path, and the slashes at its end.
+/// Splits a path into its text and the slashes at its end.
 fn split_trailing_slashes(path: &[u8]) -> (&[u8], &[u8]) {
     let end = path.iter().rposition(|&byte| byte != b'/').map_or(0, |at| at + 1);
     path.split_at(end)
 }
 
-/// What follows the last slash.
 fn last_component(path: &[u8]) -> &[u8] {
     path.rsplit(|&byte| byte == b'/').next().unwrap_or(path)
 }

@@ -51,9 +51,9 @@ fn a_process_that_is_dead_or_foreign_cannot_be_an_owner() {
     let dead = "sh -c : & wait $!; tmpx file --until-exit=$!";
     let ran = sandbox.sh(dead).run();
     assert_eq!(ran.status, Some(1));
-    assert!(ran.stderr.ends_with(": there is no such process\n"), "{ran:?}");
+    assert!(ran.stderr.ends_with(": no such process\n"), "{ran:?}");
     if crate::support::sandbox::is_root() {
-        let message = "tmpx: --until-exit=1: it belongs to another user\n";
+        let message = "tmpx: --until-exit=1: the process belongs to another user\n";
         sandbox.tmpx(words("file --until-exit=1")).by_nobody().expects(1, "", message);
     }
     sandbox.tmpx(words("file --until-exit=0")).expects(
@@ -66,14 +66,13 @@ fn a_process_that_is_dead_or_foreign_cannot_be_an_owner() {
 #[test]
 fn a_variable_that_names_no_ancestor_means_manual_with_a_note() {
     let sandbox = Sandbox::new();
-    for (stale, what) in [
-        ("4194304", "is no running script above this one"),
-        ("nonsense", "is not the number of a process"),
-    ] {
+    for (stale, what) in
+        [("4194304", "is not a running ancestor"), ("nonsense", "is not the number of a process")]
+    {
         let ran = sandbox.tmpx(words("file --json")).env("TMPX_UNTIL_EXIT", stale).run();
         assert_eq!(ran.status, Some(0));
         assert_eq!(ran.json()[0]["lifetime"], "manual");
-        let note = format!("tmpx: TMPX_UNTIL_EXIT={stale} {what}; made without a lifetime\n");
+        let note = format!("tmpx: TMPX_UNTIL_EXIT={stale} {what}; created without a lifetime\n");
         assert_eq!(ran.stderr, note);
     }
     sandbox.clean_up();

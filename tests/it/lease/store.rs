@@ -54,7 +54,7 @@ fn a_relative_state_directory_is_refused() {
             1,
             "",
             "tmpx: TMPX_STATE_DIR is not absolute: state\n\
-             hint: give the full path, as in TMPX_STATE_DIR=$PWD/state\n",
+             hint: use the full path, as in TMPX_STATE_DIR=$PWD/state\n",
         );
     }
 }
@@ -141,7 +141,7 @@ fn unreadable_leases_are_kept_and_reported_and_the_rest_is_reclaimed() {
         assert_eq!(ran.status, Some(1));
         assert_eq!(ran.stdout.lines().count(), 1, "the other one is not stopped: {damaged}");
         let why = if damaged == newer {
-            "it is of version 2, made by a newer tmpx"
+            "it has format version 2, written by a newer tmpx"
         } else {
             "it is damaged"
         };

@@ -283,6 +283,6 @@ fn a_daemon_that_inherited_the_variable_creates_manual_resources_with_a_note() {
     let go = sandbox.sh("echo > fifo; read x < done; cat made said");
     let ran: Ran = go.succeeds();
     assert!(ran.stdout.contains("\"lifetime\":\"manual\""), "{ran:?}");
-    assert!(ran.stdout.contains("is no running script above this one"), "{ran:?}");
+    assert!(ran.stdout.contains("is not a running ancestor"), "{ran:?}");
     sandbox.clean_up();
 }

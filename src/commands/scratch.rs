@@ -1,0 +1,70 @@
+//! What `exec`, `spool` and `replace` share: scratch that is removed at the end, and a report.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::commands::context::Context;
+use crate::commands::errors::print_error;
+use crate::create::{Scratch, Transaction};
+use crate::lease::Lease;
+use crate::reclaim::release;
+use crate::streams::replace;
+use crate::ui::{print_note, with_progress};
+use crate::values::Status;
+
+/// Runs `act`, and then removes all scratch, whether or not it succeeds.
+pub(super) fn with_scratch<T>(
+    context: &Context,
+    act: impl FnOnce(&mut Scratch<'_>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let mut scratch = Scratch::new(&context.env, |warning| print_note(warning));
+    let result = act(&mut scratch);
+    if let Some(transaction) = scratch.into_transaction() {
+        remove_scratch(&transaction);
+        transaction.finish(&context.env);
+    }
+    result
+}
+
+/// Removes the resources of a transaction. Reports what could not be removed, which does not change
+/// the exit status.
+pub(super) fn remove_scratch(transaction: &Transaction) {
+    let released = with_progress(true, |line| release(&transaction.lease, Some(&line.progress)));
+    match released {
+        Ok(failures) => {
+            for (path, why) in failures {
+                print_note(format_args!("could not remove {}: {why}", path.display()));
+            }
+        }
+        Err(err) => print_error(&err),
+    }
+}
+
+/// Writes a report to `file`, if the user asked for one, as one line of JSON. Returns the exit status:
+/// `status`, or a failure if that is success and the report could not be written.
+pub(super) fn write_report<'a>(
+    file: Option<&Path>,
+    report: &impl Serialize,
+    status: Status,
+    lease: impl FnOnce() -> anyhow::Result<&'a mut Lease>,
+) -> Status {
+    let Some(file) = file else { return status };
+    match lease().and_then(|lease| write_json(file, report, lease)) {
+        Ok(()) => status,
+        Err(err) => {
+            print_error(&err);
+            match status {
+                Status::Success => Status::Failed,
+                Status::Command(0) => Status::TmpxFailed,
+                other => other,
+            }
+        }
+    }
+}
+
+fn write_json(file: &Path, report: &impl Serialize, lease: &mut Lease) -> anyhow::Result<()> {
+    let mut line = serde_json::to_vec(report)?;
+    line.push(b'\n');
+    replace::write_whole(file, &line, lease)
+}

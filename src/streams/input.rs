@@ -42,7 +42,7 @@ impl Input {
         let could_not = || format!("could not copy {}", self.name.display());
         if self.rereadable {
             self.from.rewind().with_context(could_not)?;
-            return copy::fill(&self.from, to, &|| Ok(())).with_context(could_not);
+            return copy::fill::<io::Error>(&self.from, to, &|| Ok(())).with_context(could_not);
         }
         transfer::copy_to_end(&self.from, to)
             .map_err(TransferError::cause)

@@ -47,11 +47,7 @@ impl Replacement {
 
     fn copy(&self, old: &Existing) -> anyhow::Result<()> {
         let from = self.open(old)?;
-        let new = self.new.as_fd().try_clone_to_owned()?;
-        copy::fill(&from, &new, &|| Ok(())).map_err(|err| match err.downcast() {
-            Ok(err) => self.write_failed(err),
-            Err(err) => err,
-        })?;
+        copy::fill(&from, &self.new, &|| Ok(())).map_err(|err| self.write_failed(err))?;
         // Sharing blocks does not move the file offset.
         seek(&self.new, SeekFrom::End(0))?;
         Ok(())

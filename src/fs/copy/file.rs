@@ -13,7 +13,7 @@ use rustix::path::Arg;
 use crate::fs::metadata::preserve_mode_and_times;
 
 /// Runs repeatedly during a long copy; an error ends the copy.
-pub(crate) type Interrupt<'a> = &'a dyn Fn() -> anyhow::Result<()>;
+pub(crate) type Interrupt<'a, E = anyhow::Error> = &'a dyn Fn() -> Result<(), E>;
 
 /// The number of bytes that are copied between two calls of [`Interrupt`].
 const STEP: u64 = 64 * 1024 * 1024;
@@ -21,11 +21,11 @@ const STEP: u64 = 64 * 1024 * 1024;
 /// Fills an empty file with the content of another file, or with everything a pipe delivers. Shares
 /// the blocks if both files lie on a filesystem that can (`FICLONE`); otherwise keeps the holes of a
 /// sparse file.
-pub(crate) fn fill(
+pub(crate) fn fill<E: From<io::Error>>(
     from: impl AsFd,
     to: impl AsFd,
-    check_interrupt: Interrupt<'_>,
-) -> anyhow::Result<()> {
+    check_interrupt: Interrupt<'_, E>,
+) -> Result<(), E> {
     if ioctl_ficlone(to.as_fd(), from.as_fd()).is_ok() {
         return Ok(());
     }
@@ -56,7 +56,11 @@ pub(super) fn copy_file(
     Ok(())
 }
 
-fn copy_content(from: &File, mut to: &File, check_interrupt: Interrupt<'_>) -> anyhow::Result<()> {
+fn copy_content<E: From<io::Error>>(
+    from: &File,
+    mut to: &File,
+    check_interrupt: Interrupt<'_, E>,
+) -> Result<(), E> {
     let metadata = from.metadata()?;
     if !metadata.is_file() {
         return copy_stream(from, to, check_interrupt);
@@ -69,11 +73,11 @@ fn copy_content(from: &File, mut to: &File, check_interrupt: Interrupt<'_>) -> a
 }
 
 /// Copies everything from a pipe or terminal, which may deliver nothing for a long time.
-fn copy_stream(
+fn copy_stream<E: From<io::Error>>(
     mut from: &File,
     mut to: &File,
-    check_interrupt: Interrupt<'_>,
-) -> anyhow::Result<()> {
+    check_interrupt: Interrupt<'_, E>,
+) -> Result<(), E> {
     const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
     let mut block = vec![0; 256 * 1024];
     loop {
@@ -95,12 +99,12 @@ fn copy_stream(
 
 /// Copies the parts of a file that hold data, each to its own offset. Stops at the length that the
 /// file had at the start: another process may append to it without end.
-fn copy_data(
+fn copy_data<E: From<io::Error>>(
     mut from: &File,
     mut to: &File,
     length: u64,
-    check_interrupt: Interrupt<'_>,
-) -> anyhow::Result<()> {
+    check_interrupt: Interrupt<'_, E>,
+) -> Result<(), E> {
     // Files that the kernel generates on reading report no length.
     let length = if length == 0 { u64::MAX } else { length };
     let mut offset = 0;
@@ -114,7 +118,7 @@ fn copy_data(
                 return copy_range(from, to, length - offset, check_interrupt);
             }
         };
-        let end = seek(from, SeekFrom::Hole(start))?.min(length);
+        let end = seek(from, SeekFrom::Hole(start)).map_err(io::Error::from)?.min(length);
         if end <= start {
             break;
         }
@@ -128,12 +132,12 @@ fn copy_data(
 
 /// Copies up to `length` bytes from the current offset of one file to that of the other.
 /// [`io::copy`] uses `copy_file_range`(2), sendfile(2) or splice(2), and falls back to read and write.
-fn copy_range(
+fn copy_range<E: From<io::Error>>(
     from: &File,
     mut to: &File,
     length: u64,
-    check_interrupt: Interrupt<'_>,
-) -> anyhow::Result<()> {
+    check_interrupt: Interrupt<'_, E>,
+) -> Result<(), E> {
     let mut left = length;
     while left > 0 {
         check_interrupt()?;

@@ -3,6 +3,18 @@
 //! The library is the program; the binary only calls [`run`]. ARCHITECTURE.md describes the layers
 //! that the modules form.
 
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::exit,
+        clippy::dbg_macro,
+        clippy::print_stdout,
+        clippy::print_stderr
+    )
+)]
+
 mod cli;
 mod commands;
 mod create;

@@ -26,7 +26,7 @@ use clap::{ArgAction, Args};
     after_long_help = DETAILS,
     disable_help_flag = true,
 )]
-#[allow(clippy::struct_excessive_bools, reason = "each is a flag of GNU mktemp")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of GNU mktemp")]
 pub struct MktempArgs {
     /// The name to create; its last run of three or more X is replaced
     ///
@@ -49,6 +49,7 @@ pub struct MktempArgs {
     pub dir: Option<PathBuf>,
     /// Create it in DIR [default: $TMPDIR, else /tmp]
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    #[expect(clippy::option_option, reason = "clap's type of an option with an optional value")]
     pub tmpdir: Option<Option<PathBuf>>,
     /// Create it in $TMPDIR, else in -p's DIR, else in /tmp
     #[arg(short = 't')]

@@ -1,7 +1,7 @@
 //! Defines the command line: one clap type per subcommand, the option groups that they share, and
 //! what clap's errors mean to a user.
 
-#![allow(clippy::doc_markdown, reason = "help texts are plain text")]
+#![expect(clippy::doc_markdown, reason = "help texts are plain text")]
 
 mod clap_error;
 mod cleanup;

@@ -87,7 +87,7 @@ pub struct LifetimeArgs {
     /// The caller is the script that runs tmpx.
     #[arg(long, value_name = "PID", num_args = 0..=1, require_equals = true,
           value_parser = process_id)]
-    #[allow(clippy::option_option, reason = "clap's type of an option with an optional value")]
+    #[expect(clippy::option_option, reason = "clap's type of an option with an optional value")]
     pub until_exit: Option<Option<u32>>,
     /// Remove it after this time (90, 15m, 1h30m, 2d)
     ///

@@ -103,14 +103,14 @@ impl Transaction {
         options: &CreateOptions,
         count: u64,
         fill: Fill<'_>,
-        print: PrintPaths<'_>,
+        print_paths: PrintPaths<'_>,
     ) -> anyhow::Result<()> {
         self.or_rollback(|transaction| {
             let (dir, mut created) = transaction.create_first(dir, options, count, fill)?;
             let mut left = count;
             loop {
                 left -= u64::try_from(created.len()).unwrap_or(left).min(left);
-                print(&transaction.lease, &dir, &created, left == 0)
+                print_paths(&transaction.lease, &dir, &created, left == 0)
                     .context("could not write to stdout")?;
                 if left == 0 {
                     return Ok(transaction.lease.commit()?);

@@ -30,6 +30,17 @@ pub(crate) enum CreateError {
     NoRandomness(#[source] io::Error),
 }
 
+/// Why a new file could not be filled.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FillError {
+    #[error("could not copy {}", .from.display())]
+    Copy { from: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
 /// The act that failed.
 #[derive(Debug)]
 pub(crate) struct Act {
@@ -53,9 +64,19 @@ impl CreateError {
         Self::Refused { act, leftover: false, source }
     }
 
-    pub(super) fn fill(dir: &Path, source: anyhow::Error) -> Self {
-        let full = source.root_cause().downcast_ref().and_then(|err| disk_full::full(dir, err));
-        Self::NotFilled { act: Act { kind: Kind::File, dir: dir.to_owned(), full }, source }
+    pub(super) fn not_filled(dir: &Path, err: FillError) -> Self {
+        let full = match &err {
+            FillError::Copy { source: err, .. } | FillError::Io(err) => disk_full::full(dir, err),
+            FillError::Other(_) => None,
+        };
+        let act = Act { kind: Kind::File, dir: dir.to_owned(), full };
+        // A transparent error would hide its type from those who look through the causes.
+        let source = match err {
+            FillError::Copy { .. } => err.into(),
+            FillError::Io(err) => err.into(),
+            FillError::Other(err) => err,
+        };
+        Self::NotFilled { act, source }
     }
 
     /// Records that an entry is left, which the lease still covers.

@@ -20,7 +20,7 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::fs::dir::c_name;
 use crate::fs::{Dir, Identity};
-use crate::lease::create_error::CreateError;
+use crate::lease::create_error::{CreateError, FillError};
 use crate::lease::record::{Event, Kind};
 use crate::lease::writer::Lease;
 use crate::remove;
@@ -70,7 +70,7 @@ pub(crate) struct Created {
 }
 
 /// Fills a new file while it is open for writing.
-pub(crate) type Fill<'a> = &'a mut dyn FnMut(&OwnedFd) -> anyhow::Result<()>;
+pub(crate) type Fill<'a> = &'a mut dyn FnMut(&OwnedFd) -> Result<(), FillError>;
 
 /// Creates `count` entries in `dir`, at most [`BATCH`]. Calls `fill` on each new file.
 pub(crate) fn create(
@@ -248,7 +248,7 @@ impl Creator<'_, '_> {
             Kind::File => {
                 let created = create_file(self.dir, &name);
                 let (identity, file) = created.map_err(|err| self.refused(err))?;
-                (self.fill)(&file).map_err(|err| CreateError::fill(self.dir.path(), err))?;
+                (self.fill)(&file).map_err(|err| CreateError::not_filled(self.dir.path(), err))?;
                 if let Some(FileMode(mode)) = self.options.mode {
                     fchmod(&file, Mode::from_raw_mode(mode)).map_err(|err| self.refused(err))?;
                 }

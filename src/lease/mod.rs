@@ -11,7 +11,7 @@ pub(crate) mod store;
 pub(crate) mod tmpfile;
 pub(crate) mod unleased;
 pub(crate) mod writer;
-pub(crate) use create_error::CreateError;
+pub(crate) use create_error::{CreateError, FillError};
 pub(crate) use entry::{CreateOptions, Created, Fill, NameRule};
 pub(crate) use id::is_id;
 pub(crate) use reader::{Content, LeaseSnapshot, LockedLease};

@@ -20,7 +20,7 @@ use crate::fs::dir::{create_missing, open_beneath, open_child};
 use crate::fs::metadata::preserve_mode_and_times;
 use crate::fs::{Dir, Interrupt, copy};
 use crate::lease::entry::{create_link, create_one};
-use crate::lease::{CreateOptions, Kind, Lease, NameRule};
+use crate::lease::{CreateOptions, FillError, Kind, Lease, NameRule};
 use crate::remove;
 use crate::values::{ErrorExt as _, Template};
 use crate::workspace::plan::{Plan, PlannedCopy};
@@ -232,7 +232,7 @@ impl Stage<'_> {
         let wanted = CreateOptions { kind: Kind::File, name, mode: None, keep_open: false };
         let copied = create_one(lease, place, &wanted, &mut |copy| {
             let source = open_regular_beneath(self.root, from)?;
-            copy::fill(&source, copy, go_on)?;
+            copy::fill(&source, copy, &|| Ok::<_, FillError>(go_on()?))?;
             preserve_mode_and_times(&source.metadata()?, copy)?;
             Ok(())
         });

@@ -5,7 +5,6 @@
 
 mod fd;
 mod file_handle;
-mod locale;
 mod lock;
 mod mount_ns;
 mod signals;
@@ -14,7 +13,6 @@ mod start;
 
 pub(crate) use fd::{chmod_path_fd, close_from, duplicate_inheritable, unshare_working_directory};
 pub(crate) use file_handle::{Handle, handle_at};
-pub(crate) use locale::LocaleCharset;
 pub(crate) use lock::{is_locked, share_lock, try_lock};
 pub(crate) use mount_ns::PrivateMounts;
 pub(crate) use signals::{ReceivedSignal, SignalQueue, is_ignored, send};

@@ -4,33 +4,16 @@
 //! sequences: gnulib's quotearg calls this style `locale`. A name may contain a newline or a terminal
 //! command; quoted like this, it stays one line of plain text.
 
-use crate::sys::LocaleCharset;
-
-/// The character set of a locale.
-pub(crate) trait Charset {
-    /// Whether it is UTF-8; any other one is treated as a set of single bytes.
-    fn is_utf8(&self) -> bool;
-
-    /// Whether the locale prints a character: a code point in UTF-8, else a byte.
-    fn prints(&self, code: u32) -> bool;
-}
-
-impl Charset for LocaleCharset {
-    fn is_utf8(&self) -> bool {
-        Self::is_utf8(*self)
-    }
-
-    fn prints(&self, code: u32) -> bool {
-        Self::prints(*self, code)
-    }
-}
+use crate::os::Charset;
+use crate::ui::printable::is_printable;
 
 /// Returns a name in quotation marks.
-pub(crate) fn quoted(text: &[u8], charset: &impl Charset) -> Vec<u8> {
-    let (open, close) = if charset.is_utf8() { ('\u{2018}', '\u{2019}') } else { ('\'', '\'') };
+pub(crate) fn quoted(text: &[u8], charset: Charset) -> Vec<u8> {
+    let (open, close) =
+        if charset == Charset::Utf8 { ('\u{2018}', '\u{2019}') } else { ('\'', '\'') };
     let mut out = Vec::with_capacity(text.len() + 8);
     push(&mut out, open);
-    if charset.is_utf8() {
+    if charset == Charset::Utf8 {
         for chunk in text.utf8_chunks() {
             for character in chunk.valid().chars() {
                 push_escaped(&mut out, character, close, charset);
@@ -41,8 +24,6 @@ pub(crate) fn quoted(text: &[u8], charset: &impl Charset) -> Vec<u8> {
         for &byte in text {
             if byte.is_ascii() {
                 push_escaped(&mut out, char::from(byte), close, charset);
-            } else if charset.prints(byte.into()) {
-                out.push(byte);
             } else {
                 push_octal(&mut out, byte);
             }
@@ -52,7 +33,7 @@ pub(crate) fn quoted(text: &[u8], charset: &impl Charset) -> Vec<u8> {
     out
 }
 
-fn push_escaped(out: &mut Vec<u8>, character: char, close: char, charset: &impl Charset) {
+fn push_escaped(out: &mut Vec<u8>, character: char, close: char, charset: Charset) {
     let letter = match character {
         '\x07' => Some('a'),
         '\x08' => Some('b'),
@@ -67,13 +48,20 @@ fn push_escaped(out: &mut Vec<u8>, character: char, close: char, charset: &impl 
     if let Some(letter) = letter {
         out.push(b'\\');
         push(out, letter);
-    } else if charset.prints(character.into()) {
+    } else if prints(character, charset) {
         push(out, character);
     } else {
         let mut bytes = [0; 4];
         for &byte in character.encode_utf8(&mut bytes).as_bytes() {
             push_octal(out, byte);
         }
+    }
+}
+
+fn prints(character: char, charset: Charset) -> bool {
+    match charset {
+        Charset::Ascii => (' '..='~').contains(&character),
+        Charset::Utf8 => is_printable(character.into()),
     }
 }
 
@@ -90,36 +78,15 @@ fn push_octal(out: &mut Vec<u8>, byte: u8) {
 mod tests {
     use super::*;
 
-    struct Utf8;
-    struct Ascii;
-
-    impl Charset for Utf8 {
-        fn is_utf8(&self) -> bool {
-            true
-        }
-        fn prints(&self, code: u32) -> bool {
-            code >= 0xa0 || (0x20..0x7f).contains(&code)
-        }
-    }
-
-    impl Charset for Ascii {
-        fn is_utf8(&self) -> bool {
-            false
-        }
-        fn prints(&self, code: u32) -> bool {
-            (0x20..0x7f).contains(&code)
-        }
-    }
-
     #[test]
     fn a_byte_charset_uses_plain_quotes_and_escapes_everything_but_ascii() {
-        assert_eq!(quoted(b"it's \\ a\nb\x01", &Ascii), b"'it\\'s \\\\ a\\nb\\001'");
-        assert_eq!(quoted("é".as_bytes(), &Ascii), b"'\\303\\251'");
+        assert_eq!(quoted(b"it's \\ a\nb\x01", Charset::Ascii), b"'it\\'s \\\\ a\\nb\\001'");
+        assert_eq!(quoted("é".as_bytes(), Charset::Ascii), b"'\\303\\251'");
     }
 
     #[test]
     fn utf_8_uses_curly_quotes_and_escapes_only_invalid_or_unprintable_characters() {
-        let text = |bytes: &[u8]| String::from_utf8(quoted(bytes, &Utf8)).unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(quoted(bytes, Charset::Utf8)).unwrap();
         assert_eq!(text("it's é’".as_bytes()), "‘it's é\\’’");
         assert_eq!(text(b"\xff\xc3"), "‘\\377\\303’");
         assert_eq!(text("\u{85}".as_bytes()), "‘\\302\\205’");

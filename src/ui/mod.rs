@@ -3,6 +3,7 @@
 pub(crate) mod gnu_quote;
 mod json;
 mod messages;
+mod printable;
 mod progress;
 pub(crate) mod sh_quote;
 mod stdout;

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 
 use crate::commands::errors;
-use crate::sys::LocaleCharset;
+use crate::os::{Charset, Env};
 use crate::ui::gnu_quote::quoted;
 use crate::ui::write_stderr;
 use crate::values::error::{render, strerror};
@@ -31,8 +31,8 @@ impl Diagnostic {
 
     /// Returns a message that consists of `before`, the quoted name, and `after`.
     pub(super) fn of_name(before: &str, name: impl AsRef<OsStr>, after: &str) -> Self {
-        let charset = LocaleCharset::of_the_environment();
-        let name = quoted(name.as_ref().as_bytes(), &charset);
+        let charset = Charset::of(&Env::process(Vec::new()));
+        let name = quoted(name.as_ref().as_bytes(), charset);
         Self::new([before.as_bytes(), &name, after.as_bytes()].concat())
     }
 

@@ -101,3 +101,26 @@ fn a_message_quotes_a_name_by_the_locale() {
     unknown.env("LC_ALL", "xx_XX.UTF-8");
     run(unknown).assert_refused("mktemp: too few X's in template 'abc'\n");
 }
+
+/// Every code point at which the C.UTF-8 locale of some version of glibc may begin or end to print, quoted by both
+/// programs. Other versions of glibc know other versions of Unicode.
+#[test]
+fn characters_that_the_locale_cannot_print_are_escaped_as_gnu_mktemp_escapes_them() {
+    let version = std::process::Command::new("ldd").arg("--version").output();
+    if !version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("2.36")) {
+        println!("skipped: the system's glibc is not 2.36");
+        return;
+    }
+    let world = World::new();
+    let all: Vec<char> = ('\u{1}'..=char::MAX).filter(|&c| c != '/' && c != 'X').collect();
+    for part in all.chunks(16_000) {
+        let name: String = part.iter().collect();
+        let stderr = |mut mktemp: std::process::Command| {
+            let output = mktemp.arg(&name).env("LC_ALL", "C.UTF-8").output().unwrap();
+            String::from_utf8(output.stderr).unwrap()
+        };
+        let (ours, gnu) = (stderr(world.mktemp([""; 0])), stderr(world.command("mktemp")));
+        let differs = ours.chars().zip(gnu.chars()).position(|(ours, gnu)| ours != gnu);
+        assert!(ours == gnu, "differs at character {differs:?} after {:?}", part[0]);
+    }
+}

@@ -69,3 +69,43 @@ pub(super) fn discard(store: &Store, id: &str, namespaces: &Namespaces) -> io::R
     };
     if covers_nothing { lease.delete() } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::lease::{Kind, LeaseSpec, Lifetime};
+    use crate::reclaim::fixture::{TestStore, random, spec};
+
+    #[test]
+    fn pruning_removes_only_leases_whose_resources_are_gone() {
+        let store = TestStore::new();
+        for path in store.create(Lifetime::Manual, Kind::File, 2) {
+            fs::remove_file(path).unwrap();
+        }
+        let kept = store.create(Lifetime::Manual, Kind::File, 1);
+        let (lease, locked) = store.locked(spec(Lifetime::Command), &random(Kind::File), 1);
+        fs::remove_file(&locked[0]).unwrap();
+        prune(&store.store(), &Namespaces::current(), &mut Random::system());
+        assert_eq!(store.ids().len(), 2);
+        assert!(store.ids().contains(&lease.id().to_owned()), "a locked lease stays");
+        assert!(kept[0].exists());
+    }
+
+    #[test]
+    fn leases_of_an_ended_mount_namespace_are_forgotten_below_its_directories_only() {
+        let store = TestStore::new();
+        let ended = Namespaces { mnt_ns: Some(1), ..Namespaces::current() };
+        for namespaces in [ended, Namespaces::current()] {
+            let spec = LeaseSpec { namespaces, ..spec(Lifetime::Manual) };
+            store.locked(spec, &random(Kind::File), 1).0.commit().unwrap();
+        }
+        let forget = |dir: PathBuf| {
+            forget_resources_in(&store.store(), 1, &[dir], &Namespaces::current());
+            store.ids().len()
+        };
+        assert_eq!(forget(store.dir().join("other")), 2);
+        assert_eq!(forget(store.dir()), 1);
+    }
+}

@@ -64,3 +64,35 @@ impl Selection {
         (self.all || self.older_than.is_some()) && !self.names_paths()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lease::Lifetime;
+    use crate::reclaim::fixture::{HOUR_MS, lease, system};
+
+    #[test]
+    fn age_and_session_must_both_match() {
+        let mut record = lease(Lifetime::Manual);
+        record.header.session = Some("nightly".into());
+        let matches = |session: &str, hours: u64| {
+            let older_than = Some(Duration::from_millis(hours * HOUR_MS));
+            let selection =
+                Selection { older_than, session: Some(session.into()), ..Selection::default() };
+            selection.matches_lease(&record, &system())
+        };
+        assert!(matches("nightly", 1));
+        assert!(!matches("nightly", 2));
+        assert!(!matches("weekly", 1));
+    }
+
+    #[test]
+    fn a_lease_from_the_future_is_never_old_enough() {
+        let mut record = lease(Lifetime::Manual);
+        record.header.created.boot_ms = 11 * HOUR_MS;
+        let selection = Selection { older_than: Some(Duration::ZERO), ..Selection::default() };
+        assert!(!selection.matches_lease(&record, &system()));
+        record.header.created.boot_ms = 10 * HOUR_MS;
+        assert!(selection.matches_lease(&record, &system()));
+    }
+}

@@ -11,7 +11,7 @@ fn until_exit_ends_with_the_named_process() {
     let script = "f=$(tmpx file --until-exit=$$); tmpx cleanup; ls $f";
     let ran = sandbox.sh(script).run();
     assert_eq!(ran.stdout, "$ROOT/tmp/tmp.RANDOM\n", "it lives as long as the script");
-    assert!(ran.stderr.starts_with("tmpx: removed 0, kept 1 live\n"), "{ran:?}");
+    assert_eq!(ran.stderr, "tmpx: removed 0, kept 1 live\n");
     sandbox.tmpx(["cleanup"]).expects(0, "$ROOT/tmp/tmp.RANDOM\n", "tmpx: removed 1 (0 B)\n");
 }
 
@@ -108,7 +108,13 @@ fn a_live_resource_is_removed_only_by_its_own_script_and_only_by_path() {
     let mut path = String::new();
     BufReader::new(script.stdout.as_mut().unwrap()).read_line(&mut path).unwrap();
     let ran = sandbox.tmpx(["cleanup", path.trim_end()]).run();
-    assert!(ran.stderr.contains("kept $ROOT/tmp/tmp.RANDOM: live until sh ("), "{ran:?}");
+    let expected = format!(
+        "tmpx: kept $ROOT/tmp/tmp.RANDOM: live until sh ({}) exits\n\
+         tmpx: removed 0, kept 1 live\n\
+         hint: add --force to remove these too\n",
+        script.id()
+    );
+    assert_eq!((ran.status, ran.stderr), (Some(1), expected));
     drop(script.stdin.take());
     script.wait().unwrap();
     sandbox.tmpx(words("cleanup -q")).succeeds();

@@ -83,18 +83,9 @@ fn older_than_compares_the_age_of_the_lease() {
     assert_eq!(ran.stderr, "tmpx: removed 1 (0 B)\n");
 }
 
-#[test]
-fn a_lease_from_the_future_has_no_age() {
-    let sandbox = Sandbox::new();
-    sandbox.file();
-    age(&sandbox, -3_600_000);
-    sandbox.tmpx(words("cleanup --older-than 0")).expects(0, "", "tmpx: removed 0\n");
-    sandbox.clean_up();
-}
-
 /// Makes all leases older, as if the machine had restarted since: ages then depend on the wall
 /// clock.
-fn age(sandbox: &Sandbox, by_ms: i64) {
+fn age(sandbox: &Sandbox, by_ms: u64) {
     for id in sandbox.leases() {
         let path = sandbox.leases_dir().join(id);
         let record = fs::read_to_string(&path).unwrap();
@@ -103,7 +94,7 @@ fn age(sandbox: &Sandbox, by_ms: i64) {
             rest.split_once(end).unwrap().0.to_owned()
         };
         let (boot, wall) = (after("\"boot\":\"", '"'), after("\"wall_ms\":", ','));
-        let earlier = wall.parse::<i64>().unwrap() - by_ms;
+        let earlier = wall.parse::<u64>().unwrap() - by_ms;
         let aged = record.replace(&boot, "an-earlier-boot").replace(&wall, &earlier.to_string());
         fs::write(&path, aged).unwrap();
     }
@@ -139,8 +130,7 @@ fn a_timed_resource_is_kept_until_its_time_or_a_selection() {
     let sandbox = Sandbox::new();
     let path = sandbox.tmpx(words("file --ttl 1h")).path();
     let ran = sandbox.tmpx(["cleanup"]).run();
-    assert!(ran.stderr.starts_with("tmpx: removed 0, kept 1 timed\n"), "{ran:?}");
-    assert!(!ran.stderr.contains("--force"), "{ran:?}");
+    assert_eq!(ran.stderr, format!("tmpx: removed 0, kept 1 timed\n{HINT}"));
     sandbox.tmpx(words("cleanup --all -q")).succeeds();
     assert!(!path.exists());
 }

@@ -29,8 +29,13 @@ fn a_broad_cleanup_keeps_resources_of_another_living_script() {
         let (job, path) = living_job(&sandbox, "f=$(tmpx file); echo $f");
         let ran = sandbox.tmpx(words(cleanup)).run();
         assert!(Path::new(&path).exists(), "{ran:?}");
-        assert!(ran.stderr.contains("kept 1 of another job"), "{ran:?}");
-        assert!(ran.stderr.contains("which still runs"), "{ran:?}");
+        let expected = format!(
+            "tmpx: kept $ROOT/tmp/tmp.RANDOM: created by sh ({}), which still runs\n\
+             tmpx: removed 0, kept 1 of another job\n\
+             hint: add --force to remove these too\n",
+            job.id()
+        );
+        assert_eq!((ran.status, ran.stderr), (Some(0), expected));
         assert_eq!(finish(job), path, "it was there to the end");
         sandbox.tmpx(words(cleanup)).run();
         assert!(!Path::new(&path).exists(), "{cleanup}: the job is over");

@@ -24,14 +24,14 @@ pub(super) enum LeasePlan {
     Pass,
     /// Report that it cannot be read.
     Report(Unreadable),
-    /// Remove the lease alone, since nothing that it covers exists, and report these resources, whose
-    /// names other entries have.
+    /// Remove the lease alone, since nothing that it covers exists. Report the resources whose names
+    /// other entries have.
     Discard { displaced: Vec<Resource> },
     /// Keep the lease, and report these resources as kept.
     Keep {
         resources: Vec<Resource>,
         reason: KeepReason,
-        /// Whether only the lock keeps it, which its creator or another cleanup holds for a moment.
+        /// Whether it is kept only because its creator or another cleanup holds the lock for a moment.
         briefly: bool,
     },
     /// Remove its resources, then the lease.
@@ -186,7 +186,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns whether a lease may end although its resource is out of sight: if the user names it
-    /// and insists, or by force if no process can ever find out which namespace it was made in.
+    /// and insists, or by force if no process can ever find out which namespace created it.
     fn may_forget(&self, record: &Record) -> bool {
         let theirs = &record.header.namespaces;
         let unknowable = theirs.mnt_ns.is_none() || theirs.boot.is_none();

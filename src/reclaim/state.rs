@@ -27,7 +27,7 @@ pub(crate) enum State {
 pub(crate) enum KeepReason {
     /// Its owner is alive.
     Live(Process),
-    /// A process uses it, whose number is known if it was found by its working directory.
+    /// A process uses it. Holds its number if it was found by its working directory.
     InUse(Option<u32>),
     /// Its time is not up, and it has no owner. Holds the time that is left.
     Timed(Option<Duration>),
@@ -37,7 +37,7 @@ pub(crate) enum KeepReason {
     OtherJob(Process),
     /// Its name now belongs to an entry that is not provably ours. Holds the kind of the original.
     Replaced(Kind),
-    /// It is invisible here, and may exist in another mount namespace or on a filesystem that is not
+    /// It cannot be seen here. It may exist in another mount namespace, or on a filesystem that is not
     /// mounted.
     OutOfSight,
     /// Its path could not be examined. Holds the path and the error.

@@ -10,7 +10,7 @@ use crate::remove::{Mode, Usage};
 use crate::ui::{print_hint, print_note};
 use crate::values::ByteSize;
 
-/// What was done so far.
+/// The totals so far.
 #[derive(Debug)]
 pub(super) struct Summary {
     mode: Mode,

@@ -38,8 +38,8 @@ fn detach() {
     let _ = setrlimit(Resource::Nofile, files);
 }
 
-/// Watches until nothing is left. A lease that is created just before the FIFO is closed has found a
-/// reader that reads no more, so all leases are looked at once more after closing it.
+/// Watches until nothing is left. A creator that sends its id just before the FIFO is closed finds a
+/// reader that reads no more, so all leases are read again after closing it.
 fn watch(store: &Store, name: &str, namespaces: &Namespaces) -> io::Result<()> {
     while let Some(fifo) = Fifo::acquire(store, name)? {
         let mut watch = Watch::new(store, namespaces)?;

@@ -7,6 +7,7 @@
 
 use std::{fmt, io};
 
+use crate::values::errno;
 use crate::values::status::Status;
 
 /// An error together with its remedy and the status it ends with.
@@ -78,11 +79,18 @@ pub(crate) fn strerror(err: &io::Error) -> String {
     strip_os_error(&err.to_string())
 }
 
-/// Rust appends ` (os error 2)` to the system's words; nobody who reads a shell error expects it.
+/// Rust ends the text of a failed call with ` (os error 2)` and takes the words before it from the C
+/// library. Returns the text with our own words for that error, and without the number.
 fn strip_os_error(text: &str) -> String {
-    match text.rfind(" (os error ") {
-        Some(at) if text.ends_with(')') => text[..at].to_owned(),
-        _ => text.to_owned(),
+    let Some(at) = text.rfind(" (os error ") else { return text.to_owned() };
+    let number = text[at..].trim_start_matches(" (os error ").strip_suffix(')');
+    let Some(number) = number.and_then(|number| number.parse().ok()) else {
+        return text.to_owned();
+    };
+    let system = io::Error::from_raw_os_error(number).to_string();
+    match (text.strip_suffix(&system), errno::text(number)) {
+        (Some(before), Some(words)) => format!("{before}{words}"),
+        _ => text[..at].to_owned(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod duration;
 pub(crate) mod encoding;
+mod errno;
 pub(crate) mod error;
 pub(crate) mod mode;
 pub(crate) mod size;

@@ -1,7 +1,7 @@
-//! What time it is, on the two clocks that a lease is measured by.
+//! The two clocks that measure the age of a lease.
 //!
-//! Within one boot ages are taken from `CLOCK_BOOTTIME`, which nobody can set and which goes on
-//! during suspend; across boots only the wall clock is left.
+//! Within one boot, ages come from `CLOCK_BOOTTIME`, which no user can set and which runs during
+//! suspend. Across boots, only the wall clock remains.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 /// A moment, in milliseconds on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Moment {
-    /// Since the Unix epoch.
+    /// Time since the Unix epoch.
     pub wall_ms: u64,
-    /// Since the machine was started.
+    /// Time since the boot.
     pub boot_ms: u64,
 }
 
 impl Moment {
-    /// Now.
+    /// Returns the current time.
     pub(crate) fn now() -> Self {
         Self {
             wall_ms: milliseconds(clock_gettime(ClockId::Realtime)),
@@ -26,8 +26,8 @@ impl Moment {
         }
     }
 
-    /// How long ago `earlier` was, or `None` where it lies in the future (a wall clock that was
-    /// set back): a negative age never ends anything.
+    /// Returns the time since `earlier`, or `None` if `earlier` lies in the future, because the wall
+    /// clock was set back: a negative age never ends a lifetime.
     pub(crate) fn since(self, earlier: Self, same_boot: bool) -> Option<Duration> {
         let (now, then) = if same_boot {
             (self.boot_ms, earlier.boot_ms)
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_set_back_gives_no_age_and_does_not_count_within_a_boot() {
+    fn a_clock_that_was_set_back_gives_no_age_and_is_ignored_within_a_boot() {
         let then = Moment { wall_ms: 5_000, boot_ms: 100 };
         let now = Moment { wall_ms: 1_000, boot_ms: 400 };
         assert_eq!(now.since(then, true), Some(Duration::from_millis(300)));

@@ -1,14 +1,19 @@
-//! os
+//! Facts that only the operating system knows: variables, the locale, times, random bytes, and
+//! processes.
 
 #[cfg(target_env = "musl")]
 mod allocator;
 pub(crate) mod clock;
 pub(crate) mod env;
 mod locale;
+mod namespaces;
+mod process;
 pub(crate) mod processes;
+mod procfs;
 pub(crate) mod random;
 pub(crate) use clock::Moment;
 pub(crate) use env::Env;
 pub(crate) use locale::Charset;
-pub(crate) use processes::{Liveness, Namespaces, Process};
+pub(crate) use namespaces::Namespaces;
+pub(crate) use process::{Liveness, Process};
 pub(crate) use random::Random;

@@ -1,31 +1,28 @@
-//! Names that nobody can guess.
+//! Random names that no other user can guess.
 //!
-//! Randomness is a parameter of the core: [`Entropy::system`] asks the kernel, tests bring their
-//! own bytes. The bytes are fetched in blocks, one system call for some twenty names.
+//! Randomness is a parameter of the core: [`Random::system`] asks the kernel, and tests supply their
+//! own bytes. [`Random`] fetches bytes in blocks, with one system call for some twenty names.
 
 use std::io;
 
 /// The characters of a random name. 62 of them: log2 62 = 5.954 bits each.
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// The random characters of a name that tmpx chooses: 10 are 59.5 bits.
+/// The number of random characters in a name that tmpx chooses: 10 carry 59.5 bits.
 pub(crate) const NAME_LENGTH: usize = 10;
 
-/// From how many bits on a random name counts as one that nobody guesses.
-const UNGUESSABLE_BITS: f64 = 40.0;
+/// The fewest random characters that nobody can guess: 7 carry 41.7 bits, more than the 40 required.
+const UNGUESSABLE_LENGTH: usize = 7;
 
-/// Whether `length` random characters make a name that nobody can guess or take beforehand.
+/// Whether a name with `length` random characters cannot be guessed and occupied in advance.
 pub(crate) fn is_unguessable(length: usize) -> bool {
-    // Lengths are bounded by NAME_MAX, far below where the conversion would round.
-    #[allow(clippy::cast_precision_loss, reason = "lengths are below 256")]
-    let bits = length as f64 * 62f64.log2();
-    bits >= UNGUESSABLE_BITS
+    length >= UNGUESSABLE_LENGTH
 }
 
 /// Fills a slice with random bytes.
 type FillBytes = dyn FnMut(&mut [u8]) -> io::Result<()>;
 
-/// A source of random bytes, with a block in hand.
+/// A source of random bytes, with a block of bytes fetched in advance.
 pub struct Random {
     source: Box<FillBytes>,
     block: [u8; 256],
@@ -34,12 +31,12 @@ pub struct Random {
 
 impl std::fmt::Debug for Random {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Entropy").finish_non_exhaustive()
+        f.debug_struct("Random").finish_non_exhaustive()
     }
 }
 
 impl Random {
-    /// The kernel's generator, getrandom(2).
+    /// Returns the kernel's generator, getrandom(2).
     pub fn system() -> Self {
         Self::from_source(|block| {
             let mut filled = 0;
@@ -55,7 +52,7 @@ impl Random {
         })
     }
 
-    /// Any other source, which fills the slice it is given.
+    /// Returns a generator that fetches its bytes from `source`.
     pub fn from_source(source: impl FnMut(&mut [u8]) -> io::Result<()> + 'static) -> Self {
         Self { source: Box::new(source), block: [0; 256], used: 256 }
     }
@@ -73,7 +70,8 @@ impl Random {
     /// Appends `length` characters of `[0-9A-Za-z]`, each equally likely.
     pub fn push_name(&mut self, name: &mut Vec<u8>, length: usize) -> io::Result<()> {
         for _ in 0..length {
-            // 6 bits have 64 values: two of them are drawn again, which keeps the rest even.
+            // Of the 64 values of 6 bits, two have no character. Drawing again for these two keeps
+            // the others equally likely.
             let character = loop {
                 if let Some(&character) = ALPHABET.get(usize::from(self.byte()? & 0x3f)) {
                     break character;
@@ -84,12 +82,13 @@ impl Random {
         Ok(())
     }
 
-    /// True once in `n` times on average, for `n` up to 256.
+    /// Returns `true` once in `n` calls on average.
     pub fn one_in(&mut self, n: u8) -> io::Result<bool> {
         Ok(self.byte()? % n.max(1) == 0)
     }
 
-    /// A number below `n` (0 where `n` is 0), near enough to even for choosing where to start.
+    /// Returns a number below `n`, or 0 if `n` is 0. Nearly uniform, which is enough to choose a
+    /// starting point.
     pub fn index_below(&mut self, n: usize) -> io::Result<usize> {
         let mut bytes = [0; size_of::<usize>()];
         for byte in &mut bytes {
@@ -104,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_two_values_without_a_character_are_drawn_again() {
+    fn values_without_a_character_are_drawn_again() {
         let mut random = Random::from_source(|block| {
             for (n, byte) in block.iter_mut().enumerate() {
                 *byte = [0xff, 0xfe, 0, 61, 10][n % 5];
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_fails_is_an_error() {
+    fn a_failing_source_is_an_error() {
         let mut random = Random::from_source(|_| Err(io::Error::other("dry")));
         assert!(random.push_name(&mut Vec::new(), 1).is_err());
     }

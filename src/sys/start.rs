@@ -86,7 +86,7 @@ impl InheritedSignals {
 /// `argv` must point to `count` pointers to NUL-terminated strings, as for C's `main`, and no other
 /// thread may run yet.
 pub unsafe fn enter(count: c_int, argv: *const *const c_char, run: fn(Start) -> Exit) -> c_int {
-    let args = (0..usize::try_from(count).unwrap_or(0))
+    let arguments = (0..usize::try_from(count).unwrap_or(0))
         .map(|n| {
             // SAFETY: the caller promises `count` valid strings.
             let arg = unsafe { CStr::from_ptr(*argv.add(n)) };
@@ -101,7 +101,7 @@ pub unsafe fn enter(count: c_int, argv: *const *const c_char, run: fn(Start) -> 
         pipe: set_disposition(libc::SIGPIPE, libc::SIG_IGN),
         child: set_disposition(libc::SIGCHLD, libc::SIG_DFL),
     };
-    let exit = std::panic::catch_unwind(|| run(Start { args, signals }))
+    let exit = std::panic::catch_unwind(|| run(Start { args: arguments, signals }))
         .unwrap_or(Exit { code: PANIC_CODE, signal: None });
     if let Some(signal) = exit.signal {
         die_of(signal);

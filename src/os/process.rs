@@ -1,0 +1,108 @@
+//! One process: whether it is alive, and sending it a signal.
+
+use std::os::fd::OwnedFd;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde::{Deserialize, Serialize};
+
+use crate::os::procfs::Stat;
+
+/// A process. Its start time distinguishes it from a later process with the same id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Process {
+    /// The process id.
+    pub pid: u32,
+    /// The start time, in clock ticks since boot (field 22 of `proc_pid_stat(5)`).
+    pub start: u64,
+}
+
+/// Whether a process is alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Liveness {
+    /// The process runs.
+    Alive,
+    /// The process has exited, or its id belongs to another process by now.
+    Dead,
+    /// The process is not visible from here.
+    Unknown,
+}
+
+impl Process {
+    /// Returns the process that has this id now.
+    pub(crate) fn find(pid: u32) -> Option<Self> {
+        Stat::read(pid).map(|stat| Self { pid, start: stat.start })
+    }
+
+    /// Sends the process a signal, and never a later process with the same id.
+    pub(crate) fn signal(self, signal: Signal) {
+        if let Ok(pidfd) = self.try_open() {
+            let _ = pidfd_send_signal(pidfd, signal);
+        }
+    }
+
+    /// Returns a descriptor that becomes readable when all threads of the process have exited. So it
+    /// distinguishes a zombie from an exited leader whose threads run on. Returns `None` if the
+    /// process has exited, or if another process has its id by now.
+    pub(crate) fn open(self) -> Option<OwnedFd> {
+        self.try_open().ok()
+    }
+
+    /// Opens the pidfd before it reads the start time, so that the id cannot pass to another process
+    /// in between.
+    fn try_open(self) -> Result<OwnedFd, Liveness> {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).ok_or(Liveness::Dead)?;
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|err| match err {
+            Errno::SRCH => Liveness::Dead,
+            _ => Liveness::Unknown,
+        })?;
+        match Stat::read(self.pid) {
+            None => Err(Liveness::Unknown),
+            Some(stat) if stat.start != self.start => Err(Liveness::Dead),
+            Some(_) => Ok(pidfd),
+        }
+    }
+
+    /// Returns whether the process runs. It must belong to this boot and PID namespace.
+    pub(crate) fn liveness(self) -> Liveness {
+        let pidfd = match self.try_open() {
+            Ok(pidfd) => pidfd,
+            Err(liveness) => return liveness,
+        };
+        let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+        match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+            Ok(0) => Liveness::Alive,
+            Ok(_) => Liveness::Dead,
+            Err(_) => Liveness::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_alive_and_its_id_with_another_start_time_is_dead() {
+        let this = Process::find(std::process::id()).unwrap();
+        assert_eq!(this.liveness(), Liveness::Alive);
+        assert_eq!(Process { start: this.start + 1, ..this }.liveness(), Liveness::Dead);
+    }
+
+    #[test]
+    fn a_zombie_is_dead() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        let process = Process::find(child.id()).unwrap();
+        // Waits for the exit without reaping, so that the zombie stays.
+        rustix::process::waitid(
+            rustix::process::WaitId::Pid(pid),
+            rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT,
+        )
+        .unwrap();
+        assert!(Process::find(child.id()).is_some(), "the zombie is still in /proc");
+        assert_eq!(process.liveness(), Liveness::Dead);
+        child.wait().unwrap();
+    }
+}

@@ -1,0 +1,83 @@
+//! Reading /proc.
+//!
+//! Every fact is optional: /proc may be missing. tmpx keeps what it knows nothing about.
+
+use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat_raw};
+
+/// The fields of /proc/PID/stat that tmpx uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stat {
+    pub(super) parent: u32,
+    pub(super) session: u32,
+    pub(super) flags: u32,
+    pub(super) start: u64,
+}
+
+impl Stat {
+    /// Reads the fields of a process that exists.
+    pub(super) fn read(pid: u32) -> Option<Self> {
+        Self::parse(read_small(&format!("/proc/{pid}/stat"), &mut [0; 1024])?)
+    }
+
+    /// Whether the process is a fork that has not called execve(2): `PF_FORKNOEXEC` in the kernel's
+    /// include/linux/sched.h.
+    pub(super) fn never_called_exec(self) -> bool {
+        self.flags & 0x40 != 0
+    }
+
+    /// Parses the format of `proc_pid_stat(5)`. The second field is the name of the program in
+    /// parentheses and may contain any character, so counting starts at the last `)`.
+    fn parse(text: &[u8]) -> Option<Self> {
+        let after_name = text.iter().rposition(|&byte| byte == b')')? + 1;
+        let fields = std::str::from_utf8(&text[after_name..]).ok()?;
+        // The first field here is number 3 of the man page.
+        let mut fields = fields.split_ascii_whitespace();
+        let parent = fields.nth(1)?.parse().ok()?;
+        let session = fields.nth(1)?.parse().ok()?;
+        let flags = fields.nth(2)?.parse().ok()?;
+        let start = fields.nth(12)?.parse().ok()?;
+        Some(Self { parent, session, flags, start })
+    }
+}
+
+/// Reads a short file, in three calls: open, read, close.
+pub(super) fn read_small<'a>(path: &str, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+    let file = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let length = rustix::io::read(&file, &mut *buffer).ok()?;
+    Some(&buffer[..length])
+}
+
+/// Returns the inode of a namespace from the text of its link, such as `pid:[4026531836]`. Reading
+/// the link is faster than following it, for which the kernel creates a file.
+pub(super) fn namespace_inode(path: &str) -> Option<u64> {
+    let mut buffer = [0; 64];
+    let length = readlinkat_raw(CWD, path, &mut buffer).ok()?;
+    let text = std::str::from_utf8(&buffer[..length]).ok()?;
+    text.strip_suffix(']')?.rsplit_once('[')?.1.parse().ok()
+}
+
+/// Returns the ids of all processes.
+pub(super) fn pids() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spaces_and_parentheses_in_a_program_name_do_not_shift_the_fields() {
+        let text = b"42 (a) b (c) S 7 42 9 0 -1 4194368 1 2 3 4 5 6 7 8 20 0 1 0 987654 10 11";
+        let stat = Stat::parse(text).unwrap();
+        assert_eq!(stat, Stat { parent: 7, session: 9, flags: 4_194_368, start: 987_654 });
+        assert!(stat.never_called_exec());
+    }
+
+    #[test]
+    fn an_incomplete_stat_is_refused() {
+        for text in ["", "42", "42 (a)", "42 (a) S 7 42 9 0 -1 64 1 2"] {
+            assert_eq!(Stat::parse(text.as_bytes()), None, "{text}");
+        }
+    }
+}

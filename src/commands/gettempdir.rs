@@ -8,7 +8,7 @@ use crate::cli::GettempdirArgs;
 use crate::commands::context::Context;
 use crate::create::{TempDirCandidate, TempDirError, tempdir};
 use crate::ui::{Format, GettempdirRow, Output};
-use crate::values::error::strerror;
+use crate::values::message::strerror;
 use crate::values::{PathField, Status};
 
 pub(super) fn run(args: &GettempdirArgs, context: &Context) -> anyhow::Result<Status> {

@@ -17,7 +17,7 @@ use crate::lease::{
 };
 use crate::os::{Env, Random};
 use crate::reclaim::{prune, reaper, release};
-use crate::values::error::strerror;
+use crate::values::message::strerror;
 
 /// Prints the names of new entries in a directory. The last call has `true`.
 pub(crate) type PrintPaths<'a> =

@@ -1,8 +1,8 @@
-//! A directory, opened once and from then on acted on by its descriptor alone.
+//! A directory that is opened once, and then used by its descriptor alone.
 //!
-//! [`Place::open`] takes any path and finds out the real one, without symlinks; that is what a
-//! lease records. [`Place::reopen`] takes a recorded path and follows no symlink in any component,
-//! so that nobody can turn it aside between making and removing.
+//! [`Dir::open`] accepts any path and determines the real one, without symlinks, which a lease
+//! records. [`Dir::reopen`] accepts a recorded path and follows no symlink in any component, so that
+//! no other user can redirect it between creation and removal.
 
 use std::ffi::OsStr;
 use std::io;
@@ -19,15 +19,15 @@ use rustix::path::Arg;
 
 const PATH_ONLY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// A directory that resources are made in or removed from.
+/// A directory to create resources in or to remove them from.
 #[derive(Debug)]
 pub struct Dir {
     fd: OwnedFd,
     path: PathBuf,
     real: PathBuf,
     fsid: u64,
-    safe: bool,
-    private: bool,
+    entries_are_protected: bool,
+    only_owner_can_create: bool,
 }
 
 impl Dir {
@@ -42,8 +42,8 @@ impl Dir {
                 Err(err) => return Err(err),
             }
         }
-        // realpath(3) reads links itself, and so passes by the kernel's rule on which of them may be
-        // followed where anybody can make some (`fs.protected_symlinks`).
+        // realpath(3) reads links itself, and so bypasses the kernel's restriction on following links
+        // in sticky directories (`fs.protected_symlinks`). This call obeys it.
         openat(CWD, &path, PATH_ONLY, Mode::empty())?;
         let real = std::fs::canonicalize(&path)?;
         Self::from_fd(open_without_symlinks(&real)?, path, real)
@@ -54,12 +54,13 @@ impl Dir {
         Self::from_fd(open_without_symlinks(real)?, real.to_owned(), real.to_owned())
     }
 
-    /// A directory that is open already.
+    /// Wraps a descriptor of a directory.
     pub fn from_fd_at(fd: OwnedFd, path: PathBuf, real: PathBuf) -> io::Result<Self> {
         Self::from_fd(fd, path, real)
     }
 
-    /// Another descriptor of the same directory, whatever has its path by now.
+    /// Duplicates the descriptor. The duplicate is the same directory even if its path leads to
+    /// another one by now.
     pub fn try_clone(&self) -> io::Result<Self> {
         let (path, real) = (self.path.clone(), self.real.clone());
         Ok(Self { fd: self.fd.try_clone()?, path, real, ..*self })
@@ -67,44 +68,44 @@ impl Dir {
 
     fn from_fd(fd: OwnedFd, path: PathBuf, real: PathBuf) -> io::Result<Self> {
         let stat = fstat(&fd)?;
-        let safe =
+        let entries_are_protected =
             entries_are_protected(stat.st_uid, stat.st_mode, rustix::process::geteuid().as_raw());
-        let private = safe && stat.st_mode & 0o022 == 0;
+        let only_owner_can_create = entries_are_protected && stat.st_mode & 0o022 == 0;
         let fsid = fstatvfs(&fd)?.f_fsid;
-        Ok(Self { fd, path, real, fsid, safe, private })
+        Ok(Self { fd, path, real, fsid, entries_are_protected, only_owner_can_create })
     }
 
-    /// The path as it was given, made absolute: what is shown to the user.
+    /// Returns the path that the caller named, made absolute, for messages and output.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The path without symlinks: what is recorded.
+    /// Returns the path without symlinks, which leases record.
     pub fn real_path(&self) -> &Path {
         &self.real
     }
 
-    /// The path of an entry, as it is shown to the user.
+    /// Returns the path of an entry, for messages and output.
     pub fn join(&self, name: &OsStr) -> PathBuf {
         self.path.join(name)
     }
 
-    /// The id of the filesystem (statfs(2)).
+    /// Returns the id of the filesystem (statfs(2)).
     pub fn fsid(&self) -> u64 {
         self.fsid
     }
 
-    /// Whether nobody but us and root can rename or replace our entries in it: it belongs to root
-    /// or us, and others may not write to it, unless it is sticky, where each can only touch their
-    /// own. (The group bits of the mode are also the mask of an ACL, so an ACL that lets others
-    /// write shows in them.)
+    /// Whether only we and root can rename or replace our entries: the directory belongs to us or
+    /// root, and others cannot write to it, or it is sticky, so that they can only change their own
+    /// entries. (If the directory has an ACL, the group bits of its mode are the mask of that ACL, so
+    /// they show whether it lets others write.)
     pub fn entries_are_protected(&self) -> bool {
-        self.safe
+        self.entries_are_protected
     }
 
-    /// Whether, besides, nobody but us and root can make entries in it.
+    /// Whether, in addition, only we and root can create entries.
     pub fn only_owner_can_create(&self) -> bool {
-        self.private
+        self.only_owner_can_create
     }
 }
 
@@ -121,7 +122,7 @@ fn entries_are_protected(owner: u32, mode: u32, us: u32) -> bool {
 /// Opens an absolute path, refusing a symlink anywhere in it.
 fn open_without_symlinks(path: &Path) -> io::Result<OwnedFd> {
     match openat2(CWD, path, PATH_ONLY, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
-        // Before Linux 5.6, and in sandboxes that know no openat2, step by step.
+        // Before Linux 5.6, and in sandboxes that do not know openat2: step by step.
         Err(Errno::NOSYS | Errno::PERM) => {}
         Err(err) => return Err(err.into()),
         Ok(fd) => return Ok(fd),
@@ -140,7 +141,7 @@ fn open_without_symlinks(path: &Path) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// openat(2) says of a symlink that is not followed that it is no directory.
+/// openat(2) with O_DIRECTORY reports a symlink that it does not follow as "not a directory".
 fn is_link(dir: &OwnedFd, name: &OsStr) -> bool {
     rustix::fs::readlinkat(dir, name, Vec::new()).is_ok()
 }
@@ -195,12 +196,12 @@ pub(crate) fn create_missing(
     }
 }
 
-/// Whether an entry is a directory, from what stat(2) says of it.
+/// Whether the mode from stat(2) is that of a directory.
 pub(crate) fn is_directory(mode: u32) -> bool {
     FileType::from_raw_mode(mode) == FileType::Directory
 }
 
-/// A name as C has it.
+/// Converts a name to a C string.
 pub(crate) fn c_name(name: &OsStr) -> io::Result<std::ffi::CString> {
     std::ffi::CString::new(name.as_bytes()).map_err(|_| io::ErrorKind::InvalidInput.into())
 }
@@ -210,27 +211,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parent_is_safe_when_only_we_and_root_can_replace_our_entries() {
+    fn a_directory_protects_entries_when_only_we_and_root_can_replace_them() {
         assert!(entries_are_protected(0, 0o1777, 1000), "/tmp");
         assert!(entries_are_protected(1000, 0o755, 1000), "our own");
-        assert!(!entries_are_protected(1000, 0o775, 1000), "our own, group may write");
+        assert!(!entries_are_protected(1000, 0o775, 1000), "our own, but its group may write");
         assert!(
             !entries_are_protected(1001, 0o1777, 1000),
-            "sticky, but its owner is not bound by that"
+            "sticky, which does not restrict its owner"
         );
-        assert!(!entries_are_protected(0, 0o777, 1000), "all may write, not sticky");
+        assert!(!entries_are_protected(0, 0o777, 1000), "everyone may write, not sticky");
     }
 
     #[test]
-    fn the_real_path_is_recorded_and_a_symlink_is_refused_later() {
+    fn open_resolves_symlinks_and_reopen_refuses_them() {
         let dir = tempfile::tempdir().unwrap();
         let base = std::fs::canonicalize(dir.path()).unwrap();
         std::fs::create_dir(base.join("real")).unwrap();
         std::os::unix::fs::symlink("real", base.join("link")).unwrap();
-        let place = Dir::open(&base.join("link")).unwrap();
-        assert_eq!(place.path(), base.join("link"));
-        assert_eq!(place.real_path(), base.join("real"));
-        assert!(Dir::reopen(place.real_path()).is_ok());
+        let opened = Dir::open(&base.join("link")).unwrap();
+        assert_eq!(opened.path(), base.join("link"));
+        assert_eq!(opened.real_path(), base.join("real"));
+        assert!(Dir::reopen(opened.real_path()).is_ok());
         assert!(Dir::reopen(&base.join("link")).is_err());
     }
 

@@ -1,4 +1,4 @@
-//! Which filesystem it was: a message that a disk is full says which one.
+//! Names the full filesystem in the message of a failed write.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _};
@@ -7,25 +7,25 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 
-/// Where the filesystem is mounted that holds a path: the highest directory above it on the same
-/// device.
+/// Returns the mount point of the filesystem that contains a path: the highest directory above the
+/// path on the same device.
 pub(crate) fn mount_point(path: &Path) -> PathBuf {
     let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
     let Ok(path) = std::fs::canonicalize(path) else {
         return path.to_owned();
     };
-    let here = device(&path);
-    let above = path.ancestors().take_while(|above| device(above) == here).last();
-    above.unwrap_or(&path).to_owned()
+    let own_device = device(&path);
+    let highest = path.ancestors().take_while(|above| device(above) == own_device).last();
+    highest.unwrap_or(&path).to_owned()
 }
 
-/// What could not be done in a directory, and on which filesystem where that is full.
+/// Adds the filesystem of a directory to a description of what failed, if that filesystem is full.
 pub(crate) fn with_full_filesystem(act: String, dir: &Path, err: &io::Error) -> String {
     if is_full(err) { on_filesystem(&act, &mount_point(dir)) } else { act }
 }
 
-/// The same of an open file. The name that it has now, or had last, tells where it lies; what is no
-/// file lies nowhere.
+/// Does the same for an open file, which it locates by its current or last name. A pipe or device
+/// lies on no filesystem.
 pub(crate) fn with_full_filesystem_of(act: String, file: impl AsFd, err: &io::Error) -> String {
     if !is_full(err) || !is_file(&file) {
         return act;
@@ -37,12 +37,12 @@ pub(crate) fn with_full_filesystem_of(act: String, file: impl AsFd, err: &io::Er
     }
 }
 
-/// The filesystem that is full, if that is why something could not be done in a directory.
+/// Returns the filesystem of a directory if an operation failed because it is full.
 pub(crate) fn full(dir: &Path, err: &io::Error) -> Option<PathBuf> {
     is_full(err).then(|| mount_point(dir))
 }
 
-/// What could not be done, and on which filesystem.
+/// Adds a filesystem to a description of what failed.
 pub(crate) fn on_filesystem(act: &str, filesystem: &Path) -> String {
     format!("{act}, on the filesystem {}", filesystem.display())
 }
@@ -61,12 +61,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filesystem_is_named_by_where_it_is_mounted() {
+    fn a_full_filesystem_is_named_by_its_mount_point() {
         assert_eq!(mount_point(Path::new("/")), Path::new("/"));
         assert_eq!(mount_point(Path::new("/proc/self")), Path::new("/proc"));
         let full = io::Error::from_raw_os_error(libc::ENOSPC);
-        let told = with_full_filesystem("could not write".into(), Path::new("/proc/self"), &full);
-        assert_eq!(told, "could not write, on the filesystem /proc");
+        let message =
+            with_full_filesystem("could not write".into(), Path::new("/proc/self"), &full);
+        assert_eq!(message, "could not write, on the filesystem /proc");
         let other = io::Error::from_raw_os_error(libc::EIO);
         assert_eq!(
             with_full_filesystem("could not".into(), Path::new("/proc"), &other),

@@ -1,9 +1,9 @@
-//! Which file it is, whatever its name.
+//! The identity of a file, independent of its name.
 //!
-//! An inode number is used again as soon as it is free (ext4 gives the next file the same number
-//! and even the same birth time), a file handle is not: it carries a generation. So the identity of
-//! a resource is its file handle with the id of its filesystem. Where a filesystem has no handles
-//! it is device, inode and birth time, which holds within one boot only.
+//! A filesystem reuses an inode number as soon as it is free. On ext4 the next file can even have
+//! the same birth time. A file handle is never reused, because it carries a generation. So the
+//! identity of a resource is its file handle and the id of its filesystem. If a filesystem has no
+//! handles, the identity is device, inode and birth time, which is valid within one boot only.
 
 use std::ffi::CStr;
 use std::fmt::{self, Write as _};
@@ -16,15 +16,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::sys::{Handle, handle_at};
 
-/// The identity of a file or directory. Its text form is what a lease records.
+/// The identity of a file or directory. A lease records its text form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Identity {
     /// `h.FSID.KIND.DATA`, in hexadecimal.
     Handle {
-        /// The filesystem, as statfs(2) names it.
+        /// The id of the filesystem (statfs(2)).
         fsid: u64,
-        /// The file on it.
+        /// The handle of the file on that filesystem.
         handle: Handle,
     },
     /// `i.DEV.INO.BIRTH`, in hexadecimal.
@@ -33,12 +33,12 @@ pub enum Identity {
         dev: u64,
         /// The inode number.
         ino: u64,
-        /// The birth time in nanoseconds since the epoch, 0 where the filesystem keeps none.
+        /// The birth time in nanoseconds since the epoch, or 0 if the filesystem does not store it.
         birth: u64,
     },
 }
 
-/// Text that is no identity.
+/// The error for text that is not an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadIdentity;
 
@@ -49,8 +49,8 @@ impl fmt::Display for BadIdentity {
 }
 
 impl Identity {
-    /// The identity of `name` in `dir`, or of `dir` itself where `name` is empty, on the filesystem
-    /// `fsid`. A symlink is not followed.
+    /// Returns the identity of `name` in `dir`, or of `dir` itself if `name` is empty, on the
+    /// filesystem `fsid`. Does not follow a symlink.
     pub fn of(dir: impl AsFd, name: &CStr, fsid: u64) -> io::Result<Self> {
         match handle_at(&dir, name) {
             Ok(handle) => Ok(Self::Handle { fsid, handle }),
@@ -74,7 +74,7 @@ impl Identity {
         })
     }
 
-    /// Whether `name` in `dir` (or `dir` itself) is the file that was recorded.
+    /// Whether `name` in `dir`, or `dir` itself if `name` is empty, has this identity.
     pub fn is(&self, dir: impl AsFd, name: &CStr, fsid: u64, same_boot: bool) -> io::Result<bool> {
         match self {
             Self::Handle { .. } => Ok(*self == Self::of(dir, name, fsid)?),
@@ -83,7 +83,7 @@ impl Identity {
     }
 }
 
-/// The filesystem has no handles, the kernel no call, or a sandbox forbids it.
+/// Whether the filesystem has no handles, the kernel lacks the call, or a sandbox forbids it.
 fn lacks_handles(err: &io::Error) -> bool {
     matches!(
         err.raw_os_error(),
@@ -129,9 +129,9 @@ impl FromStr for Identity {
             "h" => Self::Handle {
                 fsid: number(next()?)?,
                 handle: Handle {
-                    // The kind is printed as the two's complement that the kernel gave.
+                    // The text contains the two's complement of the kernel's signed number.
                     kind: u32::from_str_radix(next()?, 16).map_err(|_| BadIdentity)?.cast_signed(),
-                    data: bytes_of_hex(next()?)?,
+                    data: parse_hex(next()?)?,
                 },
             },
             "i" => Self::Inode {
@@ -148,7 +148,7 @@ impl FromStr for Identity {
     }
 }
 
-fn bytes_of_hex(text: &str) -> Result<Vec<u8>, BadIdentity> {
+fn parse_hex(text: &str) -> Result<Vec<u8>, BadIdentity> {
     let digits: Option<Vec<u8>> = text
         .chars()
         .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
@@ -167,7 +167,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_again(
+        fn an_identity_survives_its_text_form(
             fsid in any::<u64>(), kind in any::<i32>(), data in proptest::collection::vec(any::<u8>(), 0..128),
             ino in any::<u64>(), birth in any::<u64>(),
         ) {
@@ -185,15 +185,15 @@ mod tests {
     }
 
     #[test]
-    fn a_file_made_again_under_the_same_name_is_another_file() {
+    fn a_file_created_again_under_the_same_name_is_another_file() {
         let dir = tempfile::tempdir().unwrap();
-        let open = std::fs::File::open(dir.path()).unwrap();
+        let parent = std::fs::File::open(dir.path()).unwrap();
         let path = dir.path().join("a");
         std::fs::write(&path, "1").unwrap();
-        let first = Identity::of(&open, c"a", 7).unwrap();
-        assert!(first.is(&open, c"a", 7, true).unwrap());
+        let first = Identity::of(&parent, c"a", 7).unwrap();
+        assert!(first.is(&parent, c"a", 7, true).unwrap());
         std::fs::remove_file(&path).unwrap();
         std::fs::write(&path, "1").unwrap();
-        assert!(!first.is(&open, c"a", 7, true).unwrap());
+        assert!(!first.is(&parent, c"a", 7, true).unwrap());
     }
 }

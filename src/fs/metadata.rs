@@ -1,8 +1,8 @@
-//! What a file has besides its content, kept when another one takes its place.
+//! Preserves owner, group, mode, times, and extended attributes.
 //!
-//! Owner and group first, for changing them clears the set-id bits; then the mode, then extended
-//! attributes, among which are ACLs. Where the owner cannot be kept, the set-id bits are not kept
-//! either: they would lend the rights of somebody else.
+//! Owner and group come first, because changing them clears the set-id bits. The mode follows, and
+//! then the extended attributes, which include ACLs. If the owner cannot be preserved, neither are
+//! the set-id bits: they would lend the rights of another user.
 
 use std::ffi::{CStr, OsStr};
 use std::fs::Metadata;
@@ -18,23 +18,23 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-/// The access ACL, which a new file may have inherited from its directory.
+/// The access ACL, which a new file can inherit from its directory.
 const ACL: &CStr = c"system.posix_acl_access";
 
-/// Attributes that vouch for the old content: its hash, and a signature (xattr(7), evmctl(1)).
+/// Attributes that certify the old content: its hash, and a signature (xattr(7), evmctl(1)).
 const INTEGRITY_XATTRS: [&[u8]; 2] = [b"security.ima", b"security.evm"];
 
-/// The most that the names, or one value, can take (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
+/// The largest size of all names together, and of one value (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
 const MAX_XATTR: usize = 64 * 1024;
 
 /// The set-user-id and set-group-id bits.
 const SET_ID: u32 = 0o6000;
 
-/// Gives a new file the owner, group, mode and extended attributes of an old one, which may be open
-/// as a mere path (`O_PATH`). Returns what we may not keep, in words.
+/// Sets the owner, group, mode and extended attributes of a new file to those of an old one, which
+/// may be open as a path (`O_PATH`). Returns the names of those that it is not permitted to preserve.
 pub(crate) fn preserve(old: impl AsFd, new: impl AsFd) -> io::Result<Vec<String>> {
-    let wanted = fstat(&old)?;
-    let mut lost = preserve_owner(&wanted, &new)?;
+    let stat = fstat(&old)?;
+    let mut lost = preserve_owner(&stat, &new)?;
     let names = names(&old)?;
     if !names.iter().any(|name| name.as_slice() == ACL.to_bytes()) {
         match fremovexattr(&new, ACL) {
@@ -42,7 +42,7 @@ pub(crate) fn preserve(old: impl AsFd, new: impl AsFd) -> io::Result<Vec<String>
             Err(err) => return Err(err.into()),
         }
     }
-    let mode = if lost.is_empty() { wanted.st_mode } else { wanted.st_mode & !SET_ID };
+    let mode = if lost.is_empty() { stat.st_mode } else { stat.st_mode & !SET_ID };
     fchmod(&new, Mode::from_raw_mode(mode & 0o7777))?;
     for name in names.into_iter().filter(|name| !INTEGRITY_XATTRS.contains(&name.as_slice())) {
         if !preserve_attribute(&old, &new, &name)? {
@@ -67,10 +67,10 @@ pub(crate) fn preserve_mode_and_times(source: &Metadata, copy: impl AsFd) -> io:
     Ok(())
 }
 
-fn preserve_owner(wanted: &Stat, new: impl AsFd) -> io::Result<Vec<String>> {
-    let now = fstat(&new)?;
-    let owner = (now.st_uid != wanted.st_uid).then(|| Uid::from_raw(wanted.st_uid));
-    let group = (now.st_gid != wanted.st_gid).then(|| Gid::from_raw(wanted.st_gid));
+fn preserve_owner(old: &Stat, new: impl AsFd) -> io::Result<Vec<String>> {
+    let current = fstat(&new)?;
+    let owner = (current.st_uid != old.st_uid).then(|| Uid::from_raw(old.st_uid));
+    let group = (current.st_gid != old.st_gid).then(|| Gid::from_raw(old.st_gid));
     if owner.is_none() && group.is_none() {
         return Ok(Vec::new());
     }
@@ -79,16 +79,16 @@ fn preserve_owner(wanted: &Stat, new: impl AsFd) -> io::Result<Vec<String>> {
         Err(Errno::PERM | Errno::INVAL) => {}
         Err(err) => return Err(err.into()),
     }
-    // Anybody may give a file of theirs to another group of theirs.
+    // Without privileges, the owner of a file can still change its group to one of their own.
     let group = group.filter(|&group| fchown(&new, None, Some(group)).is_err());
     let lost = [owner.map(|_| "owner"), group.map(|_| "group")];
     Ok(lost.into_iter().flatten().map(str::to_owned).collect())
 }
 
-/// The names of a file's extended attributes.
+/// Returns the names of a file's extended attributes.
 fn names(file: impl AsFd) -> io::Result<Vec<Vec<u8>>> {
     let mut list = Vec::with_capacity(MAX_XATTR);
-    match listxattr(path(file), spare_capacity(&mut list)) {
+    match listxattr(proc_path(file), spare_capacity(&mut list)) {
         Ok(_) => {}
         Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
         Err(err) => return Err(err.into()),
@@ -97,23 +97,24 @@ fn names(file: impl AsFd) -> io::Result<Vec<Vec<u8>>> {
     Ok(names.map(<[u8]>::to_vec).collect())
 }
 
-/// Copies one attribute; `false` where we may not. What is not the user's to set (labels of security
-/// modules and the like) is as the system sets it.
+/// Copies one attribute. Returns `false` if it is not permitted to. Leaves attributes that users
+/// cannot set, such as the labels of security modules, as the system sets them.
 fn preserve_attribute(old: impl AsFd, new: impl AsFd, name: &[u8]) -> io::Result<bool> {
-    let users = name.starts_with(b"user.") || name == ACL.to_bytes();
+    let is_user_settable = name.starts_with(b"user.") || name == ACL.to_bytes();
     let name = OsStr::from_bytes(name);
     let mut value = Vec::with_capacity(MAX_XATTR);
-    let kept = getxattr(path(old), name, spare_capacity(&mut value))
+    let copied = getxattr(proc_path(old), name, spare_capacity(&mut value))
         .and_then(|_| fsetxattr(new, name, &value, XattrFlags::empty()));
-    match kept {
+    match copied {
         Ok(()) | Err(Errno::NODATA) => Ok(true),
-        Err(_) if !users => Ok(true),
+        Err(_) if !is_user_settable => Ok(true),
         Err(Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP) => Ok(false),
         Err(err) => Err(err.into()),
     }
 }
 
-/// The file behind a descriptor, be it one that gives only a path.
-fn path(file: impl AsFd) -> String {
+/// Returns the path in /proc of an open file: the calls on extended attributes refuse `O_PATH`
+/// descriptors.
+fn proc_path(file: impl AsFd) -> String {
     format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
 }

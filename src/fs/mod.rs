@@ -1,4 +1,4 @@
-//! fs
+//! Directories, file identities, metadata, copying and transfers, relative to descriptors.
 
 pub(crate) mod copy;
 pub(crate) mod dir;

@@ -1,4 +1,4 @@
-//! Writing everything and waiting, also on descriptors that do not block.
+//! Writing all bytes and waiting, also on descriptors that do not block.
 
 use std::io;
 use std::os::fd::BorrowedFd;

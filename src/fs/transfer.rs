@@ -1,9 +1,9 @@
-//! Bytes on their way between descriptors, as fast as the system moves them.
+//! Moves bytes between descriptors as fast as the system allows.
 //!
-//! In: a pipe is made as wide as an unprivileged user may have it, and emptied into a file inside the
-//! kernel, which saves a copy and lets the file have large pages where the filesystem can (measured:
-//! a fifth to a half of the time of reading and writing). Out: from the page cache to wherever the
-//! reader is, without a copy in between.
+//! From a pipe into a file: enlarges the pipe to the limit for unprivileged users, and splices it
+//! inside the kernel. That saves a copy, and gives the file large pages if the filesystem supports
+//! them (measured: a fifth to a half of the time that read and write take). From a file: sends the
+//! page cache to the reader, also without a copy.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -16,22 +16,23 @@ use rustix::pipe::{SpliceFlags, fcntl_setpipe_size, splice};
 
 use crate::fs::rw::{wait_for, write_all};
 
-/// How much is read at once: large enough that system calls cost nothing, small enough to stay in
-/// a processor's cache between reading and writing (measured).
+/// The size of one read, in bytes: large enough that the cost of system calls does not matter, and
+/// small enough that the data stays in the processor's cache until it is written (measured).
 pub(crate) const BLOCK: usize = 256 * 1024;
 
-/// What an unprivileged user may make of a pipe (`/proc/sys/fs/pipe-max-size`, unless changed).
+/// The size limit of a pipe for unprivileged users (default of `/proc/sys/fs/pipe-max-size`).
 const MAX_PIPE: usize = 1024 * 1024;
 
-/// How much is handed to the kernel at once; more than this it does not take.
+/// The number of bytes per sendfile(2) call. The kernel transfers no more than about 2 GiB at once.
 const MAX_CALL: u64 = 1 << 30;
 
-/// Makes a pipe wide. What is no pipe, or may not be widened, stays as it is.
+/// Enlarges a pipe. Has no effect on other files, or if the limit is lower.
 pub(crate) fn enlarge_pipe(pipe: impl AsFd) {
     let _ = fcntl_setpipe_size(pipe, MAX_PIPE);
 }
 
-/// Reads once into the spare capacity of a block, and waits for it if need be. 0 at the end.
+/// Reads once into the spare capacity of a block, waiting if the descriptor does not block. Returns
+/// 0 at the end.
 pub(crate) fn read(from: impl AsFd, block: &mut Vec<u8>) -> io::Result<usize> {
     loop {
         match rustix::io::read(&from, spare_capacity(block)) {
@@ -43,17 +44,17 @@ pub(crate) fn read(from: impl AsFd, block: &mut Vec<u8>) -> io::Result<usize> {
     }
 }
 
-/// Why bytes did not get from one descriptor to another.
+/// The side of a transfer that failed.
 #[derive(Debug)]
 pub(crate) enum TransferError {
-    /// They could not be read.
+    /// Reading failed.
     Reading(io::Error),
-    /// They could not be written.
+    /// Writing failed.
     Writing(io::Error),
 }
 
 impl TransferError {
-    /// The system's error, whichever side it was on.
+    /// Returns the system's error of either side.
     pub(crate) fn cause(self) -> io::Error {
         match self {
             Self::Reading(err) | Self::Writing(err) => err,
@@ -61,7 +62,7 @@ impl TransferError {
     }
 }
 
-/// Copies what a stream brings until its end, and tells how much that was.
+/// Copies a stream to its end, and returns the number of bytes.
 pub(crate) fn copy_to_end(from: impl AsFd, to: impl AsFd) -> Result<u64, TransferError> {
     enlarge_pipe(&from);
     let mut bytes = 0;
@@ -71,7 +72,7 @@ pub(crate) fn copy_to_end(from: impl AsFd, to: impl AsFd) -> Result<u64, Transfe
             Ok(count) => bytes += count as u64,
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => {
-                wait_for(from.as_fd(), PollFlags::IN).map_err(TransferError::Reading)?
+                wait_for(from.as_fd(), PollFlags::IN).map_err(TransferError::Reading)?;
             }
             Err(err) if is_unsupported(err) => break,
             Err(err) => return Err(TransferError::Writing(err.into())),
@@ -86,15 +87,14 @@ pub(crate) fn copy_to_end(from: impl AsFd, to: impl AsFd) -> Result<u64, Transfe
     Ok(bytes)
 }
 
-/// Errors of a short way through the kernel that is not there: one of the two descriptors is of a
-/// kind that it has none for, such as a file that is open for appending, or a sandbox knows no such
-/// call.
+/// Whether the kernel cannot move the bytes itself: a descriptor is of a kind that the call does not
+/// support, such as a file open for appending, or a sandbox forbids the call.
 fn is_unsupported(err: Errno) -> bool {
     matches!(err, Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM | Errno::BADF)
 }
 
-/// Copies a part of a file to wherever, in the kernel where that can be, and tells how much that
-/// was: less than wanted where the file ends before. The file's own offset counts for nothing.
+/// Copies a part of a file to a descriptor, inside the kernel if possible, and returns the number of
+/// bytes: fewer than `length` if the file ends earlier. Ignores the offset of the file.
 pub(crate) fn copy_range(
     from: impl AsFd,
     start: u64,
@@ -110,10 +110,10 @@ pub(crate) fn copy_range(
             Ok(0) => break,
             Ok(_) | Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => {
-                wait_for(to.as_fd(), PollFlags::OUT).map_err(TransferError::Writing)?
+                wait_for(to.as_fd(), PollFlags::OUT).map_err(TransferError::Writing)?;
             }
             Err(err) if is_unsupported(err) => {
-                return copy_range_by_hand(&from, offset, end, &to).map(|end| end - start);
+                return copy_range_with_write(&from, offset, end, &to).map(|end| end - start);
             }
             Err(err) => return Err(TransferError::Writing(err.into())),
         }
@@ -121,7 +121,7 @@ pub(crate) fn copy_range(
     Ok(offset - start)
 }
 
-fn copy_range_by_hand(
+fn copy_range_with_write(
     from: impl AsFd,
     start: u64,
     end: u64,
@@ -152,7 +152,7 @@ mod tests {
     use std::io::{Read as _, Seek as _, Write as _};
 
     #[test]
-    fn a_part_of_a_file_goes_to_a_file_for_appending_too() {
+    fn a_part_of_a_file_is_copied_to_a_file_open_for_appending_too() {
         let mut from = tempfile::tempfile().unwrap();
         from.write_all(b"0123456789").unwrap();
         let dir = tempfile::tempdir().unwrap();
@@ -170,17 +170,17 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_is_read_to_its_end_although_it_does_not_block() {
+    fn a_stream_that_does_not_block_is_read_to_its_end() {
         let (reader, mut writer) = std::io::pipe().unwrap();
         rustix::io::ioctl_fionbio(&reader, true).unwrap();
-        let feeding = std::thread::spawn(move || {
+        let feeder = std::thread::spawn(move || {
             for _ in 0..100 {
                 writer.write_all(&[7; 10_000]).unwrap();
             }
         });
         let to = tempfile::tempfile().unwrap();
         assert_eq!(copy_to_end(&reader, &to).unwrap(), 1_000_000);
-        feeding.join().unwrap();
+        feeder.join().unwrap();
         assert_eq!(to.metadata().unwrap().len(), 1_000_000);
     }
 }

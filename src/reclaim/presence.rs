@@ -9,7 +9,7 @@ use crate::fs::Dir;
 use crate::lease::{Kind, Record, Resource};
 use crate::os::Namespaces;
 use crate::remove::Root;
-use crate::values::error::strerror;
+use crate::values::message::strerror;
 
 /// What became of a resource.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::lease::{Store, Unreadable};
-use crate::values::error::strerror;
+use crate::values::message::strerror;
 
 /// A lease, or a whole store, that was skipped. Nothing that it covers was removed.
 #[derive(Debug, thiserror::Error)]

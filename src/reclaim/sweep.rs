@@ -12,7 +12,7 @@ use crate::reclaim::selection::Selection;
 use crate::reclaim::state::KeepReason;
 use crate::reclaim::system::SystemState;
 use crate::remove::{Mode, Removal, RemovalOutcome, Usage};
-use crate::values::error::strerror;
+use crate::values::message::strerror;
 
 /// What became of one resource.
 #[derive(Debug, PartialEq, Eq)]

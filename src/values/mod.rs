@@ -1,9 +1,11 @@
-//! values
+//! Values that users write and read, which parse once and are valid from then on: durations, sizes,
+//! modes, templates, paths in JSON, error messages and exit statuses.
 
 pub(crate) mod duration;
 pub(crate) mod encoding;
 mod errno;
 pub(crate) mod error;
+pub(crate) mod message;
 pub(crate) mod mode;
 pub(crate) mod size;
 mod status;

@@ -13,7 +13,7 @@ use crate::lease::{Resource, Stores};
 use crate::reclaim::{LeaseProblem, Observer, Outcome, Selection, Sweep, SystemState, reaper};
 use crate::remove::{Mode, Removal};
 use crate::ui::{CleanupRow, Output, ProgressLine, with_progress};
-use crate::values::error::render;
+use crate::values::message::render;
 use crate::values::{PathField, Span, Status};
 
 pub(crate) fn run(args: &CleanupArgs, context: &Context) -> anyhow::Result<Status> {

@@ -10,7 +10,8 @@ use crate::commands::errors::{create, invalid_use, lease, process, streams, work
 use crate::create::NotRolledBack;
 use crate::ui::{Format, Output, print_hint, print_note, write_stderr};
 use crate::values::Status;
-use crate::values::error::{hint_of, render, strerror};
+use crate::values::error::hint_of;
+use crate::values::message::{render, strerror};
 
 /// One function per folder that defines error types.
 const ADVISERS: [Adviser; 6] = [

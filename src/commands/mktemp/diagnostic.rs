@@ -8,7 +8,7 @@ use crate::commands::errors;
 use crate::os::{Charset, Env};
 use crate::ui::gnu_quote::quoted;
 use crate::ui::write_stderr;
-use crate::values::error::{render, strerror};
+use crate::values::message::{render, strerror};
 
 /// An error message in the words of GNU mktemp.
 #[derive(Debug)]

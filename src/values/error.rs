@@ -44,12 +44,6 @@ impl<T, E: Into<anyhow::Error>> ErrorExt<T> for Result<T, E> {
     }
 }
 
-/// An error that is the command line's fault.
-pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
-    let cause = anyhow::Error::msg(message.into());
-    anyhow::Error::new(UserError { cause, hint: None, status: Some(Status::Usage) })
-}
-
 /// The status that an error ends with, where it has one of its own.
 pub(crate) fn status_of(err: &anyhow::Error) -> Option<Status> {
     user_errors(err).find_map(|told| told.status)
@@ -83,12 +77,5 @@ mod tests {
             Err::<(), _>(enoent()).hint("make it first").context("could not run true").unwrap_err();
         assert_eq!(render(&err), "could not run true: No such file or directory");
         assert_eq!(hint_of(&err), Some("make it first"));
-    }
-
-    #[test]
-    fn the_innermost_status_is_found_below_a_hint() {
-        let err = Err::<(), _>(usage("no")).hint("try yes").unwrap_err();
-        assert_eq!(status_of(&err), Some(Status::Usage));
-        assert_eq!(hint_of(&err), Some("try yes"));
     }
 }

@@ -1,10 +1,10 @@
-//! A workspace: a leased directory with a layout and a private temp dir.
+//! The directory of a workspace.
 //!
-//! It is laid out through its descriptor: in a parent that others may write to, somebody could put
-//! another directory, or a link to one, under its name meanwhile.
+//! It is open from its creation on, and everything in it is reached through this descriptor: in a
+//! parent that other users can write to, the path may lead to another directory at any moment.
 
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
@@ -17,37 +17,56 @@ use crate::process::Command;
 use crate::sys;
 use crate::workspace::layout::{Layout, TEMP_DIR};
 
-/// A directory that has been laid out.
+/// A leased directory with a layout and a private temp dir.
 #[derive(Debug)]
 pub(crate) struct Workspace {
-    pub(crate) path: PathBuf,
-    /// A path that goes by the descriptor, by the name where there is no /proc.
-    pub(crate) base: PathBuf,
-    pub(crate) dir: OwnedFd,
+    dir: Dir,
 }
 
 impl Workspace {
-    /// Takes over a directory that was created with its descriptor.
-    pub(crate) fn of(place: &Dir, created: Created) -> anyhow::Result<Self> {
-        let path = place.join(&created.name);
-        let dir = created.fd.context("the new directory is not open")?;
-        let by_descriptor = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd()));
-        let base = if by_descriptor.exists() { by_descriptor } else { path.clone() };
-        Ok(Self { path, base, dir })
+    /// Takes over a directory that was created open.
+    pub(crate) fn of(parent: &Dir, created: Created) -> anyhow::Result<Self> {
+        let fd = created.fd.context("the new directory is not open")?;
+        let path = parent.join(&created.name);
+        let real = parent.real_path().join(&created.name);
+        let could_not_open = || format!("could not open {}", path.display());
+        let dir = Dir::from_fd_at(fd, path.clone(), real).with_context(could_not_open)?;
+        Ok(Self { dir })
     }
 
-    /// Creates the temp dir, the directories and the inputs.
-    pub(crate) fn populate(&self, layout: &Layout, go_on: Interrupt<'_>) -> anyhow::Result<()> {
+    pub(crate) fn dir(&self) -> &Dir {
+        &self.dir
+    }
+
+    /// The path for the user. Another directory may have it by now.
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The path of the temp dir.
+    pub(crate) fn temp_dir(&self) -> PathBuf {
+        self.path().join(TEMP_DIR)
+    }
+
+    /// Creates the temp dir, the directories and the inputs. Sets the mode 0700 whatever the umask.
+    pub(crate) fn populate(
+        &self,
+        layout: &Layout,
+        check_interrupt: Interrupt<'_>,
+    ) -> anyhow::Result<()> {
         let stat = fstat(&self.dir)?;
-        let options = CopyOptions { check_interrupt: go_on, exclude: (stat.st_dev, stat.st_ino) };
+        // The workspace may be in a directory that is copied.
+        let options = CopyOptions { check_interrupt, exclude: (stat.st_dev, stat.st_ino) };
         if stat.st_mode & 0o777 != 0o700 {
             self.set_mode(0o700)?;
         }
-        self.make_temp_dir()
+        self.create_temp_dir()
             .with_context(|| format!("could not create directory {}", self.temp_dir().display()))?;
-        layout.dirs().try_for_each(|dir| self.make(dir).map(drop))?;
+        for dir in layout.dirs() {
+            self.create_dirs(dir)?;
+        }
         for input in layout.inputs() {
-            let parent = self.make(input.dest.parent().unwrap_or(Path::new("")))?;
+            let parent = self.create_dirs(input.dest.parent().unwrap_or(Path::new("")))?;
             match input.dest.file_name() {
                 Some(name) => copy::tree(&input.source, parent, name, options)?,
                 None => copy::contents(&input.source, parent, options)?,
@@ -56,61 +75,50 @@ impl Workspace {
         Ok(())
     }
 
+    /// Sets the mode of the directory itself.
     pub(crate) fn set_mode(&self, mode: u32) -> anyhow::Result<()> {
         sys::chmod_path_fd(self.dir.as_fd(), mode)
-            .with_context(|| format!("could not set the mode of {}", self.path.display()))
+            .with_context(|| format!("could not set the mode of {}", self.path().display()))
     }
 
-    /// Creates the missing directories of a path in it, through no symlink, and opens the last one.
-    pub(crate) fn make(&self, below: &Path) -> anyhow::Result<OwnedFd> {
-        let could_not =
-            |path: &Path| format!("could not create directory {}", self.path.join(path).display());
-        let mut dir = self.dir.try_clone().with_context(|| could_not(below))?;
-        let mut path = PathBuf::new();
-        for part in below.components().filter(|part| matches!(part, Component::Normal(_))) {
-            path.push(part);
-            let open = || {
-                create_missing(&dir, part.as_os_str(), Mode::from_raw_mode(0o777))?;
-                open_child(&dir, part.as_os_str(), OFlags::PATH | OFlags::DIRECTORY)
-            };
-            dir = open().with_context(|| could_not(&path))?;
-        }
-        Ok(dir)
-    }
-
-    /// Nobody else can have put anything there: the workspace is private and has just been made.
-    fn make_temp_dir(&self) -> io::Result<()> {
+    /// Nothing else can have been created under this name: the workspace is new and private.
+    fn create_temp_dir(&self) -> io::Result<()> {
         mkdirat(&self.dir, TEMP_DIR, Mode::RWXU)?;
         Ok(chmodat(&self.dir, TEMP_DIR, Mode::RWXU, AtFlags::empty())?)
     }
 
-    /// The directory, whatever has its path by now: a command may have moved it, and somebody else put
-    /// another one there.
-    pub(crate) fn dir(&self) -> io::Result<Dir> {
-        Dir::from_fd_at(self.dir.try_clone()?, self.path.clone(), self.path.clone())
+    /// Creates the missing directories of a path in the workspace, through no symlink, and opens the
+    /// last one.
+    pub(super) fn create_dirs(&self, path: &Path) -> anyhow::Result<OwnedFd> {
+        let could_not_create = |path: &Path| {
+            format!("could not create directory {}", self.path().join(path).display())
+        };
+        let mut dir =
+            self.dir.as_fd().try_clone_to_owned().with_context(|| could_not_create(path))?;
+        let mut created = PathBuf::new();
+        for component in path.components() {
+            let Component::Normal(name) = component else { continue };
+            created.push(name);
+            let open = || {
+                create_missing(&dir, name, Mode::from_raw_mode(0o777))?;
+                open_child(&dir, name, OFlags::PATH | OFlags::DIRECTORY)
+            };
+            dir = open().with_context(|| could_not_create(&created))?;
+        }
+        Ok(dir)
     }
 
-    /// Where it is.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Has a command that is said in `cwd` know of it and run in it.
+    /// Makes a command run in the workspace. `cwd` is the caller's working directory.
     pub(crate) fn run_inside<'a>(&'a self, command: &mut Command<'a>, cwd: &Path) {
         self.set_env(command);
         command.current_dir(self.dir.as_fd());
-        command.set_env("PWD", &self.path);
+        command.set_env("PWD", self.path());
         command.set_env("OLDPWD", cwd);
     }
 
-    /// Has a command know of it.
+    /// Sets the variables that lead a command to the workspace and its temp dir.
     pub(crate) fn set_env(&self, command: &mut Command<'_>) {
-        command.set_env("TMPX_WORKSPACE", &self.path);
+        command.set_env("TMPX_WORKSPACE", self.path());
         command.set_env("TMPDIR", self.temp_dir());
-    }
-
-    /// Its private temp dir.
-    pub(crate) fn temp_dir(&self) -> PathBuf {
-        self.path.join(TEMP_DIR)
     }
 }

@@ -13,4 +13,5 @@ pub(crate) use dir::Workspace;
 pub(crate) use layout::{Layout, LayoutError};
 pub(crate) use pattern::{Pattern, PatternError};
 pub(crate) use plan::{Plan, PlanError};
+pub(crate) use save::TargetError;
 pub(crate) use snapshot::Snapshot;

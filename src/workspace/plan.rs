@@ -14,11 +14,9 @@ use crate::workspace::snapshot::{Listing, Snapshot, file_type, is_dir};
 
 /// The files to save.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct Plan<'a> {
     /// The workspace.
-    pub(super) root: Dir,
-    /// The entries of the workspace.
-    pub(super) entries: BTreeMap<PathBuf, Statx>,
+    pub(super) root: &'a Dir,
     /// The copies to make, by the absolute path of the target.
     pub(super) copies: BTreeMap<PathBuf, PlannedCopy>,
 }
@@ -31,6 +29,7 @@ pub(super) struct PlannedCopy {
     /// The leading part of the target's path that the user named. There, symlinks are followed; the
     /// names below it are the command's choice.
     pub(super) base: PathBuf,
+    pub(super) file_type: FileType,
 }
 
 /// Why no plan can be made.
@@ -63,24 +62,24 @@ impl PlanError {
     }
 }
 
-impl Plan {
+impl<'a> Plan<'a> {
     /// Finds what the patterns match in a workspace. Targets are relative to `cwd`.
     pub(crate) fn new(
         patterns: &[&Pattern],
-        root: Dir,
+        root: &'a Dir,
         snapshot: &Snapshot,
         cwd: &Path,
     ) -> Result<Self, PlanError> {
-        let Listing { entries, mut unreadable } = Listing::read(&root);
-        let mut plan = Self { root, entries, copies: BTreeMap::new() };
+        let Listing { entries, mut unreadable } = Listing::read(root);
+        let mut plan = Self { root, copies: BTreeMap::new() };
         let mut unmatched = None;
         for pattern in patterns {
             if let Some(index) = unreadable.iter().position(|(dir, _)| pattern.may_match_below(dir))
             {
                 let (dir, cause) = unreadable.swap_remove(index);
-                return Err(PlanError::Unreadable { path: plan.root.path().join(dir), cause });
+                return Err(PlanError::Unreadable { path: root.path().join(dir), cause });
             }
-            let copies = matches(pattern, &plan.entries, snapshot, cwd)?;
+            let copies = matches(pattern, &entries, snapshot, cwd)?;
             if copies.is_empty() && pattern.on_success() {
                 unmatched.get_or_insert(pattern);
             }
@@ -98,10 +97,10 @@ impl Plan {
     }
 
     fn add(&mut self, target: PathBuf, copy: PlannedCopy) -> Result<(), PlanError> {
-        if let Some(PlannedCopy { from: first, .. }) = self.copies.get(&target) {
-            let are_dirs = [first, &copy.from].iter().all(|from| is_dir(&self.entries[*from]));
-            if *first != copy.from && !are_dirs {
-                let (first, second) = (first.clone(), copy.from);
+        if let Some(other) = self.copies.get(&target) {
+            let are_dirs = [other, &copy].iter().all(|copy| copy.file_type == FileType::Directory);
+            if other.from != copy.from && !are_dirs {
+                let (first, second) = (other.from.clone(), copy.from);
                 return Err(PlanError::DuplicateTarget { first, second, target });
             }
         }
@@ -150,7 +149,7 @@ fn matches(
             Some(parent) if is_named && !is_dir(stat) => parent.to_owned(),
             _ => dest.clone(),
         };
-        copies.push((target, PlannedCopy { from: path.clone(), base }));
+        copies.push((target, PlannedCopy { from: path.clone(), base, file_type: file_type(stat) }));
     }
     Ok(copies)
 }
@@ -164,6 +163,8 @@ mod tests {
     use super::*;
     use std::ffi::OsStr;
     use std::fs;
+
+    type Copies = BTreeMap<PathBuf, PlannedCopy>;
 
     /// A workspace in which a command has created files.
     struct Scene {
@@ -195,17 +196,19 @@ mod tests {
             Dir::open(self.temp.path()).unwrap()
         }
 
-        fn plan(&self, specs: &[&str]) -> Result<Plan, PlanError> {
+        fn plan(&self, specs: &[&str]) -> Result<Copies, PlanError> {
             let parse = |spec: &&str| Pattern::parse(OsStr::new(spec), true).unwrap();
             let patterns: Vec<Pattern> = specs.iter().map(parse).collect();
             let patterns: Vec<&Pattern> = patterns.iter().collect();
-            Plan::new(&patterns, self.root(), &self.snapshot, Path::new("/c"))
+            let root = self.root();
+            let plan = Plan::new(&patterns, &root, &self.snapshot, Path::new("/c"))?;
+            Ok(plan.copies)
         }
 
         /// The targets of a pattern, without directories.
         fn targets(&self, spec: &str) -> Vec<String> {
-            let Plan { entries, copies, .. } = self.plan(&[spec]).unwrap();
-            let files = copies.into_iter().filter(|(_, copy)| !is_dir(&entries[&copy.from]));
+            let copies = self.plan(&[spec]).unwrap().into_iter();
+            let files = copies.filter(|(_, copy)| copy.file_type != FileType::Directory);
             files.map(|(target, _)| target.to_str().unwrap().to_owned()).collect()
         }
     }
@@ -263,7 +266,7 @@ mod tests {
     #[test]
     fn symlinks_are_followed_only_as_far_as_the_user_named_the_target() {
         let bases = |spec: &str| {
-            let Plan { copies, .. } = Scene::new(&["d/e/f"]).plan(&[spec]).unwrap();
+            let copies = Scene::new(&["d/e/f"]).plan(&[spec]).unwrap();
             let text = |path: &Path| path.to_str().unwrap().to_owned();
             copies.iter().map(|(to, copy)| (text(to), text(&copy.base))).collect::<Vec<_>>()
         };
@@ -282,7 +285,7 @@ mod tests {
         assert!(scene.plan(&["a:t", "b/y:t/"]).is_ok());
         assert!(scene.plan(&["a/x", "a/*"]).is_ok(), "the same file twice");
         let dirs = Scene::new(&["a/", "b/"]).plan(&["a:t", "b:t"]).unwrap();
-        assert_eq!(dirs.copies.len(), 1);
+        assert_eq!(dirs.len(), 1);
     }
 
     #[test]
@@ -295,7 +298,8 @@ mod tests {
         assert!(!no_match(&["b"]));
         assert!(no_match(&["b", "a"]));
         let always = Pattern::parse(OsStr::new("b"), false).unwrap();
-        let plan = Plan::new(&[&always], scene.root(), &scene.snapshot, Path::new("/c")).unwrap();
+        let root = scene.root();
+        let plan = Plan::new(&[&always], &root, &scene.snapshot, Path::new("/c")).unwrap();
         assert!(plan.copies.is_empty());
     }
 

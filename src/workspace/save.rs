@@ -1,20 +1,20 @@
-//! Saving files from a workspace.
+//! Saves files from a workspace.
 //!
-//! Copying and publishing are two steps. All copies are whole, each beside its target under a leased
-//! name, before the first one is renamed into place: where one cannot be made, no file has changed.
+//! All files are copied first, each beside its target under a hidden, leased name. Only then are they
+//! renamed into place, so that no file has changed if a copy fails.
 //!
-//! The directory that the user names may be a symlink. What lies below it has names that the command
-//! has chosen, perhaps in an earlier run: there, no symlink is followed.
+//! The directory that the user names may be a symlink. The names below it are the command's choice,
+//! perhaps that of an earlier run. There, no symlink is followed.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Statx, mkdirat, readlinkat, renameat, statat};
-use rustix::io::Errno;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, readlinkat, renameat, statat};
 
 use crate::fs::dir::{create_missing, open_beneath, open_child};
 use crate::fs::metadata::preserve_mode_and_times;
@@ -22,251 +22,382 @@ use crate::fs::{Dir, Interrupt, copy};
 use crate::lease::entry::{create_link, create_one};
 use crate::lease::{CreateOptions, FillError, Kind, Lease, NameRule};
 use crate::remove;
-use crate::values::{ErrorExt as _, Template};
+use crate::values::Template;
 use crate::workspace::plan::{Plan, PlannedCopy};
-use crate::workspace::snapshot::file_type;
 
-/// Saves what was planned, and tells the paths of what is there now, directories aside.
+/// Why a file cannot get the name of its target.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TargetError {
+    #[error("it is a directory")]
+    Directory(PathBuf),
+    /// A device, a pipe, or a link to a file that a process has open.
+    #[error("it is not a regular file")]
+    NotRegular,
+}
+
+/// Saves the planned copies. Returns the paths of the new files and symlinks.
 pub(crate) fn save(
-    plan: &Plan,
+    plan: &Plan<'_>,
     lease: &mut Lease,
-    go_on: Interrupt<'_>,
+    check_interrupt: Interrupt<'_>,
 ) -> anyhow::Result<Vec<PathBuf>> {
     let mut dirs = TargetDirs::default();
     let mut staged = Vec::new();
-    for (to, source) in &plan.copies {
-        let one = Stage { root: &plan.root, stat: &plan.entries[&source.from], source, to };
-        match one.stage(&mut dirs, lease, go_on) {
-            Ok(one) => staged.extend(one),
+    for (target, copy) in &plan.copies {
+        let stage = Stage { root: plan.root, copy, target };
+        match stage.run(&mut dirs, lease, check_interrupt) {
+            Ok(copy) => staged.extend(copy),
             Err(err) => {
-                dirs.remove_created(staged);
+                dirs.roll_back(staged);
                 return Err(err);
             }
         }
     }
     let mut saved = Vec::new();
     let mut staged = staged.into_iter();
-    while let Some(one) = staged.next() {
-        if let Err(err) = dirs.publish(&one) {
-            let err = Err(err).with_context(|| could_not_save(&one.to));
-            dirs.remove_created([one].into_iter().chain(staged));
+    while let Some(copy) = staged.next() {
+        if let Err(err) = dirs.publish(&copy) {
+            let err = Err(err).with_context(|| could_not_save(&copy.target));
+            dirs.roll_back([copy].into_iter().chain(staged));
             return err;
         }
-        saved.push(one.to);
+        saved.push(copy.target);
     }
     Ok(saved)
 }
 
-fn could_not_save(to: &Path) -> String {
-    format!("could not save {}", to.display())
+fn could_not_save(target: &Path) -> String {
+    format!("could not save {}", target.display())
 }
 
-/// A directory that something is saved in.
+/// The path of a directory to save in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct TargetDir {
-    /// As the user named it.
+    /// The part that the user named.
     base: PathBuf,
-    /// The rest of the way.
+    /// The rest.
     below: PathBuf,
 }
 
-/// The directories that things are saved in.
+/// The directories to save in.
 #[derive(Debug, Default)]
 struct TargetDirs {
     bases: BTreeMap<PathBuf, Dir>,
-    /// The one that was asked for last: what is saved comes ordered by path.
+    /// The last one that was opened: copies are sorted by path.
     last: Option<(TargetDir, Dir)>,
-    /// What was made, real paths, each after those above it.
-    made: Vec<PathBuf>,
+    /// The real paths of created directories, each after its parent.
+    created: Vec<PathBuf>,
 }
 
 impl TargetDirs {
-    /// Opens a directory, and makes what is missing of it.
-    fn open(&mut self, dir: &TargetDir) -> anyhow::Result<&Dir> {
-        if self.last.as_ref().is_none_or(|(last, _)| last != dir) {
-            self.make_base(&dir.base)?;
-            let place = self.make_below(dir)?;
-            self.last = Some((dir.clone(), place));
-        }
-        self.last.as_ref().map(|(_, place)| place).context("there is no such directory")
+    /// Opens a directory, and creates what is missing of it.
+    fn open(&mut self, path: TargetDir) -> anyhow::Result<&Dir> {
+        let dir = match self.last.take() {
+            Some((last, dir)) if last == path => dir,
+            _ => self.create(&path)?,
+        };
+        Ok(&self.last.insert((path, dir)).1)
     }
 
-    /// Opens the directory that the user named, and creates the missing end of its path. Only what
-    /// exists may contain symlinks: another user could plant one among what is created here.
-    fn make_base(&mut self, base: &Path) -> io::Result<()> {
-        if self.bases.contains_key(base) {
-            return Ok(());
-        }
+    fn create(&mut self, path: &TargetDir) -> anyhow::Result<Dir> {
+        let base = match self.bases.get(&path.base) {
+            Some(base) => base.try_clone()?,
+            None => self.create_base(&path.base)?,
+        };
+        path.below.iter().try_fold(base, |dir, name| {
+            self.create_child(&dir, name, dir.join(name)).map_err(|err| match err.raw_os_error() {
+                Some(libc::ENOTDIR | libc::EEXIST) => {
+                    anyhow!("{} is not a directory", dir.join(name).display())
+                }
+                _ => err.into(),
+            })
+        })
+    }
+
+    /// Opens the directory that the user named, and creates the missing end of its path. Only the part
+    /// that exists may contain symlinks: another user could plant one in what is created here.
+    fn create_base(&mut self, base: &Path) -> io::Result<Dir> {
         let missing: Vec<&Path> = base.ancestors().take_while(|dir| !dir.exists()).collect();
         let existing = missing.last().and_then(|dir| dir.parent()).unwrap_or(base);
         let mut dir = Dir::open(existing)?;
         for path in missing.into_iter().rev() {
             let name = path.components().next_back().map_or(OsStr::new("."), Component::as_os_str);
-            let created = create_missing(&dir, name, Mode::from_raw_mode(0o777))?;
-            let fd = open_child(&dir, name, OFlags::PATH | OFlags::DIRECTORY)?;
-            let mut real = dir.real_path().to_owned();
-            if name == ".." {
-                real.pop();
-            } else {
-                real.push(name);
-            }
-            if created {
-                self.made.push(real.clone());
-            }
-            dir = Dir::from_fd_at(fd, path.to_owned(), real)?;
+            dir = self.create_child(&dir, name, path.to_owned())?;
         }
-        self.bases.insert(base.to_owned(), dir);
-        Ok(())
+        self.bases.insert(base.to_owned(), dir.try_clone()?);
+        Ok(dir)
     }
 
-    fn make_below(&mut self, dir: &TargetDir) -> anyhow::Result<Dir> {
-        let base = self.bases.get(&dir.base).context("there is no such directory")?;
-        let mut place = base.try_clone()?;
-        for name in &dir.below {
-            let (path, real) = (place.join(name), place.real_path().join(name));
-            match mkdirat(&place, name, Mode::from_raw_mode(0o777)) {
-                Ok(()) => self.made.push(real.clone()),
-                Err(Errno::EXIST) => {}
-                Err(err) => return Err(io::Error::from(err).into()),
-            }
-            let flags = OFlags::PATH | OFlags::DIRECTORY;
-            let fd = open_beneath(&place, Path::new(name), flags).map_err(|err| {
-                match err.raw_os_error() {
-                    Some(libc::ELOOP | libc::ENOTDIR) => {
-                        anyhow!("{} is no directory", path.display())
-                    }
-                    _ => err.into(),
-                }
-            })?;
-            place = Dir::from_fd_at(fd, path, real)?;
+    /// Opens an entry of a directory, and creates it if it is missing. `path` is its path for the user.
+    fn create_child(&mut self, dir: &Dir, name: &OsStr, path: PathBuf) -> io::Result<Dir> {
+        let created = create_missing(dir, name, Mode::from_raw_mode(0o777))?;
+        let fd = open_child(dir, name, OFlags::PATH | OFlags::DIRECTORY)?;
+        let mut real = dir.real_path().to_owned();
+        if name == ".." {
+            real.pop();
+        } else {
+            real.push(name);
         }
-        Ok(place)
+        if created {
+            self.created.push(real.clone());
+        }
+        Dir::from_fd_at(fd, path, real)
     }
 
-    /// Opens a directory again.
-    fn reopen(&self, dir: &TargetDir) -> io::Result<Dir> {
-        let base = self.bases.get(&dir.base).ok_or(io::ErrorKind::NotFound)?;
-        let fd = open_beneath(base, &dir.below, OFlags::PATH | OFlags::DIRECTORY)?;
-        Dir::from_fd_at(fd, base.path().join(&dir.below), base.real_path().join(&dir.below))
+    fn reopen(&self, path: &TargetDir) -> io::Result<Dir> {
+        let base = self.bases.get(&path.base).ok_or(io::ErrorKind::NotFound)?;
+        let fd = open_beneath(base, &path.below, OFlags::PATH | OFlags::DIRECTORY)?;
+        Dir::from_fd_at(fd, base.path().join(&path.below), base.real_path().join(&path.below))
     }
 
-    /// Gives a copy its name, in place of what has it.
-    fn publish(&self, one: &StagedCopy) -> io::Result<()> {
-        let place = self.reopen(&one.dir)?;
-        Ok(renameat(&place, &one.hidden, &place, &one.name)?)
+    /// Renames a copy to its target, which it replaces.
+    fn publish(&self, copy: &StagedCopy) -> io::Result<()> {
+        let dir = self.reopen(&copy.dir)?;
+        Ok(renameat(&dir, &copy.hidden, &dir, &copy.name)?)
     }
 
-    /// Takes back copies, and directories that are empty. What cannot be removed of the copies stays
-    /// in the lease.
-    fn remove_created(self, staged: impl IntoIterator<Item = StagedCopy>) {
-        for one in staged {
-            if let Ok(place) = self.reopen(&one.dir) {
-                let _ = remove::entry_by_name(&place, &one.hidden, false);
+    /// Removes copies and created directories. A copy that cannot be removed stays in the lease.
+    fn roll_back(self, copies: impl IntoIterator<Item = StagedCopy>) {
+        for copy in copies {
+            if let Ok(dir) = self.reopen(&copy.dir) {
+                let _ = remove::entry_by_name(&dir, &copy.hidden, false);
             }
         }
-        for dir in self.made.iter().rev() {
-            let (Some(parent), Some(name)) = (dir.parent(), dir.file_name()) else { continue };
-            if let Ok(place) = Dir::reopen(parent) {
-                let _ = remove::entry_by_name(&place, name, true);
+        for path in self.created.iter().rev() {
+            let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
+            if let Ok(parent) = Dir::reopen(parent) {
+                let _ = remove::entry_by_name(&parent, name, true);
             }
         }
     }
 }
 
-/// Something copied beside its target, under a hidden name.
+/// A copy beside its target, under a hidden name.
 #[derive(Debug)]
 struct StagedCopy {
     dir: TargetDir,
     hidden: OsString,
     name: OsString,
-    to: PathBuf,
+    target: PathBuf,
 }
 
-/// One thing that is to be copied.
+/// The copying of one file, symlink or directory.
 struct Stage<'a> {
     root: &'a Dir,
-    stat: &'a Statx,
-    source: &'a PlannedCopy,
-    to: &'a Path,
+    copy: &'a PlannedCopy,
+    target: &'a Path,
 }
 
 impl Stage<'_> {
-    /// Copies it beside its target; a directory is only made.
-    fn stage(
+    /// Copies a file or symlink beside its target, and creates a directory at its target.
+    fn run(
         &self,
         dirs: &mut TargetDirs,
         lease: &mut Lease,
-        go_on: Interrupt<'_>,
+        check_interrupt: Interrupt<'_>,
     ) -> anyhow::Result<Option<StagedCopy>> {
-        go_on()?;
-        let could_not = || could_not_save(self.to);
-        let is_dir = file_type(self.stat) == FileType::Directory;
-        let parent = if is_dir { self.to } else { self.to.parent().unwrap_or(Path::new("/")) };
-        let below = parent.strip_prefix(&self.source.base).unwrap_or(Path::new("")).to_owned();
-        let dir = TargetDir { base: self.source.base.clone(), below };
-        let place = dirs.open(&dir).with_context(could_not)?;
+        check_interrupt()?;
+        let could_not_save = || could_not_save(self.target);
+        let is_dir = self.copy.file_type == FileType::Directory;
+        let parent = if is_dir { Some(self.target) } else { self.target.parent() };
+        let base = &self.copy.base;
+        let below =
+            parent.and_then(|parent| parent.strip_prefix(base).ok()).unwrap_or(Path::new(""));
+        let path = TargetDir { base: base.clone(), below: below.to_owned() };
+        let dir = dirs.open(path.clone()).with_context(could_not_save)?;
         if is_dir {
             return Ok(None);
         }
-        let name = self.to.file_name().unwrap_or_default().to_owned();
-        may_be_replaced(place, &name, self.to)?;
-        let hidden = self.copy(place, lease, go_on).with_context(could_not)?;
-        Ok(Some(StagedCopy { dir, hidden, name, to: self.to.to_owned() }))
+        let name = self.target.file_name().unwrap_or_default().to_owned();
+        check_target(dir, &name, self.target).with_context(could_not_save)?;
+        let hidden = self.copy(dir, lease, check_interrupt).with_context(could_not_save)?;
+        Ok(Some(StagedCopy { dir: path, hidden, name, target: self.target.to_owned() }))
     }
 
-    /// Copies it to a hidden name, and tells that.
+    /// Copies to a hidden name, and returns it.
     fn copy(
         &self,
-        place: &Dir,
+        dir: &Dir,
         lease: &mut Lease,
-        go_on: Interrupt<'_>,
+        check_interrupt: Interrupt<'_>,
     ) -> anyhow::Result<OsString> {
-        let from = &self.source.from;
-        if file_type(self.stat) == FileType::Symlink {
+        let from = &self.copy.from;
+        if self.copy.file_type == FileType::Symlink {
             let link = open_beneath(self.root, from, OFlags::PATH)?;
             let target = readlinkat(&link, c"", Vec::new()).map_err(io::Error::from)?;
-            let target = OsStr::from_bytes(target.to_bytes());
-            return Ok(create_link(lease, place, Path::new(target))?);
+            let target = Path::new(OsStr::from_bytes(target.to_bytes()));
+            return Ok(create_link(lease, dir, target)?);
         }
         let name = NameRule::Random(Template::hidden());
-        let wanted = CreateOptions { kind: Kind::File, name, mode: None, keep_open: false };
-        let copied = create_one(lease, place, &wanted, &mut |copy| {
+        let options = CreateOptions { kind: Kind::File, name, mode: None, keep_open: false };
+        let created = create_one(lease, dir, &options, &mut |copy| {
             let source = open_regular_beneath(self.root, from)?;
-            copy::fill(&source, copy, &|| Ok::<_, FillError>(go_on()?))?;
+            copy::fill(&source, copy, &|| Ok::<_, FillError>(check_interrupt()?))?;
             preserve_mode_and_times(&source.metadata()?, copy)?;
             Ok(())
-        });
-        Ok(copied?.name)
+        })?;
+        Ok(created.name)
     }
 }
 
-/// Refuses to put a file in the place of what only looks like one: a device, or what stands for
-/// something that a process has open.
-fn may_be_replaced(place: &Dir, name: &OsStr, to: &Path) -> anyhow::Result<()> {
-    let kind =
-        |flags| statat(place, name, flags).map(|stat| FileType::from_raw_mode(stat.st_mode)).ok();
-    let target = || readlinkat(place, name, Vec::new()).unwrap_or_default().into_bytes();
-    let there = kind(AtFlags::SYMLINK_NOFOLLOW);
-    let behind = kind(AtFlags::empty());
-    if behind == Some(FileType::Directory) {
-        return Err(anyhow!("{}: it is a directory", could_not_save(to)))
-            .hint(format!("write {}/ to save into it", to.display()));
+/// Refuses to replace anything but a regular file or a symlink to one.
+fn check_target(dir: &Dir, name: &OsStr, target: &Path) -> Result<(), TargetError> {
+    let file_type =
+        |flags| statat(dir, name, flags).map(|stat| FileType::from_raw_mode(stat.st_mode)).ok();
+    let link_target = || readlinkat(dir, name, Vec::new()).unwrap_or_default().into_bytes();
+    let followed = file_type(AtFlags::empty());
+    if followed == Some(FileType::Directory) {
+        return Err(TargetError::Directory(target.to_owned()));
     }
-    let is_file = |kind| matches!(kind, None | Some(FileType::RegularFile));
-    let replaceable = match there {
-        Some(FileType::Symlink) => is_file(behind) && !target().starts_with(b"/proc/"),
-        there => is_file(there),
+    let is_file = |file_type| matches!(file_type, None | Some(FileType::RegularFile));
+    let may_be_replaced = match file_type(AtFlags::SYMLINK_NOFOLLOW) {
+        Some(FileType::Symlink) => is_file(followed) && !link_target().starts_with(b"/proc/"),
+        entry => is_file(entry),
     };
-    if replaceable {
-        return Ok(());
-    }
-    Err(anyhow!("{}: it is no regular file", could_not_save(to)))
+    if may_be_replaced { Ok(()) } else { Err(TargetError::NotRegular) }
 }
 
-/// Opens what was a regular file a moment ago; what a straggler has put there since is not waited
-/// for.
-fn open_regular_beneath(root: &Dir, from: &Path) -> anyhow::Result<std::fs::File> {
-    let file = open_beneath(root, from, OFlags::RDONLY | OFlags::NONBLOCK)?;
-    let file = std::fs::File::from(file);
-    if file.metadata()?.is_file() { Ok(file) } else { Err(anyhow!("it is a file no more")) }
+/// Opens a file that was regular when the plan was made. An orphan of the command may have replaced it
+/// by a pipe since, which must not block.
+fn open_regular_beneath(root: &Dir, path: &Path) -> anyhow::Result<File> {
+    let file = File::from(open_beneath(root, path, OFlags::RDONLY | OFlags::NONBLOCK)?);
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(anyhow!("it is no longer a regular file"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lease::{LeaseSpec, Lifetime, Stores};
+    use crate::os::{Env, Namespaces, Random};
+    use crate::workspace::pattern::Pattern;
+    use crate::workspace::snapshot::Snapshot;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    /// A workspace `work`, a directory `home` to save in, and a store of leases.
+    struct Scene(tempfile::TempDir);
+
+    impl Scene {
+        /// Creates these files in the workspace, each with its own name as content.
+        fn new(files: &[&str]) -> Self {
+            let scene = Self(tempfile::tempdir().unwrap());
+            for file in files.iter().map(|file| scene.path("work").join(file)) {
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                fs::write(&file, file.file_name().unwrap().as_bytes()).unwrap();
+            }
+            fs::create_dir(scene.path("home")).unwrap();
+            scene
+        }
+
+        fn path(&self, path: &str) -> PathBuf {
+            self.0.path().join(path)
+        }
+
+        /// Saves what these patterns match. Returns the error without the path of the scene.
+        fn save(&self, specs: &[&str]) -> Result<Vec<PathBuf>, String> {
+            self.save_until_interrupt(specs, &|| Ok(()))
+        }
+
+        fn save_until_interrupt(
+            &self,
+            specs: &[&str],
+            check_interrupt: Interrupt<'_>,
+        ) -> Result<Vec<PathBuf>, String> {
+            let root = Dir::open(&self.path("work")).unwrap();
+            let parse = |spec: &&str| Pattern::parse(OsStr::new(spec), true).unwrap();
+            let patterns: Vec<Pattern> = specs.iter().map(parse).collect();
+            let patterns: Vec<&Pattern> = patterns.iter().collect();
+            let home = self.path("home");
+            let plan = Plan::new(&patterns, &root, &Snapshot::default(), &home).unwrap();
+            let state = self.path("state");
+            let env = Env::fixed(&[("TMPX_STATE_DIR", state.to_str().unwrap())]);
+            let spec = LeaseSpec {
+                lifetime: Lifetime::Command,
+                session: None,
+                caller: None,
+                namespaces: Namespaces::current(),
+            };
+            let mut lease = Lease::new(Stores::new(&env).unwrap(), spec, Random::system());
+            save(&plan, &mut lease, check_interrupt)
+                .map_err(|err| format!("{err:#}").replace(&format!("{}/", home.display()), ""))
+        }
+
+        /// All paths in `home`, sorted.
+        fn saved(&self) -> Vec<String> {
+            let mut found = Vec::new();
+            let mut pending = vec![self.path("home")];
+            while let Some(dir) = pending.pop() {
+                for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+                    let path = entry.path();
+                    let below = path.strip_prefix(self.path("home")).unwrap();
+                    found.push(below.to_str().unwrap().to_owned());
+                    if entry.file_type().unwrap().is_dir() {
+                        pending.push(path);
+                    }
+                }
+            }
+            found.sort();
+            found
+        }
+    }
+
+    #[test]
+    fn copies_replace_their_targets_and_leave_nothing_hidden() {
+        let scene = Scene::new(&["a", "d/b"]);
+        fs::write(scene.path("home/a"), "old").unwrap();
+        let saved = scene.save(&["a", "d:e/f"]).unwrap();
+        assert_eq!(saved, [scene.path("home/a"), scene.path("home/e/f/b")]);
+        assert_eq!(scene.saved(), ["a", "e", "e/f", "e/f/b"]);
+        assert_eq!(fs::read(scene.path("home/a")).unwrap(), b"a");
+    }
+
+    #[test]
+    fn if_one_copy_fails_no_target_changes_and_created_directories_are_removed() {
+        let scene = Scene::new(&["a", "b"]);
+        fs::create_dir(scene.path("home/z")).unwrap();
+        fs::write(scene.path("home/a"), "old").unwrap();
+        let err = scene.save(&["a", "a:new/deep/", "b:z"]).unwrap_err();
+        assert_eq!(err, "could not save z: it is a directory");
+        assert_eq!(scene.saved(), ["a", "z"]);
+        assert_eq!(fs::read(scene.path("home/a")).unwrap(), b"old");
+    }
+
+    #[test]
+    fn an_interrupt_during_the_second_copy_undoes_both() {
+        let scene = Scene::new(&["a", "b"]);
+        let interrupt = || match scene.saved().len() {
+            0 | 1 => Ok(()),
+            _ => Err(anyhow!("interrupted")),
+        };
+        let err = scene.save_until_interrupt(&["a", "b"], &interrupt).unwrap_err();
+        assert!(err.ends_with("interrupted"), "{err}");
+        assert_eq!(scene.saved(), [""; 0]);
+    }
+
+    #[test]
+    fn a_symlink_is_followed_in_the_part_that_the_user_named_and_not_below() {
+        let scene = Scene::new(&["d/b"]);
+        fs::create_dir(scene.path("victim")).unwrap();
+        symlink(scene.path("victim"), scene.path("home/d")).unwrap();
+        assert_eq!(scene.save(&["*"]).unwrap_err(), "could not save d: d is not a directory");
+        assert!(!scene.path("victim/b").exists());
+        scene.save(&["d/b:d/"]).unwrap();
+        assert!(scene.path("victim/b").exists());
+    }
+
+    #[test]
+    fn a_symlink_is_saved_as_a_symlink_and_replaced_as_one() {
+        let scene = Scene::new(&["a"]);
+        symlink("/etc/passwd", scene.path("work/link")).unwrap();
+        fs::write(scene.path("home/kept"), "old").unwrap();
+        symlink("kept", scene.path("home/a")).unwrap();
+        scene.save(&["a", "link"]).unwrap();
+        assert_eq!(fs::read_link(scene.path("home/link")).unwrap(), Path::new("/etc/passwd"));
+        assert!(scene.path("home/a").symlink_metadata().unwrap().is_file());
+        assert_eq!(fs::read(scene.path("home/kept")).unwrap(), b"old");
+    }
 }

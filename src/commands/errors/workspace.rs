@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::commands::errors::advice::Advice;
 use crate::lease::StoreError;
-use crate::workspace::{LayoutError, PatternError, PlanError};
+use crate::workspace::{LayoutError, PatternError, PlanError, TargetError};
 
 /// A workspace that `--keep` could not keep.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,9 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
     }
     if let Some(err) = cause.downcast_ref() {
         return on_plan(err);
+    }
+    if let Some(TargetError::Directory(path)) = cause.downcast_ref() {
+        return Some(Advice::hint(format!("write {}/ to save into it", path.display())));
     }
     if cause.is::<NotKept>() {
         return Some(Advice::hint("the next 'tmpx cleanup' removes it"));

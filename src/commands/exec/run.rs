@@ -59,7 +59,7 @@ impl<'a> Run<'a> {
         let (parent, workspace) = create_workspace(job, transaction, signals)?;
         // Only a wildcard asks which files are unchanged.
         let snapshot = if job.patterns.iter().any(Pattern::may_have_wildcard) {
-            Snapshot::record(&workspace.dir()?)
+            Snapshot::record(workspace.dir())
         } else {
             Snapshot::default()
         };
@@ -160,11 +160,10 @@ impl<'a> Run<'a> {
         if patterns.is_empty() {
             return Ok(Vec::new());
         }
-        let lost = |cause| Unsaved { cause, would_lose_files: true };
-        let root = self.workspace.dir().map_err(|err| lost(err.into()))?;
-        let plan = Plan::new(&patterns, root, &self.snapshot, &self.job.cwd)?;
+        let plan = Plan::new(&patterns, self.workspace.dir(), &self.snapshot, &self.job.cwd)?;
         let check_interrupt = || Ok(check_interrupt(self.signals)?);
-        save::save(&plan, &mut self.transaction.lease, &check_interrupt).map_err(lost)
+        save::save(&plan, &mut self.transaction.lease, &check_interrupt)
+            .map_err(|cause| Unsaved { cause, would_lose_files: true })
     }
 
     /// Writes the report, if `--report` asks for one. Returns the status that tmpx exits with.

@@ -46,7 +46,7 @@ fn special_files_are_neither_saved_nor_replaced() {
     for target in ["fifo", "stdout", "link"] {
         let ran = exec(&sandbox, &format!("--out x:{target}"), "echo > x");
         let message =
-            format!("tmpx: could not save $ROOT/cwd/{target}: it is no regular file\n{KEPT}");
+            format!("tmpx: could not save $ROOT/cwd/{target}: it is not a regular file\n{KEPT}");
         assert_eq!((ran.status, ran.stderr), (Some(125), message));
         sandbox.clean_up();
     }
@@ -62,7 +62,7 @@ fn a_symlink_that_one_run_saved_is_not_followed_in_the_next() {
     assert_eq!(exec(&sandbox, "--out *:results/", &plant).status, Some(0));
     let ran = exec(&sandbox, "--out *:results/", "mkdir d; echo > d/x");
     let message = format!(
-        "tmpx: could not save $ROOT/cwd/results/d: $ROOT/cwd/results/d is no directory\n{KEPT}"
+        "tmpx: could not save $ROOT/cwd/results/d: $ROOT/cwd/results/d is not a directory\n{KEPT}"
     );
     assert_eq!((ran.status, ran.stderr), (Some(125), message));
     assert_eq!(names(&sandbox.cwd().join("victim")), Vec::<String>::new());

@@ -4,7 +4,6 @@
 pub(crate) mod duration;
 pub(crate) mod encoding;
 mod errno;
-pub(crate) mod error;
 pub(crate) mod message;
 pub(crate) mod mode;
 pub(crate) mod size;
@@ -12,7 +11,6 @@ mod status;
 pub(crate) mod template;
 pub(crate) use duration::Span;
 pub(crate) use encoding::{OsJson, PathField, WorkspaceField};
-pub(crate) use error::ErrorExt;
 pub(crate) use mode::FileMode;
 pub(crate) use size::ByteSize;
 pub use status::Status;

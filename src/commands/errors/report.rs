@@ -10,7 +10,6 @@ use crate::commands::errors::{create, invalid_use, lease, process, streams, work
 use crate::create::NotRolledBack;
 use crate::ui::{Format, Output, print_hint, print_note, write_stderr};
 use crate::values::Status;
-use crate::values::error::hint_of;
 use crate::values::message::{render, strerror};
 
 /// One function per folder that defines error types.
@@ -57,13 +56,9 @@ fn advice(err: &anyhow::Error) -> Advice {
     if let Some(NotRolledBack(cause)) = err.downcast_ref() {
         return Advice { hint: Some(NOT_ROLLED_BACK.to_owned()), ..advice(cause) };
     }
-    let old = Advice {
-        hint: hint_of(err).map(str::to_owned),
-        status: crate::values::error::status_of(err),
-    };
     let known =
         err.chain().flat_map(|cause| ADVISERS.iter().filter_map(move |adviser| adviser(cause)));
-    known.fold(old, Advice::or)
+    known.fold(Advice::default(), Advice::or)
 }
 
 /// Prints clap's answer, and returns the exit status: help and version go to stdout as they are, an

@@ -39,7 +39,7 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
         }
         'tmpx;file' {
             [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'Fill it from SRC, or from standard input if SRC is ''-''')
-            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Create exactly this name, or a numbered one')
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Create exactly this name; if it is taken, a_1.csv for a.csv')
             [CompletionResult]::new('--count', '--count', [CompletionResultType]::ParameterName, 'Create N of them, and print one path per line')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Create it in DIR [default: the temp dir]')
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Create it in DIR [default: the temp dir]')
@@ -48,7 +48,7 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
             [CompletionResult]::new('--suffix', '--suffix', [CompletionResultType]::ParameterName, 'End the name with S')
             [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'Set this mode exactly [default: 600, directories 700, minus the umask]')
             [CompletionResult]::new('--mode', '--mode', [CompletionResultType]::ParameterName, 'Set this mode exactly [default: 600, directories 700, minus the umask]')
-            [CompletionResult]::new('--until-exit', '--until-exit', [CompletionResultType]::ParameterName, 'Remove it when PID exits [default: the caller]')
+            [CompletionResult]::new('--until-exit', '--until-exit', [CompletionResultType]::ParameterName, 'Remove it when PID exits [default: calling script]')
             [CompletionResult]::new('--ttl', '--ttl', [CompletionResultType]::ParameterName, 'Remove it after this time (90, 15m, 1h30m, 2d)')
             [CompletionResult]::new('--session', '--session', [CompletionResultType]::ParameterName, 'Add it to a session: a name by which cleanup and list find it')
             [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'Keep it until you remove it, despite TMPX_UNTIL_EXIT and TMPX_TTL')
@@ -60,7 +60,7 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
             break
         }
         'tmpx;dir' {
-            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Create exactly this name, or a numbered one')
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Create exactly this name; if it is taken, a_1.csv for a.csv')
             [CompletionResult]::new('--count', '--count', [CompletionResultType]::ParameterName, 'Create N of them, and print one path per line')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Create it in DIR [default: the temp dir]')
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Create it in DIR [default: the temp dir]')
@@ -69,7 +69,7 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
             [CompletionResult]::new('--suffix', '--suffix', [CompletionResultType]::ParameterName, 'End the name with S')
             [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'Set this mode exactly [default: 600, directories 700, minus the umask]')
             [CompletionResult]::new('--mode', '--mode', [CompletionResultType]::ParameterName, 'Set this mode exactly [default: 600, directories 700, minus the umask]')
-            [CompletionResult]::new('--until-exit', '--until-exit', [CompletionResultType]::ParameterName, 'Remove it when PID exits [default: the caller]')
+            [CompletionResult]::new('--until-exit', '--until-exit', [CompletionResultType]::ParameterName, 'Remove it when PID exits [default: calling script]')
             [CompletionResult]::new('--ttl', '--ttl', [CompletionResultType]::ParameterName, 'Remove it after this time (90, 15m, 1h30m, 2d)')
             [CompletionResult]::new('--session', '--session', [CompletionResultType]::ParameterName, 'Add it to a session: a name by which cleanup and list find it')
             [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'Keep it until you remove it, despite TMPX_UNTIL_EXIT and TMPX_TTL')
@@ -90,7 +90,7 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
             [CompletionResult]::new('--suffix', '--suffix', [CompletionResultType]::ParameterName, 'End the name with S')
             [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'Set this mode exactly [default: 600, directories 700, minus the umask]')
             [CompletionResult]::new('--mode', '--mode', [CompletionResultType]::ParameterName, 'Set this mode exactly [default: 600, directories 700, minus the umask]')
-            [CompletionResult]::new('--until-exit', '--until-exit', [CompletionResultType]::ParameterName, 'Remove it when PID exits [default: the caller]')
+            [CompletionResult]::new('--until-exit', '--until-exit', [CompletionResultType]::ParameterName, 'Remove it when PID exits [default: calling script]')
             [CompletionResult]::new('--ttl', '--ttl', [CompletionResultType]::ParameterName, 'Remove it after this time (90, 15m, 1h30m, 2d)')
             [CompletionResult]::new('--session', '--session', [CompletionResultType]::ParameterName, 'Add it to a session: a name by which cleanup and list find it')
             [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'Keep it until you remove it, despite TMPX_UNTIL_EXIT and TMPX_TTL')

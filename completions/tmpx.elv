@@ -35,7 +35,7 @@ set edit:completion:arg-completer[tmpx] = {|@words|
         }
         &'tmpx;file'= {
             cand --from 'Fill it from SRC, or from standard input if SRC is ''-'''
-            cand --name 'Create exactly this name, or a numbered one'
+            cand --name 'Create exactly this name; if it is taken, a_1.csv for a.csv'
             cand --count 'Create N of them, and print one path per line'
             cand -p 'Create it in DIR [default: the temp dir]'
             cand --dir 'Create it in DIR [default: the temp dir]'
@@ -44,7 +44,7 @@ set edit:completion:arg-completer[tmpx] = {|@words|
             cand --suffix 'End the name with S'
             cand -m 'Set this mode exactly [default: 600, directories 700, minus the umask]'
             cand --mode 'Set this mode exactly [default: 600, directories 700, minus the umask]'
-            cand --until-exit 'Remove it when PID exits [default: the caller]'
+            cand --until-exit 'Remove it when PID exits [default: calling script]'
             cand --ttl 'Remove it after this time (90, 15m, 1h30m, 2d)'
             cand --session 'Add it to a session: a name by which cleanup and list find it'
             cand --keep 'Keep it until you remove it, despite TMPX_UNTIL_EXIT and TMPX_TTL'
@@ -55,7 +55,7 @@ set edit:completion:arg-completer[tmpx] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'tmpx;dir'= {
-            cand --name 'Create exactly this name, or a numbered one'
+            cand --name 'Create exactly this name; if it is taken, a_1.csv for a.csv'
             cand --count 'Create N of them, and print one path per line'
             cand -p 'Create it in DIR [default: the temp dir]'
             cand --dir 'Create it in DIR [default: the temp dir]'
@@ -64,7 +64,7 @@ set edit:completion:arg-completer[tmpx] = {|@words|
             cand --suffix 'End the name with S'
             cand -m 'Set this mode exactly [default: 600, directories 700, minus the umask]'
             cand --mode 'Set this mode exactly [default: 600, directories 700, minus the umask]'
-            cand --until-exit 'Remove it when PID exits [default: the caller]'
+            cand --until-exit 'Remove it when PID exits [default: calling script]'
             cand --ttl 'Remove it after this time (90, 15m, 1h30m, 2d)'
             cand --session 'Add it to a session: a name by which cleanup and list find it'
             cand --keep 'Keep it until you remove it, despite TMPX_UNTIL_EXIT and TMPX_TTL'
@@ -84,7 +84,7 @@ set edit:completion:arg-completer[tmpx] = {|@words|
             cand --suffix 'End the name with S'
             cand -m 'Set this mode exactly [default: 600, directories 700, minus the umask]'
             cand --mode 'Set this mode exactly [default: 600, directories 700, minus the umask]'
-            cand --until-exit 'Remove it when PID exits [default: the caller]'
+            cand --until-exit 'Remove it when PID exits [default: calling script]'
             cand --ttl 'Remove it after this time (90, 15m, 1h30m, 2d)'
             cand --session 'Add it to a session: a name by which cleanup and list find it'
             cand --keep 'Keep it until you remove it, despite TMPX_UNTIL_EXIT and TMPX_TTL'

@@ -60,9 +60,7 @@ pub struct CreateArgs {
     /// to the working directory.
     #[arg(conflicts_with = "prefix", value_parser = template_path(), verbatim_doc_comment)]
     pub template: Option<TemplatePath>,
-    /// Create exactly this name, or a numbered one
-    ///
-    /// If the name is taken, it gets a number, as in x_1 or data_1.csv.
+    /// Create exactly this name; if it is taken, a_1.csv for a.csv
     #[arg(long, conflicts_with_all = ["template", "prefix", "suffix"],
           value_parser = OsStringValueParser::new().try_map(ExactName::parse))]
     pub name: Option<ExactName>,
@@ -82,9 +80,7 @@ pub struct CreateArgs {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Lifetime")]
 pub struct LifetimeArgs {
-    /// Remove it when PID exits [default: the caller]
-    ///
-    /// The caller is the script that runs tmpx.
+    /// Remove it when PID exits [default: calling script]
     #[arg(long, value_name = "PID", num_args = 0..=1, require_equals = true,
           value_parser = process_id)]
     #[expect(clippy::option_option, reason = "clap's type of an option with an optional value")]

@@ -71,9 +71,10 @@ impl SignalQueue {
     /// and continuing this process interrupted the wait.
     pub(crate) fn wait(&self, limit: Option<Duration>) -> Option<ReceivedSignal> {
         let set = queued_set();
+        // The widths of the fields differ between architectures; each holds an i32.
         let limit = limit.map(|limit| libc::timespec {
-            tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
-            tv_nsec: limit.subsec_nanos().into(),
+            tv_sec: i32::try_from(limit.as_secs()).unwrap_or(i32::MAX).into(),
+            tv_nsec: limit.subsec_nanos().cast_signed().into(),
         });
         let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();

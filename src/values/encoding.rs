@@ -1,8 +1,7 @@
-//! Bytes that need not be UTF-8, in JSON that must be.
+//! Paths and words in JSON, which must be UTF-8 although they need not be.
 //!
-//! A path that is UTF-8 appears as itself. One that is not appears in base64 (RFC 4648, padded):
-//! in output under another key, `path_b64` in place of `path`; in a lease, and where words stand in a
-//! list, as `{"b64": …}`.
+//! A path in UTF-8 appears as it is. Any other path appears in base64 (RFC 4648, padded). Output then
+//! uses another key, `path_b64` instead of `path`. Leases, and lists of words, use `{"b64": …}`.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -13,18 +12,18 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A path in the output: flattened into an object it is one key, `path` or `path_b64`.
+/// The path of an output object, flattened into the key `path` or `path_b64`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PathField<'a> {
-    /// The path itself.
+    /// The path as it is.
     Path(&'a str),
     /// The path in base64.
     PathB64(String),
 }
 
 impl<'a> PathField<'a> {
-    /// The key for this path.
+    /// Chooses the key for a path.
     pub(crate) fn of(path: &'a Path) -> Self {
         match path.to_str() {
             Some(text) => Self::Path(text),
@@ -33,18 +32,18 @@ impl<'a> PathField<'a> {
     }
 }
 
-/// A workspace in the output, likewise: `workspace` or `workspace_b64`.
+/// The workspace of an output object, flattened into the key `workspace` or `workspace_b64`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WorkspaceField<'a> {
-    /// The path itself.
+    /// The path as it is.
     Workspace(&'a str),
     /// The path in base64.
     WorkspaceB64(String),
 }
 
 impl<'a> WorkspaceField<'a> {
-    /// The key for the workspace with this path.
+    /// Chooses the key for the workspace with this path.
     pub(crate) fn of(path: &'a Path) -> Self {
         match PathField::of(path) {
             PathField::Path(text) => Self::Workspace(text),
@@ -58,12 +57,12 @@ impl<'a> WorkspaceField<'a> {
 pub(crate) struct OsJson(pub OsString);
 
 impl OsJson {
-    /// As a path.
+    /// Returns it as a path.
     pub(crate) fn as_path(&self) -> &Path {
         Path::new(&self.0)
     }
 
-    /// As a name.
+    /// Returns it as a name.
     pub(crate) fn as_os_str(&self) -> &OsStr {
         &self.0
     }
@@ -123,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_is_not_utf_8_has_a_key_of_its_own() {
+    fn a_path_that_is_not_utf_8_has_another_key() {
         let json = |bytes: &[u8]| {
             serde_json::to_string(&PathField::of(Path::new(OsStr::from_bytes(bytes)))).unwrap()
         };

@@ -1,4 +1,4 @@
-//! A file mode as chmod(1) takes it in octal.
+//! File modes in octal, as for chmod(1).
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileMode(pub u32);
 
-/// Why a mode was refused.
+/// The error for text that is not a mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadMode;
 

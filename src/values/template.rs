@@ -1,8 +1,8 @@
-//! The name of a resource: a fixed beginning, random characters, a fixed end.
+//! Names of resources: a fixed prefix, random characters, and a fixed suffix.
 //!
-//! The rule is mktemp's: the last run of X in a template is what gets replaced, and a run of at
-//! least three is needed. A template, a prefix and a suffix are names within one directory, so
-//! none of them may hold a slash; [`TemplatePath`] is the template with the directory before it.
+//! As in mktemp, the random characters replace the last run of X in a template, which must have at
+//! least three. A template, a prefix and a suffix are names within one directory and contain no
+//! slash. [`TemplatePath`] is a template with its directory.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -12,10 +12,10 @@ use std::{fmt, io};
 use crate::os::Random;
 use crate::os::random::{NAME_LENGTH, is_unguessable};
 
-/// The fewest X that a template needs, as mktemp has it.
-const FEWEST_X: usize = 3;
+/// The fewest X in a template, as in mktemp.
+const MIN_X: usize = 3;
 
-/// Why a name was refused.
+/// Why text is not a valid name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadName(String);
 
@@ -27,12 +27,12 @@ impl fmt::Display for BadName {
 
 impl std::error::Error for BadName {}
 
-/// A prefix or suffix: any bytes but a slash.
+/// A prefix or suffix, without a slash.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Affix(OsString);
 
 impl Affix {
-    /// Checks a prefix or suffix.
+    /// Parses a prefix or suffix.
     pub fn parse(text: OsString) -> Result<Self, BadName> {
         if text.as_bytes().contains(&b'/') {
             return Err(BadName("must not contain a slash".into()));
@@ -40,18 +40,18 @@ impl Affix {
         Ok(Self(text))
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_os_str(&self) -> &OsStr {
         &self.0
     }
 }
 
-/// A name that is made exactly so, or with a number in it when it is taken.
+/// A name that is used as it is, or with a number in it if it exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExactName(OsString);
 
 impl ExactName {
-    /// Checks a name.
+    /// Parses a name.
     pub fn parse(text: OsString) -> Result<Self, BadName> {
         match text.as_bytes() {
             b"" => Err(BadName("must not be empty".into())),
@@ -63,8 +63,8 @@ impl ExactName {
         }
     }
 
-    /// The `n`th name to try: the name itself, then `report_1.csv`, `report_2.csv`, …. The number
-    /// stands before the last extension; a leading dot begins no extension.
+    /// Returns the `n`th name to try: the name itself, then `report_1.csv`, `report_2.csv`, …. The
+    /// number precedes the last extension. A leading dot does not begin an extension.
     pub fn numbered(&self, n: u64) -> OsString {
         if n == 0 {
             return self.0.clone();
@@ -89,7 +89,7 @@ pub struct Template {
 }
 
 impl Template {
-    /// `tmp.` and ten random characters, or another prefix, and a suffix.
+    /// Builds a template from a prefix (by default `tmp.`), ten random characters, and a suffix.
     pub fn new(prefix: Option<&Affix>, suffix: Option<&Affix>) -> Self {
         let text = |affix: Option<&Affix>| affix.map(|affix| affix.0.clone());
         Self {
@@ -99,8 +99,8 @@ impl Template {
         }
     }
 
-    /// The template that the command line asks for, and the directory that it names: one given as
-    /// such, with a suffix after it, or the usual one with another beginning and end.
+    /// Returns the directory and the template that the command line specifies: a given template, with
+    /// the suffix appended, or the default template with this prefix and suffix.
     pub fn choose(
         given: Option<TemplatePath>,
         prefix: Option<&Affix>,
@@ -117,7 +117,7 @@ impl Template {
         }
     }
 
-    /// A random name that says nothing, for what is to be renamed.
+    /// Returns the template of hidden names, for entries that will be renamed.
     pub fn hidden() -> Self {
         Self { prefix: ".tmpx.".into(), random: NAME_LENGTH, suffix: OsString::new() }
     }
@@ -125,7 +125,7 @@ impl Template {
     fn parse(name: &[u8]) -> Result<Self, BadName> {
         let end = name.iter().rposition(|&byte| byte == b'X').map_or(0, |at| at + 1);
         let start = name[..end].iter().rposition(|&byte| byte != b'X').map_or(0, |at| at + 1);
-        if end - start < FEWEST_X {
+        if end - start < MIN_X {
             return Err(BadName("needs at least three X in a row, as in tmp.XXXXXXXXXX".into()));
         }
         Ok(Self {
@@ -135,12 +135,12 @@ impl Template {
         })
     }
 
-    /// Whether a name of this pattern can be guessed, or taken beforehand, by somebody else.
+    /// Whether another user could guess a name of this template and occupy it in advance.
     pub fn is_guessable(&self) -> bool {
         !is_unguessable(self.random)
     }
 
-    /// A name of this pattern.
+    /// Returns a new random name.
     pub fn name(&self, random: &mut Random) -> io::Result<OsString> {
         let mut name = Vec::with_capacity(self.prefix.len() + self.random + self.suffix.len());
         name.extend_from_slice(self.prefix.as_bytes());
@@ -150,7 +150,7 @@ impl Template {
     }
 }
 
-/// A template as it stands on the command line: perhaps with the directory it lies in.
+/// A template from the command line, optionally with a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplatePath {
     /// The directory part, relative to the working directory unless absolute.
@@ -160,7 +160,7 @@ pub struct TemplatePath {
 }
 
 impl TemplatePath {
-    /// Reads a template.
+    /// Parses a template.
     pub fn parse(text: &OsStr) -> Result<Self, BadName> {
         let bytes = text.as_bytes();
         let (dir, name) = match bytes.iter().rposition(|&byte| byte == b'/') {
@@ -184,20 +184,20 @@ mod tests {
         })
     }
 
-    fn made(text: &str) -> String {
+    fn name(text: &str) -> String {
         let path = TemplatePath::parse(OsStr::new(text)).unwrap();
         path.template.name(&mut ones()).unwrap().into_string().unwrap()
     }
 
     #[test]
     fn only_the_last_run_of_x_is_replaced() {
-        assert_eq!(made("aXXXX_XXXb"), "aXXXX_111b");
-        assert_eq!(made("XXX"), "111");
-        assert_eq!(made("tmp.XXXXX.csv"), "tmp.11111.csv");
+        assert_eq!(name("aXXXX_XXXb"), "aXXXX_111b");
+        assert_eq!(name("XXX"), "111");
+        assert_eq!(name("tmp.XXXXX.csv"), "tmp.11111.csv");
     }
 
     #[test]
-    fn a_last_run_that_is_too_short_is_refused_even_after_a_long_one() {
+    fn a_short_last_run_is_refused_even_after_a_long_one() {
         for text in ["", "abc", "XX", "aXXXXbXX", "XXX/abc"] {
             assert!(TemplatePath::parse(OsStr::new(text)).is_err(), "{text}");
         }
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_goes_before_the_last_extension() {
+    fn a_number_precedes_the_last_extension() {
         let name = |text: &str, n| ExactName::parse(text.into()).unwrap().numbered(n);
         assert_eq!(name("report.csv", 0), "report.csv");
         assert_eq!(name("report.csv", 1), "report_1.csv");
@@ -223,7 +223,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_name_keeps_its_ends_and_its_length(before in "[a-zX./]{0,12}", after in "[a-wyz.]{0,8}", run in 3usize..12) {
+        fn a_name_has_the_length_and_the_suffix_of_its_template(before in "[a-zX./]{0,12}", after in "[a-wyz.]{0,8}", run in 3usize..12) {
             let text = format!("{before}a{}{after}", "X".repeat(run));
             let parsed = TemplatePath::parse(OsStr::new(&text)).unwrap();
             let name = parsed.template.name(&mut Random::system()).unwrap();

@@ -7,11 +7,21 @@ use clap::{Args, ValueHint};
 
 use crate::lease::{LifetimeOptions, UntilExit};
 use crate::ui::Format;
-use crate::values::{Affix, ExactName, FileMode, Span, TemplatePath};
+use crate::values::{Affix, BadName, ExactName, FileMode, Span, TemplatePath};
 
 /// Parses a template, which may be any bytes.
 pub(super) fn template_path() -> impl TypedValueParser<Value = TemplatePath> {
     OsStringValueParser::new().try_map(|text| TemplatePath::parse(&text))
+}
+
+/// Parses a name that is used as it is.
+fn exact_name() -> impl TypedValueParser<Value = ExactName> {
+    OsStringValueParser::new().try_map(|text| {
+        ExactName::parse(text).map_err(|err| match err {
+            BadName::Slash => format!("{err} (see --dir)"),
+            _ => err.to_string(),
+        })
+    })
 }
 
 /// Parses the name of a session.
@@ -62,7 +72,7 @@ pub struct CreateArgs {
     pub template: Option<TemplatePath>,
     /// Create exactly this name; if it is taken, a_1.csv for a.csv
     #[arg(long, conflicts_with_all = ["template", "prefix", "suffix"],
-          value_parser = OsStringValueParser::new().try_map(ExactName::parse))]
+          value_parser = exact_name())]
     pub name: Option<ExactName>,
     /// Create N of them, and print one path per line
     #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true,

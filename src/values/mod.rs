@@ -14,4 +14,4 @@ pub(crate) use encoding::{OsJson, PathField, WorkspaceField};
 pub(crate) use mode::FileMode;
 pub(crate) use size::ByteSize;
 pub use status::Status;
-pub(crate) use template::{Affix, ExactName, Template, TemplatePath};
+pub(crate) use template::{Affix, BadName, ExactName, Template, TemplatePath};

@@ -5,9 +5,9 @@
 //! slash. [`TemplatePath`] is a template with its directory.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
-use std::{fmt, io};
 
 use crate::os::Random;
 use crate::os::random::{NAME_LENGTH, is_unguessable};
@@ -16,16 +16,21 @@ use crate::os::random::{NAME_LENGTH, is_unguessable};
 const MIN_X: usize = 3;
 
 /// Why text is not a valid name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadName(String);
-
-impl fmt::Display for BadName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadName {
+    /// The text is empty.
+    #[error("must not be empty")]
+    Empty,
+    /// The text is `.` or `..`.
+    #[error("must name an entry of its own")]
+    Dots,
+    /// The text contains a slash.
+    #[error("must not contain a slash")]
+    Slash,
+    /// The last run of X is shorter than three.
+    #[error("needs at least three X in a row, as in tmp.XXXXXXXXXX")]
+    TooFewX,
 }
-
-impl std::error::Error for BadName {}
 
 /// A prefix or suffix, without a slash.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +40,7 @@ impl Affix {
     /// Parses a prefix or suffix.
     pub fn parse(text: OsString) -> Result<Self, BadName> {
         if text.as_bytes().contains(&b'/') {
-            return Err(BadName("must not contain a slash".into()));
+            return Err(BadName::Slash);
         }
         Ok(Self(text))
     }
@@ -54,11 +59,9 @@ impl ExactName {
     /// Parses a name.
     pub fn parse(text: OsString) -> Result<Self, BadName> {
         match text.as_bytes() {
-            b"" => Err(BadName("must not be empty".into())),
-            b"." | b".." => Err(BadName("must name an entry of its own".into())),
-            name if name.contains(&b'/') => {
-                Err(BadName("must not contain a slash (see --dir)".into()))
-            }
+            b"" => Err(BadName::Empty),
+            b"." | b".." => Err(BadName::Dots),
+            name if name.contains(&b'/') => Err(BadName::Slash),
             _ => Ok(Self(text)),
         }
     }
@@ -126,7 +129,7 @@ impl Template {
         let end = name.iter().rposition(|&byte| byte == b'X').map_or(0, |at| at + 1);
         let start = name[..end].iter().rposition(|&byte| byte != b'X').map_or(0, |at| at + 1);
         if end - start < MIN_X {
-            return Err(BadName("needs at least three X in a row, as in tmp.XXXXXXXXXX".into()));
+            return Err(BadName::TooFewX);
         }
         Ok(Self {
             prefix: OsString::from_vec(name[..start].to_vec()),

@@ -6,12 +6,12 @@ use std::process::Stdio;
 
 use crate::support::sandbox::{Sandbox, words};
 
-const MAKERS: [&str; 5] =
+const CREATORS: [&str; 5] =
     ["file", "dir", "file --name a.b", "file --count 700", "workspace --mkdir a"];
 
 #[test]
 fn if_stdout_is_full_the_resource_is_removed() {
-    for args in MAKERS {
+    for args in CREATORS {
         let sandbox = Sandbox::new();
         let full = File::options().write(true).open("/dev/full").unwrap();
         let ran = sandbox.tmpx(words(args)).stdout(full).run_to_its_stdout();
@@ -22,7 +22,7 @@ fn if_stdout_is_full_the_resource_is_removed() {
 
 #[test]
 fn if_stdout_is_closed_the_resource_is_removed() {
-    for args in MAKERS {
+    for args in CREATORS {
         let sandbox = Sandbox::new();
         let message = "tmpx: could not write to stdout: Bad file descriptor\n";
         sandbox.sh(&format!("tmpx {args} >&-")).expects(1, "", message);
@@ -40,7 +40,7 @@ fn new_files_never_receive_output_for_closed_descriptors() {
 
 #[test]
 fn if_the_reader_has_exited_the_resource_is_removed() {
-    for args in MAKERS {
+    for args in CREATORS {
         let sandbox = Sandbox::new();
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);

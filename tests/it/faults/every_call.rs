@@ -255,7 +255,7 @@ const THREADS: [&str; 3] = ["-f", "-b", "execve"];
 /// Returns the names of the calls that only the thread which reads a producer's output makes, under
 /// the injection `inject`. strace counts each thread separately. So each name comes with the number
 /// of the first call that no other thread reaches, and with that of the last call.
-fn calls_of_the_taker(case: &Case, inject: &[&str]) -> Vec<(String, usize, usize)> {
+fn calls_of_the_reading_thread(case: &Case, inject: &[&str]) -> Vec<(String, usize, usize)> {
     let sandbox = prepare(case);
     let trace = sandbox.root().join("trace");
     let options = [&THREADS, inject, &["-o", trace.to_str().unwrap()]].concat();
@@ -270,18 +270,18 @@ fn calls_of_the_taker(case: &Case, inject: &[&str]) -> Vec<(String, usize, usize
         // Skips the second half of a call that another thread's call interrupted in the trace.
         .filter(|(_, name)| !name.starts_with('<'))
         .collect();
-    let taker = calls.iter().find(|(_, name)| *name == "splice").unwrap().0;
+    let reader = calls.iter().find(|(_, name)| *name == "splice").unwrap().0;
     let of =
         |thread: &str, name: &str| calls.iter().filter(|call| **call == (thread, name)).count();
     let mut names: Vec<&str> =
-        calls.iter().filter(|(thread, _)| *thread == taker).map(|(_, name)| *name).collect();
+        calls.iter().filter(|(thread, _)| *thread == reader).map(|(_, name)| *name).collect();
     names.sort_unstable();
     names.dedup();
     let others = |name| {
-        let others = calls.iter().map(|(thread, _)| *thread).filter(|thread| *thread != taker);
+        let others = calls.iter().map(|(thread, _)| *thread).filter(|thread| *thread != reader);
         others.map(|thread| of(thread, name)).max().unwrap_or(0)
     };
-    let alone = names.into_iter().map(|name| (name.to_owned(), others(name) + 1, of(taker, name)));
+    let alone = names.into_iter().map(|name| (name.to_owned(), others(name) + 1, of(reader, name)));
     // A thread's calls for memory and locks vary from run to run.
     let steady = |name: &str| FALLIBLE.contains(&name) || name == "exit";
     let alone = alone.filter(|(name, first, last)| steady(name) && first <= last);
@@ -299,7 +299,7 @@ fn the_thread_that_reads_a_producers_output_fails_safely_at_every_call() {
     }
     let without_splice: &[&str] = &["-e", "inject=splice:error=EINVAL"];
     for inject in [&[], without_splice] {
-        for (name, first, last) in calls_of_the_taker(&SPOUT, inject) {
+        for (name, first, last) in calls_of_the_reading_thread(&SPOUT, inject) {
             let mut faults = vec!["signal=SIGKILL", "signal=SIGTERM"];
             if FALLIBLE.contains(&name.as_str()) {
                 faults.extend(["error=EIO", "error=ENOSPC", "error=EINTR", "error=ENOSYS"]);

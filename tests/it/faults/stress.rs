@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::support::sandbox::{Sandbox, TMPX};
 
 /// The commands of a creator, in turn.
-const MAKE: [&str; 6] = [
+const COMMANDS: [&str; 6] = [
     "file --until-exit=PID",
     "dir --ttl 50ms",
     "file --count 20 --until-exit=PID",
@@ -58,7 +58,8 @@ impl Crowd<'_> {
         let mut n = seed;
         while self.goes_on() {
             n = n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let line = MAKE[usize::try_from(n >> 33).unwrap() % MAKE.len()].replace("PID", &pid);
+            let line =
+                COMMANDS[usize::try_from(n >> 33).unwrap() % COMMANDS.len()].replace("PID", &pid);
             let args: Vec<&str> = line.splitn(4, ' ').collect();
             let mut child =
                 self.tmpx(&if args[0] == "exec" { args } else { line.split(' ').collect() });

@@ -99,8 +99,8 @@ fn help_and_version_act_as_soon_as_they_are_read() {
     }
     for args in [["--version"], ["-V"], ["--vers"]] {
         let version = run(world.mktemp(args)).printed().into_os_string();
-        let wanted = concat!("mktemp (tmpx) ", env!("CARGO_PKG_VERSION"));
-        assert_eq!(version, wanted);
+        let expected = concat!("mktemp (tmpx) ", env!("CARGO_PKG_VERSION"));
+        assert_eq!(version, expected);
     }
     run(world.mktemp(["-Z", "--help"]))
         .assert_refused(&format!("mktemp: invalid option -- 'Z'\n{TRY}"));

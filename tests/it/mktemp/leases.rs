@@ -148,14 +148,14 @@ fn an_unwritable_lease_is_reported_and_nothing_is_created() {
     let world = World::new();
     std::fs::write(world.path("state/none"), "").unwrap();
     let state = world.text("state/none/below");
-    for (args, hushed) in [(&[][..], false), (&["-q"], true)] {
+    for (args, is_quiet) in [(&[][..], false), (&["-q"], true)] {
         let mut command = world.mktemp(args);
         command.env("TMPX_SESSION", "s").env("TMPX_STATE_DIR", &state);
         let ran = run(command);
         assert_eq!(ran.status, Some(1));
         let message =
             format!("mktemp: could not write to the state directory {state}: Not a directory\n");
-        assert_eq!(ran.stderr, if hushed { String::new() } else { message });
+        assert_eq!(ran.stderr, if is_quiet { String::new() } else { message });
     }
     assert_eq!(world.names_in("tmp").len(), 0);
 }

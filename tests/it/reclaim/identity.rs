@@ -99,7 +99,7 @@ fn another_file_under_a_guessable_name_is_kept() {
     for args in ["file --name report.csv", "file -p . rep.XXX"] {
         let path = sandbox.tmpx(words(args)).path();
         fs::remove_file(&path).unwrap();
-        fs::write(&path, "made by somebody else").unwrap();
+        fs::write(&path, "of another user").unwrap();
         let ran = sandbox.tmpx(words("cleanup --all")).run();
         assert!(ran.stderr.contains(REPLACED), "{ran:?}");
         assert!(path.exists(), "{args}");

@@ -6,8 +6,8 @@ use std::path::Path;
 use crate::support::sandbox::{Sandbox, has, words};
 
 /// Starts a script that creates a resource, prints its path, and lives until its stdin is closed.
-fn living_job(sandbox: &Sandbox, make: &str) -> (std::process::Child, String) {
-    let script = format!("{make}; read wait; echo $(ls -d $f)");
+fn living_job(sandbox: &Sandbox, create: &str) -> (std::process::Child, String) {
+    let script = format!("{create}; read wait; echo $(ls -d $f)");
     let mut job = sandbox.sh(&script).spawn();
     let mut line = String::new();
     BufReader::new(job.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();

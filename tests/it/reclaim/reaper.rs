@@ -58,8 +58,8 @@ fn reaping(run: Run<'_>) -> Run<'_> {
 }
 
 /// Starts a script that creates a resource and then lives until it reads a line or is killed.
-fn living(sandbox: &Sandbox, make: &str) -> (std::process::Child, PathBuf) {
-    let mut script = reaping(sandbox.shell("bash", &format!("{make}; read wait"))).spawn();
+fn living(sandbox: &Sandbox, create: &str) -> (std::process::Child, PathBuf) {
+    let mut script = reaping(sandbox.shell("bash", &format!("{create}; read wait"))).spawn();
     let mut line = String::new();
     BufReader::new(script.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     (script, PathBuf::from(line.trim_end()))
@@ -118,9 +118,9 @@ fn the_reaper_stops_waiting_for_what_a_cleanup_removed() {
 #[test]
 fn a_hundred_runs_at_once_start_one_reaper() {
     let sandbox = Sandbox::new();
-    let make =
-        "for n in $(seq 100); do tmpx file --until-exit=$$ > made.$n & done; wait; echo made";
-    let (mut script, _) = living(&sandbox, make);
+    let create =
+        "for n in $(seq 100); do tmpx file --until-exit=$$ > row.$n & done; wait; echo made";
+    let (mut script, _) = living(&sandbox, create);
     // The others found it running and are about to exit.
     the_reaper(&sandbox);
     assert_eq!(sandbox.left().len(), 100);
@@ -133,8 +133,8 @@ fn a_hundred_runs_at_once_start_one_reaper() {
 #[test]
 fn the_reaper_holds_no_descriptor_or_directory_of_the_caller() {
     let sandbox = Sandbox::new();
-    let make = "exec 7>seven; tmpx file --until-exit=$$ | cat";
-    let (mut script, _) = living(&sandbox, make);
+    let create = "exec 7>seven; tmpx file --until-exit=$$ | cat";
+    let (mut script, _) = living(&sandbox, create);
     let pid = the_reaper(&sandbox).as_raw_nonzero();
     let proc = PathBuf::from(format!("/proc/{pid}"));
     let link = |name: &str| fs::read_link(proc.join(name)).unwrap();
@@ -276,11 +276,11 @@ fn a_process_that_reuses_the_owners_number_is_not_the_owner() {
 fn a_daemon_that_inherited_the_variable_creates_manual_resources_with_a_note() {
     let sandbox = Sandbox::new();
     let script = "export TMPX_UNTIL_EXIT=$$\n\
-                  setsid -f sh -c 'read go < fifo; tmpx file --json > made 2> said; echo > done' \
+                  setsid -f sh -c 'read go < fifo; tmpx file --json > row 2> note; echo > done' \
                   >/dev/null 2>&1\n";
     let script = format!("mkfifo fifo done; {script} exit");
     reaping(sandbox.sh(&script)).succeeds();
-    let go = sandbox.sh("echo > fifo; read x < done; cat made said");
+    let go = sandbox.sh("echo > fifo; read x < done; cat row note");
     let ran: Ran = go.succeeds();
     assert!(ran.stdout.contains("\"lifetime\":\"manual\""), "{ran:?}");
     assert!(ran.stdout.contains("is not a running ancestor"), "{ran:?}");

@@ -7,4 +7,4 @@ pub(crate) mod target;
 pub(crate) use input::Input;
 pub(crate) use replace::Replacement;
 pub(crate) use spool::Spool;
-pub(crate) use target::{Target, TargetError};
+pub(crate) use target::{ReplaceError, Target};

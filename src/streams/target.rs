@@ -30,7 +30,7 @@ const PATH_ONLY_NOFOLLOW: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OF
 
 /// Why a file cannot be replaced.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum TargetError {
+pub(crate) enum ReplaceError {
     #[error("it is not a regular file")]
     NotRegularFile,
     #[error("it refers to a file that a process has open")]
@@ -51,7 +51,7 @@ pub(crate) enum TargetError {
     Io(#[from] io::Error),
 }
 
-impl From<Errno> for TargetError {
+impl From<Errno> for ReplaceError {
     fn from(errno: Errno) -> Self {
         Self::Io(errno.into())
     }
@@ -96,7 +96,7 @@ impl Target {
         Self::locate(path).with_context(|| could_not_replace(path))
     }
 
-    fn locate(path: &Path) -> Result<Self, TargetError> {
+    fn locate(path: &Path) -> Result<Self, ReplaceError> {
         let real = follow(path)?;
         let name = real.file_name().ok_or(Errno::ISDIR)?.to_owned();
         let dir = Dir::open(real.parent().unwrap_or(Path::new("/")))?;
@@ -104,7 +104,7 @@ impl Target {
         let dir = Ownership::of(&target.dir)?;
         if dir.attributes.contains(StatxAttributes::APPEND) {
             // A new file could be created there, but neither renamed nor removed.
-            return Err(TargetError::AppendOnlyDir);
+            return Err(ReplaceError::AppendOnlyDir);
         }
         if let Some(existing) = target.look_up()? {
             target.check(&existing, &dir)?;
@@ -136,7 +136,7 @@ impl Target {
     }
 
     /// Looks up the file that has the name now, if one has it.
-    pub(crate) fn look_up(&self) -> Result<Option<Existing>, TargetError> {
+    pub(crate) fn look_up(&self) -> Result<Option<Existing>, ReplaceError> {
         let file = match openat(&self.dir, &self.name, PATH_ONLY_NOFOLLOW, Mode::empty()) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(None),
@@ -146,26 +146,26 @@ impl Target {
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Ok(Some(Existing { file, stat })),
             FileType::Directory => Err(Errno::ISDIR.into()),
-            _ => Err(TargetError::NotRegularFile),
+            _ => Err(ReplaceError::NotRegularFile),
         }
     }
 
     /// Checks that an existing file may be replaced.
-    fn check(&self, existing: &Existing, dir: &Ownership) -> Result<(), TargetError> {
+    fn check(&self, existing: &Existing, dir: &Ownership) -> Result<(), ReplaceError> {
         // A rename needs no right to write to the file, but a redirection does.
         accessat(&self.dir, &self.name, Access::WRITE_OK, AtFlags::EACCESS)?;
         let Ownership { owner, attributes, .. } = Ownership::of(existing)?;
         if attributes.contains(StatxAttributes::APPEND) {
-            return Err(TargetError::AppendOnly);
+            return Err(ReplaceError::AppendOnly);
         }
         if attributes.contains(StatxAttributes::MOUNT_ROOT) {
-            return Err(TargetError::MountPoint);
+            return Err(ReplaceError::MountPoint);
         }
         if dir.is_untrusted(owner) {
-            return Err(TargetError::UntrustedFile);
+            return Err(ReplaceError::UntrustedFile);
         }
         if dir.sticky_forbids_rename(owner) {
-            return Err(TargetError::NotOwner);
+            return Err(ReplaceError::NotOwner);
         }
         Ok(())
     }
@@ -221,7 +221,7 @@ impl Ownership {
 }
 
 /// Follows the symlinks at the end of a path.
-fn follow(path: &Path) -> Result<PathBuf, TargetError> {
+fn follow(path: &Path) -> Result<PathBuf, ReplaceError> {
     let mut at = resolve_parent(path)?;
     for _ in 0..MAX_LINKS {
         let link = match open(&at, PATH_ONLY_NOFOLLOW, Mode::empty()) {
@@ -253,15 +253,15 @@ fn resolve_parent(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Checks that a symlink may be followed.
-fn check_symlink(link: &OwnedFd, owner: u32, dir: &Path) -> Result<(), TargetError> {
+fn check_symlink(link: &OwnedFd, owner: u32, dir: &Path) -> Result<(), ReplaceError> {
     // The text of a link in /proc is not a path but a description: 'pipe:[1]', '/a (deleted)'.
     if fstatfs(link).is_ok_and(|fs| fs.f_type == PROC_SUPER_MAGIC) {
-        return Err(TargetError::OpenFileOfProcess);
+        return Err(ReplaceError::OpenFileOfProcess);
     }
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let dir = open(dir, flags, Mode::empty())?;
     if Ownership::of(dir)?.is_untrusted(owner) {
-        return Err(TargetError::UntrustedSymlink);
+        return Err(ReplaceError::UntrustedSymlink);
     }
     Ok(())
 }

@@ -3,18 +3,18 @@
 use std::error::Error;
 
 use crate::commands::errors::advice::Advice;
-use crate::streams::TargetError;
+use crate::streams::ReplaceError;
 
 pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
     let hint = match cause.downcast_ref()? {
-        TargetError::NotRegularFile | TargetError::MountPoint => "'>' writes into it",
-        TargetError::OpenFileOfProcess => "'tmpx spool' writes to stdout",
-        TargetError::AppendOnly => "'>>' appends to it",
-        TargetError::AppendOnlyDir
-        | TargetError::NotOwner
-        | TargetError::UntrustedFile
-        | TargetError::UntrustedSymlink
-        | TargetError::Io(_) => return None,
+        ReplaceError::NotRegularFile | ReplaceError::MountPoint => "'>' writes into it",
+        ReplaceError::OpenFileOfProcess => "'tmpx spool' writes to stdout",
+        ReplaceError::AppendOnly => "'>>' appends to it",
+        ReplaceError::AppendOnlyDir
+        | ReplaceError::NotOwner
+        | ReplaceError::UntrustedFile
+        | ReplaceError::UntrustedSymlink
+        | ReplaceError::Io(_) => return None,
     };
     Some(Advice::hint(hint))
 }

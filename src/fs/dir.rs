@@ -141,7 +141,7 @@ fn open_without_symlinks(path: &Path) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// openat(2) with O_DIRECTORY reports a symlink that it does not follow as "not a directory".
+/// With `O_DIRECTORY`, openat(2) reports a symlink that it does not follow as "not a directory".
 fn is_link(dir: &OwnedFd, name: &OsStr) -> bool {
     rustix::fs::readlinkat(dir, name, Vec::new()).is_ok()
 }

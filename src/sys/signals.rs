@@ -69,6 +69,10 @@ impl SignalQueue {
 
     /// Waits for the next signal, at most for `limit`. Returns `None` if none arrived, or if stopping
     /// and continuing this process interrupted the wait.
+    #[expect(
+        clippy::unused_self,
+        reason = "only signals that a queue has blocked can be waited for"
+    )]
     pub(crate) fn wait(&self, limit: Option<Duration>) -> Option<ReceivedSignal> {
         let set = queued_set();
         // The widths of the fields differ between architectures; each holds an i32.

@@ -1,5 +1,4 @@
-//! Copies one file: shares blocks where the filesystem can, else copies inside the
-//! kernel.
+//! Copies one file: shares blocks if the filesystem can, and otherwise copies inside the kernel.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Seek as _, Write as _};

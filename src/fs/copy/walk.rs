@@ -2,8 +2,8 @@
 //!
 //! Only the path that the user names is resolved, once, with its symlinks. Below it, every entry is
 //! opened relative to the descriptor of its directory, with `O_NOFOLLOW`. When root copies a tree of
-//! another user, that user can swap a directory for a symlink at any moment, and still cannot make
-//! root read what the symlink points to. Symlinks in the tree are copied as symlinks.
+//! another user, that user can swap a directory for a symlink at any moment, and root still does not
+//! read the target of the symlink. Symlinks in the tree are copied as symlinks.
 //!
 //! The walk is depth-first. It reads a directory to its end before it descends, and holds the
 //! descriptors of the innermost [`OPEN_PARENTS`] directories only, so that the limit on open files
@@ -309,7 +309,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-    /// A source tree, a directory to copy into, and files of somebody else.
+    /// A source tree, a directory to copy into, and files of another user.
     struct Scene(tempfile::TempDir);
 
     impl Scene {

@@ -23,20 +23,44 @@ pub(crate) struct TempDirCandidate {
     pub variable: Option<&'static str>,
 }
 
+/// The candidates in their order. Each is found out when it is asked for: most runs use the first, and
+/// never ask for the working directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidates {
+    named: std::vec::IntoIter<(&'static str, PathBuf)>,
+    defaults: std::array::IntoIter<&'static str, 3>,
+    working_dir_is_left: bool,
+}
+
 /// Returns the candidates. The first that is usable is the temp dir.
-pub(crate) fn candidates(env: &Env) -> Vec<TempDirCandidate> {
-    let cwd = std::env::current_dir().ok();
-    let absolute = |path: &Path| match &cwd {
-        Some(cwd) => normalize(&cwd.join(path)),
-        None => normalize(path),
-    };
-    let named = VARIABLES.into_iter().filter_map(|variable| {
-        let path = absolute(Path::new(&env.get(variable)?));
-        Some(TempDirCandidate { path, variable: Some(variable) })
-    });
-    let defaults = DEFAULT_DIRS.into_iter().map(PathBuf::from).chain(cwd.clone());
-    let defaults = defaults.map(|path| TempDirCandidate { path, variable: None });
-    named.chain(defaults).filter(|candidate| candidate.path.is_absolute()).collect()
+pub(crate) fn candidates(env: &Env) -> Candidates {
+    let named = VARIABLES.into_iter().filter_map(|name| Some((name, env.get(name)?.into())));
+    Candidates {
+        named: named.collect::<Vec<_>>().into_iter(),
+        defaults: DEFAULT_DIRS.into_iter(),
+        working_dir_is_left: true,
+    }
+}
+
+impl Iterator for Candidates {
+    type Item = TempDirCandidate;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        for (variable, path) in self.named.by_ref() {
+            // A relative path means nothing where the working directory has been removed.
+            if let Ok(path) = std::path::absolute(path) {
+                return Some(TempDirCandidate { path: normalize(&path), variable: Some(variable) });
+            }
+        }
+        let path = match self.defaults.next() {
+            Some(dir) => dir.into(),
+            None if std::mem::take(&mut self.working_dir_is_left) => {
+                std::env::current_dir().ok()?
+            }
+            None => return None,
+        };
+        Some(TempDirCandidate { path, variable: None })
+    }
 }
 
 /// Removes `.`, `..` and repeated slashes, without a look at the filesystem.
@@ -69,7 +93,7 @@ mod tests {
         let found =
             candidates(&Env::fixed(&[("TMPDIR", ""), ("TEMP", "/a/./b/../c//"), ("TMP", "x")]));
         let cwd = std::env::current_dir().unwrap();
-        let shown: Vec<_> = found.iter().map(|one| (one.variable, one.path.clone())).collect();
+        let shown: Vec<_> = found.map(|one| (one.variable, one.path)).collect();
         assert_eq!(
             shown,
             [

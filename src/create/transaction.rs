@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::create::tempdir::{self, TempDirCandidate};
+use crate::create::tempdir::{self, Candidates, TempDirCandidate};
 use crate::fs::Dir;
 use crate::lease::entry::{self, BATCH};
 use crate::lease::{
@@ -28,7 +28,7 @@ pub(crate) type PrintPaths<'a> =
 pub(crate) struct Transaction {
     /// The lease that covers them.
     pub lease: Lease,
-    temp_dirs: Vec<TempDirCandidate>,
+    temp_dirs: Candidates,
     warnings: Vec<String>,
 }
 
@@ -162,7 +162,7 @@ impl Transaction {
             return Ok(attempt(&mut self.lease, dir)?);
         }
         let mut first = None;
-        for TempDirCandidate { path, variable } in std::mem::take(&mut self.temp_dirs) {
+        while let Some(TempDirCandidate { path, variable }) = self.temp_dirs.next() {
             let err = match attempt(&mut self.lease, &path) {
                 Ok(created) => return Ok(created),
                 Err(err) => err,

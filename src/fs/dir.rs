@@ -4,6 +4,7 @@
 //! records. [`Dir::reopen`] accepts a recorded path and follows no symlink in any component, so that
 //! no other user can redirect it between creation and removal.
 
+use crate::os::effective_user;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -69,7 +70,7 @@ impl Dir {
     fn from_fd(fd: OwnedFd, path: PathBuf, real: PathBuf) -> io::Result<Self> {
         let stat = fstat(&fd)?;
         let entries_are_protected =
-            entries_are_protected(stat.st_uid, stat.st_mode, rustix::process::geteuid().as_raw());
+            entries_are_protected(stat.st_uid, stat.st_mode, effective_user());
         let only_owner_can_create = entries_are_protected && stat.st_mode & 0o022 == 0;
         let fsid = fstatvfs(&fd)?.f_fsid;
         Ok(Self { fd, path, real, fsid, entries_are_protected, only_owner_can_create })

@@ -15,7 +15,6 @@ use rustix::fs::{
     statx, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
-use rustix::process::geteuid;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::fs::dir::c_name;
@@ -23,6 +22,7 @@ use crate::fs::{Dir, Identity};
 use crate::lease::create_error::{CreateError, FillError};
 use crate::lease::record::{Event, Kind};
 use crate::lease::writer::Lease;
+use crate::os::effective_user;
 use crate::remove;
 use crate::sys;
 use crate::values::{ExactName, FileMode, OsJson, Template};
@@ -313,7 +313,7 @@ fn is_ours_and_not_older(dir: &OwnedFd, time: Timespec) -> io::Result<bool> {
     let birth = (stat.stx_btime.tv_sec, i64::from(stat.stx_btime.tv_nsec));
     let knows_birth = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
     let is_older = knows_birth && birth < (time.tv_sec, time.tv_nsec);
-    Ok(stat.stx_uid == geteuid().as_raw() && !is_older)
+    Ok(stat.stx_uid == effective_user() && !is_older)
 }
 
 /// Renames an entry within its directory, and fails if the new name is taken.

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use crate::lease::record::{Record, Unreadable};
 use crate::lease::store::Store;
+use crate::os::effective_user;
 use crate::sys;
 
 /// The content of a lease file.
@@ -132,7 +133,7 @@ fn open(store: &Store, id: &str) -> io::Result<Option<OwnedFd>> {
 
 fn content(id: &str, file: &OwnedFd) -> io::Result<Content> {
     let stat = fstat(file)?;
-    let ours = stat.st_uid == rustix::process::geteuid().as_raw();
+    let ours = stat.st_uid == effective_user();
     if !ours || FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Ok(Content::Unreadable(Unreadable::Damaged));
     }

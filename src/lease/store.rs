@@ -17,11 +17,11 @@ use rustix::fs::{
     statfs,
 };
 use rustix::io::Errno;
-use rustix::process::geteuid;
 
 use crate::fs::dir::is_directory;
 use crate::lease::id::is_id;
 use crate::os::Env;
+use crate::os::effective_user;
 use crate::sys;
 
 const DIRECTORY: OFlags =
@@ -107,7 +107,7 @@ impl Stores {
             (None, Some(home)) => Some(in_home(home, ".local/state/tmpx")),
             (None, None) => None,
         };
-        let uid = geteuid().as_raw();
+        let uid = effective_user();
         let shared = ["/var/tmp", "/tmp"].map(|dir| StoreCandidate {
             path: Path::new(dir).join(format!(".tmpx-{uid}")),
             kind: CandidateKind::Shared,
@@ -178,7 +178,7 @@ impl StoreCandidate {
     /// anything at the shared paths, and a home may be a symlink or on a network filesystem.
     fn may_be_ours(&self) -> bool {
         let is_own_dir = lstat(&self.path)
-            .is_ok_and(|stat| stat.st_uid == geteuid().as_raw() && is_directory(stat.st_mode));
+            .is_ok_and(|stat| stat.st_uid == effective_user() && is_directory(stat.st_mode));
         is_own_dir && self.check_fit().is_ok()
     }
 
@@ -237,7 +237,7 @@ impl StoreCandidate {
 /// Checks that a home belongs to us. Under sudo, HOME may belong to another user, who could not write
 /// to the directories that root would create in it.
 fn check_owner_is_us(home: &Path) -> io::Result<()> {
-    if stat(home)?.st_uid == geteuid().as_raw() { Ok(()) } else { Err(Unfit::Foreign.into()) }
+    if stat(home)?.st_uid == effective_user() { Ok(()) } else { Err(Unfit::Foreign.into()) }
 }
 
 /// Creates a directory, unless it exists, with mode 0700 whatever the umask: other programs also use
@@ -270,7 +270,7 @@ fn open_own(parent: BorrowedFd<'_>, path: &Path, repair: bool) -> io::Result<Own
 /// Checks that a directory belongs to us, and calls `set_mode` if its mode is not 0700.
 fn check_and_repair(dir: &OwnedFd, set_mode: impl FnOnce(u32) -> io::Result<()>) -> io::Result<()> {
     let stat = fstat(dir)?;
-    if stat.st_uid != geteuid().as_raw() {
+    if stat.st_uid != effective_user() {
         return Err(Unfit::Foreign.into());
     }
     if stat.st_mode & 0o7777 == 0o700 { Ok(()) } else { set_mode(0o700) }
@@ -342,7 +342,7 @@ mod tests {
 
     #[test]
     fn the_state_directory_of_the_user_comes_before_the_shared_ones() {
-        let uid = rustix::process::geteuid().as_raw();
+        let uid = effective_user();
         let shared = [format!("/var/tmp/.tmpx-{uid}"), format!("/tmp/.tmpx-{uid}")];
         let with = |first: &str| {
             let mut all = vec![PathBuf::from(first)];

@@ -8,6 +8,7 @@ use rustix::process::Pid;
 
 use crate::os::process::Process;
 use crate::os::procfs::{Stat, namespace_inode, pids, read_small};
+use crate::os::user::effective_user;
 
 /// Returns the parent of this process, its parent, and so on.
 pub(crate) fn ancestors() -> impl Iterator<Item = Process> {
@@ -102,7 +103,7 @@ pub(crate) fn descendants() -> Vec<Process> {
 
 /// Whether a process runs under our user id.
 pub(crate) fn is_ours(pid: u32) -> bool {
-    let us = rustix::process::geteuid().as_raw();
+    let us = effective_user();
     rustix::fs::stat(format!("/proc/{pid}")).is_ok_and(|stat| stat.st_uid == us)
 }
 

@@ -8,6 +8,7 @@ use rustix::fs::FileType;
 use crate::fs::Dir;
 use crate::lease::{Kind, Record, Resource};
 use crate::os::Namespaces;
+use crate::os::effective_user;
 use crate::remove::Root;
 use crate::values::message::strerror;
 
@@ -115,7 +116,7 @@ fn is_ours(
         Kind::Dir => root.file_type() == FileType::Directory && is_closed_to_others(root, dir),
         Kind::Link => root.file_type() == FileType::Symlink,
     };
-    let our_user = root.owner() == rustix::process::geteuid().as_raw();
+    let our_user = root.owner() == effective_user();
     Ok(!guessable && same_type && our_user && dir.entries_are_protected())
 }
 

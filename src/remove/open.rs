@@ -14,6 +14,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use crate::os::effective_user;
 use crate::remove::stat::stat_fd;
 use crate::sys;
 
@@ -88,7 +89,7 @@ fn chmod_if_owned(
 ) -> io::Result<bool> {
     let stat = stat_fd(dir)?;
     let mode = u32::from(stat.stx_mode) & 0o7777;
-    if stat.stx_uid != rustix::process::geteuid().as_raw() {
+    if stat.stx_uid != effective_user() {
         return Ok(false);
     }
     if mode & OWNER_ACCESS != OWNER_ACCESS {

@@ -18,9 +18,9 @@ use rustix::fs::{
     accessat, fstat, fstatfs, open, openat, readlinkat, statx,
 };
 use rustix::io::Errno;
-use rustix::process::geteuid;
 
 use crate::fs::Dir;
+use crate::os::effective_user;
 
 /// How many symlinks are followed: as many as the kernel follows (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
@@ -209,13 +209,13 @@ impl Ownership {
     /// enable, and which applies to root too.
     fn is_untrusted(&self, owner: u32) -> bool {
         let anyone_writes = self.mode & 0o002 != 0;
-        self.is_sticky() && anyone_writes && owner != geteuid().as_raw() && owner != self.owner
+        self.is_sticky() && anyone_writes && owner != effective_user() && owner != self.owner
     }
 
     /// Whether the sticky bit of this directory forbids us to rename over an entry (`inode(7)`).
     fn sticky_forbids_rename(&self, owner: u32) -> bool {
-        let us = geteuid();
-        let ours = us.is_root() || [owner, self.owner].contains(&us.as_raw());
+        let us = effective_user();
+        let ours = us == 0 || [owner, self.owner].contains(&us);
         self.is_sticky() && !ours
     }
 }

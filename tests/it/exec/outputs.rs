@@ -98,7 +98,7 @@ fn a_process_left_running_cannot_redirect_a_save_out_of_the_workspace() {
     fs::write(secret.join("f"), "secret").unwrap();
     let script = format!(
         "mkdir d e; echo plain > d/f; ln -s {} e/d; \
-         while :; do mv d x; mv e/d d; mv d e/d; mv x d; done >/dev/null 2>&1 &",
+         while [ -e e ]; do mv d x; mv e/d d; mv d e/d; mv x d; done >/dev/null 2>&1 &",
         secret.display()
     );
     for _ in 0..20 {

@@ -33,9 +33,9 @@ pub(crate) fn run(args: ExecArgs, context: &Context) -> anyhow::Result<Status> {
     {
         forget_private_tmp(namespace, &transaction);
     }
-    let fate = if ended.workspace.exists() { "" } else { "; its workspace was removed" };
     for Orphan { pid, name } in orphans.iter().filter(|orphan| orphan.name != reaper::NAME) {
-        print_note(format_args!("{} ({pid}) is still running{fate}", name.display()));
+        let removed = if ended.workspace.exists() { "" } else { "; its workspace was removed" };
+        print_note(format_args!("{} ({pid}) is still running{removed}", name.display()));
     }
     drop(reserved);
     transaction.finish(&context.env);

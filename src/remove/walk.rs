@@ -293,17 +293,18 @@ impl Walk {
         at: BorrowedFd<'_>,
         name: &CStr,
     ) {
-        let stat = if context.removal.counts_bytes() { stat_entry(at, name).ok() } else { None };
+        let bytes = if context.removal.counts_bytes() {
+            stat_entry(at, name).map_or(0, |stat| context.bytes_freed(&stat))
+        } else {
+            0
+        };
         let unlinked = if context.removes() {
             with_owner_access(dir, || unlinkat(at, name, AtFlags::empty()))
         } else {
             Ok(())
         };
         match unlinked {
-            Ok(()) => {
-                let bytes = stat.as_ref().map_or(0, |stat| context.bytes_freed(stat));
-                self.tally.count(bytes, context.removal.progress);
-            }
+            Ok(()) => self.tally.count(bytes, context.removal.progress),
             // Another process has removed it, or has replaced it by a directory. In the latter case
             // rmdir(2) will find that the parent is not empty, and the parent is read again.
             Err(Errno::NOENT | Errno::ISDIR) => {}

@@ -21,7 +21,9 @@ pub(super) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<Status> 
     };
     let (stores, errors) = Stores::new(&context.env)?.existing();
     let is_complete = errors.is_empty();
-    errors.into_iter().for_each(|err| print_error(&err.into()));
+    for err in errors {
+        print_error(&err.into());
+    }
     let system = SystemState::now();
     let mut entries = Vec::new();
     for store in &stores {

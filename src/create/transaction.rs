@@ -219,3 +219,85 @@ fn create_batch(
     let count = usize::try_from(count).unwrap_or(BATCH).min(BATCH);
     entry::create(lease, dir, options, count, fill)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lease::NameRule;
+    use crate::os::Namespaces;
+    use crate::values::Template;
+    use std::fs;
+
+    /// Returns a transaction whose state directory is in `root`.
+    fn transaction(root: &Path, variables: &[(&str, &str)]) -> Transaction {
+        let state = root.join("state");
+        let mut variables = variables.to_vec();
+        variables.push(("TMPX_STATE_DIR", state.to_str().unwrap()));
+        let namespaces = Namespaces::current();
+        let spec =
+            LeaseSpec { lifetime: Lifetime::Manual, session: None, caller: None, namespaces };
+        Transaction::new(spec, &Env::fixed(&variables)).unwrap()
+    }
+
+    fn options() -> CreateOptions {
+        let name = NameRule::Random(Template::new(None, None));
+        CreateOptions { kind: Kind::Dir, name, mode: None, keep_open: false }
+    }
+
+    #[test]
+    fn the_first_temp_dir_that_accepts_an_entry_is_used_and_the_others_are_reported() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().to_str().unwrap();
+        let mut transaction = transaction(root.path(), &[("TMPDIR", "/nodir"), ("TEMP", path)]);
+        let (dir, created) = transaction.create_one(None, &options()).unwrap();
+        assert_eq!(dir.path(), root.path());
+        assert!(dir.join(&created.name).is_dir());
+        let warning = "ignoring TMPDIR=/nodir: No such file or directory";
+        assert_eq!(transaction.take_warnings(), [warning]);
+        assert!(transaction.take_warnings().is_empty());
+    }
+
+    #[test]
+    fn an_explicit_directory_has_no_fallback() {
+        let root = tempfile::tempdir().unwrap();
+        let mut transaction = transaction(root.path(), &[]);
+        let err = transaction.create_one(Some(Path::new("/nodir")), &options()).unwrap_err();
+        assert!(err.is::<CreateError>());
+        assert!(transaction.take_warnings().is_empty());
+    }
+
+    #[test]
+    fn a_failure_removes_everything_that_was_created() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("tmp");
+        fs::create_dir(&dir).unwrap();
+        let mut transaction = transaction(root.path(), &[]);
+        let mut print_paths = |_: &Lease, _: &Dir, _: &[Created], _: bool| {
+            Err::<(), _>(io::ErrorKind::BrokenPipe.into())
+        };
+        let fill: Fill<'_> = &mut |_| Ok(());
+        let result = transaction.create_all(Some(&dir), &options(), 600, fill, &mut print_paths);
+        assert!(!result.unwrap_err().is::<NotRolledBack>());
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(root.path().join("state/leases")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_failure_that_leaves_resources_says_so() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("tmp");
+        fs::create_dir(&dir).unwrap();
+        let mut transaction = transaction(root.path(), &[]);
+        let result = transaction.or_rollback(|transaction| {
+            let (dir, created) = transaction.create_one(Some(&dir), &options())?;
+            // The lease cannot be read any more, so nothing proves that the directory is ours.
+            let state = root.path().join("state/leases").join(transaction.lease.id());
+            fs::write(state, "damaged")?;
+            assert!(dir.join(&created.name).exists());
+            Err::<(), _>(anyhow::anyhow!("no"))
+        });
+        let err = result.unwrap_err();
+        assert!(err.is::<NotRolledBack>());
+        assert_eq!(err.to_string(), "no");
+    }
+}

@@ -8,6 +8,8 @@ pub(crate) mod reader;
 pub(crate) mod record;
 pub(crate) mod spec;
 pub(crate) mod store;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tmpfile;
 pub(crate) mod unleased;
 pub(crate) mod writer;

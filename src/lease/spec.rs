@@ -167,3 +167,67 @@ fn owner_from_env(value: &OsStr) -> Result<Process, IgnoredOwner> {
         is_pid: pid.is_some(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(
+        options: LifetimeOptions,
+        variables: &[(&str, &str)],
+    ) -> Result<(LeaseSpec, Option<IgnoredOwner>), SpecError> {
+        LeaseSpec::resolve(options, &Env::fixed(variables))
+    }
+
+    #[test]
+    fn options_come_before_variables_and_keep_before_both() {
+        let variables = [("TMPX_TTL", "1h"), ("TMPX_SESSION", "env")];
+        let (spec, _) = resolve(LifetimeOptions::default(), &variables).unwrap();
+        assert_eq!(spec.lifetime, Lifetime::Bound { owner: None, ttl_ms: Some(3_600_000) });
+        assert_eq!(spec.session.as_deref(), Some("env"));
+        let options = LifetimeOptions {
+            ttl: Some(Duration::from_secs(1)),
+            session: Some("option".into()),
+            ..LifetimeOptions::default()
+        };
+        let (spec, _) = resolve(options.clone(), &variables).unwrap();
+        assert_eq!(spec.lifetime, Lifetime::Bound { owner: None, ttl_ms: Some(1000) });
+        assert_eq!(spec.session.as_deref(), Some("option"));
+        let (spec, _) = resolve(LifetimeOptions { keep: true, ..options }, &variables).unwrap();
+        assert_eq!(spec.lifetime, Lifetime::Manual);
+    }
+
+    #[test]
+    fn a_variable_names_an_owner_only_if_that_is_an_ancestor() {
+        let parent = processes::ancestors().next().unwrap();
+        let pid = parent.pid.to_string();
+        let (spec, ignored) =
+            resolve(LifetimeOptions::default(), &[("TMPX_UNTIL_EXIT", &pid)]).unwrap();
+        assert_eq!(spec.lifetime, Lifetime::Bound { owner: Some(parent), ttl_ms: None });
+        assert_eq!(ignored, None);
+        let this = std::process::id().to_string();
+        for value in [this.as_str(), "nonsense"] {
+            let variables = [("TMPX_UNTIL_EXIT", value)];
+            let (spec, ignored) = resolve(LifetimeOptions::default(), &variables).unwrap();
+            assert_eq!(spec.lifetime, Lifetime::Manual);
+            assert!(ignored.unwrap().to_string().contains(value));
+            assert!(LeaseSpec::from_env(&Env::fixed(&variables)).unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn an_environment_that_asks_for_nothing_gives_no_spec() {
+        assert!(LeaseSpec::from_env(&Env::fixed(&[("TMPX_TTL", "")])).unwrap().is_none());
+        let session = LeaseSpec::from_env(&Env::fixed(&[("TMPX_SESSION", "s")])).unwrap();
+        assert_eq!(session.unwrap().lifetime, Lifetime::Manual);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_an_error_of_its_own() {
+        let ttl = resolve(LifetimeOptions::default(), &[("TMPX_TTL", "soon")]);
+        assert!(matches!(ttl, Err(SpecError::BadTtl { .. })));
+        let until_exit = Some(UntilExit::Pid(u32::MAX));
+        let owner = resolve(LifetimeOptions { until_exit, ..LifetimeOptions::default() }, &[]);
+        assert!(matches!(owner, Err(SpecError::NoSuchOwner(u32::MAX))));
+    }
+}

@@ -55,8 +55,8 @@ impl Layout {
         Ok(())
     }
 
-    /// Adds an input, `SRC[:DEST]`. It goes into DEST if that ends in a slash or is a directory that
-    /// has been added.
+    /// Adds an input, `SRC[:DEST]`. It is copied into DEST if that ends in a slash or is a directory
+    /// that has been added.
     pub(crate) fn add_input(&mut self, spec: &OsStr) -> Result<(), LayoutError> {
         let (source, dest) = split(spec, |whole| whole.symlink_metadata().is_ok());
         let metadata = std::fs::metadata(&source).map_err(|cause| {

@@ -1,7 +1,7 @@
 //! Parses `GLOB[:DEST]`, and decides which paths of a workspace it matches.
 //!
-//! Compiling a glob takes 59,000 instructions, half of what a short run takes in all. So a name without special
-//! characters is compared as a path, and every other glob is compiled once.
+//! Compiling a glob takes 57,000 instructions, a third of what `exec --out NAME` takes without it. So
+//! a name without special characters is compared as a path, and every other glob is compiled once.
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -50,7 +50,7 @@ impl Pattern {
         Ok(Self { spec: spec.to_owned(), glob: Glob::parse(&glob)?, dest, is_split, on_success })
     }
 
-    /// The pattern as it was given.
+    /// The pattern as the user wrote it.
     pub(crate) fn spec(&self) -> &OsStr {
         &self.spec
     }

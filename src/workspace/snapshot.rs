@@ -1,5 +1,5 @@
-//! Lists a workspace, and remembers its state so that files that the command created or changed can
-//! be told from unchanged inputs.
+//! Lists a workspace, and records its state, which separates unchanged inputs from files that the
+//! command created or changed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;

@@ -1,4 +1,4 @@
-//! Advice on what goes into a workspace and what is saved from it.
+//! Advice on the inputs and outputs of a workspace.
 
 use std::error::Error;
 use std::path::PathBuf;

@@ -8,9 +8,9 @@ use crate::remove::outcome::RemovalOutcome;
 
 /// Counts the parts of a task's work that other workers do, and keeps the task while it waits for
 /// them.
-pub(super) struct Join<T>(Mutex<State<T>>);
+pub(super) struct Join<T>(Mutex<JoinState<T>>);
 
-struct State<T> {
+struct JoinState<T> {
     /// Shared parts that are not finished.
     unfinished: usize,
     finished: Finished,
@@ -28,7 +28,7 @@ pub(super) struct Finished {
 
 impl<T> Default for Join<T> {
     fn default() -> Self {
-        let state = State { unfinished: 0, finished: Finished::default(), parked: None };
+        let state = JoinState { unfinished: 0, finished: Finished::default(), parked: None };
         Self(Mutex::new(state))
     }
 }
@@ -65,7 +65,7 @@ impl<T> Join<T> {
         mem::take(&mut self.state().finished)
     }
 
-    fn state(&self) -> MutexGuard<'_, State<T>> {
+    fn state(&self) -> MutexGuard<'_, JoinState<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

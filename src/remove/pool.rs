@@ -18,7 +18,7 @@ use rustix::process::{Resource, getrlimit};
 use crate::remove::context::RemovalContext;
 use crate::remove::outcome::RemovalOutcome;
 use crate::remove::stack::OPEN_FRAMES;
-use crate::remove::walk::Walk;
+use crate::remove::walk::RemovalWalk;
 use crate::remove::work::{Completed, Step, WorkPool, Worker};
 use crate::sys;
 
@@ -38,7 +38,7 @@ const SPARE_FDS: usize = 3;
 /// The workers of one removal and the walks that wait for them.
 pub(super) struct Pool<'a> {
     context: &'a RemovalContext<'a>,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     /// Signals that a walk waits, or that the removal is done.
     changed: Condvar,
     /// How many more walks should be shared.
@@ -46,9 +46,9 @@ pub(super) struct Pool<'a> {
 }
 
 #[derive(Default)]
-struct State {
+struct PoolState {
     /// Walks that wait for a worker.
-    waiting: Vec<Walk>,
+    waiting: Vec<RemovalWalk>,
     /// Workers that wait for a walk.
     idle: usize,
     /// Walks that are not finished, and places that are reserved for more.
@@ -58,7 +58,7 @@ struct State {
     outcome: Option<RemovalOutcome>,
 }
 
-impl State {
+impl PoolState {
     /// Returns how many more walks should be shared: one for each idle worker, and one in advance,
     /// since to fall asleep and be woken costs a worker the time of several files.
     fn demand(&self) -> usize {
@@ -80,7 +80,7 @@ impl<'a> Pool<'a> {
     /// Runs a walk and all walks that it shares. Stays on this thread while the tree is small: to
     /// find out how many threads to start takes longer than to remove a small tree. `newest_fd` is
     /// the descriptor that was opened last.
-    pub(super) fn run(&self, walk: Walk, newest_fd: RawFd) -> RemovalOutcome {
+    pub(super) fn run(&self, walk: RemovalWalk, newest_fd: RawFd) -> RemovalOutcome {
         match walk.run(self.context, self, Worker { alone: true, own_cwd: false }) {
             Step::Large(walk) => self.run_threads(walk, newest_fd),
             Step::Done(walk) => match walk.complete() {
@@ -91,12 +91,13 @@ impl<'a> Pool<'a> {
         }
     }
 
-    fn run_threads(&self, walk: Walk, newest_fd: RawFd) -> RemovalOutcome {
+    fn run_threads(&self, walk: RemovalWalk, newest_fd: RawFd) -> RemovalOutcome {
         let cpus = thread::available_parallelism().map_or(1, usize::from);
         let affordable = affordable_walks(newest_fd);
         let threads = cpus.min(MAX_THREADS).min(affordable);
         let max_walks = if threads > 1 { affordable.min(threads * WALKS_PER_THREAD) } else { 1 };
-        *self.state() = State { waiting: vec![walk], walks: 1, max_walks, ..State::default() };
+        *self.state() =
+            PoolState { waiting: vec![walk], walks: 1, max_walks, ..PoolState::default() };
         thread::scope(|scope| {
             let spawn = || {
                 let thread = thread::Builder::new().stack_size(STACK_BYTES);
@@ -126,7 +127,7 @@ impl<'a> Pool<'a> {
     }
 
     /// Returns the next walk to run, or none once the removal is done.
-    fn wait_for_walk(&self) -> Option<Walk> {
+    fn wait_for_walk(&self) -> Option<RemovalWalk> {
         let mut state = self.state();
         loop {
             if state.outcome.is_some() {
@@ -145,7 +146,7 @@ impl<'a> Pool<'a> {
     }
 
     /// Frees the place of a finished walk. Returns the walk that continues now, if any.
-    fn complete(&self, walk: Walk) -> Option<Walk> {
+    fn complete(&self, walk: RemovalWalk) -> Option<RemovalWalk> {
         let mut state = self.state();
         state.walks -= 1;
         self.update_demand(&state);
@@ -164,16 +165,16 @@ impl<'a> Pool<'a> {
         self.changed.notify_all();
     }
 
-    fn update_demand(&self, state: &State) {
+    fn update_demand(&self, state: &PoolState) {
         self.demand.store(state.demand(), Ordering::Relaxed);
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl WorkPool<Walk> for Pool<'_> {
+impl WorkPool<RemovalWalk> for Pool<'_> {
     fn wants_work(&self) -> bool {
         self.demand.load(Ordering::Relaxed) > 0
     }
@@ -186,7 +187,7 @@ impl WorkPool<Walk> for Pool<'_> {
         reserved
     }
 
-    fn share(&self, walk: Walk) {
+    fn share(&self, walk: RemovalWalk) {
         let mut state = self.state();
         state.waiting.push(walk);
         self.update_demand(&state);
@@ -246,22 +247,23 @@ mod tests {
 
     #[test]
     fn demand_is_one_for_each_idle_worker_and_one_in_advance() {
-        let demand = |idle, walks| State { idle, walks, max_walks: 8, ..State::default() }.demand();
+        let demand =
+            |idle, walks| PoolState { idle, walks, max_walks: 8, ..PoolState::default() }.demand();
         assert_eq!(demand(0, 1), 1);
         assert_eq!(demand(2, 1), 3);
         assert_eq!(demand(2, 7), 1, "one place is left");
         assert_eq!(demand(2, 8), 0, "no place is left");
-        assert_eq!(State::default().demand(), 0, "a thread alone shares nothing");
+        assert_eq!(PoolState::default().demand(), 0, "a thread alone shares nothing");
     }
 
     /// Wants work until it has enough walks, and runs them on the test's thread.
     #[derive(Default)]
     struct TestPool {
         places: Cell<usize>,
-        shared: RefCell<Vec<Walk>>,
+        shared: RefCell<Vec<RemovalWalk>>,
     }
 
-    impl WorkPool<Walk> for TestPool {
+    impl WorkPool<RemovalWalk> for TestPool {
         fn wants_work(&self) -> bool {
             self.places.get() > 0
         }
@@ -272,7 +274,7 @@ mod tests {
             places > 0
         }
 
-        fn share(&self, walk: Walk) {
+        fn share(&self, walk: RemovalWalk) {
             self.shared.borrow_mut().push(walk);
         }
     }
@@ -282,9 +284,9 @@ mod tests {
         tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
     }
 
-    fn walk(path: &Path) -> Walk {
+    fn walk(path: &Path) -> RemovalWalk {
         let name = CString::new(path.file_name().unwrap().as_bytes()).unwrap();
-        Walk::new(name, path.to_owned(), fs::File::open(path).unwrap().into())
+        RemovalWalk::new(name, path.to_owned(), fs::File::open(path).unwrap().into())
     }
 
     /// Removes `path`, shares up to `places` parts, and returns how often a walk was parked.

@@ -20,7 +20,7 @@ use crate::remove::options::{Mode, Removal};
 use crate::remove::outcome::{RemovalOutcome, Usage};
 use crate::remove::pool::Pool;
 use crate::remove::stat::{bytes_freed, is_dir, stat_entry, stat_fd};
-use crate::remove::walk::Walk;
+use crate::remove::walk::RemovalWalk;
 
 /// An entry that may be removed, opened so that the caller can judge it.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl<'a> Root<'a> {
                 Ok(fd) => {
                     let context = RemovalContext::new(removal, self.parent.as_fd());
                     let newest_fd = fd.as_raw_fd();
-                    let walk = Walk::new(self.name, self.path, fd);
+                    let walk = RemovalWalk::new(self.name, self.path, fd);
                     return Pool::new(&context).run(walk, newest_fd);
                 }
                 // A real removal would grant itself access, so the entry counts.

@@ -1,8 +1,8 @@
 //! Removes a directory and everything in it.
 //!
-//! A [`Walk`] goes depth first, and iteratively: a deep tree costs memory, not stack. It reads a
-//! directory, unlinks the files, and keeps the names of the subdirectories; then it enters these,
-//! one after the other, and removes each once it is empty.
+//! A [`RemovalWalk`] goes depth first, and iteratively: a deep tree costs memory, not stack. It
+//! reads a directory, unlinks the files, and keeps the names of the subdirectories; then it enters
+//! these, one after the other, and removes each once it is empty.
 //!
 //! A walk can share a part of its work: pending subdirectories, or a batch of files, become a walk
 //! of their own, which another thread runs. The walk knows no threads, only a [`WorkPool`]. Before
@@ -44,7 +44,7 @@ const MIN_SHARED_FILES: usize = 256;
 const MIN_CHDIR_FILES: usize = 16;
 
 /// A depth-first walk through a tree, or through a shared part of one of its directories.
-pub(super) struct Walk {
+pub(super) struct RemovalWalk {
     stack: DirStack,
     /// Files of the root, if another walk shared these.
     files: Names,
@@ -64,7 +64,7 @@ pub(super) struct Walk {
     unfinished_from: usize,
 }
 
-impl Walk {
+impl RemovalWalk {
     /// Returns a walk that removes the directory `name`, which is open as `fd`. Messages show
     /// `path`.
     pub(super) fn new(name: CString, path: PathBuf, fd: OwnedFd) -> Self {

@@ -23,13 +23,13 @@ pub(crate) struct TempDirCandidate {
     pub variable: Option<&'static str>,
 }
 
-/// The candidates in their order. Each is found out when it is asked for: most runs use the first, and
-/// never ask for the working directory.
+/// The candidates in order. They are determined on demand: most runs use the first, and never need the
+/// working directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Candidates {
     named: std::vec::IntoIter<(&'static str, PathBuf)>,
     defaults: std::array::IntoIter<&'static str, 3>,
-    working_dir_is_left: bool,
+    includes_working_dir: bool,
 }
 
 /// Returns the candidates. The first that is usable is the temp dir.
@@ -38,7 +38,7 @@ pub(crate) fn candidates(env: &Env) -> Candidates {
     Candidates {
         named: named.collect::<Vec<_>>().into_iter(),
         defaults: DEFAULT_DIRS.into_iter(),
-        working_dir_is_left: true,
+        includes_working_dir: true,
     }
 }
 
@@ -47,14 +47,14 @@ impl Iterator for Candidates {
 
     fn next(&mut self) -> Option<Self::Item> {
         for (variable, path) in self.named.by_ref() {
-            // A relative path means nothing where the working directory has been removed.
+            // A relative path means nothing if the working directory was removed.
             if let Ok(path) = std::path::absolute(path) {
                 return Some(TempDirCandidate { path: normalize(&path), variable: Some(variable) });
             }
         }
         let path = match self.defaults.next() {
             Some(dir) => dir.into(),
-            None if std::mem::take(&mut self.working_dir_is_left) => {
+            None if std::mem::take(&mut self.includes_working_dir) => {
                 std::env::current_dir().ok()?
             }
             None => return None,

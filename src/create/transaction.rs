@@ -162,7 +162,7 @@ impl Transaction {
             return Ok(attempt(&mut self.lease, dir)?);
         }
         let mut first = None;
-        while let Some(TempDirCandidate { path, variable }) = self.temp_dirs.next() {
+        for TempDirCandidate { path, variable } in self.temp_dirs.by_ref() {
             let err = match attempt(&mut self.lease, &path) {
                 Ok(created) => return Ok(created),
                 Err(err) => err,

@@ -71,7 +71,7 @@ pub(crate) struct IgnoredOwner {
 
 impl fmt::Display for IgnoredOwner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let expected = if self.is_pid { "a running ancestor" } else { "the number of a process" };
+        let expected = if self.is_pid { "a running ancestor" } else { "a process ID" };
         write!(f, "TMPX_UNTIL_EXIT={} is not {expected}; created without a lifetime", self.value)
     }
 }

@@ -122,7 +122,7 @@ fn a_file_that_cannot_be_filled_is_removed_and_the_cause_stays_in_the_chain() {
     let mut fill = |_: &_| Err(FillError::Other(Stop.into()));
     let err = create_one(&mut lease, &dir, &random(Kind::File), &mut fill).unwrap_err();
     assert!(matches!(err, CreateError::NotFilled { .. }));
-    assert!(anyhow::Error::from(err).chain().any(|cause| cause.is::<Stop>()));
+    assert!(anyhow::Error::from(err).chain().any(<dyn std::error::Error>::is::<Stop>));
     assert_eq!(fixture.names(), [""; 0]);
 }
 

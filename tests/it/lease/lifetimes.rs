@@ -67,7 +67,7 @@ fn a_process_that_is_dead_or_foreign_cannot_be_an_owner() {
 fn a_variable_that_names_no_ancestor_means_manual_with_a_note() {
     let sandbox = Sandbox::new();
     for (stale, what) in
-        [("4194304", "is not a running ancestor"), ("nonsense", "is not the number of a process")]
+        [("4194304", "is not a running ancestor"), ("nonsense", "is not a process ID")]
     {
         let ran = sandbox.tmpx(words("file --json")).env("TMPX_UNTIL_EXIT", stale).run();
         assert_eq!(ran.status, Some(0));

@@ -7,7 +7,7 @@ use clap::CommandFactory as _;
 
 use super::graph::Graph;
 use super::rules;
-use super::source::{Source, read, sources};
+use super::source::{Source, read, sources, without_test_files};
 
 /// What each rule finds. Parsing takes longest by far, so it is done once for all tests.
 static FOUND: LazyLock<Findings> = LazyLock::new(Findings::new);
@@ -35,13 +35,17 @@ struct Findings {
 impl Findings {
     fn new() -> Self {
         let (src, tests) = (sources("src"), sources("tests"));
+        let everywhere = |rule: fn(&Source) -> Vec<String>| {
+            src.iter().chain(&tests).flat_map(rule).collect::<Vec<_>>()
+        };
+        let unsafe_code = src.iter().flat_map(rules::unsafe_outside_sys).collect();
+        let code_in_faces = everywhere(rules::code_in_face);
+        let too_long = everywhere(rules::too_long);
+        let src = without_test_files(src);
         let graph = Graph::new(&src);
         let floors = floors();
         let in_folders = src.iter().filter(|source| !source.is_loose());
         let each = |rule: fn(&Source) -> Vec<String>| src.iter().flat_map(rule).collect();
-        let also_tests = |rule: fn(&Source) -> Vec<String>| {
-            src.iter().chain(&tests).flat_map(rule).collect::<Vec<_>>()
-        };
         let commands = subcommands();
         let between = |folder| graph.between_commands(folder, &commands);
         Self {
@@ -52,13 +56,13 @@ impl Findings {
             cycles: graph.cycles().iter().map(|files| files.join(", ")).collect(),
             wrong_imports: graph.wrong_imports().to_vec(),
             between_commands: ["commands", "cli"].into_iter().flat_map(between).collect(),
-            unsafe_code: each(rules::unsafe_outside_sys),
+            unsafe_code,
             printing: each(rules::printing_outside_ui),
             downcasts: each(rules::downcasts_outside_advice),
             systems: each(rules::systems_outside_sys_and_os),
-            code_in_faces: also_tests(rules::code_in_face),
+            code_in_faces,
             loose_files: each(rules::loose_file),
-            too_long: also_tests(rules::too_long),
+            too_long,
             shared_names: rules::types_that_share_a_name(&src),
             clap_names: each(rules::clap_type_without_args),
             floors,

@@ -3,7 +3,7 @@
 use super::graph::Graph;
 use super::imports::paths;
 use super::rules;
-use super::source::Source;
+use super::source::{Source, without_test_files};
 
 fn imagined(path: &str, text: &str) -> Source {
     Source::new(format!("src/{path}"), text.to_owned())
@@ -82,6 +82,16 @@ fn tests_may_import_anything() {
                 struct S; impl S { #[cfg(test)] fn f() { crate::top::roof() } }";
     assert_eq!(upward(&[("bottom/stone.rs", text)]), [""; 0]);
     assert_eq!(upward(&[("bottom/stone.rs", &text.replace("#[cfg(test)] use", "use"))]).len(), 1);
+}
+
+#[test]
+fn files_of_modules_for_tests_are_left_out() {
+    let files = |declaration: &str| {
+        let face = format!("//! Bottom.\n{declaration} mod fixture;");
+        let files = [("bottom/mod.rs", face.as_str()), ("bottom/fixture.rs", "")];
+        without_test_files(sources(&files)).len()
+    };
+    assert_eq!(files("#[cfg(test)]") + 1, files(""));
 }
 
 #[test]

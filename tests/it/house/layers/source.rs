@@ -15,6 +15,8 @@ pub(super) struct Source {
     pub(super) module: Vec<String>,
     pub(super) text: String,
     pub(super) file: syn::File,
+    /// The modules that it declares for tests only.
+    test_modules: Vec<String>,
 }
 
 impl Source {
@@ -22,12 +24,13 @@ impl Source {
         let path = path.into();
         let mut file =
             syn::parse_file(&text).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
+        let test_modules = test_modules(&file);
         WithoutTests.visit_file_mut(&mut file);
         let names = path.with_extension("");
         let names = names.iter().skip(1).map(|name| name.to_str().unwrap().to_owned());
         let mut module: Vec<String> = names.collect();
         module.pop_if(|name| name == "mod" || name == "lib");
-        Self { path, module, text, file }
+        Self { path, module, text, file, test_modules }
     }
 
     /// Whether this is a `mod.rs`.
@@ -44,6 +47,26 @@ impl Source {
     pub(super) fn folder(&self) -> &str {
         &self.module[0]
     }
+}
+
+fn test_modules(file: &syn::File) -> Vec<String> {
+    let name = |item: &Item| match item {
+        Item::Mod(module) if has_cfg_test(&module.attrs) => Some(module.ident.to_string()),
+        _ => None,
+    };
+    file.items.iter().filter_map(name).collect()
+}
+
+/// Drops the files of modules that are declared for tests only.
+pub(super) fn without_test_files(mut sources: Vec<Source>) -> Vec<Source> {
+    let below =
+        |source: &Source, name: &String| [&source.module[..], std::slice::from_ref(name)].concat();
+    let dropped: Vec<Vec<String>> = sources
+        .iter()
+        .flat_map(|source| source.test_modules.iter().map(|name| below(source, name)))
+        .collect();
+    sources.retain(|source| !dropped.iter().any(|module| source.module.starts_with(module)));
+    sources
 }
 
 /// Removes what `#[cfg(test)]` stands before.

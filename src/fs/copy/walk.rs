@@ -64,7 +64,7 @@ pub(crate) fn tree(
     }
     let (target, created) = open_target(&to, name).with_context(could_not_copy)?;
     let here = Dirs { source: file, target };
-    Walk::new(source, options, here, Frame::new(c"", metadata, created)).run()
+    CopyWalk::new(source, options, here, Frame::new(c"", metadata, created)).run()
 }
 
 /// Copies everything in a directory into an open directory.
@@ -77,7 +77,7 @@ pub(crate) fn contents(
     let (file, metadata) = open_source(source).with_context(could_not_copy)?;
     let target = to.as_fd().try_clone_to_owned().with_context(could_not_copy)?;
     let here = Dirs { source: file, target: target.into() };
-    Walk::new(source, options, here, Frame::new(c"", metadata, false)).run()
+    CopyWalk::new(source, options, here, Frame::new(c"", metadata, false)).run()
 }
 
 fn could_not_copy(source: &Path) -> String {
@@ -137,7 +137,7 @@ enum ParentDirs {
 }
 
 /// A copy in progress.
-struct Walk<'a> {
+struct CopyWalk<'a> {
     /// The path of the source, for messages.
     root: &'a Path,
     options: CopyOptions<'a>,
@@ -147,7 +147,7 @@ struct Walk<'a> {
     buffer: Vec<u8>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> CopyWalk<'a> {
     fn new(root: &'a Path, options: CopyOptions<'a>, here: Dirs, frame: Frame) -> Self {
         let buffer = Vec::with_capacity(BUFFER);
         Self { root, options, here, frame, parents: Vec::new(), buffer }

@@ -8,11 +8,13 @@ use std::path::Path;
 use rustix::fs::fstat;
 
 use crate::fs::Dir;
-use crate::lease::entry::{create, create_one};
-use crate::lease::{
-    Content, CreateError, CreateOptions, FillError, Kind, Lease, LeaseSpec, Lifetime, NameRule,
-    Record, Store, StoreError, Stores,
-};
+use crate::lease::create_error::{CreateError, FillError};
+use crate::lease::entry::{CreateOptions, NameRule, create, create_one};
+use crate::lease::reader::Content;
+use crate::lease::record::{Kind, Lifetime, Record};
+use crate::lease::spec::LeaseSpec;
+use crate::lease::store::{Store, StoreError, Stores};
+use crate::lease::writer::Lease;
 use crate::os::{Env, Namespaces, Random};
 use crate::values::{ExactName, Template};
 

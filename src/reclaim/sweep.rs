@@ -75,7 +75,7 @@ impl<'a> Sweep<'a> {
             match snapshot {
                 Ok(snapshot) => self.visit(&id, snapshot, observer)?,
                 Err(err) => {
-                    observer.problem(LeaseProblem::call("read", self.planner.store, &id, err))
+                    observer.problem(LeaseProblem::call("read", self.planner.store, &id, err));
                 }
             }
         }
@@ -152,7 +152,7 @@ impl<'a> Sweep<'a> {
                 Ok(Some(lease)) => self.remove_locked(lease, id, observer)?,
                 Ok(None) => return Ok(is_last),
                 Err(err) => {
-                    observer.problem(LeaseProblem::call("lock", self.planner.store, id, err))
+                    observer.problem(LeaseProblem::call("lock", self.planner.store, id, err));
                 }
             },
         }

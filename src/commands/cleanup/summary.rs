@@ -12,6 +12,10 @@ use crate::values::ByteSize;
 
 /// The totals so far.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact on its own; none excludes another"
+)]
 pub(super) struct Summary {
     mode: Mode,
     is_quiet: bool,

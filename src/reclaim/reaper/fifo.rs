@@ -91,6 +91,7 @@ impl Fifo {
     }
 
     /// Removes the FIFO's name and closes it, which also unlocks it.
+    #[expect(clippy::unused_self, reason = "dropping it closes the FIFO")]
     pub(super) fn remove(self, store: &Store, name: &str) {
         let _ = unlinkat(store.dir(), name, AtFlags::empty());
     }

@@ -13,7 +13,7 @@ use rustix::termios::{
 };
 
 /// A wait fails after this time.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A terminal with a session on it.
 pub(crate) struct Terminal {

@@ -15,7 +15,7 @@ pub(crate) const TMPX: &str = env!("CARGO_BIN_EXE_tmpx");
 pub(crate) const NOBODY: u32 = 65534;
 
 /// A run that takes longer counts as hanging.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+const PATIENCE: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// The directories of one test.
 pub(crate) struct Sandbox {

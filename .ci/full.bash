@@ -1,0 +1,105 @@
+# shellcheck shell=bash
+# The steps of `.ci/run --full`, each a function, in the order of `full_steps`.
+
+# Checks the licences and sources of all dependencies, and that none is there twice.
+dependencies() {
+    local root=${CARGO_TARGET_DIR:-target}/tools version=0.20.2
+    [ "$("$root/bin/cargo-deny" --version 2>/dev/null)" = "cargo-deny $version" ] ||
+        cargo install --locked --quiet --root "$root" --target-dir "$root/build" \
+            "cargo-deny@$version"
+    "$root/bin/cargo-deny" --config .ci/deny.toml check bans licenses sources
+}
+
+# Goes on for a minute with processes that are killed, to a million swapped directories, and to a
+# million entries in one directory.
+stress() {
+    TMPX_STRESS=60 cargo test --test it -- --nocapture --test-threads 1 \
+        stress:: swaps:: limits::a_million
+}
+
+# Compiles for every architecture that tmpx supports, without a warning.
+architectures() {
+    local target
+    for target in aarch64-unknown-linux-gnu aarch64-unknown-linux-musl armv7-unknown-linux-gnueabihf \
+        i686-unknown-linux-musl riscv64gc-unknown-linux-gnu x86_64-unknown-linux-musl; do
+        rustup target add "$target"
+        RUSTFLAGS='-D warnings' cargo check --locked --quiet --lib --bins --target "$target"
+    done
+}
+
+# Runs all tests on the binary that is released, which is linked with musl.
+musl() {
+    rustup target add x86_64-unknown-linux-musl
+    cargo test --target x86_64-unknown-linux-musl
+}
+
+# Runs the tests on what a distribution builds: linked dynamically with glibc, without our .cargo/config.toml.
+dynamic() {
+    local copy
+    copy=$(mktemp -d)
+    git archive HEAD | tar -x --directory "$copy" --exclude=.cargo
+    (cd "$copy" && CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$OLDPWD/target}/dynamic cargo test)
+    rm -rf "$copy"
+}
+
+# Builds the release twice, at two paths and with two CARGO_HOMEs: the same bytes have to come out. Then uses the
+# tarball where there is nothing else.
+release() {
+    local first second
+    first=$(mktemp -d) second=$(mktemp -d)
+    [ -e /usr/share/doc/musl/copyright ] || install musl
+    .ci/release "$first"
+    git clone --quiet . "$second/elsewhere"
+    mkdir -p "$second/home/registry"
+    cp -r "${CARGO_HOME:-$HOME/.cargo}"/registry/{cache,index} "$second/home/registry/"
+    (cd "$second/elsewhere" && CARGO_HOME=$second/home CARGO_TARGET_DIR=$second/target .ci/release "$second/dist")
+    cmp "$first/SHA256SUMS" "$second/dist/SHA256SUMS"
+    (cd "$first" && sha256sum --check --quiet SHA256SUMS && tar -xf tmpx-*-x86_64-unknown-linux-musl.tar.gz)
+    in_an_empty_root "$first"/tmpx-*-x86_64-unknown-linux-musl/bin/tmpx
+    rm -rf "$first" "$second"
+}
+
+# Uses a binary in a root directory that holds nothing else, as a user without an entry in passwd: first with
+# a writable /tmp, then on a read-only root with one other writable directory.
+in_an_empty_root() {
+    local root
+    root=$(mktemp -d)
+    mkdir -m 1777 "$root/tmp"
+    mkdir -m 777 "$root/work"
+    chmod 755 "$root"
+    cp "$1" "$root/tmpx"
+    local run=("$(command -v chroot)" --userspec=4242:4242 "$root")
+    local file
+    file=$(env -i "${run[@]}" /tmpx file)
+    [ -f "$root$file" ] || fail "no $file in an empty root"
+    env -i "${run[@]}" /tmpx list | grep -qF "$file"
+    env -i "${run[@]}" /tmpx exec -- /tmpx gettempdir
+    env -i "${run[@]}" /tmpx cleanup --all --quiet
+    [ ! -e "$root$file" ] || fail "$file was not removed"
+    mount --bind "$root" "$root"
+    mount --bind "$root/work" "$root/work"
+    mount -o remount,bind,ro "$root"
+    file=$(env -i TMPDIR=/work TMPX_STATE_DIR=/work/state "${run[@]}" /tmpx file)
+    [ -f "$root$file" ] || fail "no $file on a read-only root"
+    env -i TMPDIR=/work TMPX_STATE_DIR=/work/state "${run[@]}" /tmpx cleanup --all --quiet
+    [ ! -e "$root$file" ] || fail "$file was not removed from a read-only root"
+    umount "$root/work" "$root"
+    rm -rf "$root"
+}
+
+# Runs tmpx for other architectures under qemu-user, which knows no openat2(2).
+emulated() {
+    command -v qemu-aarch64-static >/dev/null || install qemu-user-static
+    command -v arm-linux-gnueabihf-gcc >/dev/null || install gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
+    rustup target add aarch64-unknown-linux-musl armv7-unknown-linux-gnueabihf
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld \
+        cargo build --locked --target aarch64-unknown-linux-musl
+    CARGO_TARGET_ARMV7_UNKNOWN_LINUX_GNUEABIHF_LINKER=arm-linux-gnueabihf-gcc \
+        cargo build --locked --target armv7-unknown-linux-gnueabihf
+    local target=${CARGO_TARGET_DIR:-target}
+    .ci/emulated qemu-aarch64-static "$target/aarch64-unknown-linux-musl/debug/tmpx"
+    .ci/emulated qemu-arm-static "$target/armv7-unknown-linux-gnueabihf/debug/tmpx"
+}
+
+# shellcheck disable=SC2034 # .ci/run goes through them
+full_steps=(dependencies architectures musl dynamic release emulated stress)

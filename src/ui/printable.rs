@@ -11,7 +11,6 @@ pub(crate) fn is_printable(code: u32) -> bool {
 
 /// The first and the last code point of each range, in order.
 #[rustfmt::skip]
-#[expect(clippy::unreadable_literal, reason = "code points are written without separators")]
 const RANGES: [(u32, u32); 700] = [
     (0x20, 0x7e), (0xa0, 0x377), (0x37a, 0x37f), (0x384, 0x38a), (0x38c, 0x38c), (0x38e, 0x3a1),
     (0x3a3, 0x52f), (0x531, 0x556), (0x559, 0x58a), (0x58d, 0x58f), (0x591, 0x5c7), (0x5d0, 0x5ea),

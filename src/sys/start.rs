@@ -9,7 +9,8 @@ use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStringExt as _;
 use std::ptr;
 
-/// Defines the process's `main`, which calls a `fn(Start)` whose result converts into [`Exit`].
+/// Defines the process's `main`, which calls a `fn(Start)` whose result converts into an exit code or
+/// a signal.
 ///
 /// A macro, because the symbol belongs into the binary: in the library it would clash with the
 /// `main` of every test that links it.

@@ -57,17 +57,17 @@ pub(super) fn copy_file(
 
 fn copy_content<E: From<io::Error>>(
     from: &File,
-    mut to: &File,
+    to: &File,
     check_interrupt: Interrupt<'_, E>,
 ) -> Result<(), E> {
     let metadata = from.metadata()?;
     if !metadata.is_file() {
         return copy_stream(from, to, check_interrupt);
     }
-    copy_data(from, to, metadata.len(), check_interrupt)?;
-    // No data follows a hole at the end, so only this gives the copy its length.
-    let copied = to.stream_position()?;
-    to.set_len(metadata.len().max(copied))?;
+    if let Some(length) = copy_data(from, to, metadata.len(), check_interrupt)? {
+        // No data follows a hole at the end, so only this gives the copy its length.
+        to.set_len(length)?;
+    }
     Ok(())
 }
 
@@ -98,54 +98,117 @@ fn copy_stream<E: From<io::Error>>(
 
 /// Copies the parts of a file that hold data, each to its own offset. Stops at the length that the
 /// file had at the start: another process may append to it without end.
+///
+/// Returns the length of the copy if the source ends in a hole. The source alone decides where a hole
+/// is. A stated length does not: files in /sys state 4096 bytes and deliver fewer, and another process
+/// may truncate the file during the copy.
 fn copy_data<E: From<io::Error>>(
     mut from: &File,
     mut to: &File,
     length: u64,
     check_interrupt: Interrupt<'_, E>,
-) -> Result<(), E> {
-    // Files that the kernel generates on reading report no length.
-    let length = if length == 0 { u64::MAX } else { length };
+) -> Result<Option<u64>, E> {
+    if length == 0 {
+        // Files that the kernel generates on reading may state no length, and then report no data.
+        from.rewind()?;
+        copy_range(from, to, u64::MAX, check_interrupt)?;
+        return Ok(None);
+    }
     let mut offset = 0;
     while offset < length {
         let start = match seek(from, SeekFrom::Data(offset)) {
             Ok(start) => start,
-            Err(Errno::NXIO) => return Ok(()),
+            // Either a hole follows, or the file has become shorter.
+            Err(Errno::NXIO) => {
+                let end = from.metadata()?.len().min(length);
+                return Ok((end > offset).then_some(end));
+            }
             // The filesystem does not report holes.
             Err(_) => {
                 from.seek(io::SeekFrom::Start(offset))?;
-                return copy_range(from, to, length - offset, check_interrupt);
+                copy_range(from, to, length - offset, check_interrupt)?;
+                return Ok(None);
             }
         };
-        let end = seek(from, SeekFrom::Hole(start)).map_err(io::Error::from)?.min(length);
-        if end <= start {
-            break;
+        if start >= length {
+            return Ok(Some(length));
         }
+        let end = match seek(from, SeekFrom::Hole(start)) {
+            Ok(end) => end.min(length),
+            // The file has become shorter.
+            Err(Errno::NXIO) => continue,
+            Err(err) => return Err(io::Error::from(err).into()),
+        };
         from.seek(io::SeekFrom::Start(start))?;
         to.seek(io::SeekFrom::Start(start))?;
-        copy_range(from, to, end - start, check_interrupt)?;
+        if copy_range(from, to, end - start, check_interrupt)? < end - start {
+            // The file ends here, whatever length it states.
+            return Ok(None);
+        }
         offset = end;
     }
-    Ok(())
+    Ok(None)
 }
 
-/// Copies up to `length` bytes from the current offset of one file to that of the other.
+/// Copies up to `length` bytes from the current offset of one file to that of the other. Returns the
+/// number of bytes: fewer if the source ends earlier.
 /// [`io::copy`] uses `copy_file_range`(2), sendfile(2) or splice(2), and falls back to read and write.
 fn copy_range<E: From<io::Error>>(
     from: &File,
     mut to: &File,
     length: u64,
     check_interrupt: Interrupt<'_, E>,
-) -> Result<(), E> {
+) -> Result<u64, E> {
     let mut left = length;
     while left > 0 {
         check_interrupt()?;
         let step = left.min(STEP);
         let copied = io::copy(&mut from.take(step), &mut to)?;
+        left -= copied;
         if copied < step {
             break;
         }
-        left -= copied;
     }
-    Ok(())
+    Ok(length - left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    /// Copies a file of `data` bytes and a hole up to `length`, which another process shortens to
+    /// `shortened` while its first data are copied.
+    fn copy_of(data: usize, length: u64, shortened: u64) -> Vec<u8> {
+        let mut from = tempfile::tempfile().unwrap();
+        from.write_all(&vec![b'x'; data]).unwrap();
+        from.set_len(length).unwrap();
+        let mut to = tempfile::tempfile().unwrap();
+        let is_first = Cell::new(true);
+        let check_interrupt = || {
+            if is_first.replace(false) {
+                from.set_len(shortened)?;
+            }
+            io::Result::Ok(())
+        };
+        copy_content(&from, &to, &check_interrupt).unwrap();
+        to.rewind().unwrap();
+        let mut copy = Vec::new();
+        to.read_to_end(&mut copy).unwrap();
+        copy
+    }
+
+    #[test]
+    fn a_file_that_is_truncated_during_the_copy_is_not_padded() {
+        assert_eq!(copy_of(1 << 20, 1 << 20, 10), b"x".repeat(10));
+        assert_eq!(copy_of(1 << 20, 1 << 20, 0), b"");
+        assert_eq!(copy_of(1 << 20, 1 << 30, 10), b"x".repeat(10));
+    }
+
+    #[test]
+    fn a_hole_at_the_end_is_as_long_as_the_source_says() {
+        let expected = [vec![b'x'; 1 << 16], vec![0; 1 << 16]].concat();
+        assert!(copy_of(1 << 16, 1 << 17, 1 << 17) == expected);
+        assert!(copy_of(1 << 16, 1 << 30, 1 << 17) == expected);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
 
 use crate::support::sandbox::{Sandbox, names, words};
 
@@ -110,4 +111,41 @@ fn a_signal_while_inputs_are_copied_ends_exec() {
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().signal(), Some(15));
     assert!(!sandbox.cwd().join("ran").exists());
+}
+
+/// A file that states 4096 bytes and delivers fewer.
+fn kernel_file() -> Option<&'static str> {
+    let files = ["/sys/kernel/mm/transparent_hugepage/enabled", "/sys/kernel/uevent_seqnum"];
+    let found =
+        files.into_iter().find(|file| fs::metadata(file).is_ok_and(|file| file.len() > 1000));
+    crate::support::sandbox::skip_unless(found.is_some(), "a file in /sys").then_some(())?;
+    found
+}
+
+#[test]
+fn a_copy_of_a_file_in_sys_holds_what_was_read_and_no_padding() {
+    let sandbox = Sandbox::new();
+    let Some(file) = kernel_file() else { return };
+    let content = fs::read_to_string(file).unwrap();
+    let input = format!("{file}:copy");
+    sandbox.tmpx(["exec", "--in", &input, "cat", "copy"]).expects(0, &content, "");
+    let input = format!("{}:tree", Path::new(file).parent().unwrap().display());
+    let script = format!("cat tree/{}", Path::new(file).file_name().unwrap().display());
+    let is_small = fs::read_dir(Path::new(file).parent().unwrap()).unwrap().count() < 50;
+    if is_small {
+        sandbox.tmpx(["exec", "--in", &input, "sh", "-c", &script]).expects(0, &content, "");
+    }
+    let path = sandbox.tmpx(["file", "--from", file]).path();
+    assert_eq!(fs::read_to_string(path).unwrap(), content);
+    sandbox.clean_up();
+}
+
+#[test]
+fn a_kernel_file_that_states_no_size_is_copied_whole() {
+    let sandbox = Sandbox::new();
+    for file in ["/proc/sys/kernel/ostype", "/sys/fs/cgroup/cgroup.controllers"] {
+        let Ok(content) = fs::read_to_string(file) else { continue };
+        let input = format!("{file}:copy");
+        sandbox.tmpx(["exec", "--in", &input, "cat", "copy"]).expects(0, &content, "");
+    }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::os::process::{Liveness, Process};
-use crate::os::procfs::{namespace_inode, read_small};
+use crate::os::procfs::{namespace_inode, read_small, shows_our_namespace};
 
 /// The boot and the namespaces that a process belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,7 +57,10 @@ impl Namespaces {
         match self.same_boot(of) {
             None => Liveness::Unknown,
             Some(false) => Liveness::Dead,
+            // In another time namespace the start times are shifted.
+            Some(true) if self.time_ns != of.time_ns => Liveness::Unknown,
             Some(true) if self.pid_ns.is_none() || self.pid_ns != of.pid_ns => Liveness::Unknown,
+            Some(true) if !shows_our_namespace() => Liveness::Unknown,
             Some(true) => process.liveness(),
         }
     }
@@ -68,13 +71,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_unknown_in_another_pid_namespace_and_dead_after_a_restart() {
+    fn a_process_is_unknown_in_another_namespace_and_dead_after_a_restart() {
         let here = Namespaces::current();
         let this = Process::find(std::process::id()).unwrap();
         let elsewhere = Namespaces { pid_ns: Some(1), ..here.clone() };
         let earlier = Namespaces { boot: Some("another".into()), ..here.clone() };
         assert_eq!(here.liveness(this, &here), Liveness::Alive);
         assert_eq!(here.liveness(this, &elsewhere), Liveness::Unknown);
+        let shifted = Namespaces { time_ns: Some(1), ..here.clone() };
+        assert_eq!(here.liveness(this, &shifted), Liveness::Unknown);
         assert_eq!(here.liveness(this, &earlier), Liveness::Dead);
         assert_eq!(here.liveness(this, &Namespaces::default()), Liveness::Unknown);
     }

@@ -7,13 +7,15 @@ use std::path::Path;
 use rustix::process::Pid;
 
 use crate::os::process::Process;
-use crate::os::procfs::{Stat, namespace_inode, pids, read_small};
+use crate::os::procfs::{Stat, namespace_inode, pids, read_small, shows_our_namespace};
 use crate::os::user::effective_user;
 
-/// Returns the parent of this process, its parent, and so on.
+/// Returns the parent of this process, its parent, and so on. Returns none if /proc shows another PID
+/// namespace, where the ids of our ancestors belong to other processes.
 pub(crate) fn ancestors() -> impl Iterator<Item = Process> {
     let find = |pid: u32| if pid == 0 { None } else { Some((pid, Stat::read(pid)?)) };
-    std::iter::successors(parent_pid().and_then(find), move |(_, stat)| find(stat.parent))
+    let parent = parent_pid().filter(|_| shows_our_namespace()).and_then(find);
+    std::iter::successors(parent, move |(_, stat)| find(stat.parent))
         .map(|(pid, stat)| Process { pid, start: stat.start })
 }
 

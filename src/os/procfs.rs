@@ -47,6 +47,15 @@ pub(super) fn read_small<'a>(path: &str, buffer: &'a mut [u8]) -> Option<&'a [u8
     Some(&buffer[..length])
 }
 
+/// Whether /proc shows the PID namespace of this process. A new PID namespace sees the /proc of its
+/// parent until it mounts its own, and an id there belongs to another process.
+pub(super) fn shows_our_namespace() -> bool {
+    let mut buffer = [0; 64];
+    let Ok(length) = readlinkat_raw(CWD, "/proc/self", &mut buffer) else { return false };
+    let named = std::str::from_utf8(&buffer[..length]).ok().and_then(|text| text.parse().ok());
+    named == Some(std::process::id())
+}
+
 /// Returns the inode of a namespace from the text of its link, such as `pid:[4026531836]`. Reading
 /// the link is faster than following it, for which the kernel creates a file.
 pub(super) fn namespace_inode(path: &str) -> Option<u64> {

@@ -79,9 +79,24 @@ fn an_owner_in_another_time_namespace_is_not_judged_dead() {
     if !skip_unless(works, "time namespaces") {
         return;
     }
-    let script = "d=$(tmpx dir --until-exit=$$); \
-                  unshare -T --boottime 100000 -f tmpx cleanup; ls -d $d";
+    let script = "sleep 60 & f=$(tmpx file --until-exit=$!); \
+                  unshare -T --boottime 100000 -f tmpx cleanup; ls $f; kill $!";
     let ran = sandbox.sh(script).run();
     assert_eq!(ran.stdout, "$ROOT/tmp/tmp.RANDOM\n", "{ran:?}");
+    assert!(ran.stderr.contains("kept 1 unknown"), "{ran:?}");
     sandbox.tmpx(["cleanup", "-q"]).succeeds();
+}
+
+/// A PID namespace that sees the /proc of its parent: the ids there are not those of the namespace, so they
+/// say nothing about its processes.
+#[test]
+fn a_proc_of_another_pid_namespace_judges_nobody() {
+    let sandbox = Sandbox::new();
+    let script = "sh -c 'echo $$; f=$(tmpx file --until-exit=$$); tmpx cleanup; ls $f'";
+    let Some(ran) = elsewhere(&sandbox, &["-p", "-f"], script) else {
+        return;
+    };
+    assert!(ran.stdout.ends_with("$ROOT/tmp/tmp.RANDOM\n"), "{ran:?}");
+    assert!(ran.stderr.contains("kept 1 unknown"), "{ran:?}");
+    sandbox.tmpx(["cleanup", "-q", "--all", "--force"]).succeeds();
 }

@@ -32,6 +32,7 @@ complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "workspace" -d 'Create a w
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "exec" -d 'Run a command in a workspace, then remove the workspace'
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "spool" -d 'Buffer standard input to its end, in memory or an unnamed file'
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "replace" -d 'Replace a file\'s content atomically, from stdin or a command'
+complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "chunk" -d 'Run a command on chunks of records, or write chunk files'
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "list" -d 'List what tmpx created, and its state'
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "cleanup" -d 'Remove what has ended, or what you select'
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "gettempdir" -d 'Print the directory for temporary files'
@@ -105,6 +106,24 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -s a -l append -d 'Ke
 complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -l no-empty -d 'Leave FILE alone if the new content is empty'
 complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -l sync -d 'Return only when the new content is safe from a power cut'
 complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l rows -d 'Put N records into each chunk' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l bytes -d 'Put at most SIZE of records into each chunk [default: 16M]' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -s j -l jobs -d 'Run N commands at once [default: the number of cores]' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -s o -l output -d 'Write the outputs to FILE, atomically, once all commands have succeeded' -r -F
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l format -d 'Read the inputs as csv, tsv, ndjson, json or lines' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l merge -d 'Join the outputs under one header, or in one JSON array' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l to -d 'Convert the records to ndjson or json' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l header -d 'Repeat the first N records in each chunk [default: csv and tsv 1, others 0]' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l delimiter -d 'Fields of CSV are separated by C [default: the most frequent of , ; tab |]' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -s p -l dir -d 'Create files in DIR [default: the temp dir]' -r -f -a "(__fish_complete_directories)"
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l report -d 'Write a JSON report to FILE' -r -F
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l until-exit -d 'Remove it when PID exits [default: calling script]' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l ttl -d 'Remove it after this time (90, 15m, 1h30m, 2d)' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l session -d 'Add it to a session: a name by which cleanup and list find it' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l keep -d 'Keep it until you remove it, despite TMPX_UNTIL_EXIT and TMPX_TTL'
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l json -d 'Print one JSON object per line'
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -s 0 -l null -d 'End each path with NUL instead of a newline'
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tmpx -n "__fish_tmpx_using_subcommand list" -l older-than -d 'Only resources at least this old (90, 15m, 2d)' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand list" -l session -d 'Only resources of this session' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand list" -l json -d 'Print one JSON object per line'

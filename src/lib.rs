@@ -15,6 +15,7 @@
     )
 )]
 
+mod chunk;
 mod cli;
 mod commands;
 mod create;

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::cli::chunk::ChunkArgs;
 use crate::cli::cleanup::CleanupArgs;
 use crate::cli::dir::DirArgs;
 use crate::cli::exec::ExecArgs;
@@ -32,6 +33,7 @@ Run:
 Stream:
   spool       Buffer standard input to its end, in memory or an unnamed file
   replace     Replace a file's content atomically, from stdin or a command
+  chunk       Run a command on chunks of records, or write chunk files
 Look:
   list        List what tmpx created, and its state
   cleanup     Remove what has ended, or what you select
@@ -140,6 +142,8 @@ pub enum CommandArgs {
     Spool(SpoolArgs),
     /// Replace a file's content atomically, from stdin or a command
     Replace(ReplaceArgs),
+    /// Run a command on chunks of records, or write chunk files
+    Chunk(ChunkArgs),
     /// List what tmpx created, and its state
     List(ListArgs),
     /// Remove what has ended, or what you select
@@ -191,6 +195,7 @@ impl CommandArgs {
             Self::Exec(_) => true,
             Self::Spool(spool) => !spool.command.is_empty(),
             Self::Replace(replace) => !replace.command.is_empty(),
+            Self::Chunk(chunk) => !chunk.command.is_empty(),
             _ => false,
         }
     }

@@ -10,11 +10,12 @@ use crate::cli::command::CliArgs;
 use crate::ui::sh_quote::quote;
 
 /// Names that other tools have for a subcommand.
-const ALIASES: [(&str, &[&str]); 7] = [
+const ALIASES: [(&str, &[&str]); 8] = [
     ("file", &["create", "new", "make", "touch", "tmp", "temp", "tempfile"]),
     ("dir", &["mkdir", "directory", "folder"]),
     ("exec", &["run", "with", "shell"]),
     ("replace", &["sponge", "edit", "inplace"]),
+    ("chunk", &["split", "batch", "chunks", "partition"]),
     ("list", &["ls", "ps", "status", "show", "info"]),
     ("cleanup", &["rm", "remove", "delete", "clean", "prune", "gc", "purge", "sweep"]),
     ("--version", &["version"]),
@@ -135,6 +136,13 @@ fn for_habit(subcommand: &str, argument: &str, words: &[&str]) -> Option<&'stati
         ("replace", word) if !word.starts_with('-') => {
             "there can be one FILE, and a command after --: tmpx replace FILE -- …"
         }
+        ("chunk", "-n" | "--lines" | "-l" | "--chunk-size" | "--batch-size" | "--size" | "-N") => {
+            "--rows N counts records, --bytes SIZE bytes"
+        }
+        ("chunk", "-d" | "-F") => "did you mean --delimiter?",
+        ("chunk", "--retries" | "--retry" | "--resume") => {
+            "a command can retry by itself; --report names the chunk that failed"
+        }
         ("cleanup", "-f") => "did you mean --force?",
         ("cleanup" | "list", "-a") => "did you mean --all?",
         ("cleanup" | "list", "--age" | "--min-age") => "did you mean --older-than?",
@@ -146,6 +154,9 @@ fn for_habit(subcommand: &str, argument: &str, words: &[&str]) -> Option<&'stati
 fn for_value(argument: &str, value: &str, words: &[&str]) -> Option<String> {
     if words.windows(2).any(|pair| pair == ["--until-exit", value]) {
         return Some(format!("the PID comes after =, as in --until-exit={value}"));
+    }
+    if words.get(1) == Some(&"chunk") && argument.starts_with("--to") && value == "csv" {
+        return Some("for CSV use mlr or duckdb on the result of --to ndjson".to_owned());
     }
     let subcommand = words.get(1).filter(|word| matches!(**word, "file" | "dir"))?;
     if argument != "[TEMPLATE]" || value.contains("XX") {

@@ -3,6 +3,7 @@
 
 #![expect(clippy::doc_markdown, reason = "help texts are plain text")]
 
+mod chunk;
 mod clap_error;
 mod cleanup;
 mod command;
@@ -19,6 +20,7 @@ mod shared;
 mod spool;
 mod workspace;
 
+pub(crate) use chunk::ChunkArgs;
 pub(crate) use clap_error::UsageError;
 pub(crate) use cleanup::CleanupArgs;
 pub use command::CliArgs;

@@ -29,7 +29,7 @@ pub(super) fn session() -> impl TypedValueParser<Value = String> {
     NonEmptyStringValueParser::new()
 }
 
-fn at_least_one(text: &str) -> Result<u64, String> {
+pub(super) fn at_least_one(text: &str) -> Result<u64, String> {
     let count = text.parse().ok().filter(|&count| count > 0);
     count.ok_or_else(|| "not a positive number".into())
 }

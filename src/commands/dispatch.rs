@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use crate::cli::{self, CommandArgs};
 use crate::commands::context::Context;
 use crate::commands::{
-    cleanup, dir, errors, exec, file, gettempdir, list, mktemp, replace, spool, workspace,
+    chunk, cleanup, dir, errors, exec, file, gettempdir, list, mktemp, replace, spool, workspace,
 };
 use crate::os::Env;
 use crate::reclaim::reaper;
@@ -60,6 +60,7 @@ fn dispatch(command: CommandArgs, context: &Context) -> anyhow::Result<Status> {
         CommandArgs::Workspace(args) => workspace::run(args, context),
         CommandArgs::Exec(args) => exec::run(args, context),
         CommandArgs::Spool(args) => spool::run(args, context),
+        CommandArgs::Chunk(args) => chunk::run(args, context),
         CommandArgs::Replace(args) => replace::run(args, context),
         CommandArgs::List(args) => list::run(&args, context),
         CommandArgs::Cleanup(args) => cleanup::run(&args, context),

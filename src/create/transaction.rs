@@ -29,6 +29,8 @@ pub(crate) struct Transaction {
     /// The lease that covers them.
     pub lease: Lease,
     temp_dirs: Candidates,
+    /// The first of them that accepted an entry.
+    temp_dir: Option<PathBuf>,
     warnings: Vec<String>,
 }
 
@@ -53,6 +55,7 @@ impl Transaction {
         Ok(Self {
             lease: Lease::new(Stores::new(env)?, spec, Random::system()),
             temp_dirs: tempdir::candidates(env),
+            temp_dir: None,
             warnings: Vec::new(),
         })
     }
@@ -158,13 +161,16 @@ impl Transaction {
             let dir = Dir::open(path).map_err(|err| CreateError::refused(kind, path, err))?;
             create(lease, dir)
         };
-        if let Some(dir) = dir {
+        if let Some(dir) = dir.or(self.temp_dir.as_deref()) {
             return Ok(attempt(&mut self.lease, dir)?);
         }
         let mut first = None;
         for TempDirCandidate { path, variable } in self.temp_dirs.by_ref() {
             let err = match attempt(&mut self.lease, &path) {
-                Ok(created) => return Ok(created),
+                Ok(created) => {
+                    self.temp_dir = Some(path);
+                    return Ok(created);
+                }
                 Err(err) => err,
             };
             let Some(cause) = err.unusable_dir() else { return Err(err.into()) };

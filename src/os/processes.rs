@@ -87,10 +87,14 @@ pub(crate) fn children() -> Vec<u32> {
 /// Returns the descendants of this process that are in its session. A process that started a session
 /// of its own has detached itself.
 pub(crate) fn descendants() -> Vec<Process> {
-    let us = std::process::id();
-    let Some(Stat { session, .. }) = Stat::read(us) else { return Vec::new() };
+    descendants_of(std::process::id())
+}
+
+/// Returns the descendants of a process that are in this process's session.
+pub(crate) fn descendants_of(ancestor: u32) -> Vec<Process> {
+    let Some(Stat { session, .. }) = Stat::read(std::process::id()) else { return Vec::new() };
     let all: Vec<(u32, Stat)> = pids().filter_map(|pid| Some((pid, Stat::read(pid)?))).collect();
-    let mut found = vec![us];
+    let mut found = vec![ancestor];
     let mut next = 0;
     while let Some(&parent) = found.get(next) {
         next += 1;

@@ -1,6 +1,7 @@
 //! Runs a command as transparently as env(1): starts it, supervises it until it ends, and explains why
 //! it could not be started.
 
+mod children;
 mod command;
 mod interrupt;
 mod orphans;
@@ -9,6 +10,7 @@ mod search;
 mod suggest;
 mod supervise;
 
+pub(crate) use children::Children;
 pub(crate) use command::{Command, StartError};
 pub(crate) use interrupt::{Interrupted, check_interrupt};
 pub(crate) use orphans::{Orphan, Orphans};

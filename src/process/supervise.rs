@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, getsid, kill_process, waitid};
 
-use crate::os::processes;
+use crate::os::{Process, processes};
 use crate::process::command::{Command, StartError};
 use crate::sys::{self, ExitInfo, ReceivedSignal, SignalQueue};
 use crate::values::Status;
@@ -136,12 +136,16 @@ fn wait(pid: Pid, signals: &SignalQueue, limits: Limits) -> io::Result<(ExitInfo
 /// Signals a command and all processes that it started: a shell that ends does not end the
 /// processes it waits for.
 fn signal_descendants(command: Pid, signal: Signal) {
-    let descendants = processes::descendants();
+    signal_all(command, &processes::descendants(), signal);
+}
+
+/// Signals a command and these processes.
+pub(super) fn signal_all(command: Pid, descendants: &[Process], signal: Signal) {
     let command_pid = command.as_raw_nonzero().get().cast_unsigned();
     let _ = kill_process(command, signal);
     // A stopped process handles no signal before it is continued.
     let _ = kill_process(command, Signal::CONT);
-    for process in descendants.into_iter().filter(|process| process.pid != command_pid) {
+    for process in descendants.iter().filter(|process| process.pid != command_pid) {
         process.signal(signal);
         process.signal(Signal::CONT);
     }
@@ -149,7 +153,7 @@ fn signal_descendants(command: Pid, signal: Signal) {
 
 /// Whether to pass a signal on. The terminal's own signals reach the command without help, except
 /// the hangup: the kernel sends that to the leader of the session only.
-fn must_forward(received: ReceivedSignal) -> bool {
+pub(super) fn must_forward(received: ReceivedSignal) -> bool {
     let is_session_leader = || getsid(None).is_ok_and(|leader| leader == getpid());
     let is_hangup = !received.from_process && received.signal == libc::SIGHUP;
     received.signal != libc::SIGCHLD && (received.from_process || is_hangup && is_session_leader())
@@ -178,7 +182,7 @@ fn propagate_stop(command: Pid) {
     }
 }
 
-fn status(status: ExitStatus) -> Status {
+pub(super) fn status(status: ExitStatus) -> Status {
     match (status.code(), status.signal()) {
         (Some(code), _) => Status::Command(u8::try_from(code).unwrap_or(u8::MAX)),
         (None, Some(signal)) => Status::Signal(signal),

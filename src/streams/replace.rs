@@ -83,6 +83,19 @@ impl Replacement {
         })
     }
 
+    /// Appends a part of a file to the new content.
+    pub(crate) fn append_range(
+        &self,
+        from: impl AsFd,
+        start: u64,
+        length: u64,
+    ) -> anyhow::Result<()> {
+        match transfer::copy_range(from, start, length, &self.new) {
+            Ok(_) => Ok(()),
+            Err(err) => Err(self.write_failed(err.cause())),
+        }
+    }
+
     /// Appends bytes to the new content.
     pub(crate) fn write(&self, bytes: &[u8]) -> anyhow::Result<()> {
         write_all(self.new.as_fd(), bytes).map_err(|err| self.write_failed(err))

@@ -8,6 +8,7 @@ mod file_handle;
 mod lock;
 mod mount_ns;
 mod signals;
+pub(crate) mod simd;
 mod spawn;
 mod start;
 
@@ -15,7 +16,7 @@ pub(crate) use fd::{chmod_path_fd, close_from, duplicate_inheritable, unshare_wo
 pub(crate) use file_handle::{Handle, handle_at};
 pub(crate) use lock::{is_locked, share_lock, try_lock};
 pub(crate) use mount_ns::PrivateMounts;
-pub(crate) use signals::{ReceivedSignal, SignalQueue, is_ignored, send};
-pub(crate) use spawn::{ExitInfo, SpawnError, SpawnRequest, has_children, reap};
+pub(crate) use signals::{ReceivedSignal, SignalQueue, is_ignored, send, would_end_process};
+pub(crate) use spawn::{ExitInfo, SpawnError, SpawnRequest, has_children, reap, reap_one};
 pub(crate) use start::{Exit, InheritedSignals};
 pub use start::{Start, enter};

@@ -2,6 +2,7 @@
 
 use std::ffi::c_int;
 use std::mem::MaybeUninit;
+use std::os::fd::{FromRawFd as _, OwnedFd};
 use std::time::Duration;
 use std::{io, ptr};
 
@@ -67,6 +68,20 @@ impl SignalQueue {
         }
     }
 
+    /// Returns a descriptor that is readable while a signal is queued, for a process that waits for
+    /// descriptors too. [`wait`](Self::wait) takes the signal.
+    #[allow(clippy::unused_self, reason = "signals are queued as long as it exists")]
+    pub(crate) fn descriptor(&self) -> io::Result<OwnedFd> {
+        let set = queued_set();
+        // SAFETY: `set` is initialised; the call makes a new descriptor.
+        match unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) }
+        {
+            -1 => Err(io::Error::last_os_error()),
+            // SAFETY: the call has just made it, and nothing else owns it.
+            fd => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        }
+    }
+
     /// Waits for the next signal, at most for `limit`. Returns `None` if none arrived, or if stopping
     /// and continuing this process interrupted the wait.
     #[expect(
@@ -95,12 +110,17 @@ impl SignalQueue {
     /// Returns the next queued signal that would have ended this process, if one has arrived.
     pub(crate) fn pending_termination(&self) -> Option<i32> {
         while let Some(ReceivedSignal { signal, .. }) = self.wait(Some(Duration::ZERO)) {
-            if !HARMLESS.contains(&signal) && !is_ignored(signal) {
+            if would_end_process(signal) {
                 return Some(signal);
             }
         }
         None
     }
+}
+
+/// Whether a queued signal would have ended this process.
+pub(crate) fn would_end_process(signal: i32) -> bool {
+    !HARMLESS.contains(&signal) && !is_ignored(signal)
 }
 
 fn queued_set() -> libc::sigset_t {

@@ -226,6 +226,17 @@ pub(crate) fn reap(command: Pid) -> io::Result<Option<ExitInfo>> {
     }
 }
 
+/// Whether one child has ended, and how; does not wait. Other children are left alone.
+pub(crate) fn reap_one(child: Pid) -> io::Result<Option<ExitStatus>> {
+    let mut status = 0;
+    // SAFETY: the pointer is to a live number that the call fills in.
+    match unsafe { libc::waitpid(child.as_raw_nonzero().get(), &raw mut status, libc::WNOHANG) } {
+        0 => Ok(None),
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(Some(ExitStatus::from_raw(status))),
+    }
+}
+
 fn duration(time: libc::timeval) -> Duration {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let micros = u64::try_from(time.tv_usec).unwrap_or(0);

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::chunk::{ChunkTally, Place};
 use crate::fs::Dir;
 use crate::lease::{Kind, Lease, entry};
 use crate::ui::stdout::Output;
-use crate::values::{OsJson, PathField, WorkspaceField};
+use crate::values::{OsJson, PathField, Status, WorkspaceField};
 
 /// A created resource: a row of `file`, `dir` and `workspace`.
 #[derive(Debug, Serialize)]
@@ -152,4 +153,42 @@ pub(crate) struct ExecReport<'a> {
     pub(crate) outputs: Vec<PathField<'a>>,
     /// Whether the workspace was kept.
     pub(crate) kept: bool,
+}
+
+/// The report of `chunk`.
+#[derive(Debug, Serialize)]
+pub(crate) struct ChunkReport {
+    /// Chunks that succeeded, in order, before the first one that failed.
+    chunks: u64,
+    records: u64,
+    /// Bytes of records, without headers.
+    bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failed: Option<FailedChunk>,
+}
+
+/// The first chunk that failed.
+#[derive(Debug, Serialize)]
+struct FailedChunk {
+    /// Its number, from 0.
+    chunk: u64,
+    /// Where it begins in its input, in bytes from 0.
+    offset: u64,
+    /// The number of its records.
+    rows: u64,
+    /// The status as a shell sees it.
+    status: u8,
+}
+
+impl ChunkReport {
+    pub(crate) fn new(tally: ChunkTally, failed: Option<&(Place, Status)>) -> Self {
+        let ChunkTally { chunks, records, bytes } = tally;
+        let failed = failed.map(|(place, status)| FailedChunk {
+            chunk: place.number,
+            offset: place.at,
+            rows: place.rows,
+            status: status.code(),
+        });
+        Self { chunks, records, bytes, failed }
+    }
 }

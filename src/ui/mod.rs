@@ -1,5 +1,6 @@
 //! Talks to the user: results and JSON on stdout, messages and progress on stderr, quoting for both.
 
+mod chunk_progress;
 pub(crate) mod gnu_quote;
 mod json;
 mod messages;
@@ -7,8 +8,10 @@ mod printable;
 mod progress;
 pub(crate) mod sh_quote;
 mod stdout;
+pub(crate) use chunk_progress::ChunkProgress;
 pub(crate) use json::{
-    CleanupRow, CreatedRow, ExecReport, GettempdirRow, ListRow, ReplaceReport, SpoolReport,
+    ChunkReport, CleanupRow, CreatedRow, ExecReport, GettempdirRow, ListRow, ReplaceReport,
+    SpoolReport,
 };
 pub(crate) use messages::{print_hint, print_note, sanitize, write_stderr};
 pub(crate) use progress::{ProgressLine, with_progress};

@@ -20,6 +20,14 @@ pub(crate) enum InvalidUse {
     HereIsHidden,
     #[error("{}: --private-tmp hides its directory", .0.display())]
     ProgramIsHidden(PathBuf),
+    #[error("{0}: only with a command")]
+    OptionNeedsCommand(&'static str),
+    #[error("{0}: only for chunk files, without a command")]
+    OptionNeedsNoCommand(&'static str),
+    #[error("standard input is a terminal")]
+    InputFromTerminal,
+    #[error("--to: the records of {} have no names for their fields", .0.display())]
+    NotConvertible(PathBuf),
 }
 
 pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
@@ -32,9 +40,17 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
             Advice::usage()
                 .and_hint(format!("copy it into the workspace: --in {program} -- sh -c …"))
         }
+        InvalidUse::OptionNeedsCommand(_) => {
+            Advice::usage().and_hint("a command comes after --: tmpx chunk big.csv -- …")
+        }
+        InvalidUse::InputFromTerminal => {
+            Advice::usage().and_hint("name a file, as in tmpx chunk big.csv")
+        }
         InvalidUse::ForceWithoutSelection
         | InvalidUse::NoCommand
         | InvalidUse::ReportReplacesContent
-        | InvalidUse::HereIsHidden => Advice::usage(),
+        | InvalidUse::HereIsHidden
+        | InvalidUse::OptionNeedsNoCommand(_)
+        | InvalidUse::NotConvertible(_) => Advice::usage(),
     })
 }

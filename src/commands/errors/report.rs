@@ -6,14 +6,15 @@ use clap::error::ErrorKind;
 
 use crate::cli::UsageError;
 use crate::commands::errors::advice::{Advice, Adviser};
-use crate::commands::errors::{create, invalid_use, lease, process, streams, workspace};
+use crate::commands::errors::{chunk, create, invalid_use, lease, process, streams, workspace};
 use crate::create::NotRolledBack;
 use crate::ui::{Format, Output, print_hint, print_note, write_stderr};
 use crate::values::Status;
 use crate::values::message::{render, strerror};
 
 /// One function per folder that defines error types.
-const ADVISERS: [Adviser; 6] = [
+const ADVISERS: [Adviser; 7] = [
+    chunk::advice,
     invalid_use::advice,
     create::advice,
     lease::advice,

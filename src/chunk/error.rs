@@ -1,0 +1,156 @@
+//! Why an input cannot be cut.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::chunk::format::RecordFormat;
+
+/// What is wrong with the bytes of an input, and where: offsets from 0.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum Malformed {
+    /// A quote that is never closed.
+    #[error("this quote is never closed")]
+    OpenQuote { at: u64 },
+    /// Lines that end with carriage returns, in a file without a line feed.
+    #[error("lines end with a carriage return and no line feed")]
+    LoneReturns { at: u64 },
+    /// A header that does not end.
+    #[error("the header has more than 8 MiB")]
+    LongHeader { at: u64 },
+    /// JSON that is no array.
+    #[error("expected an array, found {found}")]
+    NotAnArray { at: u64, found: &'static str },
+    /// JSON that ends within the array.
+    #[error("the array is cut off")]
+    CutOff { at: u64 },
+    /// A comma before the closing bracket.
+    #[error("trailing comma")]
+    TrailingComma { at: u64 },
+    /// A comma without an element before it.
+    #[error("no element before this comma")]
+    MissingElement { at: u64 },
+    /// Two elements without a comma between them.
+    #[error("no comma before this element")]
+    MissingComma { at: u64 },
+    /// A bracket that closes an object where the array should be closed.
+    #[error("this bracket does not close the array")]
+    WrongBracket { at: u64 },
+    /// Text after the array.
+    #[error("text after the array")]
+    TextAfterArray { at: u64 },
+    /// A record that cannot become JSON.
+    #[error("not UTF-8")]
+    NotUtf8 { at: u64 },
+    /// A column name that stands twice in the header.
+    #[error("duplicate column {name}")]
+    DuplicateColumn { at: u64, name: String },
+}
+
+impl Malformed {
+    /// The offset.
+    pub(crate) fn at(&self) -> u64 {
+        match self {
+            Self::OpenQuote { at }
+            | Self::LoneReturns { at }
+            | Self::LongHeader { at }
+            | Self::NotAnArray { at, .. }
+            | Self::CutOff { at }
+            | Self::TrailingComma { at }
+            | Self::MissingElement { at }
+            | Self::MissingComma { at }
+            | Self::WrongBracket { at }
+            | Self::TextAfterArray { at }
+            | Self::NotUtf8 { at }
+            | Self::DuplicateColumn { at, .. } => *at,
+        }
+    }
+
+    /// The same at another offset.
+    pub(crate) fn moved(mut self, to: impl FnOnce(u64) -> u64) -> Self {
+        let at = match &mut self {
+            Self::OpenQuote { at }
+            | Self::LoneReturns { at }
+            | Self::LongHeader { at }
+            | Self::NotAnArray { at, .. }
+            | Self::CutOff { at }
+            | Self::TrailingComma { at }
+            | Self::MissingElement { at }
+            | Self::MissingComma { at }
+            | Self::WrongBracket { at }
+            | Self::TextAfterArray { at }
+            | Self::NotUtf8 { at }
+            | Self::DuplicateColumn { at, .. } => at,
+        };
+        *at = to(*at);
+        self
+    }
+}
+
+/// An input that is packed or encoded in a way that another program has to undo first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    /// gzip.
+    Gzip,
+    /// Zstandard.
+    Zstd,
+    /// xz.
+    Xz,
+    /// bzip2.
+    Bzip2,
+    /// UTF-16 with a byte order mark.
+    Utf16,
+    /// Apache Parquet.
+    Parquet,
+}
+
+impl Encoding {
+    /// Recognises an input by its first bytes.
+    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
+        const MAGIC: [(&[u8], Encoding); 7] = [
+            (b"\x1f\x8b", Encoding::Gzip),
+            (b"\x28\xb5\x2f\xfd", Encoding::Zstd),
+            (b"\xfd7zXZ\0", Encoding::Xz),
+            (b"BZh", Encoding::Bzip2),
+            (b"\xff\xfe", Encoding::Utf16),
+            (b"\xfe\xff", Encoding::Utf16),
+            (b"PAR1", Encoding::Parquet),
+        ];
+        MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, encoding)| *encoding)
+    }
+
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+            Self::Xz => "xz",
+            Self::Bzip2 => "bzip2",
+            Self::Utf16 => "UTF-16",
+            Self::Parquet => "Parquet",
+        }
+    }
+}
+
+/// Why an input cannot be cut.
+#[derive(Debug, Error)]
+pub(crate) enum InputError {
+    /// Its bytes are malformed.
+    #[error("{}: line {line}, byte {}: {what}", name.display(), what.at() + 1)]
+    Malformed { name: PathBuf, line: u64, what: Malformed },
+    /// It is packed or in another encoding.
+    #[error("{}: this is {}", name.display(), encoding.name())]
+    Encoded { name: PathBuf, encoding: Encoding, format: Option<RecordFormat> },
+    /// Nothing says which records it has.
+    #[error("{}: unknown format", name.display())]
+    UnknownFormat { name: PathBuf },
+    /// Its header differs from that of the first input.
+    #[error("the headers of {} and {} differ", first.display(), second.display())]
+    HeadersDiffer { first: PathBuf, second: PathBuf },
+    /// Its format or delimiter differs from that of the first input.
+    #[error("{} and {} differ in format", first.display(), second.display())]
+    FormatsDiffer { first: PathBuf, second: PathBuf },
+    /// It changed while it was read.
+    #[error("{} changed while it was read", name.display())]
+    Changed { name: PathBuf },
+}

@@ -1,0 +1,264 @@
+//! Writes a chunk: to a command's standard input as fast as it reads, or into a file.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use anyhow::Context as _;
+use rustix::fs::sendfile;
+use rustix::io::Errno;
+
+use crate::chunk::convert::{Converter, JsonForm};
+use crate::chunk::error::{InputError, Malformed};
+use crate::chunk::format::RecordFormat;
+use crate::chunk::input::RecordInput;
+use crate::chunk::part::{Chunk, Data, Origin, Part};
+
+/// How much is converted at once, in bytes.
+const CONVERT: usize = 64 * 1024;
+
+/// The most that one call moves, in bytes, so that nothing else waits for long.
+const MOVE: u64 = 1 << 20;
+
+/// How far writing has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FeedStep {
+    /// There is more, and the reader takes no more now.
+    Blocked,
+    /// All has been written, or the reader wants no more.
+    Done,
+}
+
+/// A chunk that is being written.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    pieces: VecDeque<Piece>,
+    converter: Option<Converter>,
+    /// What the converter made, and how much of it has been written.
+    converted: (Vec<u8>, usize),
+}
+
+/// What is written next.
+#[derive(Debug)]
+enum Piece {
+    /// These bytes, of which some have been written.
+    Bytes(Vec<u8>, usize),
+    /// A part of a file: its number, an offset, a length.
+    File { number: usize, at: u64, length: u64 },
+    /// A part that is converted: the part, and how much of it has been.
+    Part(Part, u64),
+}
+
+impl Piece {
+    /// The number of the file it lies in.
+    fn file(&self) -> Option<usize> {
+        match self {
+            Self::File { number, .. }
+            | Self::Part(Part { data: Data::File { number, .. }, .. }, _) => Some(*number),
+            _ => None,
+        }
+    }
+}
+
+impl Feed {
+    /// Writes a chunk, converted or as it is.
+    pub(crate) fn new(chunk: Chunk, form: Option<JsonForm>) -> Self {
+        let mut feed =
+            Self { pieces: VecDeque::new(), converter: None, converted: (Vec::new(), 0) };
+        match form {
+            None => feed.as_it_is(chunk),
+            Some(form) => {
+                feed.converter = Some(Converter::new(form, &mut feed.converted.0));
+                feed.pieces = chunk.parts.into_iter().map(|part| Piece::Part(part, 0)).collect();
+            }
+        }
+        feed
+    }
+
+    fn as_it_is(&mut self, chunk: Chunk) {
+        let is_json = chunk.head.format == RecordFormat::Json;
+        let mut head = prefix(&chunk.head, chunk.number);
+        if !is_json && !chunk.parts.is_empty() && !head.is_empty() && !head.ends_with(b"\n") {
+            head.push(b'\n');
+        }
+        self.text(head);
+        for part in chunk.parts {
+            match part.data {
+                Data::Memory(bytes) => self.text(bytes),
+                Data::File { number, length } => {
+                    self.pieces.push_back(Piece::File { number, at: part.at, length });
+                }
+            }
+            self.text(part.separator.as_bytes().to_vec());
+        }
+        if is_json {
+            self.text([b"]", &chunk.trail[..]].concat());
+        }
+    }
+
+    fn text(&mut self, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            self.pieces.push_back(Piece::Bytes(bytes, 0));
+        }
+    }
+
+    /// Writes as much as a descriptor takes.
+    pub(crate) fn write(
+        &mut self,
+        to: BorrowedFd<'_>,
+        inputs: &[RecordInput],
+    ) -> anyhow::Result<FeedStep> {
+        loop {
+            let (bytes, written) = &mut self.converted;
+            if let Some(rest) = bytes.get(*written..)
+                && !rest.is_empty()
+            {
+                match write_some(to, rest)? {
+                    Wrote::Some(count) => *written += count,
+                    Wrote::Blocked => return Ok(FeedStep::Blocked),
+                    Wrote::Gone => return Ok(FeedStep::Done),
+                }
+                continue;
+            }
+            bytes.clear();
+            *written = 0;
+            let Some(piece) = self.pieces.front_mut() else {
+                match self.converter.take() {
+                    Some(converter) => converter.finish(bytes),
+                    None => return Ok(FeedStep::Done),
+                }
+                continue;
+            };
+            let is_done = match piece {
+                Piece::Bytes(text, done) => match write_some(to, &text[*done..])? {
+                    Wrote::Some(count) => {
+                        *done += count;
+                        *done == text.len()
+                    }
+                    Wrote::Blocked => return Ok(FeedStep::Blocked),
+                    Wrote::Gone => return Ok(FeedStep::Done),
+                },
+                Piece::File { number, at, length } => {
+                    let input = &inputs[*number];
+                    match send_some(to, input, *at, *length)? {
+                        Wrote::Some(count) => {
+                            *at += count as u64;
+                            *length -= count as u64;
+                            *length == 0
+                        }
+                        Wrote::Blocked => return Ok(FeedStep::Blocked),
+                        Wrote::Gone => return Ok(FeedStep::Done),
+                    }
+                }
+                Piece::Part(part, done) => {
+                    let Some(converter) = &mut self.converter else { return Ok(FeedStep::Done) };
+                    if *done == 0 {
+                        converter.begin_part(&part.origin, part.at);
+                    }
+                    convert_some(converter, part, done, inputs, bytes)?
+                }
+            };
+            if is_done && let Some(number) = self.pieces.pop_front().and_then(|piece| piece.file())
+            {
+                // What has been written may not be what was planned.
+                inputs[number].check_unchanged()?;
+            }
+        }
+    }
+}
+
+/// What precedes the records of a chunk.
+fn prefix(origin: &Origin, number: u64) -> Vec<u8> {
+    match origin.format {
+        RecordFormat::Json if number == 0 => [&origin.lead[..], b"["].concat(),
+        RecordFormat::Json => b"[".to_vec(),
+        _ => origin.header.clone(),
+    }
+}
+
+enum Wrote {
+    Some(usize),
+    Blocked,
+    /// The reader has gone, which is its right.
+    Gone,
+}
+
+fn wrote(result: Result<usize, Errno>) -> anyhow::Result<Wrote> {
+    match result {
+        Ok(count) => Ok(Wrote::Some(count)),
+        Err(Errno::INTR) => Ok(Wrote::Some(0)),
+        Err(Errno::AGAIN) => Ok(Wrote::Blocked),
+        Err(Errno::PIPE) => Ok(Wrote::Gone),
+        Err(err) => Err(io::Error::from(err)).context("could not write the chunk"),
+    }
+}
+
+fn write_some(to: BorrowedFd<'_>, bytes: &[u8]) -> anyhow::Result<Wrote> {
+    wrote(rustix::io::write(to, bytes))
+}
+
+/// Sends bytes of a file, in the kernel.
+fn send_some(
+    to: BorrowedFd<'_>,
+    input: &RecordInput,
+    at: u64,
+    length: u64,
+) -> anyhow::Result<Wrote> {
+    let mut offset = at;
+    let count = usize::try_from(length.min(MOVE)).unwrap_or(CONVERT);
+    match sendfile(to, input, Some(&mut offset), count) {
+        Ok(0) => Err(input.changed()),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
+            let mut buffer = vec![0; count.min(CONVERT)];
+            match input.read(&mut buffer, at)? {
+                [] => Err(input.changed()),
+                bytes => write_some(to, bytes),
+            }
+        }
+        result => wrote(result),
+    }
+}
+
+/// Converts more of a part. True where that was all of it.
+fn convert_some(
+    converter: &mut Converter,
+    part: &Part,
+    done: &mut u64,
+    inputs: &[RecordInput],
+    out: &mut Vec<u8>,
+) -> anyhow::Result<bool> {
+    let length = part.data.len();
+    let count = usize::try_from(length - *done).unwrap_or(CONVERT).min(CONVERT);
+    let pushed = match &part.data {
+        Data::Memory(bytes) => {
+            let start = usize::try_from(*done).unwrap_or(bytes.len());
+            converter.push(&bytes[start..start + count], out)
+        }
+        Data::File { number, .. } => {
+            let mut buffer = vec![0; count];
+            let bytes = inputs[*number].read(&mut buffer, part.at + *done)?;
+            if bytes.len() < count {
+                return Err(inputs[*number].changed());
+            }
+            converter.push(bytes, out)
+        }
+    };
+    *done += count as u64;
+    let is_done = *done == length;
+    let ended = if is_done && pushed.is_ok() { converter.end_part(out) } else { Ok(()) };
+    match pushed.and(ended) {
+        Ok(()) => Ok(is_done),
+        Err(what) => Err(malformed(part, what, inputs)),
+    }
+}
+
+fn malformed(part: &Part, what: Malformed, inputs: &[RecordInput]) -> anyhow::Error {
+    match &part.data {
+        Data::File { number, .. } => inputs[*number].malformed(what),
+        Data::Memory(bytes) => {
+            let before = usize::try_from(what.at() - part.at).unwrap_or(0).min(bytes.len());
+            let line = part.line + crate::chunk::parity::count_lines(&bytes[..before]);
+            InputError::Malformed { name: part.origin.name.clone(), line, what }.into()
+        }
+    }
+}

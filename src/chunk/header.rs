@@ -1,0 +1,249 @@
+//! The beginning of an input: byte order mark, delimiter, header.
+
+use std::ops::Range;
+
+use crate::chunk::csv::CsvScanner;
+use crate::chunk::cutter::{Cutter, Limit};
+use crate::chunk::error::{Encoding, Malformed};
+use crate::chunk::fields::fields;
+use crate::chunk::format::RecordFormat;
+use crate::chunk::lines::LineScanner;
+use crate::chunk::scanner::Scanner;
+
+/// The largest header that is held.
+pub(crate) const MAX_HEADER: usize = 8 << 20;
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// The delimiters that are looked for; of two that are equally frequent the first wins.
+const DELIMITERS: [u8; 4] = *b",;\t|";
+
+/// How an input is to be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dialect {
+    /// What its records are.
+    pub format: RecordFormat,
+    /// How many records are its header.
+    pub header_rows: u64,
+    /// The delimiter, where it is given.
+    pub delimiter: Option<u8>,
+}
+
+/// The beginning of an input.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    /// The bytes of the header.
+    pub header: Range<usize>,
+    /// Where the records begin.
+    pub body: usize,
+    /// What separates fields.
+    pub delimiter: u8,
+}
+
+/// Why the beginning of an input cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum HeadError {
+    Malformed(Malformed),
+    Encoded(Encoding),
+}
+
+impl From<Malformed> for HeadError {
+    fn from(what: Malformed) -> Self {
+        Self::Malformed(what)
+    }
+}
+
+impl Head {
+    /// Reads the beginning of an input of which these are the first bytes. `None` where it takes more
+    /// of them to decide.
+    pub(crate) fn parse(
+        dialect: Dialect,
+        bytes: &[u8],
+        is_all: bool,
+    ) -> Result<Option<Self>, HeadError> {
+        if bytes.len() < 6 && !is_all {
+            return Ok(None);
+        }
+        if let Some(encoding) = Encoding::of(bytes) {
+            return Err(HeadError::Encoded(encoding));
+        }
+        let start = if bytes.starts_with(BOM) { BOM.len() } else { 0 };
+        let head = match dialect.format {
+            RecordFormat::Json => json(bytes, start, is_all)?,
+            RecordFormat::Csv | RecordFormat::Tsv => csv(dialect, bytes, start, is_all)?,
+            RecordFormat::Ndjson | RecordFormat::Lines => lines(dialect, bytes, start, is_all),
+        };
+        if head.is_none() && bytes.len() > MAX_HEADER {
+            return Err(Malformed::LongHeader { at: start as u64 }.into());
+        }
+        Ok(head)
+    }
+
+    /// Returns the fields of each header record.
+    pub(crate) fn fields(&self, header: &[u8]) -> Vec<Vec<Vec<u8>>> {
+        let mut scanner = Scanner::Csv(CsvScanner::new(self.delimiter));
+        let mut start = 0;
+        let ends = record_ends(&mut scanner, header, 1, true);
+        let records = ends.into_iter().map(|end| {
+            let record = &header[start..end];
+            start = end;
+            fields(trim_blank_lines(record), self.delimiter)
+        });
+        records.collect()
+    }
+}
+
+/// Removes blank lines around a record.
+fn trim_blank_lines(mut record: &[u8]) -> &[u8] {
+    while let Some(rest) = record.strip_prefix(b"\n").or_else(|| record.strip_prefix(b"\r\n")) {
+        record = rest;
+    }
+    loop {
+        let shorter = record.strip_suffix(b"\n").unwrap_or(record);
+        let shorter = shorter.strip_suffix(b"\r").unwrap_or(shorter);
+        if shorter.len() == record.len() || !shorter.ends_with(b"\n") {
+            return record;
+        }
+        record = shorter;
+    }
+}
+
+/// Returns where each `rows` records end, with the blank lines that follow.
+fn record_ends(scanner: &mut Scanner, bytes: &[u8], rows: u64, is_all: bool) -> Vec<usize> {
+    let mut cutter = Cutter::new(Limit::Rows(rows));
+    // Only JSON can be malformed for its scanner.
+    let _ = scanner.scan(bytes, 0, &mut cutter);
+    if is_all {
+        let _ = scanner.finish(bytes.len() as u64, &mut cutter);
+        cutter.finish(bytes.len() as u64);
+    }
+    let ends = cutter.take_cuts().into_iter();
+    ends.map(|cut| usize::try_from(cut.end).unwrap_or(bytes.len())).collect()
+}
+
+fn json(bytes: &[u8], start: usize, is_all: bool) -> Result<Option<Head>, Malformed> {
+    let text = &bytes[start..];
+    let at = match text.iter().position(|byte| !b" \t\r\n".contains(byte)) {
+        Some(at) => start + at,
+        None if text.is_empty() || !is_all => {
+            let head = Head { header: start..start, body: start, delimiter: 0 };
+            return Ok(is_all.then_some(head));
+        }
+        None => return Err(Malformed::NotAnArray { at: bytes.len() as u64, found: "nothing" }),
+    };
+    let found = match bytes[at] {
+        b'[' => return Ok(Some(Head { header: start..start, body: at + 1, delimiter: 0 })),
+        b'{' => "an object",
+        b'"' => "a string",
+        b'-' | b'0'..=b'9' => "a number",
+        _ => "text",
+    };
+    Err(Malformed::NotAnArray { at: at as u64, found })
+}
+
+fn lines(dialect: Dialect, bytes: &[u8], start: usize, is_all: bool) -> Option<Head> {
+    let mut body = start;
+    if dialect.header_rows > 0 {
+        let mut scanner = Scanner::Lines(LineScanner::new());
+        let ends = record_ends(&mut scanner, &bytes[start..], dialect.header_rows, is_all);
+        body = match ends.first() {
+            Some(end) => start + end,
+            None if is_all => start,
+            None => return None,
+        };
+    }
+    Some(Head { header: start..body, body, delimiter: 0 })
+}
+
+fn csv(
+    dialect: Dialect,
+    bytes: &[u8],
+    start: usize,
+    is_all: bool,
+) -> Result<Option<Head>, Malformed> {
+    let text = &bytes[start..];
+    let Some(first) = FirstRecord::read(text, is_all || bytes.len() > MAX_HEADER) else {
+        return Ok(None);
+    };
+    if let Some(at) = first.lone_return {
+        return Err(Malformed::LoneReturns { at: (start + at) as u64 });
+    }
+    let delimiter = dialect.delimiter.unwrap_or(first.delimiter);
+    let mut body = start;
+    if dialect.header_rows > 0 {
+        let mut scanner = Scanner::Csv(CsvScanner::new(delimiter));
+        let ends = record_ends(&mut scanner, text, dialect.header_rows, is_all);
+        body = match ends.first() {
+            Some(end) => start + end,
+            None if is_all => start,
+            None => {
+                let is_too_long = bytes.len() > MAX_HEADER;
+                return match scanner.open_quote() {
+                    Some(at) if is_too_long => Err(Malformed::OpenQuote { at: start as u64 + at }),
+                    None if is_too_long => Err(Malformed::LongHeader { at: start as u64 }),
+                    _ => Ok(None),
+                };
+            }
+        };
+        if is_all
+            && body == bytes.len()
+            && let Some(at) = scanner.open_quote()
+        {
+            return Err(Malformed::OpenQuote { at: start as u64 + at });
+        }
+    }
+    Ok(Some(Head { header: start..body, body, delimiter }))
+}
+
+/// What the first record that is not blank says of the file.
+struct FirstRecord {
+    delimiter: u8,
+    lone_return: Option<usize>,
+}
+
+impl FirstRecord {
+    /// Reads it. `None` where it does not end, unless there are no more bytes.
+    fn read(text: &[u8], is_all: bool) -> Option<Self> {
+        let mut counts = [0u64; DELIMITERS.len()];
+        let mut is_quoted = false;
+        let mut is_blank = true;
+        let mut first_return = None;
+        let mut line_feeds = 0;
+        for (at, &byte) in text.iter().enumerate() {
+            match byte {
+                b'"' => is_quoted = !is_quoted,
+                b'\n' => {
+                    line_feeds += 1;
+                    if !is_quoted && !is_blank {
+                        return Some(Self { delimiter: most_frequent(counts), lone_return: None });
+                    }
+                    continue;
+                }
+                b'\r' if !is_quoted => {
+                    first_return.get_or_insert(at);
+                    continue;
+                }
+                byte if !is_quoted => {
+                    let counted = DELIMITERS.iter().position(|&delimiter| delimiter == byte);
+                    if let Some(index) = counted {
+                        counts[index] += 1;
+                    }
+                }
+                _ => {}
+            }
+            is_blank = false;
+        }
+        let lone_return = if line_feeds == 0 && !is_blank { first_return } else { None };
+        is_all.then_some(Self { delimiter: most_frequent(counts), lone_return })
+    }
+}
+
+fn most_frequent(counts: [u64; DELIMITERS.len()]) -> u8 {
+    let mut best = 0;
+    for index in 1..counts.len() {
+        if counts[index] > counts[best] {
+            best = index;
+        }
+    }
+    DELIMITERS[best]
+}

@@ -1,0 +1,207 @@
+//! Inputs: files that can be read from any place, and streams.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use rustix::fs::{FileType, OFlags, SeekFrom, Stat, fcntl_getfl, fstat, seek};
+
+use crate::chunk::error::{InputError, Malformed};
+use crate::chunk::format::RecordFormat;
+use crate::chunk::header::{Dialect, Head, HeadError};
+use crate::chunk::index::{READ, read_at};
+use crate::chunk::parity::count_lines;
+
+/// How inputs are to be read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ReadOptions {
+    /// The format of all of them; else each name says its own.
+    pub format: Option<RecordFormat>,
+    /// How many records are a header.
+    pub header_rows: Option<u64>,
+    /// What separates fields.
+    pub delimiter: Option<u8>,
+}
+
+impl ReadOptions {
+    fn dialect(&self, format: RecordFormat) -> Dialect {
+        let tab = (format == RecordFormat::Tsv).then_some(b'\t');
+        Dialect {
+            format,
+            header_rows: self.header_rows.unwrap_or(format.header_rows()),
+            delimiter: self.delimiter.or(tab),
+        }
+    }
+}
+
+/// An input that has been opened.
+#[derive(Debug)]
+pub(crate) struct RecordInput {
+    /// What messages call it.
+    pub name: PathBuf,
+    /// How it is read.
+    pub dialect: Dialect,
+    file: File,
+    /// The part of a regular file that is read.
+    range: Option<(u64, FileStamp)>,
+}
+
+/// What changes when a file is written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileStamp {
+    size: u64,
+    modified: (i64, u64),
+    changed: (i64, u64),
+}
+
+impl FileStamp {
+    fn of(stat: &Stat) -> Self {
+        #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "widths differ")]
+        Self {
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            modified: (stat.st_mtime as i64, stat.st_mtime_nsec as u64),
+            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as u64),
+        }
+    }
+}
+
+impl RecordInput {
+    /// Opens a file, or standard input where the path is `-`.
+    pub(crate) fn open(path: &Path, options: &ReadOptions) -> anyhow::Result<Self> {
+        let is_stdin = path == Path::new("-");
+        let name = if is_stdin { PathBuf::from("standard input") } else { path.to_owned() };
+        let could_not = || format!("could not read {}", name.display());
+        let file = if is_stdin {
+            rustix::stdio::stdin().try_clone_to_owned().map(File::from)
+        } else {
+            // A FIFO is waited for; that is what a shell does.
+            File::open(path)
+        };
+        let file = file.with_context(could_not)?;
+        let status = fstat(&file).with_context(could_not)?;
+        let kind = FileType::from_raw_mode(status.st_mode);
+        if kind == FileType::Directory {
+            return Err(io::Error::from_raw_os_error(libc::EISDIR)).with_context(could_not);
+        }
+        if fcntl_getfl(&file).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::WRONLY) {
+            return Err(io::Error::from_raw_os_error(libc::EBADF)).with_context(could_not);
+        }
+        let mut range = None;
+        // A file of /proc has no size; it is a stream.
+        let has_size =
+            || status.st_size > 0 || read_at(file.as_fd(), &mut [0], 0).is_ok_and(<[u8]>::is_empty);
+        if kind == FileType::RegularFile && has_size() {
+            let offset = if is_stdin { seek(&file, SeekFrom::Current(0)).unwrap_or(0) } else { 0 };
+            let stamp = FileStamp::of(&status);
+            range = Some((offset.min(stamp.size), stamp));
+        }
+        let Some(format) = options.format.or_else(|| RecordFormat::of_path(path)) else {
+            return Err(unknown_format(&file, name, range.is_some()));
+        };
+        Ok(Self { name, dialect: options.dialect(format), file, range })
+    }
+
+    /// Whether it can be read from any place.
+    pub(crate) fn is_file(&self) -> bool {
+        self.range.is_some()
+    }
+
+    /// Where its bytes begin and end, if it is a file.
+    pub(crate) fn range(&self) -> std::ops::Range<u64> {
+        self.range.map_or(0..0, |(start, stamp)| start..stamp.size)
+    }
+
+    /// Reports that it changed, if it did.
+    pub(crate) fn check_unchanged(&self) -> anyhow::Result<()> {
+        let Some((_, before)) = self.range else { return Ok(()) };
+        let stat = fstat(&self.file);
+        let stat = stat.with_context(|| format!("could not read {}", self.name.display()))?;
+        if FileStamp::of(&stat) == before { Ok(()) } else { Err(self.changed()) }
+    }
+
+    /// The error that says that it changed.
+    pub(crate) fn changed(&self) -> anyhow::Error {
+        InputError::Changed { name: self.name.clone() }.into()
+    }
+
+    /// Reads its beginning: the header, and where records begin.
+    pub(crate) fn read_head(&self) -> anyhow::Result<(Head, Vec<u8>)> {
+        let range = self.range();
+        let mut wanted = 16 * 1024;
+        loop {
+            let left = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+            let mut buffer = vec![0; left.min(wanted)];
+            let count = self.read(&mut buffer, range.start)?.len();
+            if count < buffer.len() {
+                return Err(self.changed());
+            }
+            match Head::parse(self.dialect, &buffer, count == left) {
+                Ok(Some(head)) => return Ok((head, buffer)),
+                Ok(None) => wanted *= 8,
+                Err(err) => return Err(self.head_error(err, &buffer)),
+            }
+        }
+    }
+
+    /// Describes why a beginning cannot be read.
+    pub(crate) fn head_error(&self, err: HeadError, bytes: &[u8]) -> anyhow::Error {
+        let name = self.name.clone();
+        match err {
+            HeadError::Encoded(encoding) => {
+                let format = Some(self.dialect.format);
+                InputError::Encoded { name, encoding, format }.into()
+            }
+            HeadError::Malformed(what) => {
+                let at = usize::try_from(what.at()).unwrap_or(0).min(bytes.len());
+                InputError::Malformed { name, line: 1 + count_lines(&bytes[..at]), what }.into()
+            }
+        }
+    }
+
+    /// Reads bytes of a file at an offset.
+    pub(crate) fn read<'a>(&self, buffer: &'a mut [u8], offset: u64) -> anyhow::Result<&'a [u8]> {
+        read_at(self.as_fd(), buffer, offset)
+            .with_context(|| format!("could not read {}", self.name.display()))
+    }
+
+    /// Describes what is wrong in a file, at an offset of it.
+    pub(crate) fn malformed(&self, what: Malformed) -> anyhow::Error {
+        let start = self.range().start;
+        let mut line = 1;
+        let mut buffer = vec![0; READ];
+        let mut at = start;
+        while at < what.at() {
+            let count = usize::try_from(what.at() - at).unwrap_or(READ).min(READ);
+            match self.read(&mut buffer[..count], at) {
+                Ok([]) | Err(_) => break,
+                Ok(bytes) => {
+                    line += count_lines(bytes);
+                    at += bytes.len() as u64;
+                }
+            }
+        }
+        let name = self.name.clone();
+        InputError::Malformed { name, line, what: what.moved(|at| at - start) }.into()
+    }
+}
+
+impl AsFd for RecordInput {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// Says that nothing tells the format, or that a packed file must be unpacked first.
+fn unknown_format(file: &File, name: PathBuf, is_file: bool) -> anyhow::Error {
+    let mut start = [0; 8];
+    if is_file
+        && let Ok(bytes) = read_at(file.as_fd(), &mut start, 0)
+        && let Some(encoding) = crate::chunk::error::Encoding::of(bytes)
+    {
+        let format = name.file_stem().and_then(|stem| RecordFormat::of_path(Path::new(stem)));
+        return InputError::Encoded { name, encoding, format }.into();
+    }
+    InputError::UnknownFormat { name }.into()
+}

@@ -1,0 +1,190 @@
+//! A chunk whose command runs.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use rustix::fs::{Mode, OFlags, open, unlink};
+use rustix::io::ioctl_fionbio;
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use rustix::process::Pid;
+
+use crate::chunk::convert::JsonForm;
+use crate::chunk::feed::{Feed, FeedStep};
+use crate::chunk::held::{Held, OpenSpillFile};
+use crate::chunk::input::RecordInput;
+use crate::chunk::part::Chunk;
+use crate::os::Env;
+use crate::process::{Children, Command};
+use crate::values::Status;
+
+/// How long a process that the command left behind may keep its output open.
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
+
+/// A chunk larger than this gets wide pipes, in bytes: they cost more than a small one takes.
+const WIDE_FROM: u64 = 64 * 1024;
+
+/// How wide they are, in bytes.
+const PIPE: usize = 1 << 20;
+
+/// The word of a command that stands for the path of the chunk.
+pub(crate) const PLACEHOLDER: &str = "{}";
+
+/// What commands are started with.
+#[derive(Debug)]
+pub(crate) struct CommandSpec<'a> {
+    /// The words of the command.
+    pub words: &'a [OsString],
+    /// Its environment.
+    pub env: &'a Env,
+    /// The caller's working directory.
+    pub cwd: &'a Path,
+    /// What records are converted to.
+    pub form: Option<JsonForm>,
+    /// The directory for files with chunks, and their suffix, where the command has a placeholder.
+    pub files: Option<(PathBuf, &'static str)>,
+}
+
+/// What a message or report says of a chunk.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// Its number, from 0.
+    pub number: u64,
+    /// Its records: the number of the first, from 0, and how many there are.
+    pub first_row: u64,
+    pub rows: u64,
+    /// The input in which it begins.
+    pub name: PathBuf,
+    /// Where in the input it begins, and how many bytes of records it has.
+    pub at: u64,
+    pub bytes: u64,
+}
+
+impl Place {
+    pub(crate) fn of(chunk: &Chunk) -> Self {
+        let first = chunk.parts.first();
+        Self {
+            number: chunk.number,
+            first_row: chunk.first_row,
+            rows: chunk.rows,
+            name: first.map_or_else(|| chunk.head.name.clone(), |part| part.origin.name.clone()),
+            at: first.map_or(0, |part| part.at),
+            bytes: chunk.parts.iter().map(|part| part.data.len()).sum(),
+        }
+    }
+}
+
+/// A chunk whose command runs.
+#[derive(Debug)]
+pub(crate) struct ChunkJob {
+    pub place: Place,
+    pub pid: Pid,
+    feed: Feed,
+    pub stdin: Option<OwnedFd>,
+    pub stdout: Option<OwnedFd>,
+    pub held: Held,
+    /// How the command ended, and when.
+    pub ended: Option<(Status, Instant)>,
+    /// When it is killed, once it has been asked to end.
+    pub kill_at: Option<Instant>,
+    path: Option<PathBuf>,
+}
+
+impl ChunkJob {
+    /// Starts the command on a chunk.
+    pub(crate) fn start(
+        chunk: Chunk,
+        spec: &CommandSpec<'_>,
+        inputs: &[RecordInput],
+        children: &mut Children,
+    ) -> anyhow::Result<Self> {
+        let place = Place::of(&chunk);
+        let mut feed = Feed::new(chunk, spec.form);
+        let mut words = spec.words.to_vec();
+        let mut path = None;
+        let mut stdin = None;
+        let child_stdin = if let Some((dir, suffix)) = &spec.files {
+            let file = dir.join(format!("chunk-{:06}{suffix}", place.number));
+            write_file(&file, &mut feed, inputs)?;
+            let placeholders = words.iter_mut().skip(1).filter(|word| *word == PLACEHOLDER);
+            placeholders.for_each(|word| file.as_os_str().clone_into(word));
+            path = Some(file);
+            open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+                .context("could not open /dev/null")?
+        } else {
+            let (reader, writer) = pipe(place.bytes)?;
+            ioctl_fionbio(&writer, true).context("could not create a pipe")?;
+            stdin = Some(writer);
+            reader
+        };
+        let (reader, writer) = pipe(place.bytes)?;
+        ioctl_fionbio(&reader, true).context("could not create a pipe")?;
+        let mut command = Command::new(words, spec.env, spec.cwd);
+        command.set_env("TMPX_CHUNK", place.number.to_string());
+        command.set_env("TMPX_CHUNK_ROWS", place.rows.to_string());
+        command.pass_fd(child_stdin, 0);
+        command.pass_fd(writer, 1);
+        let pid = children.start(command)?;
+        let held = Held::default();
+        let stdout = Some(reader);
+        Ok(Self { place, pid, feed, stdin, stdout, held, ended: None, kill_at: None, path })
+    }
+
+    /// Feeds the command what it reads now.
+    pub(crate) fn feed(&mut self, inputs: &[RecordInput]) -> anyhow::Result<()> {
+        if let Some(stdin) = &self.stdin
+            && self.feed.write(stdin.as_fd(), inputs)? == FeedStep::Done
+        {
+            self.stdin = None;
+        }
+        Ok(())
+    }
+
+    /// Takes what the command has written.
+    pub(crate) fn collect(&mut self, open: OpenSpillFile<'_>) -> anyhow::Result<()> {
+        if let Some(stdout) = &self.stdout
+            && self.held.take(stdout.as_fd(), open)?
+        {
+            self.stdout = None;
+        }
+        Ok(())
+    }
+
+    /// Whether the command has exited and its output has been read.
+    pub(crate) fn is_done(&self, now: Instant) -> bool {
+        match self.ended {
+            Some((_, at)) => self.stdout.is_none() || now.duration_since(at) >= LINGER,
+            None => false,
+        }
+    }
+
+    /// Notes that the command has ended. What it has not read is not written.
+    pub(crate) fn end(&mut self, status: Status, now: Instant) {
+        self.ended = Some((status, now));
+        self.stdin = None;
+        if let Some(path) = self.path.take() {
+            // What stays is removed with its directory.
+            let _ = unlink(&path);
+        }
+    }
+}
+
+fn pipe(bytes: u64) -> anyhow::Result<(OwnedFd, OwnedFd)> {
+    let pipe = pipe_with(PipeFlags::CLOEXEC).context("could not create a pipe")?;
+    if bytes > WIDE_FROM {
+        let _ = fcntl_setpipe_size(&pipe.1, PIPE);
+    }
+    Ok(pipe)
+}
+
+fn write_file(path: &Path, feed: &mut Feed, inputs: &[RecordInput]) -> anyhow::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let file = open(path, flags, Mode::RUSR | Mode::WUSR).map_err(io::Error::from);
+    let file = file.with_context(|| format!("could not create {}", path.display()))?;
+    feed.write(file.as_fd(), inputs)
+        .map(drop)
+        .with_context(|| format!("could not write {}", path.display()))
+}

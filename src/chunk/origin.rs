@@ -1,0 +1,102 @@
+//! Checks that inputs can be joined, and holds what has to be known of each.
+
+use std::rc::Rc;
+
+use crate::chunk::error::{InputError, Malformed};
+use crate::chunk::format::RecordFormat;
+use crate::chunk::header::Head;
+use crate::chunk::input::RecordInput;
+use crate::chunk::part::Origin;
+
+/// The fields of each record of a header.
+pub(crate) type HeaderFields = Vec<Vec<Vec<u8>>>;
+
+/// The inputs so far.
+#[derive(Debug)]
+pub(crate) struct Origins {
+    /// Whether records become objects, so that inputs may differ.
+    converts: bool,
+    first: Option<(Rc<Origin>, HeaderFields)>,
+}
+
+impl Origins {
+    /// No input yet.
+    pub(crate) fn new(converts: bool) -> Self {
+        Self { converts, first: None }
+    }
+
+    /// Adds an input, of which these are the first bytes.
+    pub(crate) fn add(
+        &mut self,
+        input: &RecordInput,
+        head: &Head,
+        bytes: &[u8],
+    ) -> anyhow::Result<Rc<Origin>> {
+        let format = input.dialect.format;
+        let header = bytes[head.header.clone()].to_vec();
+        let records = if format.has_fields() { head.fields(&header) } else { Vec::new() };
+        let columns = if self.converts && format.has_fields() {
+            columns(input, head, &records)?
+        } else {
+            Vec::new()
+        };
+        let lead = match format {
+            RecordFormat::Json if head.body > head.header.end => {
+                bytes[head.header.end..head.body - 1].to_vec()
+            }
+            _ => Vec::new(),
+        };
+        let name = input.name.clone();
+        let is_empty = bytes.is_empty();
+        let origin =
+            Rc::new(Origin { name, format, delimiter: head.delimiter, header, columns, lead });
+        match &self.first {
+            None if !is_empty => self.first = Some((Rc::clone(&origin), records)),
+            Some((first, first_records)) if !self.converts && !is_empty => {
+                let [first_name, second] = [&first.name, &origin.name].map(Clone::clone);
+                if format != first.format {
+                    let err = InputError::FormatsDiffer { first: first_name, second };
+                    return Err(err.into());
+                }
+                let is_equal = if format.has_fields() {
+                    *first_records == records && first.delimiter == origin.delimiter
+                } else {
+                    trimmed(&first.header) == trimmed(&origin.header)
+                };
+                let has_header = input.dialect.header_rows > 0;
+                if has_header && !is_equal {
+                    let err = InputError::HeadersDiffer { first: first_name, second };
+                    return Err(err.into());
+                }
+            }
+            _ => {}
+        }
+        Ok(origin)
+    }
+}
+
+fn trimmed(header: &[u8]) -> &[u8] {
+    header.trim_ascii_end()
+}
+
+/// The names of columns: the fields of the last header record.
+fn columns(
+    input: &RecordInput,
+    head: &Head,
+    records: &[Vec<Vec<u8>>],
+) -> anyhow::Result<Vec<Vec<u8>>> {
+    let names = records.last().cloned().unwrap_or_default();
+    let at = head.header.start as u64;
+    for (index, name) in names.iter().enumerate() {
+        let Ok(text) = std::str::from_utf8(name) else {
+            return Err(input.malformed(Malformed::NotUtf8 { at }));
+        };
+        if names[..index].contains(name) {
+            let name = text.to_owned();
+            let what = Malformed::DuplicateColumn { at, name };
+            let name = input.name.clone();
+            return Err(InputError::Malformed { name, line: 1, what }.into());
+        }
+    }
+    Ok(names)
+}

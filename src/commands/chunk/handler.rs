@@ -1,0 +1,74 @@
+//! `tmpx chunk`: checks the command line, opens the inputs, and plans where to cut them.
+
+use std::path::{Path, PathBuf};
+
+use rustix::stdio::stdin;
+use rustix::termios::isatty;
+
+use crate::chunk::{ReadOptions, RecordFormat, RecordInput, Supply};
+use crate::cli::ChunkArgs;
+use crate::commands::chunk::{files, on_each};
+use crate::commands::context::Context;
+use crate::commands::errors::InvalidUse;
+use crate::streams::Target;
+use crate::values::Status;
+
+pub(in crate::commands) fn run(args: ChunkArgs, context: &Context) -> anyhow::Result<Status> {
+    refuse_contradictions(&args)?;
+    let report = args.report.as_deref().map(Target::find).transpose()?;
+    let output = args.output.as_deref().map(Target::find).transpose()?;
+    if let (Some(report), Some(output)) = (&report, &output)
+        && report.path() == output.path()
+    {
+        return Err(InvalidUse::ReportReplacesContent.into());
+    }
+    let inputs = open_inputs(&args)?;
+    let format = match args.to {
+        Some(form) => form.format(),
+        None => inputs.first().map_or(RecordFormat::Lines, |input| input.dialect.format),
+    };
+    let supply = Supply::new(inputs, args.limit(), args.to.is_some())?;
+    if args.command.is_empty() {
+        files::create(args, supply, format, context)
+    } else {
+        on_each::run(&args, supply, output, format, context)
+    }
+}
+
+fn refuse_contradictions(args: &ChunkArgs) -> anyhow::Result<()> {
+    if args.command.is_empty() {
+        if let Some(option) = args.option_for_command() {
+            return Err(InvalidUse::OptionNeedsCommand(option).into());
+        }
+    } else if let Some(option) = args.option_for_files() {
+        return Err(InvalidUse::OptionNeedsNoCommand(option).into());
+    }
+    Ok(())
+}
+
+fn open_inputs(args: &ChunkArgs) -> anyhow::Result<Vec<RecordInput>> {
+    let stdin_path = [PathBuf::from("-")];
+    let paths = if args.inputs.is_empty() { &stdin_path[..] } else { &args.inputs };
+    if paths.iter().any(|path| path == Path::new("-")) && isatty(stdin()) {
+        return Err(InvalidUse::InputFromTerminal.into());
+    }
+    let options =
+        ReadOptions { format: args.format, header_rows: args.header, delimiter: args.delimiter };
+    let inputs = paths.iter().map(|path| RecordInput::open(path, &options));
+    let inputs = inputs.collect::<anyhow::Result<Vec<_>>>()?;
+    if args.to.is_some()
+        && let Some(input) = inputs.iter().find(|input| !can_become_json(input))
+    {
+        return Err(InvalidUse::NotConvertible(input.name.clone()).into());
+    }
+    Ok(inputs)
+}
+
+/// Whether the records have names for their fields.
+fn can_become_json(input: &RecordInput) -> bool {
+    match input.dialect.format {
+        RecordFormat::Csv | RecordFormat::Tsv => input.dialect.header_rows > 0,
+        RecordFormat::Ndjson | RecordFormat::Json => true,
+        RecordFormat::Lines => false,
+    }
+}

@@ -1,0 +1,138 @@
+//! `tmpx chunk` with a command: runs it on each chunk and passes the outputs on.
+
+use std::thread::available_parallelism;
+
+use anyhow::Context as _;
+use rustix::stdio::stdout;
+
+use crate::chunk::{
+    Cause, CommandSpec, Merger, PLACEHOLDER, Place, RecordFormat, RunOutcome, Runner, Sink,
+    SinkTarget, Supply,
+};
+use crate::cli::ChunkArgs;
+use crate::commands::context::Context;
+use crate::commands::errors::{print_error, status_of};
+use crate::commands::scratch::{with_scratch, write_report};
+use crate::create::Scratch;
+use crate::process::{Children, check_interrupt};
+use crate::streams::{Replacement, Target};
+use crate::sys::SignalQueue;
+use crate::ui::{ChunkProgress, ChunkReport, print_hint, print_note};
+use crate::values::Status;
+
+pub(super) fn run(
+    args: &ChunkArgs,
+    supply: Supply,
+    output: Option<Target>,
+    format: RecordFormat,
+    context: &Context,
+) -> anyhow::Result<Status> {
+    with_scratch(context, |scratch| {
+        // From here on there may be scratch to remove, so a signal must not end tmpx.
+        let signals = SignalQueue::open(context.signals);
+        let cwd = std::env::current_dir().context("could not find the working directory")?;
+        let target = match output {
+            Some(target) => {
+                SinkTarget::File(Box::new(Replacement::begin(target, false, scratch.lease()?)?))
+            }
+            None => SinkTarget::stream(stdout()),
+        };
+        let merger = args.merge.map(|merged| Merger::new(merged.unwrap_or(format), args.header));
+        let dir = args.dir.as_deref();
+        let by_path = args.command.iter().skip(1).any(|word| word == PLACEHOLDER);
+        let files = if by_path { Some((scratch.dir(None, dir)?, format.suffix())) } else { None };
+        check_interrupt(&signals)?;
+        let progress = ChunkProgress::new(supply.total());
+        let mut report_progress = |tally: &_| progress.show(tally);
+        let outcome = Runner {
+            spec: CommandSpec {
+                words: &args.command,
+                env: &context.env,
+                cwd: &cwd,
+                form: args.to,
+                files,
+            },
+            supply,
+            children: Children::new(signals)?,
+            sink: Sink::new(target, merger),
+            jobs: jobs(args),
+            tmpfile: &mut || scratch.tmpfile(dir),
+            progress: progress.is_visible().then_some(&mut report_progress as _),
+        }
+        .run();
+        progress.finish();
+        finish(outcome, args, format, scratch, context)
+    })
+}
+
+/// The number of commands that run at once: `available_parallelism` respects affinity and quotas.
+fn jobs(args: &ChunkArgs) -> usize {
+    let cores = || available_parallelism().map_or(1, usize::from);
+    args.jobs.map_or_else(cores, |jobs| usize::try_from(jobs).unwrap_or(usize::MAX))
+}
+
+/// Commits the output, or says why there is none, and writes the report.
+fn finish(
+    outcome: RunOutcome,
+    args: &ChunkArgs,
+    format: RecordFormat,
+    scratch: &mut Scratch<'_>,
+    context: &Context,
+) -> anyhow::Result<Status> {
+    let RunOutcome { tally, failure, error, interrupt, reader_gone, sink } = outcome;
+    if args.merge.is_none() && format.has_fields() && sink.repeats_first_line() {
+        print_hint("each output begins with the same line; --merge prints it once");
+    }
+    let mut failed = None;
+    let mut status = Status::Command(0);
+    if let Some(signal) = interrupt {
+        status = Status::Signal(signal);
+    } else if reader_gone && !context.signals.ignore_broken_pipes() {
+        status = Status::Signal(libc::SIGPIPE);
+    } else if reader_gone {
+        return Err(std::io::Error::from_raw_os_error(libc::EPIPE))
+            .context("could not write to stdout");
+    } else if let Some((place, cause)) = failure {
+        status = report_failure(&place, cause);
+        failed = Some((place, status));
+    } else if let Some(err) = error {
+        return Err(err);
+    } else if let Some(replacement) = sink.into_replacement() {
+        replacement.commit(false, scratch.lease()?)?.iter().for_each(print_note);
+    }
+    let report = ChunkReport::new(tally, failed.as_ref());
+    Ok(write_report(args.report.as_deref(), &report, status, || scratch.lease()))
+}
+
+/// Says which chunk failed, and returns its status.
+fn report_failure(place: &Place, cause: Cause) -> Status {
+    let chunk = describe(place);
+    match cause {
+        Cause::Status(Status::Command(code)) => {
+            print_note(format_args!("{chunk} exited with status {code}"));
+            Status::Command(code)
+        }
+        Cause::Status(Status::Signal(signal)) => {
+            print_note(format_args!("{chunk} was ended by signal {signal}"));
+            Status::Signal(signal)
+        }
+        Cause::Status(status) => status,
+        Cause::Error(err) => {
+            let status = status_of(&err).unwrap_or(Status::TmpxFailed);
+            print_error(&err.context(format!("{chunk} failed")));
+            status
+        }
+    }
+}
+
+/// Names a chunk, its records and its bytes, counted from 1 but for the number of the chunk.
+fn describe(place: &Place) -> String {
+    let Place { number, first_row, rows, name, at, bytes } = place;
+    format!(
+        "chunk {number} (rows {} to {}, {} from byte {}, {bytes} bytes)",
+        first_row + 1,
+        first_row + rows,
+        name.display(),
+        at + 1,
+    )
+}

@@ -1,0 +1,91 @@
+//! Supervises several commands that run at the same time.
+//!
+//! Signals reach them as they reach a single command: a signal that a process sends to tmpx is passed
+//! on to each, and the terminal's signals reach them without help. Each child is reaped by its
+//! number, since a script may have had children before it became this process.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::os::processes;
+use crate::process::command::{Command, StartError};
+use crate::process::supervise::{must_forward, signal_all, status};
+use crate::sys::{self, SignalQueue, would_end_process};
+use crate::values::Status;
+
+/// Commands that run at the same time.
+#[derive(Debug)]
+pub(crate) struct Children {
+    signals: SignalQueue,
+    descriptor: OwnedFd,
+    running: Vec<Pid>,
+    interrupt: Option<i32>,
+}
+
+impl Children {
+    /// Begins without a command.
+    pub(crate) fn new(signals: SignalQueue) -> anyhow::Result<Self> {
+        let descriptor = signals.descriptor().context("could not wait for signals")?;
+        Ok(Self { signals, descriptor, running: Vec::new(), interrupt: None })
+    }
+
+    /// Starts a command.
+    pub(crate) fn start(&mut self, command: Command<'_>) -> Result<Pid, StartError> {
+        let pid = command.start(&self.signals)?;
+        self.running.push(pid);
+        Ok(pid)
+    }
+
+    /// Handles the signals that have arrived. True if a child may have ended.
+    pub(crate) fn handle_signals(&mut self) -> bool {
+        let mut has_child_ended = false;
+        while let Some(received) = self.signals.wait(Some(Duration::ZERO)) {
+            has_child_ended |= received.signal == libc::SIGCHLD;
+            if must_forward(received) {
+                for &pid in &self.running {
+                    let _ = sys::send(received.signal, pid);
+                }
+            }
+            if self.interrupt.is_none() && would_end_process(received.signal) {
+                self.interrupt = Some(received.signal);
+            }
+        }
+        has_child_ended
+    }
+
+    /// The first signal that asked tmpx to end.
+    pub(crate) fn interrupt(&self) -> Option<i32> {
+        self.interrupt
+    }
+
+    /// Returns how a child ended, if it has.
+    pub(crate) fn reap(&mut self, pid: Pid) -> io::Result<Option<Status>> {
+        let ended = sys::reap_one(pid)?;
+        if ended.is_some() {
+            self.running.retain(|&other| other != pid);
+        }
+        Ok(ended.map(status))
+    }
+
+    /// Sends a signal to a child that runs, and to all processes that it started.
+    pub(crate) fn end(&self, pid: Pid, signal: Signal) {
+        if !self.running.contains(&pid) {
+            return;
+        }
+        let number = pid.as_raw_nonzero().get().cast_unsigned();
+        // A stopped process starts no others while they are looked for. It is continued below.
+        let _ = kill_process(pid, Signal::STOP);
+        signal_all(pid, &processes::descendants_of(number), signal);
+    }
+}
+
+/// Readable while a signal waits to be handled.
+impl AsFd for Children {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}

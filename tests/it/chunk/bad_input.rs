@@ -1,0 +1,158 @@
+//! What cannot be cut is refused before anything runs, with its place and a remedy.
+
+use std::fs;
+
+use crate::support::sandbox::{Sandbox, is_root, words};
+
+/// Expects a refusal with and without a command, as a file and on standard input.
+fn refused(name: &str, text: &[u8], message: &str, hint: Option<&str>) {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join(name), text).unwrap();
+    let hint = hint.map_or(String::new(), |hint| format!("hint: {hint}\n"));
+    let expected = format!("tmpx: {name}: {message}\n{hint}");
+    fs::write(sandbox.cwd().join("out"), "old").unwrap();
+    sandbox.tmpx(words(&format!("chunk {name}"))).expects(1, "", &expected);
+    let script = format!("tmpx chunk -o out {name} -- touch ran; s=$?; ls; cat out; exit $s");
+    let found = sandbox.sh(&script).run();
+    assert_eq!((found.status, found.stderr.as_str()), (Some(125), expected.as_str()));
+    assert!(!found.stdout.contains("ran") && found.stdout.ends_with("old"), "{found:?}");
+    let format = name.rsplit_once('.').unwrap().1;
+    let piped =
+        format!("cat {name} | tmpx chunk --format {format} -o out -- cat; echo $?; cat out");
+    let found = sandbox.sh(&piped).run();
+    assert!(found.stderr.starts_with(&format!("tmpx: standard input: {message}\n")), "{found:?}");
+    assert_eq!(found.stdout, "125\nold");
+}
+
+#[test]
+fn a_quote_that_is_never_closed_is_named_where_it_opens() {
+    let message = "line 3, byte 11: this quote is never closed";
+    refused("in.csv", b"a,b\n1,2\n3,\"4\n5,\"\"6\n", message, None);
+    // Also where the parity of quotes is even.
+    refused(
+        "in.csv",
+        b"a,b\n1\",2\n3,\"4\n5,6\n",
+        "line 3, byte 12: this quote is never closed",
+        None,
+    );
+    refused("in.csv", b"a,\"b\n", "line 1, byte 3: this quote is never closed", None);
+    let large = [b"a,b\n".as_slice(), &b"1,2\n".repeat(100_000), b"3,\"4\n"].concat();
+    let message = "line 100002, byte 400007: this quote is never closed";
+    refused("in.csv", &large, message, None);
+}
+
+#[test]
+fn json_that_is_no_array_is_refused_for_what_it_is() {
+    let jq = "jq -c '.results[]' in.json | tmpx chunk --format ndjson …";
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("in.json"), "{\"results\":[1]}").unwrap();
+    let expected =
+        format!("tmpx: in.json: line 1, byte 1: expected an array, found an object\nhint: {jq}\n");
+    sandbox.tmpx(["chunk", "in.json"]).expects(1, "", &expected);
+    for (text, message) in [
+        ("\n \"x\"", "line 2, byte 3: expected an array, found a string"),
+        ("12", "line 1, byte 1: expected an array, found a number"),
+        ("nul", "line 1, byte 1: expected an array, found text"),
+        (" \n", "line 2, byte 3: expected an array, found nothing"),
+        ("[1,\n2", "line 2, byte 6: the array is cut off"),
+        ("[{\"a\":\"]", "line 1, byte 9: the array is cut off"),
+        ("[1,\n2,\n]", "line 2, byte 6: trailing comma"),
+        ("[1,,2]", "line 1, byte 4: no element before this comma"),
+        ("[,1]", "line 1, byte 2: no element before this comma"),
+        ("[{} {}]", "line 1, byte 5: no comma before this element"),
+        ("[1]\n[2]", "line 2, byte 5: text after the array"),
+        ("[1}", "line 1, byte 3: this bracket does not close the array"),
+    ] {
+        refused("in.json", text.as_bytes(), message, None);
+    }
+}
+
+#[test]
+fn lines_that_end_with_carriage_returns_are_refused() {
+    let hint = "tr '\\\\r' '\\\\n' <in.csv | tmpx chunk --format csv …";
+    let hint = hint.replace("\\\\", "\\");
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("in.csv"), "a,b\r1,2\r").unwrap();
+    let ran = sandbox.tmpx(["chunk", "in.csv"]).run();
+    let message = "line 1, byte 4: lines end with a carriage return and no line feed";
+    assert_eq!(ran.stderr, format!("tmpx: in.csv: {message}\nhint: {hint}\n"));
+}
+
+#[test]
+fn packed_inputs_are_named_with_the_pipe_that_unpacks_them() {
+    let sandbox = Sandbox::new();
+    for (magic, name, is, unpack) in [
+        (&b"\x1f\x8b\x08\0abcd"[..], "a.csv.gz", "gzip", "gzip -dc a.csv.gz"),
+        (b"\x28\xb5\x2f\xfdabcd", "a.json.zst", "zstd", "zstd -dc a.json.zst"),
+        (b"\xfd7zXZ\0abcd", "a.csv", "xz", "xz -dc a.csv"),
+        (b"\xff\xfea\0b\0c\0", "a.csv", "UTF-16", "iconv -f UTF-16 -t UTF-8 a.csv"),
+    ] {
+        fs::write(sandbox.cwd().join(name), magic).unwrap();
+        let format = if name.contains("json") { "json" } else { "csv" };
+        let expected = format!(
+            "tmpx: {name}: this is {is}\nhint: {unpack} | tmpx chunk --format {format} …\n"
+        );
+        sandbox.tmpx(["chunk", name]).expects(1, "", &expected);
+    }
+}
+
+#[test]
+fn inputs_that_cannot_be_read_are_refused_before_anything_runs() {
+    let sandbox = Sandbox::new();
+    sandbox
+        .sh("mkdir d.csv; echo a > good.csv; echo a > secret.csv; chmod 0 secret.csv")
+        .succeeds();
+    for (name, why) in [("d.csv", "Is a directory"), ("no.csv", "No such file or directory")] {
+        let expected = format!("tmpx: could not read {name}: {why}\n");
+        sandbox
+            .tmpx(words(&format!("chunk good.csv {name} -- touch ran")))
+            .expects(125, "", &expected);
+    }
+    if !is_root() {
+        let expected = "tmpx: could not read secret.csv: Permission denied\n";
+        sandbox.tmpx(["chunk", "secret.csv"]).expects(1, "", expected);
+    }
+    fs::write(sandbox.cwd().join("data"), "a\n").unwrap();
+    let expected = "tmpx: data: unknown format\n\
+                    hint: name it: --format csv, tsv, ndjson, json or lines\n";
+    sandbox.tmpx(["chunk", "good.csv", "data"]).expects(1, "", expected);
+    assert!(!sandbox.cwd().join("ran").exists());
+}
+
+#[test]
+fn command_lines_without_sense_are_usage_errors() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("in.csv"), "a\n1\n").unwrap();
+    for (args, message) in [
+        ("in.csv --rows 0", "not a positive number"),
+        ("in.csv --bytes 0", "not a positive size"),
+        ("in.csv --rows 1 --bytes 1", "give --rows or --bytes, not both"),
+        ("in.csv -j 2", "--jobs: only with a command"),
+        ("in.csv -o x", "--output: only with a command"),
+        ("in.csv --ttl 5m -- cat", "--ttl: only for chunk files, without a command"),
+        ("in.csv --to csv", "hint: for CSV use mlr or duckdb on the result of --to ndjson"),
+        ("in.csv -n 5", "hint: --rows N counts records, --bytes SIZE bytes"),
+        ("in.csv --chunk-size 5", "hint: --rows N counts records, --bytes SIZE bytes"),
+        ("in.csv --delimiter ab", "expected one ASCII character, or tab"),
+        ("in.csv -o x --report x -- cat", "--report: FILE and the report are the same file"),
+    ] {
+        let ran = sandbox.tmpx(words(&format!("chunk {args}"))).run();
+        assert_eq!(ran.status, Some(2), "{args}: {ran:?}");
+        assert!(ran.stderr.contains(message), "{args}: {ran:?}");
+    }
+    for name in ["split", "batch"] {
+        let ran = sandbox.tmpx([name, "in.csv"]).run();
+        assert!(ran.stderr.ends_with("hint: did you mean tmpx chunk?\n"), "{ran:?}");
+    }
+}
+
+#[test]
+fn an_input_that_changes_during_the_run_fails_it() {
+    let sandbox = Sandbox::new();
+    let script = "{ echo a; seq 200000; } > in.csv; echo old > out
+        tmpx chunk -j1 --rows 10000 -o out in.csv -- sh -c 'cat >/dev/null; : > in.csv'
+        echo $?; cat out";
+    let ran = sandbox.sh(script).run();
+    assert_eq!(ran.stdout, "125\nold\n");
+    assert!(ran.stderr.ends_with(": in.csv changed while it was read\n"), "{ran:?}");
+}

@@ -1,0 +1,105 @@
+//! A command that fails ends the run; so do a signal and a reader that has gone.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::support::sandbox::Sandbox;
+
+#[test]
+fn the_lowest_chunk_that_fails_decides_and_those_before_it_run_to_their_end() {
+    let sandbox = Sandbox::new();
+    let command = "case $TMPX_CHUNK in 0) sleep 0.4; echo zero;; 1) sleep 0.2; echo one; exit 3;; \
+        2) exit 4;; *) sleep 60;; esac";
+    let script = format!(
+        "seq 9 > in.txt; echo old > out; tmpx chunk -j 4 --rows 1 in.txt -- sh -c '{command}'"
+    );
+    let message = "tmpx: chunk 1 (rows 2 to 2, in.txt from byte 3, 2 bytes) exited with status 3\n";
+    sandbox.sh(&script).expects(3, "zero\n", message);
+    let script = format!("tmpx chunk -j 4 --rows 1 -o out in.txt -- sh -c '{command}'; cat out");
+    let ran = sandbox.sh(&script).run();
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("old\n", message));
+}
+
+#[test]
+fn a_command_that_ignores_the_request_to_end_is_killed() {
+    let sandbox = Sandbox::new();
+    let command = "[ $TMPX_CHUNK = 0 ] && { sleep 0.3; exit 5; }; trap \"\" TERM; sleep 60";
+    let script = format!("seq 2 > in.txt; tmpx chunk -j 2 --rows 1 in.txt -- sh -c '{command}'");
+    let began = Instant::now();
+    let ran = sandbox.sh(&script).run();
+    assert_eq!(ran.status, Some(5), "{ran:?}");
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_command_that_a_signal_ends_ends_tmpx_with_it() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("in.txt"), "1\n").unwrap();
+    let ran = sandbox.tmpx(["chunk", "in.txt", "--", "sh", "-c", "kill -KILL $$"]).run();
+    assert_eq!((ran.status, ran.signal), (None, Some(9)));
+    let message =
+        "tmpx: chunk 0 (rows 1 to 1, in.txt from byte 1, 2 bytes) was ended by signal 9\n";
+    assert_eq!(ran.stderr, message);
+}
+
+#[test]
+fn a_command_that_cannot_be_started_fails_the_first_chunk() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("in.txt"), "1\n2\n").unwrap();
+    let ran = sandbox.tmpx(["chunk", "--rows", "1", "in.txt", "--", "nosuch"]).run();
+    assert_eq!(ran.status, Some(127));
+    let message = "tmpx: chunk 0 (rows 1 to 1, in.txt from byte 1, 2 bytes) failed: \
+                   could not run nosuch: command not found\n";
+    assert_eq!(ran.stderr, message);
+    let ran = sandbox.tmpx(["chunk", "in.txt", "--", "./in.txt"]).run();
+    assert_eq!(ran.status, Some(126));
+}
+
+#[test]
+fn a_reader_that_has_gone_ends_tmpx_as_it_ends_every_filter() {
+    let sandbox = Sandbox::new();
+    let began = Instant::now();
+    let script = "seq 100000 > in.txt
+        { tmpx chunk --rows 1000 in.txt -- sh -c 'cat; sleep 0.1'; echo $? >&2; } | head -n 1";
+    sandbox.sh(script).expects(0, "1\n", "141\n");
+    // Also while there is nothing to write.
+    let script = "{ tmpx chunk in.txt -- sleep 60; echo $? >&2; } | true";
+    sandbox.sh(script).expects(0, "", "141\n");
+    assert!(began.elapsed() < Duration::from_secs(30));
+    let script = "trap '' PIPE; { tmpx chunk in.txt -- cat; echo $? >&2; } | true";
+    let ran = sandbox.sh(script).run();
+    assert_eq!(ran.stderr, "tmpx: could not write to stdout: Broken pipe\n125\n");
+}
+
+#[test]
+fn a_signal_reaches_all_commands_and_ends_tmpx() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("in.txt"), "1\n2\n3\n").unwrap();
+    fs::write(sandbox.cwd().join("out"), "old\n").unwrap();
+    let script = "trap 'echo ended >> log; exit 0' TERM; echo x >> began; sleep 60 & wait; kill $!";
+    let args = ["chunk", "-j", "2", "--rows", "1", "-o", "out", "in.txt", "--", "sh", "-c", script];
+    let mut command = sandbox.tmpx(args).prepared();
+    let mut child = command.stdin(Stdio::null()).spawn().unwrap();
+    let began = sandbox.cwd().join("began");
+    while !fs::read_to_string(&began).is_ok_and(|text| text.len() == 4) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(15));
+    assert_eq!(fs::read_to_string(sandbox.cwd().join("log")).unwrap(), "ended\nended\n");
+    assert_eq!(fs::read_to_string(sandbox.cwd().join("out")).unwrap(), "old\n");
+}
+
+#[test]
+fn a_stream_that_is_malformed_late_fails_after_the_outputs_before_it() {
+    let sandbox = Sandbox::new();
+    let script = "{ echo a; seq 4; sleep 1; echo '\"'; } | \
+        tmpx chunk --format csv --rows 2 -- tail -n 1; echo $?";
+    let ran = sandbox.sh(script).run();
+    assert_eq!(ran.stdout, "2\n4\n125\n");
+    let message = "tmpx: standard input: line 6, byte 11: this quote is never closed\n";
+    assert_eq!(ran.stderr, message);
+}

@@ -1,0 +1,122 @@
+//! Commands on chunks: what they get, and how their outputs are joined.
+
+use std::fs;
+
+use crate::support::sandbox::{Sandbox, mode};
+
+const NUMBERS: &str = "{ echo n; seq 10; } > in.csv";
+
+#[test]
+fn outputs_come_in_order_whatever_the_commands_take() {
+    let sandbox = Sandbox::new();
+    let script = "seq 40 > in.txt; tmpx chunk -j 8 --rows 1 in.txt -- \
+        sh -c 'read n; sleep 0.0$(( (n * 7) % 9 )); echo $TMPX_CHUNK $n'";
+    let expected: Vec<String> = (0..40).map(|n| format!("{n} {}\n", n + 1)).collect();
+    let expected = expected.concat();
+    sandbox.sh(script).expects(0, &expected, "");
+    let script = "cat in.txt | tmpx chunk -j 8 --rows 1 --format lines -- \
+        sh -c 'read n; sleep 0.0$(( (n * 5) % 9 )); echo $TMPX_CHUNK $n'";
+    sandbox.sh(script).expects(0, &expected, "");
+}
+
+#[test]
+fn large_outputs_are_passed_on_whole() {
+    let sandbox = Sandbox::new();
+    let script = "{ echo n; seq 1000000; } > in.csv; \
+        tmpx chunk --merge --bytes 1M in.csv -- cat | cmp - in.csv; \
+        tmpx chunk --merge --bytes 1M in.csv -- cat > out; cmp out in.csv; \
+        tmpx chunk --merge --bytes 1M in.csv -- cat >> out; tail -c 6888898 out | cmp - in.csv; \
+        cat in.csv | tmpx chunk --format csv --merge --bytes 1M -o out -- cat; cmp out in.csv";
+    sandbox.sh(script).expects(0, "", "");
+}
+
+#[test]
+fn merge_prints_the_header_once_and_a_hint_says_so() {
+    let sandbox = Sandbox::new();
+    let hint = "hint: each output begins with the same line; --merge prints it once\n";
+    let script = format!("{NUMBERS}; tmpx chunk --rows 6 in.csv -- cat");
+    let all = "n\n1\n2\n3\n4\n5\n6\nn\n7\n8\n9\n10\n";
+    sandbox.sh(&script).expects(0, all, hint);
+    sandbox.sh("tmpx chunk --rows 6 --merge in.csv -- cat").expects(
+        0,
+        &all.replacen("\nn", "", 1),
+        "",
+    );
+    sandbox.sh("tmpx chunk --rows 5 in.csv -- wc -l").expects(0, "6\n6\n", "");
+    let script = "tmpx chunk --rows 5 --merge in.csv -- sh -c 'echo $TMPX_CHUNK; cat'";
+    let ran = sandbox.sh(script).run();
+    assert_eq!(ran.status, Some(125), "{ran:?}");
+    assert!(
+        ran.stderr.ends_with("the output of chunk 1 has another header than those before it\n")
+    );
+    let script = "tmpx chunk --rows 4 --merge=json in.csv -- \
+        python3 -c 'import csv, json, sys; print(json.dumps([r for r in csv.DictReader(sys.stdin) if r[\"n\"] > \"5\"]))'";
+    let out = sandbox.sh(script).succeeds().stdout;
+    assert_eq!(out, r#"[{"n": "6"}, {"n": "7"}, {"n": "8"},{"n": "9"}]"#.to_owned() + "\n");
+    sandbox.sh("tmpx chunk --rows 4 --merge=json in.csv -- echo '[]'").expects(0, "[]\n", "");
+    let script = "tmpx chunk --rows 4 --merge=lines in.csv -- printf x";
+    sandbox.sh(script).expects(0, "x\nx\nx\n", "");
+}
+
+#[test]
+fn a_placeholder_is_the_path_of_the_chunk_and_standard_input_is_empty() {
+    let sandbox = Sandbox::new();
+    let script = format!(
+        "{NUMBERS}; tmpx chunk --rows 6 in.csv -- sh -c 'cat; wc -l < $1; echo ${{1##*.}}' sh {{}}"
+    );
+    sandbox.sh(&script).expects(0, "7\ncsv\n5\ncsv\n", "");
+    let script = "tmpx chunk --to json in.csv -- sh -c 'echo ${1##*.}' sh {}";
+    sandbox.sh(script).expects(0, "json\n", "");
+    // What a command leaves beside its chunk is removed too.
+    let script = "tmpx chunk in.csv -- sh -c 'touch $1.more' sh {}";
+    sandbox.sh(script).expects(0, "", "");
+}
+
+#[test]
+fn a_command_that_stops_reading_has_not_failed() {
+    let sandbox = Sandbox::new();
+    let script = "{ echo n; seq 300000; } > in.csv; tmpx chunk --rows 100000 in.csv -- head -n 2";
+    let hint = "hint: each output begins with the same line; --merge prints it once\n";
+    sandbox.sh(script).expects(0, "n\n1\nn\n100001\nn\n200001\n", hint);
+    sandbox.sh("tmpx chunk --rows 100000 in.csv -- true").expects(0, "", "");
+}
+
+#[test]
+fn the_output_file_is_replaced_whole_and_may_be_an_input() {
+    let sandbox = Sandbox::new();
+    let script = format!(
+        "{NUMBERS}; chmod 640 in.csv; ln -s in.csv link; \
+        tmpx chunk --rows 3 --merge -o link in.csv -- sed s/1/one/; cat in.csv"
+    );
+    let expected = "n\none\n2\n3\n4\n5\n6\n7\n8\n9\none0\n";
+    sandbox.sh(&script).expects(0, expected, "");
+    assert_eq!(mode(sandbox.cwd().join("in.csv")), 0o640);
+    assert!(fs::symlink_metadata(sandbox.cwd().join("link")).unwrap().is_symlink());
+    let script =
+        "tmpx chunk --to json --rows 4 --merge -o all.json in.csv -- cat; wc -l < all.json";
+    sandbox.sh(script).expects(0, "8\n", "");
+    sandbox.sh("tmpx chunk --format csv -o new -- cat < /dev/null; cat new").expects(0, "", "");
+}
+
+#[test]
+fn a_process_that_is_left_behind_is_waited_for_at_most_a_second() {
+    let sandbox = Sandbox::new();
+    let script = format!(
+        "{NUMBERS}; tmpx chunk in.csv -- sh -c 'sleep 30 & echo $! > pid; echo done'; kill $(cat pid)"
+    );
+    let began = std::time::Instant::now();
+    sandbox.sh(&script).expects(0, "done\n", "");
+    assert!(began.elapsed().as_secs() < 15);
+}
+
+#[test]
+fn a_report_counts_chunks_records_and_bytes() {
+    let sandbox = Sandbox::new();
+    let script = format!("{NUMBERS}; tmpx chunk --rows 4 --report r in.csv -- true; cat r");
+    sandbox.sh(&script).expects(0, "{\"chunks\":3,\"records\":10,\"bytes\":21}\n", "");
+    let script = "tmpx chunk -j1 --rows 4 --report r in.csv -- sh -c 'cat >/dev/null; exit $((TMPX_CHUNK * 3))'; cat r";
+    let ran = sandbox.sh(script).run();
+    let failed = "{\"chunks\":1,\"records\":4,\"bytes\":8,\
+                  \"failed\":{\"chunk\":1,\"offset\":10,\"rows\":4,\"status\":3}}\n";
+    assert_eq!(ran.stdout, failed);
+}

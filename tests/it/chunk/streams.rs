@@ -1,0 +1,52 @@
+//! Standard input and FIFOs are cut as they arrive.
+
+use std::time::{Duration, Instant};
+
+use crate::support::sandbox::Sandbox;
+
+#[test]
+fn outputs_appear_before_the_input_ends() {
+    let sandbox = Sandbox::new();
+    let script = "yes x | tmpx chunk --format lines --rows 1000 -- tail -n 1 | head -n 3";
+    let began = Instant::now();
+    sandbox.sh(script).expects(0, "x\nx\nx\n", "");
+    assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn a_fifo_is_read_like_standard_input_and_mixes_with_files() {
+    let sandbox = Sandbox::new();
+    let script = "mkfifo f.csv; printf 'a\n1' > 1.csv; printf 'a\n2\n3\n' > f.csv & \
+        tmpx chunk --rows 2 1.csv f.csv -- cat; wait";
+    let hint = "hint: each output begins with the same line; --merge prints it once\n";
+    sandbox.sh(script).expects(0, "a\n1\n2\na\n3\n", hint);
+}
+
+#[test]
+fn a_file_as_standard_input_is_read_from_its_offset() {
+    let sandbox = Sandbox::new();
+    let script = "printf 'junk\na\n1\n2\n' > in; \
+        { read line; tmpx chunk --format csv --rows 1 --merge -- cat; } < in";
+    // dash reads a line byte by byte, so the offset is exact.
+    sandbox.sh(script).expects(0, "a\n1\n2\n", "");
+    let ran = sandbox.sh("tmpx chunk --format lines -- cat < /proc/version").succeeds();
+    assert!(ran.stdout.starts_with("Linux version"), "{ran:?}");
+}
+
+#[test]
+fn at_most_two_outputs_a_job_wait_for_a_slow_first_one() {
+    let sandbox = Sandbox::new();
+    let command = "echo x >> started; [ $TMPX_CHUNK = 0 ] && { sleep 1; wc -l < started; }; true";
+    let script = format!(
+        "seq 100 > in.txt; tmpx chunk -j 2 --rows 1 in.txt -- sh -c '{command}' | head -n 1"
+    );
+    sandbox.sh(&script).expects(0, "4\n", "");
+}
+
+#[test]
+fn memory_stays_small_for_endless_input() {
+    let sandbox = Sandbox::new();
+    let script = "ulimit -v 400000; yes 0123456789012345678901234567890123456789 | head -c 300M | \
+        tmpx chunk -j 2 --bytes 4M --format lines -- wc -c | awk '{ n += $1 } END { print n }'";
+    sandbox.sh(script).expects(0, "314572800\n", "");
+}

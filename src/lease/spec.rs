@@ -100,7 +100,9 @@ impl LeaseSpec {
             Some(ttl) => Some(ttl),
             None => ttl_from_env(env)?,
         };
-        let ttl_ms = ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
+        let milliseconds = |ttl: Duration| u64::try_from(ttl.as_nanos().div_ceil(1_000_000));
+        // A tiny time to live is rounded up, never to none.
+        let ttl_ms = ttl.map(|ttl| milliseconds(ttl).unwrap_or(u64::MAX));
         spec.lifetime = if owner.is_some() || ttl_ms.is_some() {
             Lifetime::Bound { owner, ttl_ms }
         } else {

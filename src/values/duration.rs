@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::values::decimal::Decimal;
+
 /// A duration from the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
@@ -20,23 +22,58 @@ impl fmt::Display for BadDuration {
 
 impl std::error::Error for BadDuration {}
 
+/// The units, in nanoseconds. Months and years are missing: their length varies, and `M` is mega
+/// elsewhere in tmpx.
+const UNITS: [(&[&str], u64); 8] = [
+    (&["ns", "nsec", "nsecs", "nanosecond", "nanoseconds"], 1),
+    (&["us", "µs", "usec", "usecs", "microsecond", "microseconds"], 1_000),
+    (&["ms", "msec", "msecs", "millisecond", "milliseconds"], 1_000_000),
+    (&["s", "sec", "secs", "second", "seconds"], 1_000_000_000),
+    (&["m", "min", "mins", "minute", "minutes"], 60 * 1_000_000_000),
+    (&["h", "hr", "hrs", "hour", "hours"], 3600 * 1_000_000_000),
+    (&["d", "day", "days"], 86_400 * 1_000_000_000),
+    (&["w", "week", "weeks"], 7 * 86_400 * 1_000_000_000),
+];
+
 impl FromStr for Span {
     type Err = BadDuration;
 
-    /// Parses whole or decimal seconds (`90`, `0.5`), or numbers with the units of humantime, up to
-    /// weeks.
+    /// Parses seconds (`90`, `0.5`), or numbers with units (`1h30m`, `1.5 days`). A part of a
+    /// nanosecond counts as a whole one, so that a tiny duration is never none. A duration that is too
+    /// long becomes the longest possible one.
     fn from_str(text: &str) -> Result<Self, BadDuration> {
-        if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-            let seconds: f64 = text.parse().map_err(|_| BadDuration)?;
-            return Duration::try_from_secs_f64(seconds).map(Self).map_err(|_| BadDuration);
-        }
-        // In humantime, M is a month and y a year. Elsewhere in tmpx, M is mega, and no lifetime is
-        // that long.
-        if text.contains(['M', 'y', 'Y']) || text.contains("month") {
+        let mut rest = text.trim();
+        if rest.is_empty() {
             return Err(BadDuration);
         }
-        humantime::parse_duration(text).map(Self).map_err(|_| BadDuration)
+        if let Some(seconds) = Decimal::parse(rest) {
+            return Ok(Self(duration(seconds.times(1_000_000_000))));
+        }
+        let mut nanos: u128 = 0;
+        while !rest.is_empty() {
+            let (number, after) = split(rest, |c| c.is_ascii_digit() || c == '.');
+            let (unit, after) = split(after.trim_start(), |c| !c.is_ascii_digit() && c != '.');
+            let number = Decimal::parse(number).ok_or(BadDuration)?;
+            let unit = unit.trim_end();
+            let known = UNITS.iter().find(|(names, _)| names.contains(&unit));
+            let &(_, factor) = known.ok_or(BadDuration)?;
+            nanos = nanos.saturating_add(number.times(factor));
+            rest = after;
+        }
+        Ok(Self(duration(nanos)))
     }
+}
+
+/// Splits a text after the leading characters of a kind.
+fn split(text: &str, is_part: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(|c| !is_part(c)).unwrap_or(text.len()))
+}
+
+/// Returns a duration of this many nanoseconds, or the longest one.
+fn duration(nanos: u128) -> Duration {
+    let seconds = u64::try_from(nanos / 1_000_000_000);
+    let below = u32::try_from(nanos % 1_000_000_000).unwrap_or(0);
+    seconds.map_or(Duration::MAX, |seconds| Duration::new(seconds, below))
 }
 
 impl fmt::Display for Span {
@@ -72,9 +109,33 @@ mod tests {
         assert_eq!(parse("15m"), Ok(900_000));
         assert_eq!(parse("1h30m"), Ok(5_400_000));
         assert_eq!(parse("2d"), Ok(172_800_000));
-        for bad in ["", "-1", "1x", ".", "1..2", "h", "99999999999999999999999999"] {
+        for bad in ["", " ", "-1", "1x", ".", "1..2", "h", "1h30", "1M", "1month", "1y", "1 2s"] {
             assert_eq!(parse(bad), Err(BadDuration), "{bad}");
         }
+    }
+
+    #[test]
+    fn spelled_out_and_separated_units_are_parsed() {
+        let parse = |text: &str| text.parse::<Span>().map(|span| span.0.as_secs());
+        assert_eq!(parse("1day"), Ok(86_400));
+        assert_eq!(parse("7 days"), Ok(604_800));
+        assert_eq!(parse("1 week 2 days"), Ok(777_600));
+        assert_eq!(parse("1.5h"), Ok(5400));
+        assert_eq!(parse(" 15 min "), Ok(900));
+    }
+
+    #[test]
+    fn a_tiny_duration_is_rounded_up_and_a_huge_one_saturates() {
+        let parse = |text: &str| text.parse::<Span>().map(|span| span.0);
+        let nanosecond = Ok(Duration::from_nanos(1));
+        for tiny in ["0.5ns", "0.0000000001", "0.00000000000000000000000000000000000001s"] {
+            assert_eq!(parse(tiny), nanosecond, "{tiny}");
+        }
+        assert_eq!(parse("0.000"), Ok(Duration::ZERO));
+        assert_eq!(parse("99999999999999999999999999"), Ok(Duration::MAX));
+        let digits = "9".repeat(60);
+        assert_eq!(parse(&format!("{digits}w")), Ok(Duration::MAX));
+        assert_eq!(parse(&format!("{digits}w{digits}d")), Ok(Duration::MAX));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Values that users write and read, which parse once and are valid from then on: durations, sizes,
 //! modes, templates, paths in JSON, error messages and exit statuses.
 
+mod decimal;
 pub(crate) mod duration;
 pub(crate) mod encoding;
 mod errno;

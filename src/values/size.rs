@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::values::decimal::Decimal;
+
 /// A number of bytes, printed in powers of 1024.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByteSize(pub u64);
@@ -39,25 +41,32 @@ impl std::error::Error for BadSize {}
 impl FromStr for ByteSize {
     type Err = BadSize;
 
-    /// Parses a whole number and a unit, as GNU's head(1) and split(1) do: none or `B` for bytes,
-    /// `K` or `KiB` for 1024, `KB` for 1000, and so on up to E. The letter may be lower case.
+    /// Parses a number and a unit, as GNU's head(1) and split(1) do: none or `B` for bytes, `K` or
+    /// `KiB` for 1024, `KB` for 1000, and so on up to E. The case of the letters does not matter. A
+    /// part of a byte counts as a whole one, and a size that is too large becomes the largest one.
     fn from_str(text: &str) -> Result<Self, BadSize> {
-        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let text = text.trim();
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, unit) = text.split_at(end);
-        let number: u64 = number.parse().map_err(|_| BadSize)?;
-        let mut letters = unit.chars();
-        let Some(letter) = letters.next().filter(|_| unit != "B") else {
-            return Ok(Self(number));
-        };
-        let power = "KMGTPE".find(letter.to_ascii_uppercase()).ok_or(BadSize)? + 1;
-        let base: u64 = match letters.as_str() {
-            "" | "iB" => 1024,
-            "B" => 1000,
-            _ => return Err(BadSize),
-        };
-        let power = u32::try_from(power).map_err(|_| BadSize)?;
-        base.checked_pow(power).and_then(|unit| number.checked_mul(unit)).map(Self).ok_or(BadSize)
+        let number = Decimal::parse(number).ok_or(BadSize)?;
+        let factor = factor(&unit.trim_start().to_ascii_uppercase()).ok_or(BadSize)?;
+        Ok(Self(u64::try_from(number.times(factor)).unwrap_or(u64::MAX)))
     }
+}
+
+/// Returns the number of bytes in a unit, given in capital letters.
+fn factor(unit: &str) -> Option<u64> {
+    let mut letters = unit.chars();
+    let Some(letter) = letters.next().filter(|_| unit != "B") else {
+        return Some(1);
+    };
+    let power = u32::try_from("KMGTPE".find(letter)? + 1).ok()?;
+    let base: u64 = match letters.as_str() {
+        "" | "IB" => 1024,
+        "B" => 1000,
+        _ => return None,
+    };
+    base.checked_pow(power)
 }
 
 #[cfg(test)]
@@ -87,7 +96,14 @@ mod tests {
         assert_eq!(parse("3kB"), Ok(3000));
         assert_eq!(parse("2MB"), Ok(2_000_000));
         assert_eq!(parse("15E"), Ok(15 << 60));
-        let bad = ["", "K", "-1", "+1", "1.5M", "1 K", "10Ki", "1X", "16E", "1KBB", "1bB", "½K"];
+        assert_eq!(parse("10kb"), Ok(10_000));
+        assert_eq!(parse("10mib"), Ok(10_485_760));
+        assert_eq!(parse("1.5M"), Ok(1_572_864));
+        assert_eq!(parse("10 M"), Ok(10_485_760));
+        assert_eq!(parse("0.1b"), Ok(1));
+        assert_eq!(parse("16E"), Ok(u64::MAX));
+        assert_eq!(parse("99999999999999999999999"), Ok(u64::MAX));
+        let bad = ["", "K", "-1", "+1", "1.5.M", "1 2K", "10Ki", "1X", "1KBB", "1bB", "½K", "."];
         for bad in bad {
             assert_eq!(parse(bad), Err(BadSize), "{bad}");
         }

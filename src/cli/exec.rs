@@ -38,9 +38,11 @@ pub enum KeepPolicy {
 /// if GLOB has a wildcard or DEST ends in '/', and otherwise under the name DEST.
 /// Directories before the first wildcard are dropped, those after it are kept:
 /// 'a/**/*.txt:res/' saves a/b/c.txt as res/b/c.txt. Quote GLOB so that your
-/// shell does not expand it. A wildcard skips inputs that have not changed. An
-/// existing file is replaced atomically. If nothing matches, tmpx fails; if a
-/// match cannot be saved, the workspace is kept.
+/// shell does not expand it. A wildcard skips inputs that have not changed. If a
+/// file has exactly the name GLOB, as in '[slug].js', GLOB means that file. An
+/// existing file is replaced atomically. If nothing matches, tmpx fails and
+/// keeps the workspace for a day; if a match cannot be saved, it keeps the
+/// workspace until you remove it.
 ///
 /// If the command leaves processes running, tmpx names them and removes the
 /// workspace all the same.

@@ -2,6 +2,7 @@
 //! saves files from them afterwards.
 
 mod dir;
+mod glob;
 mod layout;
 mod pattern;
 mod plan;

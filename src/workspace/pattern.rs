@@ -1,15 +1,14 @@
 //! Parses `GLOB[:DEST]`, and decides which paths of a workspace it matches.
 //!
-//! Compiling a glob takes 57,000 instructions, a third of what `exec --out NAME` takes without it. So
-//! a name without special characters is compared as a path, and every other glob is compiled once.
+//! A pattern that is the exact name of an entry means that entry, whatever characters it has: many
+//! frameworks name files `[slug].js`. So a name never needs escapes.
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use globset::{GlobBuilder, GlobMatcher};
-
+use crate::workspace::glob::{GlobError, Matcher};
 use crate::workspace::layout::split;
 
 /// The characters that a glob does not match literally.
@@ -25,10 +24,8 @@ pub(crate) enum PatternError {
     Empty,
     #[error("must be a relative path inside the workspace, without ..")]
     OutsideWorkspace,
-    #[error("a pattern with special characters must be UTF-8")]
-    NotUtf8,
     #[error("{0}")]
-    Syntax(globset::ErrorKind),
+    Syntax(GlobError),
 }
 
 /// One `GLOB[:DEST]`.
@@ -70,17 +67,25 @@ impl Pattern {
         self.glob.may_match_below(dir)
     }
 
-    /// Returns GLOB and DEST. A spec that is a path in the workspace as a whole is not split.
-    pub(super) fn resolve(
-        &self,
-        exists: impl FnOnce(&Path) -> bool,
-    ) -> Result<(Cow<'_, Glob>, Option<&Path>), PatternError> {
-        let whole = Path::new(&self.spec);
-        if self.is_split && exists(whole) {
-            return Ok((Cow::Owned(Glob::parse(whole)?), None));
+    /// Returns GLOB and DEST. The exact name of an entry wins over the pattern reading: first the
+    /// whole spec, then GLOB.
+    pub(super) fn resolve(&self, exists: impl Fn(&Path) -> bool) -> (Cow<'_, Glob>, Option<&Path>) {
+        let dest = self.dest.as_deref();
+        let whole = normalize(Path::new(&self.spec));
+        if self.is_split && exists(&whole) {
+            return (Cow::Owned(Glob { path: whole, compiled: None }), None);
         }
-        Ok((Cow::Borrowed(&self.glob), self.dest.as_deref()))
+        if self.glob.compiled.is_some() && exists(&self.glob.path) {
+            let path = self.glob.path.clone();
+            return (Cow::Owned(Glob { path, compiled: None }), dest);
+        }
+        (Cow::Borrowed(&self.glob), dest)
     }
+}
+
+/// Returns a path without `.` and repeated slashes.
+fn normalize(path: &Path) -> PathBuf {
+    path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
 /// A path in the workspace, perhaps with wildcards.
@@ -89,7 +94,7 @@ pub(super) struct Glob {
     /// The path without `.` and repeated slashes.
     path: PathBuf,
     /// `None` if the glob matches nothing but its path.
-    compiled: Option<GlobMatcher>,
+    compiled: Option<Matcher>,
 }
 
 impl Glob {
@@ -100,13 +105,18 @@ impl Glob {
         if !path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
             return Err(PatternError::OutsideWorkspace);
         }
-        let compiled = if contains_any(path.as_os_str(), SPECIAL) {
-            Some(compile(path.to_str().ok_or(PatternError::NotUtf8)?)?)
+        let name = path.as_os_str();
+        let compiled = if contains_any(name, SPECIAL) {
+            match Matcher::new(name) {
+                Ok(matcher) => Some(matcher),
+                // As in the shell, a lone bracket is literal. A mistake in a pattern is refused.
+                Err(_) if !contains_any(name, b"*?") => None,
+                Err(err) => return Err(PatternError::Syntax(err)),
+            }
         } else {
             None
         };
-        let path = path.components().filter(|part| *part != Component::CurDir).collect();
-        Ok(Self { path, compiled })
+        Ok(Self { path: normalize(path), compiled })
     }
 
     pub(super) fn is_match(&self, path: &Path) -> bool {
@@ -117,12 +127,15 @@ impl Glob {
     }
 
     pub(super) fn has_wildcard(&self) -> bool {
-        contains_any(self.path.as_os_str(), WILDCARDS)
+        self.compiled.is_some() && contains_any(self.path.as_os_str(), WILDCARDS)
     }
 
     /// The directories before the first wildcard and the last component.
     pub(super) fn literal_dirs(&self) -> PathBuf {
         let dirs = self.path.parent().unwrap_or(Path::new(""));
+        if !self.has_wildcard() {
+            return dirs.to_owned();
+        }
         dirs.components().take_while(|part| !contains_any(part.as_os_str(), WILDCARDS)).collect()
     }
 
@@ -147,16 +160,6 @@ impl Glob {
     }
 }
 
-fn compile(text: &str) -> Result<GlobMatcher, PatternError> {
-    let text = text.trim_start_matches("./").trim_end_matches('/');
-    GlobBuilder::new(text)
-        .literal_separator(true)
-        .backslash_escape(true)
-        .build()
-        .map(|glob| glob.compile_matcher())
-        .map_err(|err| PatternError::Syntax(err.kind().clone()))
-}
-
 fn contains_any(text: &OsStr, bytes: &[u8]) -> bool {
     text.as_bytes().iter().any(|byte| bytes.contains(byte))
 }
@@ -173,7 +176,7 @@ mod tests {
     fn resolve(spec: &str, paths: &[&str]) -> (PathBuf, Option<PathBuf>) {
         let pattern = parse(spec);
         let exists = |path: &Path| paths.iter().any(|other| path == Path::new(other));
-        let (glob, dest) = pattern.resolve(exists).unwrap();
+        let (glob, dest) = pattern.resolve(exists);
         (glob.path.clone(), dest.map(Path::to_owned))
     }
 
@@ -193,10 +196,10 @@ mod tests {
             assert_eq!(refusal(spec.as_bytes()), outside, "{spec}");
         }
         assert_eq!(refusal(b""), "the pattern is empty");
-        assert_eq!(refusal(b"*\xff"), "a pattern with special characters must be UTF-8");
-        for spec in ["a[", "{a", "a}", "a\\"] {
-            assert!(!refusal(spec.as_bytes()).is_empty(), "{spec}");
-        }
+        assert_eq!(refusal(b"*["), "an opening [ has no ]");
+        assert_eq!(refusal(b"?{a"), "an opening { has no }");
+        assert_eq!(refusal(b"*}"), "a closing } has no {");
+        assert_eq!(refusal(b"*\\"), "no character follows the last \\");
     }
 
     #[test]
@@ -219,8 +222,15 @@ mod tests {
     }
 
     #[test]
-    fn brackets_are_a_wildcard_also_where_a_file_has_that_name() {
-        assert_eq!(matches("a[1]", &["a1", "a[1]"]), ["a1"]);
+    fn the_exact_name_of_an_entry_wins_over_the_pattern() {
+        for name in ["a[1]", "[slug]/page.tsx", "{x}", "a\\b", "a*", "a[", "{a", "a}", "a\\"] {
+            let pattern = parse(&format!("./{name}:dest"));
+            let (glob, dest) = pattern.resolve(|path| path == Path::new(name));
+            assert!(glob.is_match(Path::new(name)) && !glob.has_wildcard(), "{name}");
+            assert_eq!(glob.literal_dirs(), Path::new(name).parent().unwrap(), "{name}");
+            assert_eq!(dest, Some(Path::new("dest")), "{name}");
+        }
+        assert_eq!(matches("a[1]", &["a1", "a[1]"]), ["a1"], "without the entry");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FileType, Statx};
 
 use crate::fs::Dir;
-use crate::workspace::pattern::{Pattern, PatternError};
+use crate::workspace::pattern::Pattern;
 use crate::workspace::snapshot::{Listing, Snapshot, file_type, is_dir};
 
 /// The files to save.
@@ -45,20 +46,43 @@ pub(crate) enum PlanError {
     UnsupportedType(PathBuf),
     #[error("both {} and {} would be saved as {}", .first.display(), .second.display(), .target.display())]
     DuplicateTarget { first: PathBuf, second: PathBuf, target: PathBuf },
-    #[error("{cause}")]
-    InvalidPattern { spec: OsString, cause: PatternError },
-    #[error("matches nothing that the command created")]
-    NoMatch {
-        spec: OsString,
-        /// Whether another pattern matches a file.
-        others_match: bool,
-    },
+    #[error("matches nothing that the command created; {present}")]
+    NoMatch { spec: OsString, present: Present },
 }
 
-impl PlanError {
-    /// Whether removing the workspace loses a file that a pattern matches.
-    pub(crate) fn would_lose_files(&self) -> bool {
-        !matches!(self, Self::NoMatch { others_match: false, .. })
+/// How many files [`Present`] names.
+const NAMED: usize = 5;
+
+/// The files in a workspace, for a message: the names of the first and the number of all.
+#[derive(Debug, Default)]
+pub(crate) struct Present {
+    names: Vec<PathBuf>,
+    count: usize,
+}
+
+impl Present {
+    /// Collects the files of a workspace, those that the command created or changed first.
+    fn of(entries: &BTreeMap<PathBuf, Statx>, snapshot: &Snapshot) -> Self {
+        let files = || entries.iter().filter(|(_, stat)| !is_dir(stat));
+        let is_old = |&(path, stat): &(&PathBuf, &Statx)| snapshot.is_unchanged(path, stat);
+        let new = files().filter(|file| !is_old(file));
+        let by_age = new.chain(files().filter(is_old));
+        let names = by_age.take(NAMED).map(|(path, _)| path.clone()).collect();
+        Self { names, count: files().count() }
+    }
+}
+
+impl fmt::Display for Present {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((first, others)) = self.names.split_first() else {
+            return f.write_str("the workspace has no files");
+        };
+        write!(f, "the workspace has {}", first.display())?;
+        others.iter().try_for_each(|name| write!(f, ", {}", name.display()))?;
+        match self.count - self.names.len() {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
     }
 }
 
@@ -91,7 +115,7 @@ impl<'a> Plan<'a> {
             None => Ok(plan),
             Some(pattern) => Err(PlanError::NoMatch {
                 spec: pattern.spec().to_owned(),
-                others_match: !plan.copies.is_empty(),
+                present: Present::of(&entries, snapshot),
             }),
         }
     }
@@ -116,9 +140,7 @@ fn matches(
     snapshot: &Snapshot,
     cwd: &Path,
 ) -> Result<Vec<(PathBuf, PlannedCopy)>, PlanError> {
-    let (glob, dest) = pattern
-        .resolve(|whole| entries.contains_key(whole))
-        .map_err(|cause| PlanError::InvalidPattern { spec: pattern.spec().to_owned(), cause })?;
+    let (glob, dest) = pattern.resolve(|path| entries.contains_key(path));
     let literal_dirs = glob.literal_dirs();
     let has_wildcard = glob.has_wildcard();
     let dest_is_dir =
@@ -289,15 +311,18 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_without_a_match_loses_nothing_unless_another_matches() {
-        let scene = Scene::new(&["a"]);
-        let no_match = |specs: &[&str]| match scene.plan(specs).unwrap_err() {
-            err @ PlanError::NoMatch { .. } => err.would_lose_files(),
+    fn a_required_pattern_without_a_match_names_the_files_that_exist() {
+        let message = |scene: &Scene, specs: &[&str]| match scene.plan(specs).unwrap_err() {
+            PlanError::NoMatch { present, .. } => present.to_string(),
             err => panic!("{err}"),
         };
-        assert!(!no_match(&["b"]));
-        assert!(no_match(&["b", "a"]));
-        let always = Pattern::parse(OsStr::new("b"), false).unwrap();
+        assert_eq!(message(&Scene::new(&["d/"]), &["b"]), "the workspace has no files");
+        let mut scene = Scene::new(&["a", "b"]);
+        assert_eq!(message(&scene, &["x", "a"]), "the workspace has a, b");
+        scene.snapshot = Snapshot::record(&scene.root());
+        ["c", "d/e", "f", "g"].iter().for_each(|file| scene.create(file));
+        assert_eq!(message(&scene, &["x"]), "the workspace has c, d/e, f, g, a and 1 more");
+        let always = Pattern::parse(OsStr::new("x"), false).unwrap();
         let root = scene.root();
         let plan = Plan::new(&[&always], &root, &scene.snapshot, Path::new("/c")).unwrap();
         assert!(plan.copies.is_empty());
@@ -311,7 +336,6 @@ mod tests {
         rustix::fs::mknodat(dir, &path, FileType::Fifo, mode, 0).unwrap();
         let err = scene.plan(&["d/fifo"]).unwrap_err();
         assert_eq!(err.to_string(), "d/fifo is neither file, directory nor symlink");
-        assert!(err.would_lose_files());
         assert_eq!(scene.targets("d"), ["/c/d/a"]);
     }
 }

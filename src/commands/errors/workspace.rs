@@ -47,10 +47,7 @@ fn on_layout(err: &LayoutError) -> Option<Advice> {
 
 fn on_plan(err: &PlanError) -> Option<Advice> {
     match err {
-        PlanError::NoMatch { .. } => Some(Advice::hint(
-            "--out-always allows no match; --keep=on-failure keeps the workspace for inspection",
-        )),
-        PlanError::InvalidPattern { .. } => Some(Advice::usage()),
+        PlanError::NoMatch { .. } => Some(Advice::hint("--out-always allows no match")),
         PlanError::Unreadable { .. }
         | PlanError::UnsupportedType(_)
         | PlanError::DuplicateTarget { .. } => None,

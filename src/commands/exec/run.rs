@@ -45,9 +45,12 @@ pub(super) struct Ended {
 /// Why outputs were not saved.
 struct Unsaved {
     cause: anyhow::Error,
-    /// Whether removing the workspace loses a file that the caller asked for.
-    would_lose_files: bool,
+    /// Whether that is due to a pattern that matches nothing, perhaps because of a typo.
+    is_no_match: bool,
 }
+
+/// The milliseconds that a workspace is kept if a required pattern matches nothing.
+const DAY_MS: u64 = 86_400_000;
 
 impl<'a> Run<'a> {
     /// Creates the workspace and commits its lease.
@@ -120,23 +123,28 @@ impl<'a> Run<'a> {
         let policy = self.job.args.run.keep;
         let mut status = outcome.status;
         let mut keep = match policy {
-            Some(KeepPolicy::Always) => true,
-            Some(KeepPolicy::OnFailure) => status != Status::Command(0),
-            None => false,
+            Some(KeepPolicy::Always) => Some(Lifetime::Manual),
+            Some(KeepPolicy::OnFailure) if status != Status::Command(0) => Some(Lifetime::Manual),
+            Some(KeepPolicy::OnFailure) | None => None,
         };
         let saved = self.save_outputs(status).unwrap_or_else(|unsaved| {
             print_error(&unsaved.cause);
-            keep |= unsaved.would_lose_files || policy.is_some();
+            // Removing the workspace would lose what the caller asked for.
+            keep = Some(if unsaved.is_no_match && policy.is_none() {
+                Lifetime::Bound { owner: None, ttl_ms: Some(DAY_MS) }
+            } else {
+                Lifetime::Manual
+            });
             if status == Status::Command(0) {
                 status = status_of(&unsaved.cause).unwrap_or(Status::TmpxFailed);
             }
             Vec::new()
         });
-        let status = self.report(status, Some(outcome), &saved, keep);
-        if !keep {
-            remove_scratch(self.transaction);
-        } else if let Err(err) = self.keep_workspace() {
-            print_error(&err.into());
+        let status = self.report(status, Some(outcome), &saved, keep.is_some());
+        match keep.map(|lifetime| self.keep_workspace(lifetime)) {
+            None => remove_scratch(self.transaction),
+            Some(Ok(())) => {}
+            Some(Err(err)) => print_error(&err.into()),
         }
         let workspace = self.workspace.path().to_owned();
         Ended { status, workspace, mount_namespace: outcome.mount_namespace }
@@ -163,7 +171,7 @@ impl<'a> Run<'a> {
         let plan = Plan::new(&patterns, self.workspace.dir(), &self.snapshot, &self.job.cwd)?;
         let check_interrupt = || Ok(check_interrupt(self.signals)?);
         save::save(&plan, &mut self.transaction.lease, &check_interrupt)
-            .map_err(|cause| Unsaved { cause, would_lose_files: true })
+            .map_err(|cause| Unsaved { cause, is_no_match: false })
     }
 
     /// Writes the report, if `--report` asks for one. Returns the status that tmpx exits with.
@@ -197,14 +205,15 @@ impl<'a> Run<'a> {
     }
 
     /// Makes the workspace outlive tmpx, and prints its path.
-    fn keep_workspace(&mut self) -> Result<(), NotKept> {
+    fn keep_workspace(&mut self, lifetime: Lifetime) -> Result<(), NotKept> {
         let path = self.workspace.path();
+        let term = if lifetime == Lifetime::Manual { "" } else { " for a day" };
         self.transaction
             .lease
-            .change_lifetime(Lifetime::Manual)
+            .change_lifetime(lifetime)
             .map_err(|cause| NotKept { path: path.to_owned(), cause })?;
         if path.exists() {
-            print_note(format_args!("kept {}", path.display()));
+            print_note(format_args!("kept {}{term}", path.display()));
             let word = sh_quote::quote(path.as_os_str());
             print_hint(format_args!("remove it with: tmpx cleanup {}", word.display()));
         }
@@ -214,19 +223,17 @@ impl<'a> Run<'a> {
 
 impl From<PlanError> for Unsaved {
     fn from(err: PlanError) -> Self {
-        let would_lose_files = err.would_lose_files();
         let spec = match &err {
-            PlanError::NoMatch { spec, .. } | PlanError::InvalidPattern { spec, .. } => {
-                Some(spec.clone())
-            }
+            PlanError::NoMatch { spec, .. } => Some(spec.clone()),
             _ => None,
         };
+        let is_no_match = spec.is_some();
         let cause = anyhow::Error::new(err);
         let cause = match spec {
             Some(spec) => cause.context(format!("--out {}", spec.display())),
             None => cause,
         };
-        Self { cause, would_lose_files }
+        Self { cause, is_no_match }
     }
 }
 

@@ -6,6 +6,10 @@ use std::path::Path;
 
 use crate::support::sandbox::{KEPT, Ran, Sandbox, mode, names, words};
 
+/// The message about a workspace that is kept because a required pattern matches nothing.
+const KEPT_FOR_A_DAY: &str = "tmpx: kept $ROOT/tmp/tmp.RANDOM for a day\n\
+                              hint: remove it with: tmpx cleanup $ROOT/tmp/tmp.RANDOM\n";
+
 fn exec(sandbox: &Sandbox, options: &str, script: &str) -> Ran {
     let args = words(&format!("exec {options} -- sh -c"));
     sandbox.tmpx(args.into_iter().chain([script.into()])).run()
@@ -185,9 +189,12 @@ fn out_needs_success_and_a_match_and_out_always_neither() {
     assert_eq!(ran.status, Some(125));
     assert_eq!(
         ran.stderr,
-        "tmpx: --out made: matches nothing that the command created\n\
-         hint: --out-always allows no match; --keep=on-failure keeps the workspace for inspection\n"
+        format!(
+            "tmpx: --out made: matches nothing that the command created; the workspace has no \
+             files\nhint: --out-always allows no match\n{KEPT_FOR_A_DAY}"
+        )
     );
+    sandbox.clean_up();
     let ran = run("--out-always", "exit 4");
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(4), ""));
     let ran = run("--out-always", "echo > made; kill -9 $$");
@@ -253,15 +260,16 @@ fn a_failed_save_removes_the_directories_that_it_created() {
 #[test]
 fn results_are_kept_if_the_outputs_do_not_match_or_collide() {
     let commands = [
-        ("--out good --out tpyo", "echo 1 > good"),
-        ("--out a/r:res/ --out b/r:res/", "mkdir a b; echo > a/r; echo > b/r"),
+        ("--out good --out tpyo", "echo 1 > good", KEPT_FOR_A_DAY),
+        ("--keep=on-failure --out tpyo", "echo 1 > good", KEPT),
+        ("--out a/r:res/ --out b/r:res/", "mkdir a b; echo > a/r; echo > b/r", KEPT),
     ];
-    for (outs, script) in commands {
+    for (outs, script, kept) in commands {
         let sandbox = Sandbox::new();
         let args = words(&format!("exec {outs} -- sh -c"));
         let ran = sandbox.tmpx(args.into_iter().chain([script.into()])).run();
         assert_eq!(ran.status, Some(125), "{ran:?}");
-        assert!(ran.stderr.ends_with(KEPT), "{ran:?}");
+        assert!(ran.stderr.ends_with(kept), "{ran:?}");
         sandbox.clean_up();
     }
 }
@@ -287,4 +295,63 @@ fn many_outputs_are_saved_with_few_descriptors() {
     let script = "ulimit -n 64; tmpx exec --out '*.txt' -- sh -c 'for n in $(seq 200); do echo > $n.txt; done'";
     sandbox.sh(script).succeeds();
     assert_eq!(names(&sandbox.cwd()).len(), 200);
+}
+
+#[test]
+fn a_result_whose_name_is_misspelled_is_named_and_kept_for_a_day() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("input"), "").unwrap();
+    let script = "for n in 1 2 3 4 5 6; do echo $n > result$n; done";
+    let ran = exec(&sandbox, "--in input --out reslut*", script);
+    assert_eq!(ran.status, Some(125));
+    let message = "tmpx: --out reslut*: matches nothing that the command created; the workspace has \
+                   result1, result2, result3, result4, result5 and 2 more\n\
+                   hint: --out-always allows no match\n";
+    assert_eq!(ran.stderr, format!("{message}{KEPT_FOR_A_DAY}"));
+    let kept = sandbox.tmp().join(&sandbox.left()[0]);
+    assert_eq!(fs::read_to_string(kept.join("result6")).unwrap(), "6\n");
+    // The lease lasts for a day: a cleanup keeps the workspace, and its state says how long.
+    sandbox.tmpx(["cleanup"]).run();
+    assert!(kept.join("result6").exists());
+    let left = sandbox.tmpx(["list", "--json"]).run().json()[0]["left_ms"].as_u64().unwrap();
+    assert!((86_000_000..=86_400_000).contains(&left), "{left}");
+    sandbox.clean_up();
+}
+
+#[test]
+fn the_exact_name_of_a_result_is_no_pattern() {
+    let sandbox = Sandbox::new();
+    let names = ["[slug].js", "a[1].txt", "{x}.txt", "a\\b", "x{", "[slug]/page.tsx", "*.c"];
+    for name in names {
+        let script =
+            "mkdir -p \"$(dirname \"$0\")\"; echo precious > \"$0\"; echo > s.js; echo > a.c";
+        sandbox.tmpx(["exec", "--out", name, "--", "sh", "-c", script, name]).expects(0, "", "");
+        let saved = sandbox.cwd().join(Path::new(name).file_name().unwrap());
+        assert_eq!(fs::read_to_string(saved).unwrap(), "precious\n", "{name}");
+        let out = format!("{name}:as/new");
+        sandbox.tmpx(["exec", "--out", &out, "--", "sh", "-c", script, name]).expects(0, "", "");
+        let saved = sandbox.cwd().join("as/new");
+        assert_eq!(fs::read_to_string(saved).unwrap(), "precious\n", "{out}");
+    }
+    assert!(!sandbox.cwd().join("s.js").exists() && !sandbox.cwd().join("a.c").exists());
+}
+
+#[test]
+fn patterns_that_are_not_utf_8_match() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let sandbox = Sandbox::new();
+    let arg = |bytes: &'static [u8]| std::ffi::OsStr::from_bytes(bytes);
+    let script = arg(b"echo 1 > caf\xe9.txt; echo 2 > other.txt");
+    for (pattern, count) in [(&b"caf\xe9*"[..], 1), (b"c?f\xe9.{txt,md}", 1), (b"*[\xe9r].txt", 2)]
+    {
+        let args = [arg(b"exec"), arg(b"--out"), arg(pattern), arg(b"sh"), arg(b"-c"), script];
+        sandbox.tmpx(args).expects(0, "", "");
+        assert_eq!(
+            fs::read_dir(sandbox.cwd()).unwrap().count(),
+            count,
+            "{}",
+            arg(pattern).display()
+        );
+        sandbox.sh("rm -f *").succeeds();
+    }
 }

@@ -1,0 +1,304 @@
+//! Matches paths with shell patterns, byte by byte, so that no path and no pattern need be UTF-8.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+/// The most alternatives that the braces of a pattern may stand for.
+const MAX_ALTERNATIVES: usize = 1024;
+
+/// Why a pattern makes no sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum GlobError {
+    #[error("an opening [ has no ]")]
+    UnclosedClass,
+    #[error("an opening {{ has no }}")]
+    UnclosedBrace,
+    #[error("a closing }} has no {{")]
+    UnopenedBrace,
+    #[error("no character follows the last \\")]
+    DanglingEscape,
+    #[error("its braces stand for too many patterns")]
+    TooManyAlternatives,
+}
+
+/// A pattern in a form that matches fast: its alternatives, each a list of path components.
+#[derive(Clone, Debug)]
+pub(super) struct Matcher(Vec<Vec<Component>>);
+
+/// Matches one component of a path, or any number of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Component {
+    /// `**`
+    AnyDepth,
+    Name(Vec<Token>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Token {
+    Byte(u8),
+    /// `?`: one character.
+    AnyCharacter,
+    /// `*`: any bytes.
+    AnyText,
+    /// `[a-z]`, `[!a-z]`
+    Class {
+        is_negated: bool,
+        ranges: Vec<(char, char)>,
+    },
+}
+
+impl Matcher {
+    /// Compiles a pattern. `*` and `?` stay within a component, `**` as a whole component matches
+    /// directories of any depth, and `\` makes the next character literal.
+    pub(super) fn new(pattern: &OsStr) -> Result<Self, GlobError> {
+        let mut alternatives = Vec::new();
+        expand(pattern.as_bytes().to_vec(), &mut alternatives)?;
+        alternatives.iter().map(|pattern| parse(pattern)).collect::<Result<_, _>>().map(Self)
+    }
+
+    pub(super) fn is_match(&self, path: &Path) -> bool {
+        let names: Vec<&[u8]> = path.iter().map(|name| name.as_bytes()).collect();
+        self.0.iter().any(|components| matches_path(components, &names))
+    }
+}
+
+/// Adds the patterns that the braces of a pattern stand for.
+fn expand(pattern: Vec<u8>, alternatives: &mut Vec<Vec<u8>>) -> Result<(), GlobError> {
+    let mut open = None;
+    let mut commas = Vec::new();
+    let mut depth = 0;
+    let mut at = 0;
+    while let Some(&byte) = pattern.get(at) {
+        match byte {
+            b'\\' => at += 1,
+            b'[' => at = end_of_class(&pattern, at)?,
+            b'{' => {
+                open.get_or_insert(at);
+                depth += 1;
+            }
+            b',' if depth == 1 => commas.push(at),
+            b'}' if depth == 0 => return Err(GlobError::UnopenedBrace),
+            b'}' => depth -= 1,
+            _ => {}
+        }
+        at += 1;
+        if let (0, Some(open)) = (depth, open) {
+            let starts = std::iter::once(open).chain(commas.iter().copied());
+            let ends = commas.iter().copied().chain([at - 1]);
+            for (start, end) in starts.zip(ends) {
+                let parts = [&pattern[..open], &pattern[start + 1..end], &pattern[at..]];
+                expand(parts.concat(), alternatives)?;
+            }
+            return Ok(());
+        }
+    }
+    if open.is_some() {
+        return Err(GlobError::UnclosedBrace);
+    }
+    if alternatives.len() == MAX_ALTERNATIVES {
+        return Err(GlobError::TooManyAlternatives);
+    }
+    alternatives.push(pattern);
+    Ok(())
+}
+
+/// Returns the index of the `]` that closes the class at `start`. A `]` that comes first is literal.
+fn end_of_class(pattern: &[u8], start: usize) -> Result<usize, GlobError> {
+    let is_negated = matches!(pattern.get(start + 1), Some(b'!' | b'^'));
+    let first = start + 1 + usize::from(is_negated);
+    let rest = pattern.get(first + 1..).unwrap_or_default();
+    let length = rest.iter().position(|&byte| byte == b']').ok_or(GlobError::UnclosedClass)?;
+    Ok(first + 1 + length)
+}
+
+fn parse(pattern: &[u8]) -> Result<Vec<Component>, GlobError> {
+    let mut components = Vec::new();
+    let mut name = Vec::new();
+    let mut at = 0;
+    let mut start = 0;
+    let mut finish = |name: &mut Vec<Token>, text: &[u8]| match text {
+        b"" | b"." => {}
+        b"**" if components.last() == Some(&Component::AnyDepth) => {}
+        b"**" => components.push(Component::AnyDepth),
+        _ => components.push(Component::Name(std::mem::take(name))),
+    };
+    while let Some(&byte) = pattern.get(at) {
+        match byte {
+            b'/' => {
+                finish(&mut name, &pattern[start..at]);
+                name.clear();
+                start = at + 1;
+            }
+            b'\\' => {
+                at += 1;
+                name.push(Token::Byte(*pattern.get(at).ok_or(GlobError::DanglingEscape)?));
+            }
+            b'*' => name.push(Token::AnyText),
+            b'?' => name.push(Token::AnyCharacter),
+            b'[' => {
+                let end = end_of_class(pattern, at)?;
+                name.push(class(&pattern[at + 1..end]));
+                at = end;
+            }
+            byte => name.push(Token::Byte(byte)),
+        }
+        at += 1;
+    }
+    finish(&mut name, &pattern[start..]);
+    Ok(components)
+}
+
+fn class(text: &[u8]) -> Token {
+    let is_negated = matches!(text.first(), Some(b'!' | b'^'));
+    let mut rest = &text[usize::from(is_negated)..];
+    let mut ranges = Vec::new();
+    while let Some((from, length)) = character(rest) {
+        rest = &rest[length..];
+        let upper = rest.strip_prefix(b"-").and_then(character);
+        if let Some((to, length)) = upper {
+            rest = &rest[1 + length..];
+            ranges.push((from, to));
+        } else {
+            ranges.push((from, from));
+        }
+    }
+    Token::Class { is_negated, ranges }
+}
+
+/// Returns the first character of a text and its length. A byte that is not UTF-8 counts as the
+/// character of a private range.
+fn character(text: &[u8]) -> Option<(char, usize)> {
+    let first = *text.first()?;
+    let valid = text.utf8_chunks().next().and_then(|chunk| chunk.valid().chars().next());
+    let raw = char::from_u32(0x10_ff00 + u32::from(first)).unwrap_or(char::REPLACEMENT_CHARACTER);
+    Some(valid.map_or((raw, 1), |valid| (valid, valid.len_utf8())))
+}
+
+fn matches_path(components: &[Component], names: &[&[u8]]) -> bool {
+    match components {
+        [] => names.is_empty(),
+        // At the end of a pattern, it matches what is in a directory, and not the directory itself.
+        [Component::AnyDepth] => !names.is_empty(),
+        [Component::AnyDepth, rest @ ..] => {
+            (0..=names.len()).any(|skipped| matches_path(rest, &names[skipped..]))
+        }
+        [Component::Name(tokens), rest @ ..] => match names {
+            [name, names @ ..] => matches_name(tokens, name) && matches_path(rest, names),
+            [] => false,
+        },
+    }
+}
+
+/// Whether a name matches. Goes back to the last `*` only, which takes no more than quadratic time.
+fn matches_name(tokens: &[Token], name: &[u8]) -> bool {
+    let (mut token, mut at) = (0, 0);
+    let mut retry = None;
+    loop {
+        let length = match tokens.get(token) {
+            Some(Token::AnyText) => {
+                retry = Some((token + 1, at));
+                token += 1;
+                continue;
+            }
+            Some(single) => length_of_match(single, &name[at..]),
+            None if at == name.len() => return true,
+            None => None,
+        };
+        match (length, retry) {
+            (Some(length), _) => {
+                token += 1;
+                at += length;
+            }
+            (None, Some((after, from))) if from < name.len() => {
+                token = after;
+                at = from + 1;
+                retry = Some((after, at));
+            }
+            (None, _) => return false,
+        }
+    }
+}
+
+/// Returns how many bytes at the start of a text a token matches.
+fn length_of_match(token: &Token, text: &[u8]) -> Option<usize> {
+    if let Token::Byte(byte) = token {
+        return (text.first() == Some(byte)).then_some(1);
+    }
+    let (found, length) = character(text)?;
+    match token {
+        Token::Class { is_negated, ranges } => {
+            let is_in = ranges.iter().any(|&(from, to)| (from..=to).contains(&found));
+            (is_in != *is_negated).then_some(length)
+        }
+        _ => Some(length),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn is_match(pattern: &[u8], path: &[u8]) -> bool {
+        let path = Path::new(OsStr::from_bytes(path));
+        Matcher::new(OsStr::from_bytes(pattern)).unwrap().is_match(path)
+    }
+
+    #[test]
+    fn each_wildcard_matches_what_the_shell_does() {
+        for (pattern, matching, other) in [
+            ("*.c", "a.c x.c .c", "a.d d/a.c a.c.d"),
+            ("a*b*c", "abc aXbYc abbc", "ab acb abcd"),
+            ("?", "a é", "ab aé d/a"),
+            ("[a-c]x", "ax bx", "dx -x x"),
+            ("[!a-c]x", "dx éx", "ax"),
+            ("[]a]", "] a", "b"),
+            ("[é-ö]", "é ô", "e ÿ"),
+            ("{a,b{c,d}}.e", "a.e bc.e bd.e", "b.e bcd.e"),
+            ("{a/b,c}", "a/b c", "a b"),
+            ("a{,b}", "a ab", "b"),
+            ("**/x", "x a/x a/b/x", "a/xx"),
+            ("a/**", "a/b a/b/c", "a b"),
+            ("a/**/b", "a/b a/x/b a/x/y/b", "ab a/x"),
+            ("**", "a a/b", ""),
+            ("a**b", "ab aXb", "a/b"),
+            ("./a//[b]/", "a/b", "b"),
+            (r"\*\[", "*[", r"\*\["),
+        ] {
+            for (paths, expected) in [(matching, true), (other, false)] {
+                for path in paths.split(' ').filter(|path| !path.is_empty()) {
+                    let found = is_match(pattern.as_bytes(), path.as_bytes());
+                    assert_eq!(found, expected, "{pattern} {path}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf_8_match_themselves_and_one_wildcard_each() {
+        assert!(is_match(b"caf\xe9*", b"caf\xe9.txt") && !is_match(b"caf\xe9*", b"cafe.txt"));
+        assert!(is_match(b"caf?", b"caf\xe9") && is_match(b"[\xe0-\xef]", b"\xe9"));
+        assert!(!is_match(b"[\xe0-\xe1]", b"\xe9"));
+    }
+
+    #[test]
+    fn many_stars_take_no_exponential_time() {
+        assert!(!is_match(&b"*a".repeat(200), &[b'a'; 199]));
+        assert_eq!(
+            Matcher::new(OsStr::new(&"{a,b}".repeat(40))).err(),
+            Some(GlobError::TooManyAlternatives)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_or_the_matcher_panic(
+            pattern in "[a\\\\{},*?\\[\\]!/é-]{0,16}", path in "[ab/é]{1,8}"
+        ) {
+            if let Ok(matcher) = Matcher::new(OsStr::new(&pattern)) {
+                matcher.is_match(Path::new(&path));
+            }
+        }
+    }
+}

@@ -10,7 +10,7 @@ use crate::commands::context::Context;
 use crate::commands::errors::InvalidUse;
 use crate::commands::scratch::{with_scratch, write_report};
 use crate::process::{self, Command, check_interrupt};
-use crate::streams::{Replacement, Target};
+use crate::streams::{OnChange, Replacement, Target};
 use crate::sys::SignalQueue;
 use crate::ui::{ReplaceReport, print_note};
 use crate::values::{PathField, Status};
@@ -25,7 +25,12 @@ pub(super) fn run(args: ReplaceArgs, context: &Context) -> anyhow::Result<Status
     }
     with_scratch(context, |scratch| {
         let lease = scratch.lease()?;
-        let new = Replacement::begin(target, args.append, lease)?;
+        let on_change = match (args.append, args.command.is_empty()) {
+            (true, _) => OnChange::Append,
+            (false, true) => OnChange::Replace,
+            (false, false) => OnChange::Fail,
+        };
+        let new = Replacement::begin(target, on_change, lease)?;
         let (status, bytes) = if args.command.is_empty() {
             (Status::Success, new.fill(stdin(), "standard input")?)
         } else {

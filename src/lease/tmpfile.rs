@@ -8,14 +8,16 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, renameat};
+use rustix::fs::{
+    AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat,
+};
 use rustix::io::Errno;
 use rustix::process::umask;
 
 use crate::fs::{Dir, Identity};
 use crate::lease::create_error::CreateError;
 use crate::lease::entry::{CreateOptions, NameRule, create_one, intent, record_or_remove};
-use crate::lease::record::Kind;
+use crate::lease::record::{Event, Kind};
 use crate::lease::writer::Lease;
 use crate::values::{FileMode, Template};
 
@@ -81,8 +83,50 @@ impl TmpFile {
 
     /// Renames it within its directory, and replaces what has that name. It must have a hidden name.
     pub(crate) fn rename(&self, to: &OsStr) -> io::Result<()> {
-        let name = self.name.as_deref().ok_or(io::ErrorKind::NotFound)?;
-        Ok(renameat(&self.dir, name, &self.dir, to)?)
+        Ok(renameat(&self.dir, self.hidden()?, &self.dir, to)?)
+    }
+
+    /// Renames it within its directory, and fails with `EEXIST` if a file has that name.
+    pub(crate) fn publish(&self, to: &OsStr) -> io::Result<()> {
+        let name = self.hidden()?;
+        match renameat_with(&self.dir, name, &self.dir, to, RenameFlags::NOREPLACE) {
+            // A filesystem that lacks this flag can still link, which never replaces.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                linkat(&self.dir, name, &self.dir, to, AtFlags::empty())?;
+                Ok(unlinkat(&self.dir, name, AtFlags::empty())?)
+            }
+            renamed => Ok(renamed?),
+        }
+    }
+
+    /// Records that the hidden name may soon belong to `other`, which [`TmpFile::exchange`] gives it.
+    /// If tmpx is killed before it removes that file, a cleanup does.
+    pub(crate) fn cover_exchange(
+        &self,
+        lease: &mut Lease,
+        other: impl AsFd,
+    ) -> Result<(), CreateError> {
+        let refused = |err| CreateError::refused(Kind::File, self.dir.path(), err);
+        let name = self.hidden().map_err(refused)?.to_owned();
+        let identity = Identity::of(other, c"", self.dir.fsid()).map_err(refused)?;
+        lease.append(&intent(Kind::File, &self.dir, &[name]))?;
+        Ok(lease.append(&Event::Created(vec![identity]))?)
+    }
+
+    /// Exchanges its hidden name with the name of a file in the directory. The same call undoes it.
+    pub(crate) fn exchange(&self, with: &OsStr) -> rustix::io::Result<()> {
+        let name = self.name.as_deref().ok_or(Errno::NOENT)?;
+        renameat_with(&self.dir, name, &self.dir, with, RenameFlags::EXCHANGE)
+    }
+
+    /// Removes the file that has the hidden name after an exchange.
+    pub(crate) fn remove_exchanged(&self) -> io::Result<()> {
+        Ok(unlinkat(&self.dir, self.hidden()?, AtFlags::empty())?)
+    }
+
+    /// The hidden name. Fails if it has none.
+    pub(crate) fn hidden(&self) -> io::Result<&OsStr> {
+        self.name.as_deref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 

@@ -1,10 +1,11 @@
 //! Streams into files: `spool` buffers standard input, `replace` replaces a file's content atomically.
 
+mod guard;
 pub(crate) mod input;
 pub(crate) mod replace;
 pub(crate) mod spool;
 pub(crate) mod target;
 pub(crate) use input::Input;
-pub(crate) use replace::Replacement;
+pub(crate) use replace::{OnChange, Replacement};
 pub(crate) use spool::Spool;
 pub(crate) use target::{ReplaceError, Target};

@@ -4,72 +4,101 @@
 //! nothing behind. That file gets the owner, mode and attributes of the old file, then a hidden name
 //! under a lease, and finally the target's name, by a rename. The old file is never opened for
 //! writing.
+//!
+//! If the new content depends on the old, only the file that was read may be replaced. So the rename
+//! is an exchange, under a lock that other tmpx processes obey: if another file comes out, the
+//! exchange is undone.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use rustix::fs::{Mode, OFlags, SeekFrom, fstat, fsync, openat, seek};
+use rustix::io::Errno;
 
 use crate::fs::disk_full::with_full_filesystem;
 use crate::fs::rw::write_all;
 use crate::fs::{Dir, TransferError, copy, metadata, transfer};
 use crate::lease::{Lease, TmpFile};
-use crate::streams::target::{Existing, Target};
+use crate::os::effective_user;
+use crate::streams::guard::{CommitLock, WriteGuard};
+use crate::streams::target::{Existing, ReplaceError, Target};
+
+/// What to do if the file to replace has changed since the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnChange {
+    /// Replace it all the same, as a redirection does.
+    Replace,
+    /// Fail: a command has computed the new content from the old.
+    Fail,
+    /// The new content follows the old content: append it to the present content.
+    Append,
+}
+
+/// How often a change of the file is followed before tmpx gives up.
+const MAX_ATTEMPTS: usize = 100;
 
 /// New content for a file, until [`Replacement::commit`] puts it in place.
 #[derive(Debug)]
 pub(crate) struct Replacement {
     target: Target,
-    /// The file to replace, as it was at the beginning.
-    old: Option<Existing>,
+    /// The file to replace, as it was at the beginning: the owner and mode come from it.
+    first: Option<Existing>,
+    /// The file whose content was read last, if that was not the first one.
+    later: Option<Option<Existing>>,
     new: TmpFile,
-    append: bool,
+    /// The size of the old content at the beginning of the new one.
+    base: u64,
+    on_change: OnChange,
 }
 
 impl Replacement {
-    /// Begins with empty content or, with `append`, with a copy of the old content.
-    pub(crate) fn begin(target: Target, append: bool, lease: &mut Lease) -> anyhow::Result<Self> {
+    /// Begins with empty content or, with [`OnChange::Append`], with a copy of the old content.
+    pub(crate) fn begin(
+        target: Target,
+        on_change: OnChange,
+        lease: &mut Lease,
+    ) -> anyhow::Result<Self> {
         let could_not = || target.could_not_replace();
-        let old = target.look_up().with_context(could_not)?;
-        // A new file gets the mode that the shell would give it. A copy of an old file stays private
-        // until it has the old file's mode.
-        let mode = if old.is_some() { 0o600 } else { 0o666 };
-        let dir = target.dir().try_clone().with_context(could_not)?;
-        let new = TmpFile::create(lease, dir, mode).with_context(could_not)?;
-        let replacement = Self { target, old, new, append };
-        if append && let Some(old) = &replacement.old {
-            replacement.copy(old)?;
+        let first = target.look_up().with_context(could_not)?;
+        let new = create_beside(&target, first.as_ref(), lease).with_context(could_not)?;
+        let mut replacement = Self { target, first, later: None, new, base: 0, on_change };
+        if on_change == OnChange::Append
+            && let Some(old) = &replacement.first
+            && let Some(base) = replacement.copy(old, &replacement.new)?
+        {
+            replacement.base = base;
         }
         Ok(replacement)
     }
 
-    fn copy(&self, old: &Existing) -> anyhow::Result<()> {
-        let from = self.open(old)?;
-        copy::fill(&from, &self.new, &|| Ok(())).map_err(|err| self.write_failed(err))?;
+    /// Copies the content of the old file, and returns its size. `None` means that another file has
+    /// its name by now.
+    fn copy(&self, old: &Existing, to: &TmpFile) -> anyhow::Result<Option<u64>> {
+        let Some(from) = self.open(old)? else { return Ok(None) };
+        copy::fill(&from, to, &|| Ok(())).map_err(|err| self.write_failed(err))?;
         // Sharing blocks does not move the file offset.
-        seek(&self.new, SeekFrom::End(0))?;
-        Ok(())
+        Ok(Some(seek(to, SeekFrom::End(0))?))
     }
 
-    /// Opens the old file for reading. If another file has its name by now, perhaps a FIFO, this
-    /// fails without waiting.
-    fn open(&self, old: &Existing) -> anyhow::Result<OwnedFd> {
+    /// Opens the old file for reading, unless another file has its name by now, perhaps a FIFO. Does
+    /// not wait.
+    fn open(&self, old: &Existing) -> anyhow::Result<Option<OwnedFd>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = openat(self.target.dir(), self.target.name(), flags, Mode::empty());
         let could_not = || format!("could not read {}", self.target.shown().display());
         let file = file.map_err(io::Error::from).with_context(could_not)?;
-        let stat = fstat(&file)?;
-        if (stat.st_dev, stat.st_ino) != (old.stat.st_dev, old.stat.st_ino) {
-            return Err(self.changed());
-        }
-        Ok(file)
+        Ok(old.is_same_file(&fstat(&file)?).then_some(file))
     }
 
-    fn changed(&self) -> anyhow::Error {
-        anyhow!("it has changed since its content was read")
-            .context(self.target.could_not_replace())
+    /// The file whose content was read last.
+    fn read(&self) -> Option<&Existing> {
+        self.later.as_ref().unwrap_or(&self.first).as_ref()
+    }
+
+    fn refused(&self, err: ReplaceError) -> anyhow::Error {
+        anyhow::Error::new(err).context(self.target.could_not_replace())
     }
 
     /// Appends all bytes of a stream to the new content, and returns their number. Messages call the
@@ -110,16 +139,92 @@ impl Replacement {
     /// Puts the new content in place. With `sync`, it is on the disk when this returns. Returns
     /// notes for the user.
     pub(crate) fn commit(mut self, sync: bool, lease: &mut Lease) -> anyhow::Result<Vec<String>> {
-        let now = self.target.look_up().with_context(|| self.target.could_not_replace())?;
-        let unchanged = match (&self.old, &now) {
-            (Some(old), Some(now)) => old.is_unchanged(now),
-            (old, now) => old.is_none() && now.is_none(),
+        let notes = if self.on_change == OnChange::Replace {
+            let now = self.target.look_up_checked().map_err(|err| self.refused(err))?;
+            let notes = self.prepare(now.as_ref(), sync, lease)?;
+            self.new.rename(self.target.name()).map_err(|err| self.write_failed(err))?;
+            notes
+        } else {
+            self.commit_unchanged(sync, lease)?
         };
-        // The new content holds a copy of the old: replacing the file would undo the change.
-        if self.append && !unchanged {
-            return Err(self.changed());
+        if sync {
+            sync_dir(self.target.dir()).with_context(|| {
+                format!("could not sync the directory of {}", self.target.shown().display())
+            })?;
         }
-        let notes = match now.as_ref().or(self.old.as_ref()) {
+        Ok(notes)
+    }
+
+    /// Replaces the file that was read, and no other.
+    fn commit_unchanged(&mut self, sync: bool, lease: &mut Lease) -> anyhow::Result<Vec<String>> {
+        let _lock = CommitLock::acquire(&self.target);
+        for _ in 0..MAX_ATTEMPTS {
+            let now = self.target.look_up_checked().map_err(|err| self.refused(err))?;
+            let wait = self.on_change == OnChange::Append;
+            let guard = now.as_ref().map(|now| WriteGuard::watch(&self.target, now, wait));
+            let guard = guard.transpose().map_err(|err| self.refused(err))?;
+            // The writer that the guard has waited for has changed the file.
+            let now = self.target.look_up_checked().map_err(|err| self.refused(err))?;
+            let unchanged = match (self.read(), &now) {
+                (Some(old), Some(now)) => old.is_unchanged(now),
+                (old, now) => old.is_none() && now.is_none(),
+            };
+            if !unchanged {
+                self.follow_change(now, lease)?;
+                continue;
+            }
+            let notes = self.prepare(now.as_ref(), sync, lease)?;
+            if self.swap(now.as_ref(), guard.as_ref(), lease)? {
+                return Ok(notes);
+            }
+        }
+        Err(self.refused(ReplaceError::KeepsChanging))
+    }
+
+    /// Appends the new content to the present content of the file, which has changed.
+    fn follow_change(&mut self, now: Option<Existing>, lease: &mut Lease) -> anyhow::Result<()> {
+        if self.on_change != OnChange::Append {
+            return Err(self.refused(ReplaceError::ChangedByCommand));
+        }
+        let owner = now.as_ref().map(|now| now.stat.st_uid);
+        if self.first.is_none() && owner.is_some_and(|owner| owner != effective_user()) {
+            // The copy would be ours, with a mode that may let others read it.
+            return Err(self.refused(ReplaceError::KeepsChanging));
+        }
+        let could_not = || self.target.could_not_replace();
+        let new = create_beside(&self.target, now.as_ref(), lease).with_context(could_not)?;
+        let base = match &now {
+            Some(now) => self.copy(now, &new)?,
+            None => Some(0),
+        };
+        let Some(base) = base else { return Ok(()) };
+        let end = seek(&self.new, SeekFrom::End(0))?;
+        transfer::copy_range(&self.new, self.base, end - self.base, &new)
+            .map_err(|err| self.write_failed(err.cause()))?;
+        self.new = new;
+        self.base = base;
+        self.later = Some(now);
+        Ok(())
+    }
+
+    /// Completes the new file, and gives it a hidden name. Returns notes for the user.
+    fn prepare(
+        &mut self,
+        now: Option<&Existing>,
+        sync: bool,
+        lease: &mut Lease,
+    ) -> anyhow::Result<Vec<String>> {
+        // A file that another user has created meanwhile must not pass its owner and mode on to
+        // content that was not meant for that user.
+        let now = now.filter(|now| match &self.first {
+            Some(first) if first.is_same_file(&now.stat) => true,
+            // The new content is a copy of that file's, and no more secret than it.
+            first => {
+                let owner = first.as_ref().map_or_else(effective_user, |first| first.stat.st_uid);
+                self.on_change == OnChange::Append && now.stat.st_uid == owner
+            }
+        });
+        let notes = match now.or(self.first.as_ref()) {
             Some(old) => self.preserve_metadata(old).map_err(|err| self.write_failed(err))?,
             None => Vec::new(),
         };
@@ -127,13 +232,52 @@ impl Replacement {
             fsync(&self.new).map_err(|err| self.write_failed(err.into()))?;
         }
         self.new.create_link(lease).with_context(|| self.target.could_not_replace())?;
-        self.new.rename(self.target.name()).map_err(|err| self.write_failed(err))?;
-        if sync {
-            sync_dir(self.target.dir()).with_context(|| {
-                format!("could not sync the directory of {}", self.target.shown().display())
-            })?;
-        }
         Ok(notes)
+    }
+
+    /// Puts the new file in the place of `old`. Returns whether it did: if another file has come into
+    /// that place, or a process has begun to write to it, everything is as before.
+    fn swap(
+        &self,
+        old: Option<&Existing>,
+        guard: Option<&WriteGuard>,
+        lease: &mut Lease,
+    ) -> anyhow::Result<bool> {
+        let name = self.target.name();
+        let Some(old) = old else {
+            return match self.new.publish(name) {
+                Ok(()) => Ok(true),
+                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+                Err(err) => Err(self.write_failed(err)),
+            };
+        };
+        self.new.cover_exchange(lease, old).with_context(|| self.target.could_not_replace())?;
+        match self.new.exchange(name) {
+            Ok(()) => {}
+            Err(Errno::NOENT) => return Ok(false),
+            // The filesystem cannot exchange files.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                self.new.rename(name).map_err(|err| self.write_failed(err))?;
+                return Ok(true);
+            }
+            Err(err) => return Err(self.write_failed(err.into())),
+        }
+        let hidden = self.new.hidden()?;
+        let out = self.target.look_up_name(hidden);
+        let is_old = out.is_ok_and(|out| out.is_some_and(|out| old.is_unchanged(&out)));
+        if is_old && !guard.is_some_and(WriteGuard::saw_writer) {
+            // If this fails, the end of the run removes it.
+            let _ = self.new.remove_exchanged();
+            return Ok(true);
+        }
+        self.new.exchange(name).map_err(|err| self.write_failed(err.into()))?;
+        let back = self.target.look_up_name(hidden);
+        let new = fstat(&self.new)?;
+        if !back.is_ok_and(|back| back.is_some_and(|back| back.is_same_file(&new))) {
+            // A third file has replaced the new one before that, and is the newest of all.
+            self.new.exchange(name).map_err(|err| self.write_failed(err.into()))?;
+        }
+        Ok(false)
     }
 
     /// Copies everything but the content from the old file to the new one. Returns notes on what it
@@ -155,6 +299,17 @@ impl Replacement {
     }
 }
 
+/// Creates an unnamed file beside the target. A new file gets the mode that the shell would give it. A
+/// copy of an old file stays private until it has the old file's mode.
+fn create_beside(
+    target: &Target,
+    old: Option<&Existing>,
+    lease: &mut Lease,
+) -> anyhow::Result<TmpFile> {
+    let mode = if old.is_some() { 0o600 } else { 0o666 };
+    Ok(TmpFile::create(lease, target.dir().try_clone()?, mode)?)
+}
+
 fn sync_dir(dir: &Dir) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(fsync(openat(dir, c".", flags, Mode::empty())?)?)
@@ -162,7 +317,7 @@ fn sync_dir(dir: &Dir) -> io::Result<()> {
 
 /// Writes a file atomically.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8], lease: &mut Lease) -> anyhow::Result<()> {
-    let replacement = Replacement::begin(Target::find(path)?, false, lease)?;
+    let replacement = Replacement::begin(Target::find(path)?, OnChange::Replace, lease)?;
     replacement.write(bytes)?;
     replacement.commit(false, lease).map(drop)
 }

@@ -6,7 +6,7 @@
 //! symlinks in sticky directories: in a directory like /tmp, another user could lead tmpx to any of
 //! the caller's files.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -47,6 +47,12 @@ pub(crate) enum ReplaceError {
     UntrustedFile,
     #[error("the symlink belongs to another user, in a directory where anyone can create symlinks")]
     UntrustedSymlink,
+    #[error("it changed while the command ran")]
+    ChangedByCommand,
+    #[error("other processes keep changing it")]
+    KeepsChanging,
+    #[error("another process has it open for writing")]
+    OpenForWriting,
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -87,6 +93,11 @@ impl Existing {
         };
         stamp(self.stat) == stamp(other.stat)
     }
+
+    /// Whether `other` is the same file, whatever its content.
+    pub(crate) fn is_same_file(&self, other: &Stat) -> bool {
+        (self.stat.st_dev, self.stat.st_ino) == (other.st_dev, other.st_ino)
+    }
 }
 
 impl Target {
@@ -110,6 +121,16 @@ impl Target {
             target.check(&existing, &dir)?;
         }
         Ok(target)
+    }
+
+    /// Looks the file up again, and checks again that it may be replaced: another user may have
+    /// created it meanwhile.
+    pub(crate) fn look_up_checked(&self) -> Result<Option<Existing>, ReplaceError> {
+        let existing = self.look_up()?;
+        if let Some(existing) = &existing {
+            self.check(existing, &Ownership::of(&self.dir)?)?;
+        }
+        Ok(existing)
     }
 
     pub(crate) fn dir(&self) -> &Dir {
@@ -137,7 +158,12 @@ impl Target {
 
     /// Looks up the file that has the name now, if one has it.
     pub(crate) fn look_up(&self) -> Result<Option<Existing>, ReplaceError> {
-        let file = match openat(&self.dir, &self.name, PATH_ONLY_NOFOLLOW, Mode::empty()) {
+        self.look_up_name(&self.name)
+    }
+
+    /// Looks up another file in the same directory.
+    pub(crate) fn look_up_name(&self, name: &OsStr) -> Result<Option<Existing>, ReplaceError> {
+        let file = match openat(&self.dir, name, PATH_ONLY_NOFOLLOW, Mode::empty()) {
             Ok(file) => file,
             Err(Errno::NOENT) => return Ok(None),
             Err(err) => return Err(err.into()),

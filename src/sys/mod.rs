@@ -11,6 +11,7 @@ mod signals;
 pub(crate) mod simd;
 mod spawn;
 mod start;
+mod write_guard;
 
 pub(crate) use fd::{chmod_path_fd, close_from, duplicate_inheritable, unshare_working_directory};
 pub(crate) use file_handle::{Handle, handle_at};
@@ -20,3 +21,4 @@ pub(crate) use signals::{ReceivedSignal, SignalQueue, is_ignored, send, would_en
 pub(crate) use spawn::{ExitInfo, SpawnError, SpawnRequest, has_children, reap, reap_one};
 pub(crate) use start::{Exit, InheritedSignals};
 pub use start::{Start, enter};
+pub(crate) use write_guard::{acquire_read_lease, has_read_lease};

@@ -9,11 +9,15 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
     let hint = match cause.downcast_ref()? {
         ReplaceError::NotRegularFile | ReplaceError::MountPoint => "'>' writes into it",
         ReplaceError::OpenFileOfProcess => "'tmpx spool' writes to stdout",
-        ReplaceError::AppendOnly => "'>>' appends to it",
+        ReplaceError::AppendOnly | ReplaceError::OpenForWriting => "'>>' appends to it",
+        ReplaceError::ChangedByCommand => {
+            "the command must leave the file alone and write to stdout: no -i, no -o"
+        }
         ReplaceError::AppendOnlyDir
         | ReplaceError::NotOwner
         | ReplaceError::UntrustedFile
         | ReplaceError::UntrustedSymlink
+        | ReplaceError::KeepsChanging
         | ReplaceError::Io(_) => return None,
     };
     Some(Advice::hint(hint))

@@ -89,6 +89,42 @@ fn a_file_planted_in_tmp_is_not_replaced() {
 }
 
 #[test]
+fn a_file_planted_in_tmp_while_the_input_is_read_gets_nothing() {
+    if !skip_unless(is_root(), "root") || !has("setpriv") {
+        return;
+    }
+    let message = "tmpx: could not replace f: it belongs to another user, \
+                   in a directory where anyone can create files\n";
+    let plant = "setpriv --reuid=65534 --regid=65534 --clear-groups \
+                 sh -c 'umask 0; echo planted > f'";
+    for (script, status) in [
+        (format!("(sleep 0.3; {plant}; echo secret) | tmpx replace f"), 1),
+        (format!("(sleep 0.3; {plant}; echo secret) | tmpx replace -a f"), 1),
+        (format!("tmpx replace f -- sh -c '{}; echo secret'", plant.replace('\'', "'\\''")), 125),
+    ] {
+        let sandbox = like_tmp();
+        sandbox.sh(&script).expects(status, "", message);
+        assert_eq!(read(&sandbox, "f"), "planted\n", "{script}");
+        assert_eq!(names(&sandbox.cwd()), ["f"]);
+    }
+}
+
+#[test]
+fn a_file_that_appears_in_a_shared_directory_does_not_pass_on_its_owner_and_mode() {
+    if !skip_unless(is_root(), "root") || !has("setpriv") {
+        return;
+    }
+    let sandbox = like_tmp();
+    // Not sticky: the members of a group share it.
+    fs::set_permissions(sandbox.cwd(), fs::Permissions::from_mode(0o777)).unwrap();
+    let plant = "setpriv --reuid=65534 --regid=65534 --clear-groups \
+                 sh -c 'umask 0; echo planted > f'";
+    let script = format!("umask 077; (sleep 0.3; {plant}; echo secret) | tmpx replace f");
+    sandbox.sh(&format!("{script}; stat -c '%u %g %a' f")).expects(0, "0 0 600\n", "");
+    assert_eq!(read(&sandbox, "f"), "secret\n");
+}
+
+#[test]
 fn open_files_of_a_process_are_no_targets() {
     let sandbox = Sandbox::new();
     let refused = |name: &str| {
@@ -210,7 +246,7 @@ fn a_fifo_that_replaces_the_file_does_not_block_tmpx() {
     let swap = "rm f; mkfifo f";
     // After tmpx has examined the target and created the new file.
     let ran = meanwhile(&sandbox, "replace --append f", "openat", "O_TMPFILE", swap);
-    let message = "tmpx: could not replace f: it has changed since its content was read\n";
+    let message = "tmpx: could not replace f: it is not a regular file\nhint: '>' writes into it\n";
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(1), message));
     assert_eq!(names(&sandbox.cwd()), ["f"]);
 }
@@ -220,7 +256,7 @@ fn the_mode_of_the_old_file_is_kept_even_if_it_is_removed_meanwhile() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("f"), "old\n").unwrap();
     fs::set_permissions(sandbox.cwd().join("f"), fs::Permissions::from_mode(0o640)).unwrap();
-    sandbox.sh("tmpx replace f -- sh -c 'rm f; echo new'").expects(0, "", "");
+    sandbox.sh("(sleep 0.3; rm f; echo new) | tmpx replace f").expects(0, "", "");
     assert_eq!((read(&sandbox, "f").as_str(), mode(sandbox.cwd().join("f"))), ("new\n", 0o640));
 }
 

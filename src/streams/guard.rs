@@ -1,0 +1,126 @@
+//! Keeps other processes from changing a file between the last look at it and its replacement.
+//!
+//! Other tmpx processes wait for a lock on the directory, or on the file where the directory cannot
+//! be locked. Programs that know nothing of the lock are noticed: those that have the file open for
+//! writing by a kernel lease, those that replace it by the file that comes out of an exchange.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, openat};
+use rustix::io::Errno;
+
+use crate::streams::target::{Existing, ReplaceError, Target};
+use crate::sys::{acquire_read_lease, has_read_lease};
+
+/// How long to wait for the lock. tmpx itself never holds it while it waits for input, but a script
+/// may lock a directory and run tmpx in it (flock(1)). After that time, the exchange alone protects
+/// the file.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long to wait for a process that has the file open for writing.
+const WRITER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The lock that all tmpx processes acquire before they replace a file that they have read. Dropping
+/// it releases it.
+#[derive(Debug)]
+pub(crate) struct CommitLock {
+    _fd: Option<OwnedFd>,
+}
+
+impl CommitLock {
+    /// Locks the directory of a target, or its file where the directory cannot be opened.
+    pub(crate) fn acquire(target: &Target) -> Self {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        if let Ok(dir) = openat(target.dir(), c".", flags, Mode::empty()) {
+            match lock(&dir) {
+                Ok(true) => return Self { _fd: Some(dir) },
+                Ok(false) => return Self { _fd: None },
+                Err(_) => {}
+            }
+        }
+        // The lock is of no use on a file that has lost its name while this process waited.
+        for _ in 0..1000 {
+            let Ok(file) = open_to_read(target) else { break };
+            if !lock(&file).unwrap_or(false) {
+                break;
+            }
+            let now = target.look_up();
+            if let (Ok(Some(now)), Ok(stat)) = (now, fstat(&file))
+                && now.is_same_file(&stat)
+            {
+                return Self { _fd: Some(file) };
+            }
+        }
+        Self { _fd: None }
+    }
+}
+
+/// Locks a file. Returns `false` if others hold the lock for too long.
+fn lock(fd: &OwnedFd) -> io::Result<bool> {
+    poll(LOCK_PATIENCE, || match flock(fd, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Some(Ok(())),
+        Err(Errno::WOULDBLOCK | Errno::INTR) => None,
+        Err(err) => Some(Err(err.into())),
+    })
+    .transpose()
+    .map(|locked| locked.is_some())
+}
+
+/// Calls `act` until it returns a value, with pauses that grow to 10 ms.
+fn poll<T>(patience: Duration, mut act: impl FnMut() -> Option<T>) -> Option<T> {
+    let begin = Instant::now();
+    let mut pause = Duration::from_micros(200);
+    loop {
+        let result = act();
+        if result.is_some() || begin.elapsed() >= patience {
+            return result;
+        }
+        sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(10));
+    }
+}
+
+fn open_to_read(target: &Target) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(openat(target.dir(), target.name(), flags, Mode::empty())?)
+}
+
+/// Shows whether another process writes to the file that is about to be replaced.
+#[derive(Debug)]
+pub(crate) struct WriteGuard {
+    leased: Option<OwnedFd>,
+}
+
+impl WriteGuard {
+    /// Begins to watch a file. With `wait`, waits until no process has it open for writing, and fails
+    /// if one keeps it open. Does nothing where the system grants no lease.
+    pub(crate) fn watch(
+        target: &Target,
+        existing: &Existing,
+        wait: bool,
+    ) -> Result<Self, ReplaceError> {
+        let none = Self { leased: None };
+        let Ok(file) = open_to_read(target) else { return Ok(none) };
+        if !fstat(&file).is_ok_and(|stat| existing.is_same_file(&stat)) {
+            return Ok(none);
+        }
+        let patience = if wait { WRITER_PATIENCE } else { Duration::ZERO };
+        let leased = poll(patience, || match acquire_read_lease(file.as_fd()) {
+            Err(err) if err.kind() == io::ErrorKind::WouldBlock => None,
+            result => Some(result.is_ok()),
+        });
+        match leased {
+            Some(true) => Ok(Self { leased: Some(file) }),
+            None if wait => Err(ReplaceError::OpenForWriting),
+            Some(false) | None => Ok(none),
+        }
+    }
+
+    /// Whether a process has begun to open the file for writing.
+    pub(crate) fn saw_writer(&self) -> bool {
+        self.leased.as_ref().is_some_and(|file| !has_read_lease(file.as_fd()))
+    }
+}

@@ -131,6 +131,7 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
             [CompletionResult]::new('--max-size', '--max-size', [CompletionResultType]::ParameterName, 'Hold at most this much in memory')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Create the unnamed file in DIR [default: the temp dir]')
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Create the unnamed file in DIR [default: the temp dir]')
+            [CompletionResult]::new('--suffix', '--suffix', [CompletionResultType]::ParameterName, 'End the name of the file {} with S, as in .c')
             [CompletionResult]::new('-I', '-I ', [CompletionResultType]::ParameterName, 'Replace the argument STR by the path, not {}')
             [CompletionResult]::new('--report', '--report', [CompletionResultType]::ParameterName, 'Write a JSON report to FILE')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
@@ -138,6 +139,7 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
             break
         }
         'tmpx;replace' {
+            [CompletionResult]::new('-I', '-I ', [CompletionResultType]::ParameterName, 'Replace the argument STR by the path, not {}')
             [CompletionResult]::new('--report', '--report', [CompletionResultType]::ParameterName, 'Write a JSON report to this file')
             [CompletionResult]::new('-a', '-a', [CompletionResultType]::ParameterName, 'Keep the old content, and add the new content after it')
             [CompletionResult]::new('--append', '--append', [CompletionResultType]::ParameterName, 'Keep the old content, and add the new content after it')

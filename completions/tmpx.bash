@@ -528,12 +528,16 @@ _tmpx() {
             return 0
             ;;
         tmpx__subcmd__replace)
-            opts="-a -h --append --no-empty --sync --report --help"
+            opts="-a -I -h --append --no-empty --sync --report --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                -I)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --report)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -557,7 +561,7 @@ _tmpx() {
             return 0
             ;;
         tmpx__subcmd__spool)
-            opts="-p -I -h --max-size --dir --report --help"
+            opts="-p -I -h --max-size --dir --suffix --report --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -579,6 +583,10 @@ _tmpx() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
                     fi
+                    return 0
+                    ;;
+                --suffix)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 -I)

@@ -123,12 +123,14 @@ set edit:completion:arg-completer[tmpx] = {|@words|
             cand --max-size 'Hold at most this much in memory'
             cand -p 'Create the unnamed file in DIR [default: the temp dir]'
             cand --dir 'Create the unnamed file in DIR [default: the temp dir]'
+            cand --suffix 'End the name of the file {} with S, as in .c'
             cand -I 'Replace the argument STR by the path, not {}'
             cand --report 'Write a JSON report to FILE'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
         &'tmpx;replace'= {
+            cand -I 'Replace the argument STR by the path, not {}'
             cand --report 'Write a JSON report to this file'
             cand -a 'Keep the old content, and add the new content after it'
             cand --append 'Keep the old content, and add the new content after it'

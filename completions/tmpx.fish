@@ -98,9 +98,11 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l private-tmp -d 'Give 
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -l max-size -d 'Hold at most this much in memory' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -s p -l dir -d 'Create the unnamed file in DIR [default: the temp dir]' -r -f -a "(__fish_complete_directories)"
+complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -l suffix -d 'End the name of the file {} with S, as in .c' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -s I -d 'Replace the argument STR by the path, not {}' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -l report -d 'Write a JSON report to FILE' -r -F
 complete -c tmpx -n "__fish_tmpx_using_subcommand spool" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -s I -d 'Replace the argument STR by the path, not {}' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -l report -d 'Write a JSON report to this file' -r -F
 complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -s a -l append -d 'Keep the old content, and add the new content after it'
 complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -l no-empty -d 'Leave FILE alone if the new content is empty'

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueHint};
 
 /// Replace a file's content atomically, from stdin or a command
@@ -13,8 +14,15 @@ use clap::{Args, ValueHint};
 /// or a kill -9, FILE has its old content or its new content.
 ///
 /// With COMMAND, its output is the new content, and FILE is replaced only if
-/// COMMAND succeeds. From a pipe, FILE is replaced when the input has ended: tmpx
-/// cannot see whether the program at the other end has failed.
+/// COMMAND succeeds. An argument {} of COMMAND is replaced by the path of a
+/// read-only copy of FILE. If FILE changes while COMMAND runs, tmpx fails and
+/// leaves FILE as it is.
+///
+/// From a pipe, FILE is replaced when the input has ended. A pipe cannot report
+/// that its writer failed, so prefer COMMAND.
+///
+/// With --append, no line is lost when several tmpx processes append at once. tmpx
+/// fails while another program has FILE open for writing.
 ///
 /// Owner, group, mode, ACL and extended attributes are kept; tmpx reports what it
 /// could not keep. A symlink stays, and the file that it points to is replaced.
@@ -46,6 +54,10 @@ pub struct ReplaceArgs {
     /// Return only when the new content is safe from a power cut
     #[arg(long)]
     pub sync: bool,
+    /// Replace the argument STR by the path, not {}
+    #[arg(short = 'I', value_name = "STR", default_value = "{}", hide_default_value = true,
+          hide_short_help = true, value_parser = NonEmptyStringValueParser::new())]
+    pub placeholder: String,
     /// Write a JSON report to this file
     ///
     /// One object, written atomically: path, bytes, replaced, status.

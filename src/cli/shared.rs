@@ -39,7 +39,7 @@ fn process_id(text: &str) -> Result<u32, String> {
     pid.ok_or_else(|| "not a process ID".into())
 }
 
-fn affix() -> impl TypedValueParser<Value = Affix> {
+pub(super) fn affix() -> impl TypedValueParser<Value = Affix> {
     OsStringValueParser::new().try_map(Affix::parse)
 }
 

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueHint};
 
-use crate::values::ByteSize;
+use crate::cli::shared::affix;
+use crate::values::{Affix, ByteSize};
 
 /// Buffer standard input to its end, in memory or an unnamed file
 ///
@@ -20,7 +21,8 @@ use crate::values::ByteSize;
 /// created in it. Only an argument that is exactly {} is replaced.
 ///
 /// If standard input is a file, it is not copied but passed on as it is, and {}
-/// is its own path. To change a file, use 'tmpx replace'.
+/// is its own path, if that ends with the suffix. To change a file, use 'tmpx
+/// replace'.
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,
@@ -39,6 +41,9 @@ pub struct SpoolArgs {
     /// Create the unnamed file in DIR [default: the temp dir]
     #[arg(short = 'p', long, value_name = "DIR", alias = "tmpdir", value_hint = ValueHint::DirPath)]
     pub dir: Option<PathBuf>,
+    /// End the name of the file {} with S, as in .c
+    #[arg(long, value_name = "S", value_parser = affix(), allow_hyphen_values = true)]
+    pub suffix: Option<Affix>,
     /// Replace the argument STR by the path, not {}
     #[arg(short = 'I', value_name = "STR", default_value = "{}", hide_default_value = true,
           hide_short_help = true, value_parser = NonEmptyStringValueParser::new())]

@@ -9,6 +9,7 @@ use crate::cli::ReplaceArgs;
 use crate::commands::context::Context;
 use crate::commands::errors::InvalidUse;
 use crate::commands::scratch::{with_scratch, write_report};
+use crate::create::Scratch;
 use crate::process::{self, Command, check_interrupt};
 use crate::streams::{OnChange, Replacement, Target};
 use crate::sys::SignalQueue;
@@ -24,18 +25,18 @@ pub(super) fn run(args: ReplaceArgs, context: &Context) -> anyhow::Result<Status
         return Err(InvalidUse::ReportReplacesContent.into());
     }
     with_scratch(context, |scratch| {
-        let lease = scratch.lease()?;
         let on_change = match (args.append, args.command.is_empty()) {
             (true, _) => OnChange::Append,
             (false, true) => OnChange::Replace,
             (false, false) => OnChange::Fail,
         };
-        let new = Replacement::begin(target, on_change, lease)?;
+        let new = Replacement::begin(target, on_change, scratch.lease()?)?;
         let (status, bytes) = if args.command.is_empty() {
             (Status::Success, new.fill(stdin(), "standard input")?)
         } else {
-            fill_from_command(&new, args.command, context)?
+            fill_from_command(&new, args.command, &args.placeholder, context, scratch)?
         };
+        let lease = scratch.lease()?;
         let succeeded = matches!(status, Status::Success | Status::Command(0));
         let replaced = succeeded && !(args.no_empty && bytes == 0);
         if replaced {
@@ -54,16 +55,24 @@ pub(super) fn run(args: ReplaceArgs, context: &Context) -> anyhow::Result<Status
     })
 }
 
-/// Runs a command whose output becomes the new content. Returns its status and the size of the
-/// output.
+/// Runs a command whose output becomes the new content, with a copy of the old content in place of
+/// the placeholder. Returns its status and the size of the output.
 fn fill_from_command(
     new: &Replacement,
-    words: Vec<OsString>,
+    mut words: Vec<OsString>,
+    placeholder: &str,
     context: &Context,
+    scratch: &mut Scratch<'_>,
 ) -> anyhow::Result<(Status, u64)> {
     let cwd = std::env::current_dir().context("could not find the working directory")?;
-    let command = Command::new(words, &context.env, &cwd);
     let signals = SignalQueue::open(context.signals);
+    if words.iter().skip(1).any(|word| word == placeholder) {
+        let dir = scratch.dir(None, None)?;
+        let path = new.copy_old_to(&dir, &|| Ok(check_interrupt(&signals)?))?;
+        let placeholders = words.iter_mut().skip(1).filter(|word| *word == placeholder);
+        placeholders.for_each(|word| path.as_os_str().clone_into(word));
+    }
+    let command = Command::new(words, &context.env, &cwd);
     check_interrupt(&signals)?;
     let fill = |output| new.fill(output, "the command's output");
     let (status, bytes) = process::run_capturing(command, signals, fill)?;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -9,6 +10,7 @@ use rustix::stdio::{stdin, stdout};
 
 use crate::cli::SpoolArgs;
 use crate::commands::context::Context;
+use crate::commands::errors::InvalidUse;
 use crate::commands::scratch::{with_scratch, write_report};
 use crate::create::Scratch;
 use crate::fs::TransferError;
@@ -17,11 +19,15 @@ use crate::process::{self, Command, check_interrupt};
 use crate::streams::{Spool, Target};
 use crate::sys::SignalQueue;
 use crate::ui::SpoolReport;
-use crate::values::{PathField, Status};
+use crate::values::{Affix, PathField, Status};
 
 pub(super) fn run(args: SpoolArgs, context: &Context) -> anyhow::Result<Status> {
     if let Some(report) = &args.report {
         Target::find(report)?;
+    }
+    let has_placeholder = args.command.iter().skip(1).any(|word| *word == *args.placeholder);
+    if args.suffix.is_some() && !has_placeholder {
+        return Err(InvalidUse::SuffixWithoutPlaceholder(args.placeholder).into());
     }
     with_scratch(context, |scratch| {
         let has_command = !args.command.is_empty();
@@ -29,7 +35,9 @@ pub(super) fn run(args: SpoolArgs, context: &Context) -> anyhow::Result<Status> 
         let mut roll_over = || scratch.tmpfile(dir);
         let spool = Spool::read(stdin(), args.max_size.0, has_command, &mut roll_over)?;
         let status = if has_command {
-            run_command(&spool, args.command, &args.placeholder, dir, context, scratch)?
+            let file =
+                FileArgument { placeholder: &args.placeholder, suffix: args.suffix.as_ref() };
+            run_command(&spool, args.command, &file, dir, context, scratch)?
         } else {
             write_to_stdout(&spool, context)?
         };
@@ -64,11 +72,17 @@ fn write_to_stdout(spool: &Spool<'_>, context: &Context) -> anyhow::Result<Statu
     }
 }
 
+/// The argument that the path of the content replaces, and how the name of that file ends.
+struct FileArgument<'a> {
+    placeholder: &'a str,
+    suffix: Option<&'a Affix>,
+}
+
 /// Runs a command with the content as standard input, and its path in place of the placeholder.
 fn run_command(
     spool: &Spool<'_>,
     mut words: Vec<OsString>,
-    placeholder: &str,
+    file: &FileArgument<'_>,
     dir: Option<&Path>,
     context: &Context,
     scratch: &mut Scratch<'_>,
@@ -77,12 +91,17 @@ fn run_command(
     // From here on there may be scratch to remove, so a signal must not end tmpx: it is queued for
     // the command.
     let signals = SignalQueue::open(context.signals);
+    let placeholder = file.placeholder;
     if words.iter().skip(1).any(|word| word == placeholder) {
-        let path = if let Some(path) = spool.own_path() {
+        let suffix = file.suffix.map(Affix::as_os_str).unwrap_or_default();
+        let own = spool
+            .own_path()
+            .filter(|path| path.as_os_str().as_bytes().ends_with(suffix.as_bytes()));
+        let path = if let Some(path) = own {
             path
         } else {
             let dir = scratch.dir(spool.dir(), dir)?;
-            spool.name_in(&dir, &|| Ok(check_interrupt(&signals)?))?
+            spool.name_in(&dir, suffix, &|| Ok(check_interrupt(&signals)?))?
         };
         let placeholders = words.iter_mut().skip(1).filter(|word| *word == placeholder);
         placeholders.for_each(|word| path.as_os_str().clone_into(word));

@@ -9,9 +9,11 @@
 //! is an exchange, under a lock that other tmpx processes obey: if another file comes out, the
 //! exchange is undone.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use rustix::fs::{Mode, OFlags, SeekFrom, fstat, fsync, openat, seek};
@@ -19,7 +21,7 @@ use rustix::io::Errno;
 
 use crate::fs::disk_full::with_full_filesystem;
 use crate::fs::rw::write_all;
-use crate::fs::{Dir, TransferError, copy, metadata, transfer};
+use crate::fs::{Dir, Interrupt, TransferError, copy, metadata, transfer};
 use crate::lease::{Lease, TmpFile};
 use crate::os::effective_user;
 use crate::streams::guard::{CommitLock, WriteGuard};
@@ -36,6 +38,14 @@ pub(crate) enum OnChange {
     Append,
 }
 
+/// The file whose content was read last.
+#[derive(Debug)]
+enum ReadFile {
+    First,
+    /// The file that was there later, if one was.
+    Later(Option<Existing>),
+}
+
 /// How often a change of the file is followed before tmpx gives up.
 const MAX_ATTEMPTS: usize = 100;
 
@@ -45,8 +55,7 @@ pub(crate) struct Replacement {
     target: Target,
     /// The file to replace, as it was at the beginning: the owner and mode come from it.
     first: Option<Existing>,
-    /// The file whose content was read last, if that was not the first one.
-    later: Option<Option<Existing>>,
+    read: ReadFile,
     new: TmpFile,
     /// The size of the old content at the beginning of the new one.
     base: u64,
@@ -63,7 +72,8 @@ impl Replacement {
         let could_not = || target.could_not_replace();
         let first = target.look_up().with_context(could_not)?;
         let new = create_beside(&target, first.as_ref(), lease).with_context(could_not)?;
-        let mut replacement = Self { target, first, later: None, new, base: 0, on_change };
+        let mut replacement =
+            Self { target, first, read: ReadFile::First, new, base: 0, on_change };
         if on_change == OnChange::Append
             && let Some(old) = &replacement.first
             && let Some(base) = replacement.copy(old, &replacement.new)?
@@ -92,9 +102,33 @@ impl Replacement {
         Ok(old.is_same_file(&fstat(&file)?).then_some(file))
     }
 
+    /// Creates a read-only copy of the old file in a directory, under the same name, and returns its
+    /// path.
+    pub(crate) fn copy_old_to(
+        &self,
+        dir: &Path,
+        check_interrupt: Interrupt<'_>,
+    ) -> anyhow::Result<PathBuf> {
+        let could_not = || format!("could not read {}", self.target.shown().display());
+        let from = match &self.first {
+            Some(old) => self.open(old)?.ok_or(Errno::STALE),
+            None => Err(Errno::NOENT),
+        };
+        let from = from.map_err(io::Error::from).with_context(could_not)?;
+        let path = dir.join(self.target.name());
+        let could_not = || format!("could not write to a file in {}", dir.display());
+        let copy = File::options().write(true).create_new(true).mode(0o400).open(&path);
+        copy::fill(&from, copy.with_context(could_not)?, check_interrupt)
+            .with_context(could_not)?;
+        Ok(path)
+    }
+
     /// The file whose content was read last.
     fn read(&self) -> Option<&Existing> {
-        self.later.as_ref().unwrap_or(&self.first).as_ref()
+        match &self.read {
+            ReadFile::First => self.first.as_ref(),
+            ReadFile::Later(later) => later.as_ref(),
+        }
     }
 
     fn refused(&self, err: ReplaceError) -> anyhow::Error {
@@ -203,7 +237,7 @@ impl Replacement {
             .map_err(|err| self.write_failed(err.cause()))?;
         self.new = new;
         self.base = base;
-        self.later = Some(now);
+        self.read = ReadFile::Later(now);
         Ok(())
     }
 

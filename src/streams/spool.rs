@@ -5,6 +5,7 @@
 //! nobody can change the content. A regular file as input is not copied: it can already be read at
 //! any offset.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -25,7 +26,7 @@ use crate::fs::{Dir, Interrupt, TransferError, transfer};
 use crate::lease::TmpFile;
 use crate::lease::tmpfile::proc_path;
 
-/// The name of the file that [`Spool::name_in`] creates.
+/// The name of the file that [`Spool::name_in`] creates, up to its suffix.
 const NAME: &str = "stdin";
 
 /// The filesystem type of /sys (`SYSFS_MAGIC`, statfs(2)).
@@ -175,9 +176,12 @@ impl<'a> Spool<'a> {
     pub(crate) fn name_in(
         &self,
         dir: &Path,
+        suffix: &OsStr,
         check_interrupt: Interrupt<'_>,
     ) -> anyhow::Result<PathBuf> {
-        let path = dir.join(NAME);
+        let mut path = dir.join(NAME).into_os_string();
+        path.push(suffix);
+        let path = PathBuf::from(path);
         if let Storage::File(file) = &self.storage
             && linkat(CWD, proc_path(file), CWD, &path, AtFlags::SYMLINK_FOLLOW).is_ok()
         {

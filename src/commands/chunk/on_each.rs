@@ -15,7 +15,7 @@ use crate::commands::errors::{print_error, status_of};
 use crate::commands::scratch::{with_scratch, write_report};
 use crate::create::Scratch;
 use crate::process::{Children, check_interrupt};
-use crate::streams::{Replacement, Target};
+use crate::streams::{OnChange, Replacement, Target};
 use crate::sys::SignalQueue;
 use crate::ui::{ChunkProgress, ChunkReport, print_hint, print_note};
 use crate::values::Status;
@@ -32,9 +32,11 @@ pub(super) fn run(
         let signals = SignalQueue::open(context.signals);
         let cwd = std::env::current_dir().context("could not find the working directory")?;
         let target = match output {
-            Some(target) => {
-                SinkTarget::File(Box::new(Replacement::begin(target, false, scratch.lease()?)?))
-            }
+            Some(target) => SinkTarget::File(Box::new(Replacement::begin(
+                target,
+                OnChange::Replace,
+                scratch.lease()?,
+            )?)),
             None => SinkTarget::stream(stdout()),
         };
         let merger = args.merge.map(|merged| Merger::new(merged.unwrap_or(format), args.header));

@@ -16,6 +16,8 @@ pub(crate) enum InvalidUse {
     ReportReplacesContent,
     #[error("--report: stdout belongs to the command")]
     ReportToStdout,
+    #[error("--suffix: COMMAND has no argument {0}")]
+    SuffixWithoutPlaceholder(String),
     #[error("--here: --private-tmp hides the current directory")]
     HereIsHidden,
     #[error("{}: --private-tmp hides its directory", .0.display())]
@@ -49,6 +51,7 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
         InvalidUse::ForceWithoutSelection
         | InvalidUse::NoCommand
         | InvalidUse::ReportReplacesContent
+        | InvalidUse::SuffixWithoutPlaceholder(_)
         | InvalidUse::HereIsHidden
         | InvalidUse::OptionNeedsNoCommand(_)
         | InvalidUse::NotConvertible(_) => Advice::usage(),

@@ -1,5 +1,7 @@
 //! `tmpx replace` and `tmpx spool`.
 
+mod appenders;
+mod concurrent;
 mod replace;
 mod shared_dirs;
 mod spool;

@@ -391,3 +391,22 @@ fn a_filesystem_without_unnamed_files_works() {
         assert_eq!(ran.stderr, "1\n.:\nf\n\n$ROOT/tmp:\n", "{args}");
     }
 }
+
+#[test]
+fn the_file_in_place_of_braces_has_the_suffix() {
+    let sandbox = Sandbox::new();
+    for options in ["", "--max-size 0 "] {
+        let script = format!(
+            "echo 1 | tmpx spool {options}--suffix .c -- sh -c 'basename $1; cat $1' sh {{}}"
+        );
+        sandbox.sh(&script).expects(0, "stdin.c\n1\n", "");
+    }
+    // A file is its own path only if its name ends so.
+    let script = "echo 1 > a.c; tmpx spool --suffix .c -- sh -c 'basename $1' sh {} < a.c; \
+                  tmpx spool --suffix .h -- sh -c 'basename $1; cat $1' sh {} < a.c";
+    sandbox.sh(script).expects(0, "a.c\nstdin.h\n1\n", "");
+    sandbox.sh("echo | tmpx spool --suffix -x -- basename {}").expects(0, "stdin-x\n", "");
+    let message = "tmpx: --suffix: COMMAND has no argument {}\n";
+    sandbox.sh("tmpx spool --suffix .c -- cat").expects(2, "", message);
+    sandbox.sh("tmpx spool --suffix .c").expects(2, "", message);
+}

@@ -1,0 +1,126 @@
+//! `tmpx replace` while other processes change the file.
+
+use std::fs;
+
+use crate::support::sandbox::{Sandbox, mode, names};
+
+/// Creates a sandbox with a file `f`.
+fn with_file(content: &str) -> Sandbox {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("f"), content).unwrap();
+    sandbox
+}
+
+fn content(sandbox: &Sandbox) -> String {
+    fs::read_to_string(sandbox.cwd().join("f")).unwrap()
+}
+
+#[test]
+fn append_adds_to_the_present_content_if_the_file_changed_meanwhile() {
+    let sandbox = with_file("old\n");
+    sandbox
+        .tmpx(["replace", "f", "--append", "--", "sh", "-c", "echo other >> f; echo new"])
+        .expects(0, "", "");
+    assert_eq!(content(&sandbox), "old\nother\nnew\n");
+    let script = "echo mine | tmpx replace -a f; echo 'new again'";
+    sandbox.tmpx(["replace", "f", "-a", "--", "sh", "-c", script]).expects(0, "", "");
+    assert_eq!(content(&sandbox), "old\nother\nnew\nmine\nnew again\n");
+    sandbox.tmpx(["replace", "g", "-a", "--", "sh", "-c", "echo 1 >g; echo 2"]).expects(0, "", "");
+    sandbox.sh("cat g; rm g").expects(0, "1\n2\n", "");
+    assert_eq!(names(&sandbox.cwd()), ["f"]);
+}
+
+#[test]
+fn two_hundred_appenders_at_once_lose_no_line() {
+    let sandbox = Sandbox::in_memory();
+    let script = "i=0; while [ $i -lt 200 ]; do echo $i | tmpx replace --append f & \
+                  pids=\"$pids $!\"; i=$((i+1)); done; for p in $pids; do wait $p || exit 1; done";
+    sandbox.sh(script).expects(0, "", "");
+    sandbox.sh("sort -n f > ../sorted; seq 0 199 | cmp - ../sorted").expects(0, "", "");
+    assert_eq!(names(&sandbox.cwd()), ["f"]);
+}
+
+#[test]
+fn appenders_in_a_directory_that_cannot_be_locked_lose_no_line() {
+    let sandbox = Sandbox::for_nobody();
+    let script = "chmod 300 .; i=0; while [ $i -lt 40 ]; do echo $i | tmpx replace -a f & \
+                  pids=\"$pids $!\"; i=$((i+1)); done; for p in $pids; do wait $p || exit 1; done";
+    sandbox.sh(script).by_nobody().expects(0, "", "");
+    sandbox.sh("chmod 700 .; sort -n f > ../sorted; seq 0 39 | cmp - ../sorted").expects(0, "", "");
+    assert_eq!(names(&sandbox.cwd()), ["f"]);
+}
+
+#[test]
+fn a_shell_that_appends_at_the_same_time_loses_no_line() {
+    let sandbox = with_file("");
+    let script = "(i=0; while [ $i -lt 2000 ]; do echo shell$i >> f; i=$((i+1)); done) & \
+                  i=0; while [ $i -lt 60 ]; do echo tmpx$i | tmpx replace -a f || exit; i=$((i+1)); \
+                  done; wait; grep -c shell f; grep -c tmpx f";
+    sandbox.sh(script).expects(0, "2000\n60\n", "");
+    assert_eq!(names(&sandbox.cwd()), ["f"]);
+}
+
+#[test]
+fn append_fails_while_a_process_has_the_file_open_for_writing() {
+    let sandbox = with_file("old\n");
+    let message = "tmpx: could not replace f: another process has it open for writing\n\
+                   hint: '>>' appends to it\n";
+    let script = "exec 3>>f; echo new | tmpx replace -a f; echo $?; echo late >&3; cat f";
+    sandbox.sh(script).expects(0, "1\nold\nlate\n", message);
+}
+
+#[test]
+fn producers_in_one_directory_do_not_wait_for_each_other() {
+    let sandbox = with_file("old\n");
+    let script = "tmpx replace g -- sh -c 'echo inner | tmpx replace -a h; cat h'; cat g h";
+    sandbox.sh(script).expects(0, "inner\ninner\n", "");
+}
+
+#[test]
+fn a_producer_that_changes_the_file_itself_is_an_error() {
+    let message = "tmpx: could not replace f: it changed while the command ran\n\
+                   hint: the command must leave the file alone and write to stdout: no -i, no -o\n";
+    for (command, left) in [
+        ("sed -i s/b/c/ f", "c\na\n"),
+        ("sort -o f f", "a\nb\n"),
+        ("sh -c 'rm f; echo new'", ""),
+        ("sh -c 'mv f g; cp g f; rm g'", "b\na\n"),
+    ] {
+        let sandbox = with_file("b\na\n");
+        sandbox.sh(&format!("tmpx replace f -- {command}")).expects(125, "", message);
+        let text = fs::read_to_string(sandbox.cwd().join("f")).unwrap_or_default();
+        assert_eq!(text, left, "{command}");
+        assert!(names(&sandbox.cwd()).iter().all(|name| name == "f"), "{command}");
+    }
+    let sandbox = with_file("old\n");
+    sandbox.sh("echo 1 | tmpx replace f -- tee f").expects(125, "", message);
+    assert_eq!(content(&sandbox), "1\n");
+    // A file that did not exist has changed, too.
+    sandbox.sh("tmpx replace g -- sh -c 'echo 1 > g; echo 2'; rm g").expects(
+        0,
+        "",
+        &message.replace(" f:", " g:"),
+    );
+    // A change of the mode is none of the content, and the new file keeps it.
+    sandbox.sh("tmpx replace f -- sh -c 'chmod 600 f; echo 2'").expects(0, "", "");
+    assert_eq!((content(&sandbox).as_str(), mode(sandbox.cwd().join("f"))), ("2\n", 0o600));
+}
+
+#[test]
+fn a_producer_gets_a_read_only_copy_of_the_file_in_place_of_braces() {
+    let sandbox = with_file("b\na\n");
+    sandbox.sh("tmpx replace f -- sort {}").expects(0, "", "");
+    assert_eq!(content(&sandbox), "a\nb\n");
+    // It has the name of the file, and what a command does to it does not reach the file.
+    sandbox.sh("cp f f.c; tmpx replace f.c -- sh -c 'basename $1; stat -c %a $1' sh {}").succeeds();
+    sandbox.sh("cat f.c; rm f.c").expects(0, "f.c\n400\n", "");
+    sandbox.sh("tmpx replace f -- sed -i s/a/c/ {}").expects(0, "", "");
+    assert_eq!(content(&sandbox), "");
+    sandbox.sh("echo 1 > f; tmpx replace -a f -- cat {} {}; cat f").expects(0, "1\n1\n1\n", "");
+    sandbox.sh("tmpx replace f -I @ -- sh -c 'echo $2; cat $1' sh @ {}").expects(0, "", "");
+    assert_eq!(content(&sandbox), "{}\n1\n1\n1\n");
+    sandbox.sh("tmpx replace f -- echo x{}; cat f").expects(0, "x{}\n", "");
+    let message = "tmpx: could not read new: No such file or directory\n";
+    sandbox.sh("tmpx replace new -- cat {}").expects(125, "", message);
+    assert_eq!(names(&sandbox.cwd()), ["f"]);
+}

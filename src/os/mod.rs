@@ -17,5 +17,6 @@ pub(crate) use env::Env;
 pub(crate) use locale::Charset;
 pub(crate) use namespaces::Namespaces;
 pub(crate) use process::{Liveness, Process};
+pub(crate) use procfs::mount_id_of_fd;
 pub(crate) use random::Random;
 pub(crate) use user::effective_user;

@@ -2,6 +2,8 @@
 //!
 //! Every fact is optional: /proc may be missing. tmpx keeps what it knows nothing about.
 
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+
 use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat_raw};
 
 /// The fields of /proc/PID/stat that tmpx uses.
@@ -63,6 +65,15 @@ pub(super) fn namespace_inode(path: &str) -> Option<u64> {
     let length = readlinkat_raw(CWD, path, &mut buffer).ok()?;
     let text = std::str::from_utf8(&buffer[..length]).ok()?;
     text.strip_suffix(']')?.rsplit_once('[')?.1.parse().ok()
+}
+
+/// Returns the id of the mount that a descriptor of this process was opened on (`proc_pid_fdinfo(5)`,
+/// since Linux 3.15).
+pub(crate) fn mount_id_of_fd(fd: BorrowedFd<'_>) -> Option<i32> {
+    let mut buffer = [0; 1024];
+    let info = read_small(&format!("/proc/self/fdinfo/{}", fd.as_raw_fd()), &mut buffer)?;
+    let mut lines = std::str::from_utf8(info).ok()?.lines();
+    lines.find_map(|line| line.strip_prefix("mnt_id:"))?.trim().parse().ok()
 }
 
 /// Returns the ids of all processes.

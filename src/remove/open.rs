@@ -14,7 +14,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::os::effective_user;
+use crate::os::{effective_user, mount_id_of_fd};
 use crate::remove::stat::stat_fd;
 use crate::sys;
 
@@ -29,8 +29,7 @@ pub(super) fn open_path(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<Owned
     open_beneath_no_xdev(parent, name, DIRECTORY | OFlags::PATH)
 }
 
-/// Opens a directory to read and remove its entries. With `grant_access`, grants access to it and
-/// to
+/// Opens a directory to read and remove its entries. With `grant_access`, grants access to it and to
 /// `parent` where they deny it.
 pub(super) fn open_for_removal(
     parent: BorrowedFd<'_>,
@@ -63,8 +62,7 @@ pub(crate) fn open_readable(path_fd: &OwnedFd, grant_access: bool) -> io::Result
     Ok(openat(path_fd, c".", DIRECTORY, Mode::empty())?)
 }
 
-/// Calls `act`, which changes entries of `dir`. Where that is denied, grants access to `dir` and
-/// calls
+/// Calls `act`, which changes entries of `dir`. Where that is denied, grants access to `dir` and calls
 /// `act` again.
 pub(super) fn with_owner_access(
     dir: BorrowedFd<'_>,
@@ -113,8 +111,8 @@ pub(super) fn open_parent(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 ///
 /// openat2(2) also refuses a bind mount of the same filesystem, which has the same device number as
 /// its surroundings. Where openat2 is missing (before Linux 5.6, and in some sandboxes), statx(2)
-/// reports whether the directory is the root of a mount. Where statx does not report that either,
-/// the entry is not opened.
+/// reports whether the directory is the root of a mount (since Linux 5.8), or else the ids of the
+/// two mounts are compared. If no id is known either, the entry is not opened.
 fn open_beneath_no_xdev(parent: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> io::Result<OwnedFd> {
     let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
     match openat2(parent, name, flags, Mode::empty(), resolve) {
@@ -123,14 +121,23 @@ fn open_beneath_no_xdev(parent: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> i
         opened => return Ok(opened?),
     }
     let fd = openat(parent, name, flags, Mode::empty())?;
-    let stat = statx(&fd, c"", AtFlags::EMPTY_PATH, StatxFlags::TYPE)?;
-    if !stat.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT) {
-        return Err(io::Error::other("this kernel does not report whether it is a mount point"));
+    let is_mount_point = match statx(&fd, c"", AtFlags::EMPTY_PATH, StatxFlags::TYPE) {
+        Ok(stat) if stat.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT) => {
+            Some(stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+        }
+        _ => mount_id(parent).zip(mount_id(fd.as_fd())).map(|(parent, entry)| parent != entry),
+    };
+    match is_mount_point {
+        Some(false) => Ok(fd),
+        Some(true) => Err(mount_point()),
+        None => Err(io::Error::other("this kernel does not report whether it is a mount point")),
     }
-    if stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
-        return Err(mount_point());
-    }
-    Ok(fd)
+}
+
+/// Returns the id of the mount that a descriptor was opened on: from the file handle, or, where the
+/// filesystem has none, from /proc.
+fn mount_id(fd: BorrowedFd<'_>) -> Option<i32> {
+    sys::mount_id(fd).ok().or_else(|| mount_id_of_fd(fd))
 }
 
 fn mount_point() -> io::Error {
@@ -175,6 +182,17 @@ mod tests {
         });
         assert_eq!((failed, calls.get()), (Err(Errno::NOTEMPTY), 1));
         assert_eq!(mode(opened.as_fd()), 0o500);
+    }
+
+    #[test]
+    fn the_handle_and_proc_report_the_same_mount() {
+        let dir = tempfile::tempdir().unwrap();
+        let opened = fs::File::open(dir.path()).unwrap();
+        let other = fs::File::open("/proc").unwrap();
+        let from_proc = mount_id_of_fd(opened.as_fd());
+        assert!(from_proc.is_some());
+        assert!(sys::mount_id(&opened).is_ok_and(|id| Some(id) == from_proc));
+        assert_ne!(mount_id(other.as_fd()), from_proc);
     }
 
     #[test]

@@ -28,6 +28,18 @@ pub struct Handle {
 /// Returns the handle of `name` in `dir`, or of `dir` itself if `name` is empty. Does not follow a
 /// symlink.
 pub(crate) fn handle_at(dir: impl AsFd, name: &CStr) -> io::Result<Handle> {
+    let (buffer, _) = name_to_handle_at(dir, name)?;
+    let length = usize::try_from(buffer.bytes).unwrap_or(MAX_HANDLE).min(MAX_HANDLE);
+    Ok(Handle { kind: buffer.kind, data: buffer.data[..length].to_vec() })
+}
+
+/// Returns the id of the mount that a descriptor was opened on. Since Linux 2.6.39; fails on
+/// filesystems without handles.
+pub(crate) fn mount_id(fd: impl AsFd) -> io::Result<i32> {
+    name_to_handle_at(fd, c"").map(|(_, mount_id)| mount_id)
+}
+
+fn name_to_handle_at(dir: impl AsFd, name: &CStr) -> io::Result<(HandleBuffer, i32)> {
     let mut buffer = HandleBuffer {
         bytes: u32::try_from(MAX_HANDLE).unwrap_or(u32::MAX),
         kind: 0,
@@ -46,9 +58,5 @@ pub(crate) fn handle_at(dir: impl AsFd, name: &CStr) -> io::Result<Handle> {
             flags,
         )
     };
-    if done == -1 {
-        return Err(io::Error::last_os_error());
-    }
-    let length = usize::try_from(buffer.bytes).unwrap_or(MAX_HANDLE).min(MAX_HANDLE);
-    Ok(Handle { kind: buffer.kind, data: buffer.data[..length].to_vec() })
+    if done == -1 { Err(io::Error::last_os_error()) } else { Ok((buffer, mount_id)) }
 }

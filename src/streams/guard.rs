@@ -18,7 +18,7 @@ use crate::sys::{acquire_read_lease, has_read_lease};
 /// How long to wait for the lock. tmpx itself never holds it while it waits for input, but a script
 /// may lock a directory and run tmpx in it (flock(1)). After that time, the exchange alone protects
 /// the file.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long to wait for a process that has the file open for writing.
 const WRITER_PATIENCE: Duration = Duration::from_secs(2);

@@ -67,6 +67,7 @@ const HELD: Case = stream("spool --report report -- test -s {}");
 const REPLACE: Case = stream("replace --sync target");
 const APPEND: Case = stream("replace --append target --report report");
 const PRODUCE: Case = stream("replace target -- cat");
+const COPY: Case = stream("replace target -- sed s/old/new/ {}");
 
 /// Its output is so large that the thread which reads it makes more calls than the rest of tmpx.
 const SPOUT: Case = stream("replace target -- printf %3000000s new");
@@ -183,13 +184,14 @@ fn signalled_at_every_call(case: &Case, signal: &str) {
 
 /// The calls on files that can fail on a real system. close(2) is not one of them: it closes the
 /// descriptor whatever it returns, which an injected error would not.
-const FALLIBLE: [&str; 38] = [
+const FALLIBLE: [&str; 39] = [
     "access",
     "faccessat",
     "copy_file_range",
     "fchmod",
     "fchown",
     "fcntl",
+    "flock",
     "fstat",
     "fstatfs",
     "fsync",
@@ -348,6 +350,7 @@ cases! {
     replace_killed_at_every_call replace_with_every_call_failing REPLACE
     append_killed_at_every_call append_with_every_call_failing APPEND
     produce_killed_at_every_call produce_with_every_call_failing PRODUCE
+    replace_from_a_copy_killed_at_every_call replace_from_a_copy_with_every_call_failing COPY
     bound_killed_at_every_call bound_with_every_call_failing BOUND
     reaper_killed_at_every_call reaper_with_every_call_failing REAPER
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::sandbox::{Sandbox, mode, names};
+use crate::support::sandbox::{Sandbox, has, mode, names};
 
 /// Creates a sandbox with a file `f`.
 fn with_file(content: &str) -> Sandbox {
@@ -57,6 +57,37 @@ fn a_shell_that_appends_at_the_same_time_loses_no_line() {
                   i=0; while [ $i -lt 60 ]; do echo tmpx$i | tmpx replace -a f || exit; i=$((i+1)); \
                   done; wait; grep -c shell f; grep -c tmpx f";
     sandbox.sh(script).expects(0, "2000\n60\n", "");
+    assert_eq!(names(&sandbox.cwd()), ["f"]);
+}
+
+#[test]
+fn an_editor_that_replaces_the_file_at_the_same_time_loses_no_edit() {
+    let sandbox = with_file("first\n");
+    let script = "(i=0; while [ $i -lt 60 ]; do sed -i \"\\$ased$i\" f; i=$((i+1)); done) & \
+                  i=0; while [ $i -lt 60 ]; do echo tmpx$i | tmpx replace -a f || exit; i=$((i+1)); \
+                  done; wait; grep -c sed f";
+    sandbox.sh(script).expects(0, "60\n", "");
+    assert_eq!(names(&sandbox.cwd()), ["f"]);
+}
+
+#[test]
+fn a_lock_that_a_script_holds_on_the_directory_does_not_block_tmpx_for_ever() {
+    if !has("flock") {
+        return;
+    }
+    let sandbox = with_file("old\n");
+    sandbox.sh("echo new | flock . tmpx replace -a f; cat f").expects(0, "old\nnew\n", "");
+}
+
+#[test]
+fn a_filesystem_that_cannot_exchange_files_is_no_obstacle() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = with_file("old\n");
+    let script = "run() { strace -o /dev/null -e inject=renameat2:error=EINVAL tmpx \"$@\"; }; \
+                  echo new | run replace -a f; echo new | run replace -a g; cat f g; rm g";
+    sandbox.sh(script).expects(0, "old\nnew\nnew\n", "");
     assert_eq!(names(&sandbox.cwd()), ["f"]);
 }
 

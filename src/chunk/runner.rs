@@ -114,8 +114,9 @@ impl ActiveRun<'_> {
     fn run_to_end(&mut self) -> anyhow::Result<()> {
         let mut is_finished = false;
         loop {
-            self.start_jobs();
+            // An output that is passed makes room for another command.
             self.pass_outputs();
+            self.start_jobs();
             let has_ended = self.running.is_empty() && !self.may_start();
             let is_passed = self.runner.sink.is_empty() && self.waiting.is_empty();
             if has_ended && is_passed && !is_finished && self.has_succeeded() {

@@ -20,6 +20,14 @@ fn outputs_come_in_order_whatever_the_commands_take() {
 }
 
 #[test]
+fn many_small_chunks_do_not_stall() {
+    let sandbox = Sandbox::new();
+    let script = "seq 500 > in.txt; tmpx chunk -j 2 --rows 1 in.txt -- true; \
+        tmpx chunk -j 2 --rows 1 in.txt -- cat | cmp - in.txt";
+    sandbox.sh(script).expects(0, "", "");
+}
+
+#[test]
 fn large_outputs_are_passed_on_whole() {
     let sandbox = Sandbox::new();
     let script = "{ echo n; seq 1000000; } > in.csv; \

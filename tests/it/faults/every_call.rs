@@ -72,6 +72,13 @@ const COPY: Case = stream("replace target -- sed s/old/new/ {}");
 /// Its output is so large that the thread which reads it makes more calls than the rest of tmpx.
 const SPOUT: Case = stream("replace target -- printf %3000000s new");
 
+/// Chunk files from a file, and with several commands: from a pipe, by path, with outputs that are
+/// too large for memory, into a file.
+const CHUNK_FILES: Case = case("", "chunk --format lines --bytes 4 source", true);
+const CHUNK: Case =
+    stream("chunk --format lines --rows 1 --merge -o target --report report -- cat");
+const CHUNK_PATH: Case = stream("chunk --format lines -j 1 -- test -s {}");
+
 const BOUND: Case = case("", "dir --ttl 1h", true);
 
 /// Creates a sandbox with files that must not be touched.
@@ -125,7 +132,7 @@ fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
     if case.before.contains("target") {
         let text = fs::read_to_string(sandbox.cwd().join("target")).unwrap();
         let new = case.new_content();
-        let replaces = case.args.contains("replace");
+        let replaces = case.args.contains("replace") || case.args.contains("-o target");
         let shown = text.trim_start();
         assert!(text == "old\n" || replaces && text == new, "{what}: {shown:?}");
         assert!(!replaces || ran.status != Some(0) || text == new, "{what}: {ran:?}");
@@ -351,6 +358,9 @@ cases! {
     append_killed_at_every_call append_with_every_call_failing APPEND
     produce_killed_at_every_call produce_with_every_call_failing PRODUCE
     replace_from_a_copy_killed_at_every_call replace_from_a_copy_with_every_call_failing COPY
+    chunk_files_killed_at_every_call chunk_files_with_every_call_failing CHUNK_FILES
+    chunk_killed_at_every_call chunk_with_every_call_failing CHUNK
+    chunk_path_killed_at_every_call chunk_path_with_every_call_failing CHUNK_PATH
     bound_killed_at_every_call bound_with_every_call_failing BOUND
     reaper_killed_at_every_call reaper_with_every_call_failing REAPER
 }
@@ -370,4 +380,6 @@ interrupted! {
     replace_interrupted_at_every_call REPLACE
     append_interrupted_at_every_call APPEND
     produce_interrupted_at_every_call PRODUCE
+    chunk_interrupted_at_every_call CHUNK
+    chunk_path_interrupted_at_every_call CHUNK_PATH
 }

@@ -1,7 +1,7 @@
 //! Matches paths with shell patterns, byte by byte, so that no path and no pattern need be UTF-8.
 
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// The most alternatives that the braces of a pattern may stand for.
@@ -58,7 +58,7 @@ impl Matcher {
     }
 
     pub(super) fn is_match(&self, path: &Path) -> bool {
-        let names: Vec<&[u8]> = path.iter().map(|name| name.as_bytes()).collect();
+        let names: Vec<&[u8]> = path.iter().map(OsStrExt::as_bytes).collect();
         self.0.iter().any(|components| matches_path(components, &names))
     }
 }

@@ -320,7 +320,9 @@ mod tests {
         let mut scene = Scene::new(&["a", "b"]);
         assert_eq!(message(&scene, &["x", "a"]), "the workspace has a, b");
         scene.snapshot = Snapshot::record(&scene.root());
-        ["c", "d/e", "f", "g"].iter().for_each(|file| scene.create(file));
+        for file in ["c", "d/e", "f", "g"] {
+            scene.create(file);
+        }
         assert_eq!(message(&scene, &["x"]), "the workspace has c, d/e, f, g, a and 1 more");
         let always = Pattern::parse(OsStr::new("x"), false).unwrap();
         let root = scene.root();

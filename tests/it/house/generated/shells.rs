@@ -44,7 +44,10 @@ fn fish_offers(line: &str) -> String {
 #[test]
 fn fish_completes_subcommands_options_and_values() {
     if has("fish") {
-        assert_eq!(fish_offers("tmpx clea"), "cleanup\tRemove what is no longer wanted\n");
+        assert_eq!(
+            fish_offers("tmpx clea"),
+            "cleanup\tRemove what has ended, or what you select\n"
+        );
         assert!(fish_offers("tmpx file --unt").starts_with("--until-exit"));
         assert!(fish_offers("tmpx exec --keep=alw").starts_with("--keep=always"));
     }

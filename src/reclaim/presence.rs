@@ -116,8 +116,10 @@ fn is_ours(
         Kind::Dir => root.file_type() == FileType::Directory && is_closed_to_others(root, dir),
         Kind::Link => root.file_type() == FileType::Symlink,
     };
+    // A creator that was killed before it recorded the identity had put nothing into the directory.
+    let is_full = resource.identity.is_none() && root.has_entries();
     let our_user = root.owner() == effective_user();
-    Ok(!guessable && same_type && our_user && dir.entries_are_protected())
+    Ok(!is_full && !guessable && same_type && our_user && dir.entries_are_protected())
 }
 
 /// Returns whether other users cannot have moved this directory to its place. In a directory such

@@ -194,7 +194,13 @@ impl<'a> Sweep<'a> {
                     observer.outcome(id, resource, Outcome::Kept(reason))?;
                 }
                 ResourcePlan::Remove(root) => {
-                    let removed = root.remove(self.removal);
+                    // Without an identity, only the name proves that a directory is ours, and it was
+                    // created empty.
+                    let removed = if resource.identity.is_some() {
+                        root.remove(self.removal)
+                    } else {
+                        root.remove_alone(self.removal)
+                    };
                     lease_ends &= removed.is_complete();
                     observer.outcome(id, resource, removed.into())?;
                 }

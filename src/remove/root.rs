@@ -5,7 +5,7 @@
 //! through the descriptor that was judged. Only the last step, which removes the entry itself, goes
 //! by name, and can remove no more than that name. ARCHITECTURE.md says why this gap is harmless.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CStr, CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -78,6 +78,17 @@ impl<'a> Root<'a> {
         }
     }
 
+    /// Whether it is a directory that is known to contain entries. One that a umask keeps us from
+    /// reading may be empty.
+    pub fn has_entries(&self) -> bool {
+        let Some(dir) = &self.dir else { return false };
+        let entries = open_readable(dir, false).and_then(|fd| Ok(rustix::fs::Dir::new(fd)?));
+        let is_dot = |name: &CStr| matches!(name.to_bytes(), b"." | b"..");
+        entries.is_ok_and(|mut entries| {
+            entries.any(|entry| entry.is_ok_and(|entry| !is_dot(entry.file_name())))
+        })
+    }
+
     /// Removes the entry, a directory with its contents, or counts what that would free. Follows no
     /// symlink and enters no mount point.
     pub fn remove(self, removal: Removal<'_>) -> RemovalOutcome {
@@ -98,6 +109,21 @@ impl<'a> Root<'a> {
             }
             (None, Mode::DryRun) => Ok(()),
         };
+        self.outcome(removal, removed)
+    }
+
+    /// Removes the entry, or counts what that would free. Unlike [`Root::remove`], removes a directory
+    /// only while it is empty.
+    pub fn remove_alone(self, removal: Removal<'_>) -> RemovalOutcome {
+        let flags = if self.dir.is_some() { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+        let removed = match removal.mode {
+            Mode::Remove => unlinkat(self.parent, &self.name, flags).map_err(io::Error::from),
+            Mode::DryRun => Ok(()),
+        };
+        self.outcome(removal, removed)
+    }
+
+    fn outcome(self, removal: Removal<'_>, removed: io::Result<()>) -> RemovalOutcome {
         let mut outcome = RemovalOutcome::default();
         match removed {
             Ok(()) => {

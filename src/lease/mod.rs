@@ -1,6 +1,7 @@
 //! Records what tmpx creates, and until when it is wanted. Every function that creates an entry is in
 //! this folder, because only here a lease can be written.
 
+mod candidate;
 pub(crate) mod create_error;
 pub(crate) mod entry;
 mod id;

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use crate::commands::errors::advice::Advice;
+use crate::fs::PrivateDirError;
 use crate::lease::{CreateError, SpecError, StoreError};
 
 pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
@@ -28,6 +29,10 @@ fn on_store(err: &StoreError) -> Option<Advice> {
         StoreError::NotAbsolute(_) => "use the full path, as in TMPX_STATE_DIR=$PWD/state",
         StoreError::NoneWritable { .. } => {
             "set TMPX_STATE_DIR to a directory that you can write to"
+        }
+        StoreError::NotReadable { source: PrivateDirError::OpenToOthers, .. }
+        | StoreError::NotWritable { source: PrivateDirError::OpenToOthers, .. } => {
+            "name a directory of its own, which only you can write to, in TMPX_STATE_DIR"
         }
         StoreError::NotReadable { .. }
         | StoreError::NotWritable { .. }

@@ -2,3 +2,4 @@
 
 mod lifetimes;
 mod store;
+mod trust;

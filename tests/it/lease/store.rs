@@ -18,15 +18,18 @@ fn a_store_is_private() {
 }
 
 #[test]
-fn a_wrong_mode_of_our_own_store_is_corrected() {
+fn the_leases_of_our_own_store_are_closed_to_others() {
     let sandbox = Sandbox::for_nobody();
     sandbox.tmpx(["file"]).by_nobody().path();
-    for wrong in [0o777, 0o755, 0o000] {
-        let store = sandbox.leases_dir().parent().unwrap().to_owned();
+    for wrong in [0o755, 0o711, 0o000] {
         fs::set_permissions(sandbox.leases_dir(), fs::Permissions::from_mode(wrong)).unwrap();
-        fs::set_permissions(&store, fs::Permissions::from_mode(wrong)).unwrap();
+        fs::set_permissions(sandbox.state(), fs::Permissions::from_mode(0o755)).unwrap();
         sandbox.tmpx(["file"]).by_nobody().path();
-        assert_eq!((mode(&store), mode(sandbox.leases_dir())), (0o700, 0o700), "{wrong:o}");
+        assert_eq!(
+            (mode(sandbox.state()), mode(sandbox.leases_dir())),
+            (0o755, 0o700),
+            "{wrong:o}"
+        );
     }
     sandbox.tmpx(words("cleanup -q --all --force")).by_nobody().succeeds();
 }

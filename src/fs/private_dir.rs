@@ -1,0 +1,190 @@
+//! Private directories: opened, checked and created by descriptor.
+//!
+//! Nothing here acts on a path twice. Whoever owns a directory above may exchange an entry for a
+//! symlink between two calls, so each directory is opened once, without following a symlink, and then
+//! judged and changed through its descriptor.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags, Stat, fchmod, fstat, lstat, mkdirat, openat};
+use rustix::io::Errno;
+use rustix::path::Arg;
+
+use crate::os::effective_user;
+use crate::sys;
+
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Only names a directory, which a missing permission does not prevent.
+const POINT: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// Lets the group or others create, rename and remove entries.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// Why a private directory cannot be opened or created.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PrivateDirError {
+    #[error("it belongs to another user")]
+    Foreign,
+    #[error("other users may write to it")]
+    OpenToOthers,
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl PrivateDirError {
+    /// Returns the error number of the call that failed.
+    pub(crate) fn raw_os_error(&self) -> Option<i32> {
+        match self {
+            Self::Io(err) => err.raw_os_error(),
+            Self::Foreign | Self::OpenToOthers => None,
+        }
+    }
+
+    /// Whether there is no such directory.
+    pub(crate) fn is_absent(&self) -> bool {
+        self.raw_os_error() == Some(libc::ENOENT)
+    }
+}
+
+impl From<Errno> for PrivateDirError {
+    fn from(err: Errno) -> Self {
+        Self::Io(err.into())
+    }
+}
+
+/// A result of the functions of this file.
+pub(crate) type PrivateDirResult<T> = Result<T, PrivateDirError>;
+
+/// Opens a directory of ours, whatever its mode. Returns it with its metadata.
+pub(crate) fn open_own(parent: impl AsFd, path: impl Arg) -> PrivateDirResult<(OwnedFd, Stat)> {
+    let dir = openat(parent, path, DIRECTORY, Mode::empty())?;
+    let stat = fstat(&dir)?;
+    if stat.st_uid == effective_user() { Ok((dir, stat)) } else { Err(PrivateDirError::Foreign) }
+}
+
+/// Checks that only its owner may write to a directory.
+pub(crate) fn check_closed(stat: &Stat) -> PrivateDirResult<()> {
+    if stat.st_mode & WRITABLE_BY_OTHERS == 0 { Ok(()) } else { Err(PrivateDirError::OpenToOthers) }
+}
+
+/// Takes all permissions on a directory of ours from other users, unless they may already write to
+/// it: then they may have changed it, and closing it would only hide that. Returns the directory
+/// open for reading.
+pub(crate) fn open_and_close_to_others(
+    parent: BorrowedFd<'_>,
+    name: &str,
+) -> PrivateDirResult<OwnedFd> {
+    let (dir, stat) = match open_own(parent, name) {
+        // Our own mode may keep us out.
+        Err(err) if err.raw_os_error() == Some(libc::EACCES) => {
+            grant_access(parent, OsStr::new(name))?;
+            open_own(parent, name)?
+        }
+        opened => opened?,
+    };
+    check_closed(&stat)?;
+    if stat.st_mode & 0o777 != 0o700 {
+        fchmod(&dir, Mode::from_raw_mode(stat.st_mode & 0o7000 | 0o700))?;
+    }
+    Ok(dir)
+}
+
+/// Closes an empty directory of ours to other users. Refuses one that has entries, or the sticky bit:
+/// it has another purpose.
+pub(crate) fn close_if_empty(dir: &OwnedFd, stat: &Stat) -> PrivateDirResult<()> {
+    let is_sticky = Mode::from_raw_mode(stat.st_mode).contains(Mode::SVTX);
+    if is_sticky || !is_empty(dir)? {
+        return Err(PrivateDirError::OpenToOthers);
+    }
+    fchmod(dir, Mode::from_raw_mode(stat.st_mode & 0o7777 & !WRITABLE_BY_OTHERS))?;
+    // Another user may have created an entry until now, and can create none any more.
+    if is_empty(dir)? { Ok(()) } else { Err(PrivateDirError::OpenToOthers) }
+}
+
+fn is_empty(dir: &OwnedFd) -> PrivateDirResult<bool> {
+    for entry in rustix::fs::Dir::read_from(dir)? {
+        let entry = entry?;
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Returns the nearest ancestor of a path that exists, or the path itself. A dangling symlink exists.
+pub(crate) fn nearest_existing(path: &Path) -> PrivateDirResult<&Path> {
+    for dir in path.ancestors() {
+        match lstat(dir) {
+            Ok(_) => return Ok(dir),
+            Err(Errno::NOENT) => {}
+            Err(err) => return Err(err.into()),
+        }
+    }
+    Err(Errno::NOENT.into())
+}
+
+/// Creates a directory and its missing parents below `existing`, with mode 0700 whatever the umask:
+/// other programs also use the directories above a store, such as ~/.local.
+pub(crate) fn create_below(existing: &Path, path: &Path) -> PrivateDirResult<()> {
+    let mut dir = openat(CWD, existing, POINT, Mode::empty())?;
+    let missing = path.strip_prefix(existing).unwrap_or(path);
+    for name in missing {
+        create(dir.as_fd(), name)?;
+        dir = openat(&dir, name, POINT | OFlags::NOFOLLOW, Mode::empty())?;
+        if fstat(&dir)?.st_uid != effective_user() {
+            return Err(PrivateDirError::Foreign);
+        }
+    }
+    Ok(())
+}
+
+/// Creates a directory with mode 0700, unless it exists.
+pub(crate) fn create(parent: BorrowedFd<'_>, name: &OsStr) -> PrivateDirResult<()> {
+    match mkdirat(parent, name, Mode::RWXU) {
+        Ok(()) => grant_access(parent, name),
+        Err(Errno::EXIST) => Ok(()),
+        Err(err) => Err(err.into()),
+    }
+}
+
+/// Grants the owner of a directory all permissions, if a umask removed some. Changes only a directory
+/// of ours that is closed to all other users.
+fn grant_access(parent: BorrowedFd<'_>, name: &OsStr) -> PrivateDirResult<()> {
+    let dir = openat(parent, name, POINT | OFlags::NOFOLLOW, Mode::empty())?;
+    let stat = fstat(&dir)?;
+    if stat.st_uid != effective_user() {
+        return Err(PrivateDirError::Foreign);
+    }
+    check_closed(&stat)?;
+    if stat.st_mode & 0o700 == 0o700 {
+        return Ok(());
+    }
+    Ok(sys::chmod_path_fd(dir.as_fd(), stat.st_mode & 0o7000 | 0o700)?)
+}
+
+/// Lists directories of ours in `parent` whose names begin with `prefix` and end in ten or more random
+/// characters, in the order of their names.
+pub(crate) fn find_own(parent: &Path, prefix: &str) -> Vec<PathBuf> {
+    let flags = DIRECTORY.difference(OFlags::NOFOLLOW);
+    let Ok(dir) = openat(CWD, parent, flags, Mode::empty()) else { return Vec::new() };
+    let Ok(entries) = rustix::fs::Dir::read_from(&dir) else { return Vec::new() };
+    let mut found = Vec::new();
+    for entry in entries.map_while(Result::ok) {
+        let Ok(name) = entry.file_name().to_str() else { continue };
+        let is_ours = || lstat(parent.join(name)).is_ok_and(|stat| stat.st_uid == effective_user());
+        if name.strip_prefix(prefix).is_some_and(is_random) && is_ours() {
+            found.push(parent.join(name));
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+fn is_random(suffix: &str) -> bool {
+    suffix.len() >= 10 && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}

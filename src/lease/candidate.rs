@@ -1,0 +1,257 @@
+//! The directories that may hold a store, and the rules by which one is opened or created.
+//!
+//! Whoever can write a lease can make a cleanup remove files. So a store is used only if nobody else
+//! can have written to it: it and its `leases` belong to us, and neither lets others write. This also
+//! holds for reading, since another user may move a directory of ours to a shared path.
+
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, StatFs, lstat, stat, statfs};
+use rustix::io::Errno;
+
+use crate::fs::PrivateDirError;
+use crate::fs::dir::is_directory;
+use crate::fs::private_dir::{self, PrivateDirResult};
+use crate::os::effective_user;
+use crate::os::{Env, Random};
+
+/// The directory in a store that holds the lease files.
+const LEASES: &str = "leases";
+
+/// The open directory of the leases, and its path.
+type OpenLeases = (OwnedFd, PathBuf);
+
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("it is not on a local filesystem")]
+struct NotLocal;
+
+/// A directory that may hold a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct StoreCandidate {
+    path: PathBuf,
+    kind: CandidateKind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum CandidateKind {
+    /// The user named it.
+    Explicit,
+    /// It is below this directory, which must be ours and on a local filesystem.
+    Home(PathBuf),
+    /// It is in a directory that all users share.
+    Shared,
+    /// It is in the directory that TMPDIR names.
+    TempDir(PathBuf),
+}
+
+impl StoreCandidate {
+    pub(super) fn explicit(path: PathBuf) -> Self {
+        Self { path, kind: CandidateKind::Explicit }
+    }
+
+    /// Lists the candidates for this environment and user, if the user names none.
+    pub(super) fn defaults(env: &Env) -> Vec<Self> {
+        let in_home = |base: PathBuf, below: &str| Self {
+            path: base.join(below),
+            kind: CandidateKind::Home(base),
+        };
+        let home = match (env.absolute("XDG_STATE_HOME"), env.absolute("HOME")) {
+            (Some(state), _) => Some(in_home(state, "tmpx")),
+            (None, Some(home)) => Some(in_home(home, ".local/state/tmpx")),
+            (None, None) => None,
+        };
+        let name = format!(".tmpx-{}", effective_user());
+        let shared = ["/var/tmp", "/tmp"]
+            .map(|dir| Self { path: Path::new(dir).join(&name), kind: CandidateKind::Shared });
+        let temp_dir = env
+            .absolute("TMPDIR")
+            .map(|dir| Self { path: dir.join(&name), kind: CandidateKind::TempDir(dir) })
+            .filter(|one| shared.iter().all(|shared| shared.path != one.path));
+        home.into_iter().chain(shared).chain(temp_dir).collect()
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn is_explicit(&self) -> bool {
+        self.kind == CandidateKind::Explicit
+    }
+
+    fn is_shared(&self) -> bool {
+        matches!(self.kind, CandidateKind::Shared | CandidateKind::TempDir(_))
+    }
+
+    /// Whether it is a directory of ours in which we would create a store. Another user may have put
+    /// anything at the shared paths, and a home may be a symlink or on a network filesystem.
+    pub(super) fn may_be_ours(&self) -> bool {
+        let is_own_dir = lstat(&self.path)
+            .is_ok_and(|stat| stat.st_uid == effective_user() && is_directory(stat.st_mode));
+        is_own_dir && self.check_fit().is_ok()
+    }
+
+    /// Opens an existing store to read leases.
+    pub(super) fn open(&self) -> PrivateDirResult<OpenLeases> {
+        self.check_fit()?;
+        let (dir, stat) = private_dir::open_own(CWD, &self.path)?;
+        let leases = private_dir::open_own(&dir, LEASES);
+        if leases.as_ref().err().is_none_or(|err| !err.is_absent()) {
+            private_dir::check_closed(&stat)?;
+        }
+        let (leases, stat) = leases?;
+        private_dir::check_closed(&stat)?;
+        Ok((leases, self.path.join(LEASES)))
+    }
+
+    /// Opens a store to write leases, and creates it if it is missing. At a shared path that another
+    /// user has occupied, opens or creates a store beside it.
+    pub(super) fn open_or_create(&self) -> PrivateDirResult<OpenLeases> {
+        match self.open_or_create_here() {
+            Err(err) if self.is_shared() && is_occupied(&err) => {
+                self.open_or_create_beside().map_err(|_| err)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_or_create_here(&self) -> PrivateDirResult<OpenLeases> {
+        match self.open_to_write() {
+            Err(err) if err.is_absent() => {
+                self.create()?;
+                self.open_to_write()
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_or_create_beside(&self) -> PrivateDirResult<OpenLeases> {
+        if let Some(store) = self.beside().iter().find_map(|one| one.open_or_create_here().ok()) {
+            return Ok(store);
+        }
+        let mut random = Vec::new();
+        Random::system().push_name(&mut random, 10)?;
+        let path = format!("{}.{}", self.path.display(), String::from_utf8_lossy(&random));
+        Self { path: path.into(), kind: self.kind.clone() }.open_or_create_here()
+    }
+
+    /// Lists the stores of ours beside a shared path. Another user may have occupied the path at any
+    /// time, so these are looked for even if it is free now.
+    pub(super) fn beside(&self) -> Vec<Self> {
+        let (true, Some(parent), Some(name)) =
+            (self.is_shared(), self.path.parent(), self.path.file_name())
+        else {
+            return Vec::new();
+        };
+        let prefix = format!("{}.", name.to_string_lossy());
+        let found = private_dir::find_own(parent, &prefix).into_iter();
+        found.map(|path| Self { path, kind: self.kind.clone() }).collect()
+    }
+
+    fn open_to_write(&self) -> PrivateDirResult<OpenLeases> {
+        self.check_fit()?;
+        let (dir, stat) = private_dir::open_own(CWD, &self.path)?;
+        match private_dir::open_and_close_to_others(dir.as_fd(), LEASES) {
+            Err(err) if err.is_absent() => Err(err),
+            leases => {
+                private_dir::check_closed(&stat)?;
+                Ok((leases?, self.path.join(LEASES)))
+            }
+        }
+    }
+
+    /// Creates the store. Changes no directory that exists, unless it is empty.
+    fn create(&self) -> PrivateDirResult<()> {
+        self.check_fit()?;
+        let existing = private_dir::nearest_existing(&self.path)?;
+        if existing != self.path {
+            // The directories that all users share are not ours to create.
+            if self.is_shared() && self.path.parent() != Some(existing) {
+                return Err(Errno::NOENT.into());
+            }
+            private_dir::create_below(existing, &self.path)?;
+        }
+        let (dir, stat) = private_dir::open_own(CWD, &self.path)?;
+        if private_dir::check_closed(&stat).is_err() {
+            private_dir::close_if_empty(&dir, &stat)?;
+        }
+        private_dir::create(dir.as_fd(), LEASES.as_ref())
+    }
+
+    /// Checks that a store may be in this directory, whether or not the directory exists.
+    fn check_fit(&self) -> PrivateDirResult<()> {
+        match &self.kind {
+            CandidateKind::Explicit | CandidateKind::Shared => Ok(()),
+            CandidateKind::Home(base) => self.check_home(base),
+            CandidateKind::TempDir(dir) => check_temp_dir(dir),
+        }
+    }
+
+    fn check_home(&self, base: &Path) -> PrivateDirResult<()> {
+        match check_owner_is_us(base) {
+            // XDG_STATE_HOME may name a directory that does not exist yet. A missing HOME cannot be
+            // used.
+            Err(err) if err.is_absent() && base.join("tmpx") == self.path => {
+                check_owner_is_us(private_dir::nearest_existing(base)?)?;
+            }
+            checked => checked?,
+        }
+        let existing = self.path.ancestors().find_map(|dir| statfs(dir).ok());
+        if existing.is_some_and(|existing| is_local(&existing)) {
+            Ok(())
+        } else {
+            Err(io::Error::other(NotLocal).into())
+        }
+    }
+}
+
+/// Whether the error says that the path is taken by what cannot be our store.
+fn is_occupied(err: &PrivateDirError) -> bool {
+    let is_other_entry =
+        matches!(err.raw_os_error(), Some(libc::EACCES | libc::ENOTDIR | libc::ELOOP));
+    is_other_entry || matches!(err, PrivateDirError::Foreign | PrivateDirError::OpenToOthers)
+}
+
+/// Checks that a home belongs to us. Under sudo, HOME may belong to another user, who could not write
+/// to the directories that root would create in it.
+fn check_owner_is_us(home: &Path) -> PrivateDirResult<()> {
+    if stat(home)?.st_uid == effective_user() { Ok(()) } else { Err(PrivateDirError::Foreign) }
+}
+
+/// Checks that no other user but root owns the directory for temporary files, or that its sticky bit
+/// keeps them from moving what is ours. A container often has one writable volume, which belongs to
+/// root and is open to all.
+fn check_temp_dir(dir: &Path) -> PrivateDirResult<()> {
+    let stat = stat(dir)?;
+    let is_sticky = Mode::from_raw_mode(stat.st_mode).contains(Mode::SVTX);
+    if is_sticky || stat.st_uid == 0 || stat.st_uid == effective_user() {
+        Ok(())
+    } else {
+        Err(PrivateDirError::Foreign)
+    }
+}
+
+/// Whether locks and file handles are known to work on a filesystem, which holds for local ones. On
+/// network filesystems and on shares of virtual machines, locks hang or exclude nobody.
+fn is_local(filesystem: &StatFs) -> bool {
+    /// The magic numbers of statfs(2), from the kernel's include/uapi/linux/magic.h.
+    const LOCAL: [i64; 12] = [
+        0xef53,      // ext2, ext3, ext4
+        0x5846_5342, // xfs
+        0x9123_683e, // btrfs
+        0x0102_1994, // tmpfs
+        0x8584_58f6, // ramfs
+        0x794c_7630, // overlayfs
+        0xf2f5_2010, // f2fs
+        0x2fc1_2fc1, // zfs
+        0xca45_1a4e, // bcachefs
+        0x3153_464a, // jfs
+        0x5265_4973, // reiserfs
+        0xf15f,      // ecryptfs
+    ];
+    // The type's width differs between architectures; the magic numbers are 32 bits.
+    #[allow(clippy::unnecessary_cast, reason = "the width differs between architectures")]
+    let magic = filesystem.f_type as i64 & 0xffff_ffff;
+    LOCAL.contains(&magic)
+}

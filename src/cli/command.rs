@@ -78,7 +78,12 @@ Files:
                    it belongs to another user or is on a network filesystem.
   /var/tmp/.tmpx-UID
                    UID is your numeric user id.
-  /tmp/.tmpx-UID   The last resort.
+  /tmp/.tmpx-UID
+  $TMPDIR/.tmpx-UID
+                   The last resort.
+
+  A directory that other users may write to is refused. If one of another user
+  is in the way, the name gets a random suffix.
 
 Exit status:
   0    Success.

@@ -109,14 +109,14 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -l no-empty -d 'Leave
 complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -l sync -d 'Return only when the new content is safe from a power cut'
 complete -c tmpx -n "__fish_tmpx_using_subcommand replace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l rows -d 'Put N records into each chunk' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l bytes -d 'Put at most SIZE of records into each chunk [default: 16M]' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l bytes -d 'Put up to SIZE of records in a chunk [default: 16M]' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -s j -l jobs -d 'Run N commands at once [default: the number of cores]' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -s o -l output -d 'Write the outputs to FILE, atomically, once all commands have succeeded' -r -F
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -s o -l output -d 'Write the outputs to FILE once all have succeeded' -r -F
 complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l format -d 'Read the inputs as csv, tsv, ndjson, json or lines' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l merge -d 'Join the outputs under one header, or in one JSON array' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l merge -d 'Join the outputs under one header, or in one array' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l to -d 'Convert the records to ndjson or json' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l header -d 'Repeat the first N records in each chunk [default: csv and tsv 1, others 0]' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l delimiter -d 'Fields of CSV are separated by C [default: the most frequent of , ; tab |]' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l header -d 'Repeat the first N records in each chunk [default: 1 for csv and tsv]' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l delimiter -d 'Separate fields of CSV at C [default: the most frequent of , ; tab |]' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -s p -l dir -d 'Create files in DIR [default: the temp dir]' -r -f -a "(__fish_complete_directories)"
 complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l report -d 'Write a JSON report to FILE' -r -F
 complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l until-exit -d 'Remove it when PID exits [default: calling script]' -r

@@ -43,16 +43,16 @@ pub struct ChunkArgs {
     /// Put N records into each chunk
     #[arg(long, value_name = "N", conflicts_with = "bytes", value_parser = at_least_one)]
     pub rows: Option<u64>,
-    /// Put at most SIZE of records into each chunk [default: 16M]
+    /// Put up to SIZE of records in a chunk [default: 16M]
     ///
-    /// As in 64K, 10M or 2G, without the header. A larger record is a chunk of
-    /// its own.
+    /// As in 64K, 10M or 2G, without the header. A larger record is a chunk
+    /// of its own.
     #[arg(long, value_name = "SIZE", value_parser = chunk_size, verbatim_doc_comment)]
     pub bytes: Option<ByteSize>,
     /// Run N commands at once [default: the number of cores]
     #[arg(short, long, value_name = "N", value_parser = at_least_one)]
     pub jobs: Option<u64>,
-    /// Write the outputs to FILE, atomically, once all commands have succeeded
+    /// Write the outputs to FILE once all have succeeded
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
     /// Read the inputs as csv, tsv, ndjson, json or lines
@@ -62,10 +62,10 @@ pub struct ChunkArgs {
     #[arg(long, value_name = "FORMAT", value_parser = RecordFormat::from_str,
           verbatim_doc_comment)]
     pub format: Option<RecordFormat>,
-    /// Join the outputs under one header, or in one JSON array
+    /// Join the outputs under one header, or in one array
     ///
-    /// FORMAT is that of the outputs: csv, tsv, ndjson, json or lines. Without
-    /// it they have the format of the chunks.
+    /// FORMAT is that of the outputs: csv, tsv, ndjson, json or lines.
+    /// Without it they have the format of the chunks.
     #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true,
           value_parser = RecordFormat::from_str, verbatim_doc_comment)]
     #[allow(clippy::option_option, reason = "clap's type of an option with an optional value")]
@@ -76,10 +76,10 @@ pub struct ChunkArgs {
     /// input. So CSV and JSON inputs can be mixed.
     #[arg(long, value_name = "FORMAT", value_parser = json_form, verbatim_doc_comment)]
     pub to: Option<JsonForm>,
-    /// Repeat the first N records in each chunk [default: csv and tsv 1, others 0]
+    /// Repeat the first N records in each chunk [default: 1 for csv and tsv]
     #[arg(long, value_name = "N", hide_short_help = true)]
     pub header: Option<u64>,
-    /// Fields of CSV are separated by C [default: the most frequent of , ; tab |]
+    /// Separate fields of CSV at C [default: the most frequent of , ; tab |]
     #[arg(long, value_name = "C", hide_short_help = true, value_parser = delimiter)]
     pub delimiter: Option<u8>,
     /// Create files in DIR [default: the temp dir]
@@ -173,8 +173,8 @@ Exit status:
   1    Failure. A message on stderr gives the reason.
   2    Usage error.
 
-  With COMMAND, the status of the first chunk that failed. A signal that ends its
-  command ends tmpx too. Otherwise:
+  With COMMAND, the status of the first chunk that failed. A signal that ends
+  its command ends tmpx too. Otherwise:
 
   125  tmpx itself failed.
   126  COMMAND cannot be executed.

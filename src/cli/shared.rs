@@ -99,7 +99,7 @@ pub struct LifetimeArgs {
     ///
     /// A number alone counts seconds; units are ms, s, m, h, d and w, or words
     /// as in '7 days'.
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", verbatim_doc_comment)]
     pub ttl: Option<Span>,
     /// Add it to a session: a name by which cleanup and list find it
     #[arg(long, value_name = "NAME", value_parser = session(),

@@ -97,8 +97,8 @@ pub struct LifetimeArgs {
     pub until_exit: Option<Option<u32>>,
     /// Remove it after this time (90, 15m, 1h30m, 2d)
     ///
-    /// A number alone counts seconds; units are ms, s, m, h, d and w, or words
-    /// as in '7 days'.
+    /// A number alone counts seconds; units are ms, s, m, h, d and w, or
+    /// words as in '7 days'.
     #[arg(long, value_name = "DURATION", verbatim_doc_comment)]
     pub ttl: Option<Span>,
     /// Add it to a session: a name by which cleanup and list find it

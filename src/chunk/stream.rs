@@ -37,6 +37,7 @@ pub(crate) struct Stream {
     /// The next chunk's number, and that of its first record.
     next: (u64, u64),
     trail: Vec<u8>,
+    has_failed: bool,
 }
 
 /// What is being read of the first input.
@@ -76,6 +77,7 @@ impl Stream {
             chunks: VecDeque::new(),
             next: (0, 0),
             trail: Vec::new(),
+            has_failed: false,
         }
     }
 
@@ -86,21 +88,30 @@ impl Stream {
 
     /// Takes a chunk that is complete.
     pub(crate) fn next_chunk(&mut self) -> Option<Chunk> {
-        self.chunks.pop_front()
+        if self.has_chunk() { self.chunks.pop_front() } else { None }
     }
 
-    /// Whether a chunk is complete.
+    /// Whether a chunk is complete. The last chunk of JSON ends with the space after the array, so
+    /// while an array is read, the newest chunk waits for the next one.
     pub(crate) fn has_chunk(&self) -> bool {
-        !self.chunks.is_empty()
+        let is_json = |input: &RecordInput| input.dialect.format == RecordFormat::Json;
+        let waits = !self.has_failed && self.inputs.iter().any(is_json);
+        self.chunks.len() > usize::from(waits)
     }
 
-    /// How many chunks are complete.
+    /// How many chunks are cut.
     pub(crate) fn left(&self) -> u64 {
         self.chunks.len() as u64
     }
 
     /// Reads once from the source, which waits unless that is readable.
     pub(crate) fn read(&mut self) -> anyhow::Result<()> {
+        let result = self.read_once();
+        self.has_failed |= result.is_err();
+        result
+    }
+
+    fn read_once(&mut self) -> anyhow::Result<()> {
         let Some(input) = self.inputs.front() else { return Ok(()) };
         let buffer = match &mut self.reading {
             Reading::Body(Body { after: Some(after), .. }) => {

@@ -91,17 +91,17 @@ impl Stream {
         if self.has_chunk() { self.chunks.pop_front() } else { None }
     }
 
-    /// Whether a chunk is complete. The last chunk of JSON ends with the space after the array, so
-    /// while an array is read, the newest chunk waits for the next one.
+    /// Whether a chunk is complete.
     pub(crate) fn has_chunk(&self) -> bool {
-        let is_json = |input: &RecordInput| input.dialect.format == RecordFormat::Json;
-        let waits = !self.has_failed && self.inputs.iter().any(is_json);
-        self.chunks.len() > usize::from(waits)
+        self.left() > 0
     }
 
-    /// How many chunks are cut.
+    /// How many chunks are complete. The last chunk of JSON ends with the space after the array, so
+    /// while an array is read, the newest chunk waits for the next one.
     pub(crate) fn left(&self) -> u64 {
-        self.chunks.len() as u64
+        let is_json = |input: &RecordInput| input.dialect.format == RecordFormat::Json;
+        let waits = !self.has_failed && self.inputs.iter().any(is_json);
+        self.chunks.len().saturating_sub(usize::from(waits)) as u64
     }
 
     /// Reads once from the source, which waits unless that is readable.

@@ -110,7 +110,7 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
             [CompletionResult]::new('--out-always', '--out-always', [CompletionResultType]::ParameterName, 'Save what matches GLOB, whatever the status')
             [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'Keep the workspace: always or on-failure')
             [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'End the command after this time (status 124)')
-            [CompletionResult]::new('--kill-after', '--kill-after', [CompletionResultType]::ParameterName, 'Kill the command (SIGKILL) if it runs on this long after --timeout')
+            [CompletionResult]::new('--kill-after', '--kill-after', [CompletionResultType]::ParameterName, 'Kill (SIGKILL) what runs on this long after --timeout')
             [CompletionResult]::new('--anon-fd', '--anon-fd', [CompletionResultType]::ParameterName, 'Open an unnamed file for the command, as descriptor N')
             [CompletionResult]::new('--report', '--report', [CompletionResultType]::ParameterName, 'Write a JSON report on the command to FILE')
             [CompletionResult]::new('--session', '--session', [CompletionResultType]::ParameterName, 'Add the workspace to a session, a name for cleanup and list')

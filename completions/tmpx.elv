@@ -103,7 +103,7 @@ set edit:completion:arg-completer[tmpx] = {|@words|
             cand --out-always 'Save what matches GLOB, whatever the status'
             cand --keep 'Keep the workspace: always or on-failure'
             cand --timeout 'End the command after this time (status 124)'
-            cand --kill-after 'Kill the command (SIGKILL) if it runs on this long after --timeout'
+            cand --kill-after 'Kill (SIGKILL) what runs on this long after --timeout'
             cand --anon-fd 'Open an unnamed file for the command, as descriptor N'
             cand --report 'Write a JSON report on the command to FILE'
             cand --session 'Add the workspace to a session, a name for cleanup and list'

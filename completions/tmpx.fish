@@ -85,7 +85,7 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l out-always -d 'Save w
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l keep -d 'Keep the workspace: always or on-failure' -r -f -a "always\t'However the command ends'
 on-failure\t'If the command fails'"
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l timeout -d 'End the command after this time (status 124)' -r
-complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l kill-after -d 'Kill the command (SIGKILL) if it runs on this long after --timeout' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l kill-after -d 'Kill (SIGKILL) what runs on this long after --timeout' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l anon-fd -d 'Open an unnamed file for the command, as descriptor N' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l report -d 'Write a JSON report on the command to FILE' -r -F
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l session -d 'Add the workspace to a session, a name for cleanup and list' -r

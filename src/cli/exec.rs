@@ -47,8 +47,11 @@ pub enum KeepPolicy {
 /// If the command leaves processes running, tmpx names them and removes the
 /// workspace all the same.
 ///
-/// Without COMMAND, your $SHELL runs: a scratch shell. A COMMAND with a slash is
-/// relative to the current directory, not to the workspace.
+/// Sockets, FIFOs and devices below SRC or in what GLOB matches are skipped and
+/// reported, and so are files that vanish during the copy.
+///
+/// Without COMMAND and on a terminal, your $SHELL runs: a scratch shell. A COMMAND
+/// with a slash is relative to the current directory, not to the workspace.
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,
@@ -111,11 +114,11 @@ pub struct RunArgs {
     pub keep: Option<KeepPolicy>,
     /// End the command after this time (status 124)
     ///
-    /// The command gets SIGTERM, and so do its children unless they called
-    /// setsid. 0 is no limit.
+    /// The command gets SIGTERM, and so does what it has started, unless that
+    /// called setsid. 0 is no limit. The limit ends if tmpx is killed (SIGKILL).
     #[arg(long, value_name = "DURATION", verbatim_doc_comment)]
     pub timeout: Option<Span>,
-    /// Kill the command (SIGKILL) if it runs on this long after --timeout
+    /// Kill (SIGKILL) what runs on this long after --timeout
     #[arg(long, value_name = "DURATION", default_value = "5s", hide_short_help = true)]
     pub kill_after: Span,
     /// Run in the current directory instead

@@ -42,7 +42,7 @@ fn create(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
     transaction.or_rollback(|transaction| {
         let (parent, created) = transaction.create_one(dir.as_deref(), &options)?;
         let workspace = Workspace::of(&parent, created)?;
-        workspace.populate(&layout, &|| Ok(()))?;
+        workspace.populate(&layout, &|| Ok(()))?.lines().for_each(print_note);
         if let Some(FileMode(mode)) = args.place.mode {
             workspace.set_mode(mode)?;
         }

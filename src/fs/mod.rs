@@ -8,7 +8,7 @@ pub(crate) mod metadata;
 pub(crate) mod private_dir;
 pub(crate) mod rw;
 pub(crate) mod transfer;
-pub(crate) use copy::{CopyOptions, Interrupt};
+pub(crate) use copy::{CopyOptions, Interrupt, SkipReason, Skipped};
 pub use dir::Dir;
 pub use identity::Identity;
 pub(crate) use private_dir::PrivateDirError;

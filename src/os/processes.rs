@@ -86,25 +86,42 @@ pub(crate) fn children() -> Vec<u32> {
 
 /// Returns the descendants of this process that are in its session. A process that started a session
 /// of its own has detached itself.
-pub(crate) fn descendants() -> Vec<Process> {
-    descendants_of(std::process::id())
+/// Those in `older`, and what they have started, do not count.
+pub(crate) fn descendants(older: &[Process]) -> Vec<Process> {
+    let us = std::process::id();
+    let Some(Stat { session, .. }) = Stat::read(us) else { return Vec::new() };
+    let family = family(us, older).into_iter();
+    family.filter(|(_, theirs)| *theirs == session).map(|(process, _)| process).collect()
+}
+
+/// Returns the descendants of this process in all sessions.
+pub(crate) fn all_descendants() -> Vec<Process> {
+    family(std::process::id(), &[]).into_iter().map(|(process, _)| process).collect()
 }
 
 /// Returns the descendants of a process that are in this process's session.
 pub(crate) fn descendants_of(ancestor: u32) -> Vec<Process> {
     let Some(Stat { session, .. }) = Stat::read(std::process::id()) else { return Vec::new() };
-    let all: Vec<(u32, Stat)> = pids().filter_map(|pid| Some((pid, Stat::read(pid)?))).collect();
-    let mut found = vec![ancestor];
+    let family = family(ancestor, &[]).into_iter();
+    family.filter(|(_, theirs)| *theirs == session).map(|(process, _)| process).collect()
+}
+
+/// Returns the descendants of a process with their sessions, without those in `except` and theirs.
+fn family(ancestor: u32, except: &[Process]) -> Vec<(Process, u32)> {
+    let all: Vec<(Process, Stat)> = pids()
+        .filter_map(|pid| Stat::read(pid).map(|stat| (Process { pid, start: stat.start }, stat)))
+        .filter(|(process, _)| !except.contains(process))
+        .collect();
+    let mut found: Vec<(Process, u32)> = Vec::new();
+    let mut parent = ancestor;
     let mut next = 0;
-    while let Some(&parent) = found.get(next) {
+    loop {
+        let children = all.iter().filter(|(_, stat)| stat.parent == parent);
+        found.extend(children.map(|(process, stat)| (*process, stat.session)));
+        let Some((process, _)) = found.get(next) else { return found };
+        parent = process.pid;
         next += 1;
-        found.extend(all.iter().filter(|(_, stat)| stat.parent == parent).map(|(pid, _)| *pid));
     }
-    let is_descendant = |pid: &u32| found.iter().skip(1).any(|other| other == pid);
-    all.iter()
-        .filter(|(pid, stat)| is_descendant(pid) && stat.session == session)
-        .map(|&(pid, Stat { start, .. })| Process { pid, start })
-        .collect()
 }
 
 /// Whether a process runs under our user id.

@@ -4,14 +4,14 @@ use std::ffi::OsString;
 
 use rustix::process::{getpid, set_child_subreaper};
 
-use crate::os::processes;
+use crate::os::{Process, processes};
 use crate::sys;
 
 /// Watches for processes that outlive the command.
 #[derive(Debug)]
 pub(crate) struct Orphans {
-    /// Children from before: a script may have had some before it became this process.
-    earlier: Vec<u32>,
+    /// Descendants from before: a script may have had some before it became this process.
+    earlier: Vec<Process>,
 }
 
 /// A process that outlives the command.
@@ -27,7 +27,13 @@ impl Orphans {
     pub(crate) fn adopt() -> Self {
         // If that fails, orphans are not reported.
         let _ = set_child_subreaper(Some(getpid()));
-        Self { earlier: if sys::has_children() { processes::children() } else { Vec::new() } }
+        let has_children = sys::has_children();
+        Self { earlier: if has_children { processes::all_descendants() } else { Vec::new() } }
+    }
+
+    /// The descendants that are older than the command.
+    pub(crate) fn earlier(&self) -> &[Process] {
+        &self.earlier
     }
 
     /// Returns the processes that still run after the command has ended.
@@ -37,7 +43,7 @@ impl Orphans {
         }
         processes::children()
             .into_iter()
-            .filter(|pid| !self.earlier.contains(pid))
+            .filter(|&pid| !self.earlier.iter().any(|process| process.pid == pid))
             .map(|pid| {
                 let name = processes::program_name(pid).unwrap_or_else(|| "?".into());
                 Orphan { pid, name }

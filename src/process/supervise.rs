@@ -62,9 +62,15 @@ impl Child {
     }
 
     /// Waits until the command ends, passes signals on and enforces the limits meanwhile.
-    pub(crate) fn wait(self, signals: &SignalQueue, limits: Limits) -> anyhow::Result<ExitOutcome> {
+    /// The limits do not apply to descendants of tmpx that are `older` than the command.
+    pub(crate) fn wait(
+        self,
+        signals: &SignalQueue,
+        limits: Limits,
+        older: &[Process],
+    ) -> anyhow::Result<ExitOutcome> {
         let (info, timed_out) =
-            wait(self.pid, signals, limits).context("could not wait for the command")?;
+            wait(self.pid, signals, limits, older).context("could not wait for the command")?;
         let status = if timed_out { Status::TimedOut } else { status(info.status) };
         let Self { started, mount_namespace, .. } = self;
         Ok(ExitOutcome { status, info, wall: started.elapsed(), mount_namespace })
@@ -73,7 +79,7 @@ impl Child {
 
 /// Runs a command to its end, without limits.
 pub(crate) fn run(command: Command<'_>, signals: &SignalQueue) -> anyhow::Result<ExitOutcome> {
-    Child::start(command, signals)?.wait(signals, Limits::NONE)
+    Child::start(command, signals)?.wait(signals, Limits::NONE, &[])
 }
 
 /// Runs a command to its end, while `read` reads what it writes to stdout. Returns the command's
@@ -101,7 +107,12 @@ pub(crate) fn run_capturing<T: Send>(
 }
 
 /// Waits for a command. Returns how it ended, and whether it exceeded its time limit.
-fn wait(pid: Pid, signals: &SignalQueue, limits: Limits) -> io::Result<(ExitInfo, bool)> {
+fn wait(
+    pid: Pid,
+    signals: &SignalQueue,
+    limits: Limits,
+    older: &[Process],
+) -> io::Result<(ExitInfo, bool)> {
     let mut timed_out = false;
     // A deadline that the clock cannot represent is none.
     let after = |time| Instant::now().checked_add(time);
@@ -109,12 +120,15 @@ fn wait(pid: Pid, signals: &SignalQueue, limits: Limits) -> io::Result<(ExitInfo
     loop {
         // The number cannot be reused before the process is reaped.
         if let Some(info) = sys::reap(pid)? {
+            if let Some((at, Signal::KILL)) = deadline {
+                end_stragglers(at, signals, older);
+            }
             return Ok((info, timed_out));
         }
         let left = deadline.map(|(at, _)| at.saturating_duration_since(Instant::now()));
         if let (Some(Duration::ZERO), Some((_, signal))) = (left, deadline) {
             timed_out = true;
-            signal_descendants(pid, signal);
+            signal_all(pid, &processes::descendants(older), signal);
             deadline = match signal {
                 Signal::KILL => None,
                 _ => after(limits.kill_after).map(|at| (at, Signal::KILL)),
@@ -133,13 +147,33 @@ fn wait(pid: Pid, signals: &SignalQueue, limits: Limits) -> io::Result<(ExitInfo
     }
 }
 
-/// Signals a command and all processes that it started: a shell that ends does not end the
-/// processes it waits for.
-fn signal_descendants(command: Pid, signal: Signal) {
-    signal_all(command, &processes::descendants(), signal);
+/// How long killed processes may take to end.
+const DYING: Duration = Duration::from_secs(1);
+
+/// Kills what a command has left running at its deadline, or when a signal asks tmpx to end. They have
+/// had their SIGTERM and may ignore it. Returns as soon as all of them have ended.
+fn end_stragglers(mut deadline: Instant, signals: &SignalQueue, older: &[Process]) {
+    let mut were_killed = false;
+    while sys::has_children() {
+        let stragglers = processes::descendants(older);
+        if stragglers.is_empty() {
+            return;
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let is_over = left.is_zero() || signals.wait(Some(left)).is_some_and(must_forward);
+        if is_over && were_killed {
+            return;
+        }
+        if is_over {
+            stragglers.iter().for_each(|process| process.signal(Signal::KILL));
+            were_killed = true;
+            deadline = Instant::now() + DYING;
+        }
+    }
 }
 
-/// Signals a command and these processes.
+/// Signals a command and all processes that it started: a shell that ends does not end the processes it
+/// waits for.
 pub(super) fn signal_all(command: Pid, descendants: &[Process], signal: Signal) {
     let command_pid = command.as_raw_nonzero().get().cast_unsigned();
     let _ = kill_process(command, signal);

@@ -28,9 +28,10 @@ pub(crate) struct ReceivedSignal {
 }
 
 /// The signals that tmpx forwards to its command, besides the real-time signals: all that a process
-/// may receive on purpose. Excluded are faults, stop and continue signals (job control applies to
-/// tmpx too), and SIGPIPE, which tmpx ignores from its start.
-const FORWARDED: [c_int; 15] = [
+/// may receive on purpose. Excluded are stop and continue signals (job control applies to tmpx too),
+/// and SIGPIPE, which tmpx ignores from its start. A real fault of tmpx still ends tmpx: the kernel
+/// ignores the mask then.
+const FORWARDED: &[c_int] = &[
     libc::SIGHUP,
     libc::SIGINT,
     libc::SIGQUIT,
@@ -46,6 +47,16 @@ const FORWARDED: [c_int; 15] = [
     libc::SIGPWR,
     libc::SIGURG,
     libc::SIGWINCH,
+    libc::SIGILL,
+    libc::SIGTRAP,
+    libc::SIGABRT,
+    libc::SIGBUS,
+    libc::SIGFPE,
+    libc::SIGSEGV,
+    libc::SIGSYS,
+    // Some architectures do not have it.
+    #[cfg(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64"))]
+    libc::SIGSTKFLT,
 ];
 
 /// Signals whose default action is to do nothing.
@@ -129,7 +140,7 @@ fn queued_set() -> libc::sigset_t {
     unsafe {
         libc::sigemptyset(set.as_mut_ptr());
         libc::sigaddset(set.as_mut_ptr(), libc::SIGCHLD);
-        for signal in FORWARDED.into_iter().chain(libc::SIGRTMIN()..=libc::SIGRTMAX()) {
+        for signal in FORWARDED.iter().copied().chain(libc::SIGRTMIN()..=libc::SIGRTMAX()) {
             libc::sigaddset(set.as_mut_ptr(), signal);
         }
         set.assume_init()

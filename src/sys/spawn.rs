@@ -59,10 +59,17 @@ impl SpawnRequest<'_> {
         if self.mounts.is_some() {
             return self.start_by_fork(signals);
         }
-        let (args, env) = (pointers(self.args), pointers(self.env));
+        let (args, mut env) = (pointers(self.args), pointers(self.env));
         let signals = &signals.inherited;
-        let mut context =
-            ChildContext { request: self, args: &args, env: &env, signals, error: None };
+        let mut context = ChildContext {
+            request: self,
+            args: &args,
+            env: &mut env,
+            signals,
+            listen_pid_index: self.listen_pid_index(),
+            listen_pid: [0; LISTEN_PID_SIZE],
+            error: None,
+        };
         let mut stack: Vec<MaybeUninit<u128>> = Vec::with_capacity(STACK / size_of::<u128>());
         let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
         // SAFETY: the new process runs `child_main` on its own stack, with a pointer to `context`.
@@ -88,6 +95,15 @@ impl SpawnRequest<'_> {
             }
             (_, None) => Err(io::Error::other("clone(2) returned no process id").into()),
         }
+    }
+
+    /// Returns the index of LISTEN_PID in the environment if it names tmpx. By sd_listen_fds(3), only
+    /// the process that it names uses the sockets, and they are meant for the command.
+    fn listen_pid_index(&self) -> Option<usize> {
+        self.env.iter().position(|variable| {
+            let value = variable.to_bytes().strip_prefix(LISTEN_PID);
+            value.is_some_and(|value| value == std::process::id().to_string().as_bytes())
+        })
     }
 
     fn start_by_fork(&self, signals: &SignalQueue) -> Result<Pid, SpawnError> {
@@ -140,12 +156,22 @@ fn pointers(words: &[CString]) -> Vec<*const c_char> {
 /// The stack of a new process until it calls execve(2), in bytes.
 const STACK: usize = 64 * 1024;
 
+/// The variable of socket activation, up to its value.
+const LISTEN_PID: &[u8] = b"LISTEN_PID=";
+
+/// The room for the variable with a value and its NUL.
+const LISTEN_PID_SIZE: usize = LISTEN_PID.len() + 11;
+
 /// What a new process needs until it calls execve(2).
 struct ChildContext<'a> {
     request: &'a SpawnRequest<'a>,
     args: &'a [*const c_char],
-    env: &'a [*const c_char],
+    env: &'a mut [*const c_char],
     signals: &'a InheritedSignals,
+    /// The variable that is to hold the id of the new process.
+    listen_pid_index: Option<usize>,
+    /// The text of that variable.
+    listen_pid: [u8; LISTEN_PID_SIZE],
     /// Why execve(2), or a call before it, failed.
     error: Option<io::Error>,
 }
@@ -161,7 +187,8 @@ extern "C" fn child_main(context: *mut c_void) -> c_int {
 
 impl ChildContext<'_> {
     /// Becomes the command. Allocates no memory. Returns only if a call fails.
-    fn exec_child(&self) -> io::Result<()> {
+    fn exec_child(&mut self) -> io::Result<()> {
+        self.name_in_listen_pid();
         let SpawnRequest { path, dir, descriptors, .. } = self.request;
         if let Some(dir) = dir {
             fchdir(dir)?;
@@ -174,6 +201,20 @@ impl ChildContext<'_> {
         // null pointer.
         unsafe { libc::execve(path.as_ptr(), self.args.as_ptr(), self.env.as_ptr()) };
         Err(io::Error::last_os_error())
+    }
+}
+
+impl ChildContext<'_> {
+    /// Makes LISTEN_PID name this process. Its id was unknown when the environment was built.
+    fn name_in_listen_pid(&mut self) {
+        let variable = self.listen_pid_index.and_then(|index| self.env.get_mut(index));
+        let Some(variable) = variable else { return };
+        let mut text = self.listen_pid.as_mut_slice();
+        // SAFETY: getpid always succeeds. It asks the kernel: this process shares the memory of tmpx.
+        let pid = unsafe { libc::getpid() };
+        if text.write_all(LISTEN_PID).and_then(|()| write!(text, "{pid}\0")).is_ok() {
+            *variable = self.listen_pid.as_ptr().cast();
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use rustix::fs::{AtFlags, Mode, OFlags, chmodat, fstat, mkdirat};
 
 use crate::fs::dir::{create_missing, open_child};
-use crate::fs::{CopyOptions, Dir, Interrupt, copy};
+use crate::fs::{CopyOptions, Dir, Interrupt, Skipped, copy};
 use crate::lease::Created;
 use crate::process::Command;
 use crate::sys;
@@ -49,11 +49,12 @@ impl Workspace {
     }
 
     /// Creates the temp dir, the directories and the inputs. Sets the mode 0700 whatever the umask.
+    /// Returns the entries of inputs that could not be copied.
     pub(crate) fn populate(
         &self,
         layout: &Layout,
         check_interrupt: Interrupt<'_>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Skipped> {
         let stat = fstat(&self.dir)?;
         // The workspace may be in a directory that is copied.
         let options = CopyOptions { check_interrupt, exclude: (stat.st_dev, stat.st_ino) };
@@ -65,14 +66,15 @@ impl Workspace {
         for dir in layout.dirs() {
             self.create_dirs(dir)?;
         }
+        let mut skipped = Skipped::default();
         for input in layout.inputs() {
             let parent = self.create_dirs(input.dest.parent().unwrap_or(Path::new("")))?;
             match input.dest.file_name() {
-                Some(name) => copy::tree(&input.source, parent, name, options)?,
-                None => copy::contents(&input.source, parent, options)?,
+                Some(name) => copy::tree(&input.source, parent, name, options, &mut skipped)?,
+                None => copy::contents(&input.source, parent, options, &mut skipped)?,
             }
         }
-        Ok(())
+        Ok(skipped)
     }
 
     /// Sets the mode of the directory itself.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Statx};
 
-use crate::fs::Dir;
+use crate::fs::{Dir, SkipReason, Skipped};
 use crate::workspace::pattern::Pattern;
 use crate::workspace::snapshot::{Listing, Snapshot, file_type, is_dir};
 
@@ -20,6 +20,8 @@ pub(crate) struct Plan<'a> {
     pub(super) root: &'a Dir,
     /// The copies to make, by the absolute path of the target.
     pub(super) copies: BTreeMap<PathBuf, PlannedCopy>,
+    /// What matches and cannot be saved. The caller reports it.
+    skipped: BTreeMap<PathBuf, SkipReason>,
 }
 
 /// A file, symlink or directory to save.
@@ -31,6 +33,8 @@ pub(super) struct PlannedCopy {
     /// names below it are the command's choice.
     pub(super) base: PathBuf,
     pub(super) file_type: FileType,
+    /// Whether the user named exactly this file, so that it must not be skipped.
+    pub(super) is_required: bool,
 }
 
 /// Why no plan can be made.
@@ -95,7 +99,7 @@ impl<'a> Plan<'a> {
         cwd: &Path,
     ) -> Result<Self, PlanError> {
         let Listing { entries, mut unreadable } = Listing::read(root);
-        let mut plan = Self { root, copies: BTreeMap::new() };
+        let mut plan = Self { root, copies: BTreeMap::new(), skipped: BTreeMap::new() };
         let mut unmatched = None;
         for pattern in patterns {
             if let Some(index) = unreadable.iter().position(|(dir, _)| pattern.may_match_below(dir))
@@ -103,7 +107,7 @@ impl<'a> Plan<'a> {
                 let (dir, cause) = unreadable.swap_remove(index);
                 return Err(PlanError::Unreadable { path: root.path().join(dir), cause });
             }
-            let copies = matches(pattern, &entries, snapshot, cwd)?;
+            let copies = matches(pattern, &entries, snapshot, cwd, &mut plan.skipped)?;
             if copies.is_empty() && pattern.on_success() {
                 unmatched.get_or_insert(pattern);
             }
@@ -118,6 +122,15 @@ impl<'a> Plan<'a> {
                 present: Present::of(&entries, snapshot),
             }),
         }
+    }
+
+    /// Returns the entries that match and cannot be saved.
+    pub(crate) fn take_skipped(&mut self) -> Skipped {
+        let mut skipped = Skipped::default();
+        std::mem::take(&mut self.skipped)
+            .into_iter()
+            .for_each(|(path, reason)| skipped.add(path, reason));
+        skipped
     }
 
     fn add(&mut self, target: PathBuf, copy: PlannedCopy) -> Result<(), PlanError> {
@@ -139,6 +152,7 @@ fn matches(
     entries: &BTreeMap<PathBuf, Statx>,
     snapshot: &Snapshot,
     cwd: &Path,
+    skipped: &mut BTreeMap<PathBuf, SkipReason>,
 ) -> Result<Vec<(PathBuf, PlannedCopy)>, PlanError> {
     let (glob, dest) = pattern.resolve(|path| entries.contains_key(path));
     let literal_dirs = glob.literal_dirs();
@@ -154,12 +168,16 @@ fn matches(
             if !glob.is_match(path) {
                 continue;
             }
-            if !is_supported(stat) {
+            if !is_supported(stat) && !has_wildcard {
                 return Err(PlanError::UnsupportedType(path.clone()));
             }
             matched_dir = is_dir(stat).then_some(path);
         }
-        if !is_supported(stat) || has_wildcard && snapshot.is_unchanged(path, stat) {
+        if has_wildcard && snapshot.is_unchanged(path, stat) {
+            continue;
+        }
+        if !is_supported(stat) {
+            skipped.insert(path.clone(), SkipReason::Special);
             continue;
         }
         let below = path.strip_prefix(&literal_dirs).unwrap_or(path);
@@ -171,7 +189,9 @@ fn matches(
             Some(parent) if is_named && !is_dir(stat) => parent.to_owned(),
             _ => dest.clone(),
         };
-        copies.push((target, PlannedCopy { from: path.clone(), base, file_type: file_type(stat) }));
+        let is_required = !has_wildcard && !is_inside_match;
+        let from = path.clone();
+        copies.push((target, PlannedCopy { from, base, file_type: file_type(stat), is_required }));
     }
     Ok(copies)
 }
@@ -331,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fifo_is_refused_by_name_and_skipped_in_a_matched_directory() {
+    fn a_fifo_is_refused_by_name_and_skipped_for_a_wildcard_and_in_a_directory() {
         let scene = Scene::new(&["d/a"]);
         let path = scene.temp.path().join("d/fifo");
         let (dir, mode) = (rustix::fs::CWD, rustix::fs::Mode::RWXU);
@@ -339,5 +359,6 @@ mod tests {
         let err = scene.plan(&["d/fifo"]).unwrap_err();
         assert_eq!(err.to_string(), "d/fifo is neither file, directory nor symlink");
         assert_eq!(scene.targets("d"), ["/c/d/a"]);
+        assert_eq!(scene.targets("d/*"), ["/c/a"]);
     }
 }

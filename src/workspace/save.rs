@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
@@ -18,7 +18,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, readlinkat, renameat, statat};
 
 use crate::fs::dir::{create_missing, open_beneath, open_child};
 use crate::fs::metadata::preserve_mode_and_times;
-use crate::fs::{Dir, Interrupt, copy};
+use crate::fs::{Dir, Interrupt, SkipReason, Skipped, copy};
 use crate::lease::entry::{create_link, create_one};
 use crate::lease::{CreateOptions, FillError, Kind, Lease, NameRule};
 use crate::remove;
@@ -35,17 +35,19 @@ pub(crate) enum TargetError {
     NotRegular,
 }
 
-/// Saves the planned copies. Returns the paths of the new files and symlinks.
+/// Saves the planned copies. Returns the paths of the new files and symlinks. Skips a file that has
+/// vanished since the plan was made, unless the user named it.
 pub(crate) fn save(
     plan: &Plan<'_>,
     lease: &mut Lease,
+    skipped: &mut Skipped,
     check_interrupt: Interrupt<'_>,
 ) -> anyhow::Result<Vec<PathBuf>> {
     let mut dirs = TargetDirs::default();
     let mut staged = Vec::new();
     for (target, copy) in &plan.copies {
         let stage = Stage { root: plan.root, copy, target };
-        match stage.run(&mut dirs, lease, check_interrupt) {
+        match stage.run(&mut dirs, lease, skipped, check_interrupt) {
             Ok(copy) => staged.extend(copy),
             Err(err) => {
                 dirs.roll_back(staged);
@@ -194,6 +196,7 @@ impl Stage<'_> {
         &self,
         dirs: &mut TargetDirs,
         lease: &mut Lease,
+        skipped: &mut Skipped,
         check_interrupt: Interrupt<'_>,
     ) -> anyhow::Result<Option<StagedCopy>> {
         check_interrupt()?;
@@ -210,34 +213,57 @@ impl Stage<'_> {
         }
         let name = self.target.file_name().unwrap_or_default().to_owned();
         check_target(dir, &name, self.target).with_context(could_not_save)?;
-        let hidden = self.copy(dir, lease, check_interrupt).with_context(could_not_save)?;
+        let source = match self.open_source() {
+            Ok(source) => source,
+            Err(err) => match SkipReason::of(&err).filter(|_| !self.copy.is_required) {
+                Some(reason) => {
+                    skipped.add(self.copy.from.clone(), reason);
+                    return Ok(None);
+                }
+                None => return Err(err).with_context(could_not_save),
+            },
+        };
+        let hidden = Self::copy(&source, dir, lease, check_interrupt);
+        let hidden = hidden.with_context(could_not_save)?;
         Ok(Some(StagedCopy { dir: path, hidden, name, target: self.target.to_owned() }))
+    }
+
+    fn open_source(&self) -> io::Result<Source> {
+        let from = &self.copy.from;
+        if self.copy.file_type == FileType::Symlink {
+            let link = open_beneath(self.root, from, OFlags::PATH)?;
+            let target = readlinkat(&link, c"", Vec::new())?.into_bytes();
+            return Ok(Source::Symlink(PathBuf::from(OsString::from_vec(target))));
+        }
+        Ok(Source::File(open_regular_beneath(self.root, from)?))
     }
 
     /// Copies to a hidden name, and returns it.
     fn copy(
-        &self,
+        source: &Source,
         dir: &Dir,
         lease: &mut Lease,
         check_interrupt: Interrupt<'_>,
     ) -> anyhow::Result<OsString> {
-        let from = &self.copy.from;
-        if self.copy.file_type == FileType::Symlink {
-            let link = open_beneath(self.root, from, OFlags::PATH)?;
-            let target = readlinkat(&link, c"", Vec::new()).map_err(io::Error::from)?;
-            let target = Path::new(OsStr::from_bytes(target.to_bytes()));
-            return Ok(create_link(lease, dir, target)?);
-        }
+        let source = match source {
+            Source::File(file) => file,
+            Source::Symlink(target) => return Ok(create_link(lease, dir, target)?),
+        };
         let name = NameRule::Random(Template::hidden());
         let options = CreateOptions { kind: Kind::File, name, mode: None, keep_open: false };
         let created = create_one(lease, dir, &options, &mut |copy| {
-            let source = open_regular_beneath(self.root, from)?;
-            copy::fill(&source, copy, &|| Ok::<_, FillError>(check_interrupt()?))?;
+            copy::fill(source, copy, &|| Ok::<_, FillError>(check_interrupt()?))?;
             preserve_mode_and_times(&source.metadata()?, copy)?;
             Ok(())
         })?;
         Ok(created.name)
     }
+}
+
+/// What is saved: an open file, or a symlink with its target.
+enum Source {
+    File(File),
+    Symlink(PathBuf),
 }
 
 /// Refuses to replace anything but a regular file or a symlink to one.
@@ -259,12 +285,12 @@ fn check_target(dir: &Dir, name: &OsStr, target: &Path) -> Result<(), TargetErro
 
 /// Opens a file that was regular when the plan was made. An orphan of the command may have replaced it
 /// by a pipe since, which must not block.
-fn open_regular_beneath(root: &Dir, path: &Path) -> anyhow::Result<File> {
+fn open_regular_beneath(root: &Dir, path: &Path) -> io::Result<File> {
     let file = File::from(open_beneath(root, path, OFlags::RDONLY | OFlags::NONBLOCK)?);
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
-        Err(anyhow!("it is no longer a regular file"))
+        Err(io::Error::other("it is no longer a regular file"))
     }
 }
 
@@ -276,6 +302,7 @@ mod tests {
     use crate::workspace::pattern::Pattern;
     use crate::workspace::snapshot::Snapshot;
     use std::fs;
+    use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::fs::symlink;
 
     /// A workspace `work`, a directory `home` to save in, and a store of leases.
@@ -322,7 +349,7 @@ mod tests {
                 namespaces: Namespaces::current(),
             };
             let mut lease = Lease::new(Stores::new(&env).unwrap(), spec, Random::system());
-            save(&plan, &mut lease, check_interrupt)
+            save(&plan, &mut lease, &mut Skipped::default(), check_interrupt)
                 .map_err(|err| format!("{err:#}").replace(&format!("{}/", home.display()), ""))
         }
 

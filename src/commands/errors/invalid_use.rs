@@ -12,6 +12,8 @@ pub(crate) enum InvalidUse {
     ForceWithoutSelection,
     #[error("no command after --")]
     NoCommand,
+    #[error("no command, and standard input is not a terminal")]
+    NoTerminal,
     #[error("--report: FILE and the report are the same file")]
     ReportReplacesContent,
     #[error("--report: stdout belongs to the command")]
@@ -37,6 +39,8 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
         InvalidUse::ReportToStdout => {
             Advice::usage().and_hint("name a file, as in --report report.json")
         }
+        InvalidUse::NoTerminal => Advice::usage()
+            .and_hint("name the command; for a script on standard input: tmpx exec sh"),
         InvalidUse::ProgramIsHidden(program) => {
             let program = program.display();
             Advice::usage()

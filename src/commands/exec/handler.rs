@@ -23,7 +23,7 @@ pub(crate) fn run(args: ExecArgs, context: &Context) -> anyhow::Result<Status> {
     let orphans = Orphans::adopt();
     let ended = transaction.or_rollback(|transaction| {
         let mut run = Run::prepare(&job, transaction, &signals)?;
-        let outcome = run.execute(context)?;
+        let outcome = run.execute(context, &orphans)?;
         Ok(run.finish(outcome))
     })?;
     // The command has ended. From here on, no failure may hide its status.

@@ -1,5 +1,6 @@
 //! Plans a run of `tmpx exec`: checks everything that can be checked before anything is created.
 
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -22,13 +23,20 @@ pub(super) struct Job {
     pub(super) layout: Layout,
     pub(super) patterns: Vec<Pattern>,
     pub(super) limits: Limits,
+    /// Whether the caller's shell runs because there is no command.
+    pub(super) is_scratch_shell: bool,
 }
 
 impl Job {
     pub(super) fn plan(mut args: ExecArgs, context: &Context) -> anyhow::Result<Self> {
-        if args.command.is_empty() {
+        let is_scratch_shell = args.command.is_empty();
+        if is_scratch_shell {
             if context.env.args().last().is_some_and(|word| word == "--") {
                 return Err(InvalidUse::NoCommand.into());
+            }
+            // A shell that is not interactive would read nothing, and succeed.
+            if !io::stdin().is_terminal() {
+                return Err(InvalidUse::NoTerminal.into());
             }
             args.command.push(context.env.get("SHELL").unwrap_or_else(|| "/bin/sh".into()));
         }
@@ -49,7 +57,7 @@ impl Job {
             timeout: args.run.timeout.map(|Span(time)| time).filter(|time| !time.is_zero()),
             kill_after: args.run.kill_after.0,
         };
-        Ok(Self { args, cwd, layout, patterns, limits })
+        Ok(Self { args, cwd, layout, patterns, limits, is_scratch_shell })
     }
 
     /// The lease ends with the command, whatever the environment says about lifetimes.

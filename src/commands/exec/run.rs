@@ -14,7 +14,7 @@ use crate::commands::scratch::{remove_scratch, write_report};
 use crate::create::Transaction;
 use crate::fs::Dir;
 use crate::lease::{CreateOptions, Kind, Lifetime, NameRule, TmpFile};
-use crate::process::{Child, Command, ExitOutcome, check_interrupt};
+use crate::process::{Child, Command, ExitOutcome, Orphans, check_interrupt};
 use crate::sys::SignalQueue;
 use crate::ui::{ExecReport, print_hint, print_note, sh_quote};
 use crate::values::{FileMode, OsJson, PathField, Status, Template, WorkspaceField};
@@ -72,13 +72,21 @@ impl<'a> Run<'a> {
     }
 
     /// Runs the command to its end.
-    pub(super) fn execute(&mut self, context: &Context) -> anyhow::Result<ExitOutcome> {
+    pub(super) fn execute(
+        &mut self,
+        context: &Context,
+        orphans: &Orphans,
+    ) -> anyhow::Result<ExitOutcome> {
         let files = self.anonymous_files()?;
         let command = self.command(files, context)?;
         check_interrupt(self.signals)?;
+        if self.job.is_scratch_shell {
+            let path = self.workspace.path().display();
+            print_note(format_args!("scratch shell in {path}; 'exit' ends it"));
+        }
         let outcome = Child::start(command, self.signals)
             .map_err(|err| self.job.explain(err))
-            .and_then(|child| child.wait(self.signals, self.job.limits));
+            .and_then(|child| child.wait(self.signals, self.job.limits, orphans.earlier()));
         outcome.inspect_err(|err| {
             let status = status_of(err).unwrap_or(Status::TmpxFailed);
             self.report(status, None, &[], false);
@@ -168,10 +176,12 @@ impl<'a> Run<'a> {
         if patterns.is_empty() {
             return Ok(Vec::new());
         }
-        let plan = Plan::new(&patterns, self.workspace.dir(), &self.snapshot, &self.job.cwd)?;
+        let mut plan = Plan::new(&patterns, self.workspace.dir(), &self.snapshot, &self.job.cwd)?;
         let check_interrupt = || Ok(check_interrupt(self.signals)?);
-        save::save(&plan, &mut self.transaction.lease, &check_interrupt)
-            .map_err(|cause| Unsaved { cause, is_no_match: false })
+        let mut skipped = plan.take_skipped();
+        let saved = save::save(&plan, &mut self.transaction.lease, &mut skipped, &check_interrupt);
+        skipped.lines().for_each(print_note);
+        saved.map_err(|cause| Unsaved { cause, is_no_match: false })
     }
 
     /// Writes the report, if `--report` asks for one. Returns the status that tmpx exits with.
@@ -253,7 +263,8 @@ fn create_workspace(
     let (parent, created) = transaction.create_one(place.dir.as_deref(), &options)?;
     transaction.lease.inherit_lock()?;
     let workspace = Workspace::of(&parent, created)?;
-    workspace.populate(&job.layout, &|| Ok(check_interrupt(signals)?))?;
+    let skipped = workspace.populate(&job.layout, &|| Ok(check_interrupt(signals)?))?;
+    skipped.lines().for_each(print_note);
     if job.args.run.private_tmp {
         workspace.create_private_tmp()?;
     }

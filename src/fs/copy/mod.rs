@@ -2,7 +2,9 @@
 //! symlink is followed.
 
 mod file;
+mod skipped;
 mod walk;
 
 pub(crate) use file::{Interrupt, fill};
+pub(crate) use skipped::{SkipReason, Skipped};
 pub(crate) use walk::{CopyOptions, contents, tree};

@@ -3,7 +3,8 @@
 //! Only the path that the user names is resolved, once, with its symlinks. Below it, every entry is
 //! opened relative to the descriptor of its directory, with `O_NOFOLLOW`. When root copies a tree of
 //! another user, that user can swap a directory for a symlink at any moment, and root still does not
-//! read the target of the symlink. Symlinks in the tree are copied as symlinks.
+//! read the target of the symlink. Symlinks in the tree are copied as symlinks. Sockets, FIFOs and
+//! devices, and entries that vanish during the copy, are skipped and reported as [`Skipped`].
 //!
 //! The walk is depth-first. It reads a directory to its end before it descends, and holds the
 //! descriptors of the innermost [`OPEN_PARENTS`] directories only, so that the limit on open files
@@ -18,7 +19,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, RawDir, openat, readlinkat, statat, symlinkat,
 };
@@ -26,6 +27,7 @@ use rustix::io::Errno;
 use rustix::path::Arg;
 
 use crate::fs::copy::file::{Interrupt, copy_file};
+use crate::fs::copy::skipped::{SkipReason, Skipped, has_vanished};
 use crate::fs::dir::{create_missing, open_child};
 use crate::fs::metadata::preserve_mode_and_times;
 
@@ -55,6 +57,7 @@ pub(crate) fn tree(
     to: impl AsFd,
     name: &OsStr,
     options: CopyOptions<'_>,
+    skipped: &mut Skipped,
 ) -> anyhow::Result<()> {
     let could_not_copy = || could_not_copy(source);
     let (file, metadata) = open_source(source).with_context(could_not_copy)?;
@@ -64,7 +67,7 @@ pub(crate) fn tree(
     }
     let (target, created) = open_target(&to, name).with_context(could_not_copy)?;
     let here = Dirs { source: file, target };
-    CopyWalk::new(source, options, here, Frame::new(c"", metadata, created)).run()
+    CopyWalk::new(source, options, skipped, here, Frame::new(c"", metadata, created)).run()
 }
 
 /// Copies everything in a directory into an open directory.
@@ -72,12 +75,13 @@ pub(crate) fn contents(
     source: &Path,
     to: impl AsFd,
     options: CopyOptions<'_>,
+    skipped: &mut Skipped,
 ) -> anyhow::Result<()> {
     let could_not_copy = || could_not_copy(source);
     let (file, metadata) = open_source(source).with_context(could_not_copy)?;
     let target = to.as_fd().try_clone_to_owned().with_context(could_not_copy)?;
     let here = Dirs { source: file, target: target.into() };
-    CopyWalk::new(source, options, here, Frame::new(c"", metadata, false)).run()
+    CopyWalk::new(source, options, skipped, here, Frame::new(c"", metadata, false)).run()
 }
 
 fn could_not_copy(source: &Path) -> String {
@@ -129,6 +133,14 @@ impl Frame {
     }
 }
 
+/// How far an entry has been copied.
+enum Copied {
+    Whole,
+    /// Its own entries are still to be copied.
+    Directory,
+    Not(SkipReason),
+}
+
 /// The directories of a parent frame.
 enum ParentDirs {
     Open(Dirs),
@@ -141,6 +153,7 @@ struct CopyWalk<'a> {
     /// The path of the source, for messages.
     root: &'a Path,
     options: CopyOptions<'a>,
+    skipped: &'a mut Skipped,
     here: Dirs,
     frame: Frame,
     parents: Vec<(ParentDirs, Frame)>,
@@ -148,9 +161,15 @@ struct CopyWalk<'a> {
 }
 
 impl<'a> CopyWalk<'a> {
-    fn new(root: &'a Path, options: CopyOptions<'a>, here: Dirs, frame: Frame) -> Self {
+    fn new(
+        root: &'a Path,
+        options: CopyOptions<'a>,
+        skipped: &'a mut Skipped,
+        here: Dirs,
+        frame: Frame,
+    ) -> Self {
         let buffer = Vec::with_capacity(BUFFER);
-        Self { root, options, here, frame, parents: Vec::new(), buffer }
+        Self { root, options, skipped, here, frame, parents: Vec::new(), buffer }
     }
 
     fn run(mut self) -> anyhow::Result<()> {
@@ -176,8 +195,10 @@ impl<'a> CopyWalk<'a> {
         while let Some(entry) = entries.next() {
             let entry = match entry {
                 Ok(entry) => entry,
-                // Another process removed the directory.
-                Err(Errno::NOENT) => break,
+                Err(Errno::NOENT) => {
+                    self.skipped.add(self.path(c""), SkipReason::Vanished);
+                    break;
+                }
                 Err(err) => {
                     let err = io::Error::from(err);
                     return Err(err).with_context(|| could_not_copy(&self.path(c"")));
@@ -188,8 +209,9 @@ impl<'a> CopyWalk<'a> {
                 continue;
             }
             match self.copy_entry(name, entry.file_type()) {
-                Ok(FileType::Directory) => subdirs.push(name.to_owned()),
-                Ok(_) => {}
+                Ok(Copied::Directory) => subdirs.push(name.to_owned()),
+                Ok(Copied::Whole) => {}
+                Ok(Copied::Not(reason)) => self.skipped.add(self.path(name), reason),
                 Err(err) => return Err(err.context(could_not_copy(&self.path(name)))),
             }
         }
@@ -198,40 +220,59 @@ impl<'a> CopyWalk<'a> {
         Ok(())
     }
 
-    /// Copies an entry unless it is a directory. Returns its type.
-    fn copy_entry(&self, name: &CStr, kind: FileType) -> anyhow::Result<FileType> {
+    /// Copies an entry unless it is a directory.
+    fn copy_entry(&self, name: &CStr, kind: FileType) -> anyhow::Result<Copied> {
         (self.options.check_interrupt)()?;
         let Dirs { source, target } = &self.here;
         let kind = match kind {
             // Some filesystems do not store types in directories.
-            FileType::Unknown => {
-                let stat = statat(source, name, AtFlags::SYMLINK_NOFOLLOW)?;
-                FileType::from_raw_mode(stat.st_mode)
-            }
+            FileType::Unknown => match statat(source, name, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => FileType::from_raw_mode(stat.st_mode),
+                Err(err) if has_vanished(err) => return Ok(Copied::Not(SkipReason::Vanished)),
+                Err(err) => return Err(err.into()),
+            },
             kind => kind,
         };
         match kind {
-            FileType::Directory => {}
-            FileType::Symlink => symlinkat(readlinkat(source, name, Vec::new())?, target, name)?,
+            FileType::Directory => return Ok(Copied::Directory),
+            FileType::Symlink => match readlinkat(source, name, Vec::new()) {
+                Ok(link) => symlinkat(link, target, name)?,
+                Err(err) if has_vanished(err) => return Ok(Copied::Not(SkipReason::Vanished)),
+                Err(err) => return Err(err.into()),
+            },
             FileType::RegularFile => {
                 // The entry may be a FIFO or a device by now.
                 let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-                let file = File::from(open_child(source, name, flags)?);
+                let file = match open_child(source, name, flags) {
+                    Ok(file) => File::from(file),
+                    Err(err) => return SkipReason::of(&err).map(Copied::Not).ok_or(err.into()),
+                };
                 let metadata = file.metadata()?;
                 if !metadata.is_file() {
-                    return Err(unsupported_type());
+                    return Ok(Copied::Not(SkipReason::Special));
                 }
                 copy_file(&file, &metadata, target, name, self.options.check_interrupt)?;
             }
-            _ => return Err(unsupported_type()),
+            _ => return Ok(Copied::Not(SkipReason::Special)),
         }
-        Ok(kind)
+        Ok(Copied::Whole)
     }
 
     /// Makes a subdirectory the current one, unless it is to be skipped.
     fn descend(&mut self, name: &CStr) -> io::Result<bool> {
-        let source = open_child(&self.here.source, name, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        let source = File::from(source);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        let source = match open_child(&self.here.source, name, flags) {
+            Ok(source) => File::from(source),
+            Err(err)
+                if err
+                    .raw_os_error()
+                    .is_some_and(|err| has_vanished(Errno::from_raw_os_error(err))) =>
+            {
+                self.skipped.add(self.path(name), SkipReason::Vanished);
+                return Ok(false);
+            }
+            Err(err) => return Err(err),
+        };
         let metadata = source.metadata()?;
         if id(&metadata) == self.options.exclude {
             return Ok(false);
@@ -298,10 +339,6 @@ fn id(metadata: &Metadata) -> DirId {
     (metadata.dev(), metadata.ino())
 }
 
-fn unsupported_type() -> anyhow::Error {
-    anyhow!("it is neither file, directory nor symlink")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -327,20 +364,23 @@ mod tests {
             self.0.path().join(path)
         }
 
-        fn copy(&self, check_interrupt: &dyn Fn()) -> Result<(), String> {
+        /// Copies, and returns the messages about skipped entries.
+        fn copy(&self, check_interrupt: &dyn Fn()) -> Result<Vec<String>, String> {
             let to = File::open(self.path("copies")).unwrap();
             let check_interrupt = || {
                 check_interrupt();
                 Ok(())
             };
             let options = CopyOptions { check_interrupt: &check_interrupt, exclude: (0, 0) };
-            tree(&self.path("src"), to, OsStr::new("src"), options).map_err(|err| {
-                format!("{err:#}").replace(&format!("{}/", self.0.path().display()), "")
-            })
+            let mut skipped = Skipped::default();
+            let copied = tree(&self.path("src"), to, OsStr::new("src"), options, &mut skipped);
+            let plain = |text: String| text.replace(&format!("{}/", self.0.path().display()), "");
+            copied.map_err(|err| plain(format!("{err:#}")))?;
+            Ok(skipped.lines().map(plain).collect())
         }
 
         /// Copies, and swaps an entry of the source for a symlink once the walk has read its type.
-        fn copy_and_swap(&self, entry: &str, for_link_to: &str) -> Result<(), String> {
+        fn copy_and_swap(&self, entry: &str, for_link_to: &str) -> Result<Vec<String>, String> {
             self.copy(&|| {
                 if !self.path("moved").exists() {
                     fs::rename(self.path(entry), self.path("moved")).unwrap();
@@ -367,17 +407,34 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_becomes_a_fifo_during_the_copy_is_not_waited_for() {
+    fn a_file_that_becomes_a_fifo_during_the_copy_is_skipped_and_not_waited_for() {
         let scene = Scene::new(&["src/file"]);
         let copied = scene.copy(&|| {
             fs::remove_file(scene.path("src/file")).unwrap();
             let path = scene.path("src/file");
             rustix::fs::mknodat(CWD, path, FileType::Fifo, Mode::RWXU, 0).unwrap();
         });
+        let skipped = "skipped src/file: it is neither file, directory nor symlink";
+        assert_eq!(copied.unwrap(), [skipped]);
+    }
+
+    #[test]
+    fn entries_that_vanish_during_the_copy_are_skipped() {
+        let scene = Scene::new(&["src/file", "src/sub/file"]);
+        let copied = scene.copy(&|| {
+            for entry in fs::read_dir(scene.path("src")).unwrap().map(|entry| entry.unwrap().path())
+            {
+                let _ = fs::remove_file(&entry);
+                let _ = fs::remove_dir_all(&entry);
+            }
+        });
+        let mut skipped = copied.unwrap();
+        skipped.sort();
         assert_eq!(
-            copied.unwrap_err(),
-            "could not copy src/file: it is neither file, directory nor symlink"
+            skipped,
+            ["skipped src/file: it has vanished", "skipped src/sub: it has vanished"]
         );
+        assert!(fs::read_dir(scene.path("copies/src")).unwrap().next().is_none());
     }
 
     #[test]

@@ -91,13 +91,6 @@ fn a_command_with_a_slash_is_relative_to_the_callers_directory() {
 }
 
 #[test]
-fn without_a_command_the_users_shell_runs() {
-    let sandbox = Sandbox::new();
-    let run = sandbox.tmpx(["exec"]).env("SHELL", "/bin/sh").input("echo from $(pwd)\n");
-    run.expects(0, "from $ROOT/tmp/tmp.RANDOM\n", "");
-}
-
-#[test]
 fn a_mistyped_option_is_not_run_as_a_command() {
     let sandbox = Sandbox::new();
     let message =
@@ -121,4 +114,19 @@ fn a_command_line_in_one_word_gets_a_hint() {
         "tmpx: could not run on-failure: command not found\n\
          hint: the value of --keep comes after =, as in --keep=on-failure\n",
     );
+}
+
+#[test]
+fn without_a_command_and_without_a_terminal_exec_is_misused() {
+    let sandbox = Sandbox::new();
+    let message = "tmpx: no command, and standard input is not a terminal\n\
+                   hint: name the command; for a script on standard input: tmpx exec sh\n";
+    for args in ["exec", "exec --keep"] {
+        sandbox
+            .tmpx(words(args))
+            .env("SHELL", "/bin/sh")
+            .input("echo lost")
+            .expects(2, "", message);
+    }
+    assert_eq!(sandbox.left(), Vec::<String>::new());
 }

@@ -149,3 +149,28 @@ fn a_kernel_file_that_states_no_size_is_copied_whole() {
         sandbox.tmpx(["exec", "--in", &input, "cat", "copy"]).expects(0, &content, "");
     }
 }
+
+#[test]
+fn sockets_fifos_and_devices_in_an_input_are_skipped_and_reported() {
+    let sandbox = Sandbox::new();
+    fs::create_dir_all(sandbox.cwd().join("repo/.git")).unwrap();
+    fs::write(sandbox.cwd().join("repo/file"), "content").unwrap();
+    let socket = sandbox.cwd().join("repo/.git/fsmonitor--daemon.ipc");
+    let _socket = std::os::unix::net::UnixListener::bind(socket).unwrap();
+    sandbox.sh("mkfifo repo/fifo").succeeds();
+    let ran = sandbox.tmpx(words("exec --in repo -- find repo -type f")).run();
+    let why = "it is neither file, directory nor symlink";
+    let expected = format!(
+        "tmpx: skipped repo/fifo: {why}\ntmpx: skipped repo/.git/fsmonitor--daemon.ipc: {why}\n"
+    );
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), "repo/file\n"));
+    assert_eq!(ran.stderr, expected);
+    let path = sandbox.tmpx(words("workspace --in repo/.")).run();
+    assert_eq!((path.status, path.stderr), (Some(0), expected.replace("repo/", "repo/./")));
+    sandbox.clean_up();
+
+    sandbox.sh("for n in $(seq 30); do mkfifo repo/$n; done").succeeds();
+    let ran = sandbox.tmpx(words("exec --in repo true")).run();
+    assert_eq!(ran.stderr.lines().count(), 11, "{ran:?}");
+    assert!(ran.stderr.ends_with("tmpx: skipped 22 more entries\n"), "{ran:?}");
+}

@@ -43,6 +43,15 @@ fn special_files_are_neither_saved_nor_replaced() {
     assert_eq!((ran.status, ran.stderr), (Some(125), message));
     sandbox.clean_up();
 
+    // Nobody named it, so it is skipped; a match is still required.
+    let skipped = "tmpx: skipped f: it is neither file, directory nor symlink\n";
+    let ran = exec(&sandbox, "--out *:got/", "mkfifo f; echo > x");
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), skipped));
+    assert_eq!(names(&sandbox.cwd().join("got")), ["x"]);
+    let ran = exec(&sandbox, "--out d:got/", "mkdir d; mkfifo d/f; echo > d/y");
+    assert_eq!((ran.status, ran.stderr), (Some(0), skipped.replace(" f:", " d/f:")));
+    fs::remove_dir_all(sandbox.cwd().join("got")).unwrap();
+
     let fifo = sandbox.cwd().join("fifo");
     sandbox.sh("mkfifo fifo").succeeds();
     symlink("/proc/self/fd/1", sandbox.cwd().join("stdout")).unwrap();

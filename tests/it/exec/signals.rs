@@ -102,3 +102,42 @@ fn a_command_that_runs_too_long_is_asked_to_end_and_then_killed() {
     // The child of the shell would hold the pipe open, and its reader would wait for it.
     run("--timeout 50ms", "sleep 1000; echo late").expects(124, "", ended);
 }
+
+#[test]
+fn a_timeout_ends_nothing_that_is_older_than_the_command() {
+    let sandbox = Sandbox::new();
+    // The shell becomes tmpx, which thereby has an older child, and a grandchild.
+    let script = "sh -c 'sleep 1000 >/dev/null 2>&1 & echo $!; exec >/dev/null 2>&1; wait' & echo $!; \
+                  exec tmpx exec --timeout 300ms -- sh -c 'sleep 1000; :'";
+    let ran = sandbox.sh(script).run();
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(124), "tmpx: timed out after 300ms\n"));
+    let older: Vec<i32> = ran.raw.lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(older.len(), 2, "{ran:?}");
+    for pid in older {
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    }
+}
+
+#[test]
+fn kill_after_reaches_what_the_command_has_left_running() {
+    let sandbox = Sandbox::new();
+    let script = "sh -c 'trap \"\" TERM; touch deaf; while :; do sleep 0.1; done' & \
+                  until [ -e deaf ]; do :; done; echo $!; exec sleep 1000";
+    let args = words("exec --timeout 1s --kill-after 300ms -- sh -c");
+    let ran = sandbox.tmpx(args.into_iter().chain([script.into()])).run();
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(124), "tmpx: timed out after 1s\n"));
+    let pid: i32 = ran.raw.trim().parse().unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap_err();
+}
+
+#[test]
+fn signals_that_report_faults_are_passed_on_if_a_process_sends_them() {
+    for name in ["ILL", "TRAP", "ABRT", "BUS", "FPE", "SEGV", "SYS", "STKFLT"] {
+        let sandbox = Sandbox::new();
+        let script = format!("trap 'exit 42' {name}; echo ready; while :; do read x; done");
+        let mut child = running(&sandbox, &script);
+        sandbox.shell("bash", &format!("kill -{name} {}", child.id())).succeeds();
+        child.stdin.take();
+        assert_eq!(child.wait().unwrap().code(), Some(42), "{name}");
+    }
+}

@@ -163,10 +163,15 @@ fn hold(shell: &str, run: &str, dialogue: &[Step]) -> (Vec<String>, ExitStatus) 
     let (shown, end) = terminal.close();
     let shown = without_numbers(&shown).replace(" (core dumped)", "");
     let mut lines: Vec<String> =
-        shown.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        shown.lines().filter(|line| !is_own_note(line)).map(str::to_owned).collect();
     lines.sort();
     lines.dedup();
     (lines, end)
+}
+
+/// Whether a line is empty or the note about a scratch shell, which no plain shell prints.
+fn is_own_note(line: &str) -> bool {
+    line.is_empty() || line.starts_with("tmpx: scratch shell in ")
 }
 
 /// Masks numbers of three digits and more, except for statuses in angle brackets.
@@ -369,6 +374,19 @@ fn without_a_command_a_scratch_shell_with_job_control_runs() {
         Type("echo \"<$?>\"\n"),
         See("<3>"),
     ]);
+}
+
+#[test]
+fn a_scratch_shell_says_that_it_is_one() {
+    let sandbox = stage(UNDER_TMPX);
+    let mut terminal = sit_down(&sandbox, "bash");
+    terminal.type_in("run\n");
+    terminal.see("tmpx: scratch shell in ");
+    terminal.type_in("echo $TMPX_WORKSPACE\n");
+    terminal.see(sandbox.tmp().to_str().unwrap());
+    terminal.type_in("exit\nexit\n");
+    let (shown, _) = terminal.close();
+    assert!(shown.contains("; 'exit' ends it"), "{shown}");
 }
 
 #[test]

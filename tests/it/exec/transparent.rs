@@ -269,3 +269,14 @@ fn each_signal_to_tmpx_alone_reaches_the_command() {
         assert_eq!(child.wait().unwrap().code(), Some(9), "{name}");
     }
 }
+
+#[test]
+fn socket_activation_reaches_the_command() {
+    let sandbox = Sandbox::new();
+    let activated = |run: &str| format!("export LISTEN_FDS=1; LISTEN_PID=$$ exec {run}");
+    let script = "[ $LISTEN_PID = $$ ] && env | grep -c ^LISTEN_PID=";
+    let named = activated(&format!("tmpx exec --here -- sh -c '{script}'"));
+    sandbox.sh(&named).expects(0, "1\n", "");
+    // Sockets of another process stay its own.
+    sandbox.sh("LISTEN_PID=7 tmpx exec sh -c 'echo $LISTEN_PID'").expects(0, "7\n", "");
+}

@@ -165,7 +165,9 @@ fn end_stragglers(mut deadline: Instant, signals: &SignalQueue, older: &[Process
             return;
         }
         if is_over {
-            stragglers.iter().for_each(|process| process.signal(Signal::KILL));
+            for process in &stragglers {
+                process.signal(Signal::KILL);
+            }
             were_killed = true;
             deadline = Instant::now() + DYING;
         }

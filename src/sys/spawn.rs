@@ -97,7 +97,7 @@ impl SpawnRequest<'_> {
         }
     }
 
-    /// Returns the index of LISTEN_PID in the environment if it names tmpx. By sd_listen_fds(3), only
+    /// Returns the index of `LISTEN_PID` in the environment if it names tmpx. By `sd_listen_fds(3)`, only
     /// the process that it names uses the sockets, and they are meant for the command.
     fn listen_pid_index(&self) -> Option<usize> {
         self.env.iter().position(|variable| {
@@ -205,7 +205,7 @@ impl ChildContext<'_> {
 }
 
 impl ChildContext<'_> {
-    /// Makes LISTEN_PID name this process. Its id was unknown when the environment was built.
+    /// Makes `LISTEN_PID` name this process. Its id was unknown when the environment was built.
     fn name_in_listen_pid(&mut self) {
         let variable = self.listen_pid_index.and_then(|index| self.env.get_mut(index));
         let Some(variable) = variable else { return };

@@ -127,9 +127,9 @@ impl<'a> Plan<'a> {
     /// Returns the entries that match and cannot be saved.
     pub(crate) fn take_skipped(&mut self) -> Skipped {
         let mut skipped = Skipped::default();
-        std::mem::take(&mut self.skipped)
-            .into_iter()
-            .for_each(|(path, reason)| skipped.add(path, reason));
+        for (path, reason) in std::mem::take(&mut self.skipped) {
+            skipped.add(path, reason);
+        }
         skipped
     }
 

@@ -115,7 +115,7 @@ pub struct RunArgs {
     /// End the command after this time (status 124)
     ///
     /// The command gets SIGTERM, and so does what it has started, unless that
-    /// called setsid. 0 is no limit. The limit ends if tmpx is killed (SIGKILL).
+    /// called setsid. 0 is no limit. The limit ends if SIGKILL kills tmpx.
     #[arg(long, value_name = "DURATION", verbatim_doc_comment)]
     pub timeout: Option<Span>,
     /// Kill (SIGKILL) what runs on this long after --timeout

@@ -2,18 +2,8 @@
 
 use std::fs;
 
+use crate::streams::fixture::{content, with_file};
 use crate::support::sandbox::{Sandbox, has, mode, names};
-
-/// Creates a sandbox with a file `f`.
-fn with_file(content: &str) -> Sandbox {
-    let sandbox = Sandbox::new();
-    fs::write(sandbox.cwd().join("f"), content).unwrap();
-    sandbox
-}
-
-fn content(sandbox: &Sandbox) -> String {
-    fs::read_to_string(sandbox.cwd().join("f")).unwrap()
-}
 
 #[test]
 fn append_adds_to_the_present_content_if_the_file_changed_meanwhile() {

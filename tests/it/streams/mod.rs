@@ -2,6 +2,7 @@
 
 mod appenders;
 mod concurrent;
+mod fixture;
 mod replace;
 mod shared_dirs;
 mod spool;

@@ -7,18 +7,8 @@ use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::streams::fixture::{content, with_file};
 use crate::support::sandbox::{NOBODY, Sandbox, has, is_root, mode, names, skip_unless, words};
-
-/// Creates a sandbox with a file `f`.
-fn with_file(content: &str) -> Sandbox {
-    let sandbox = Sandbox::new();
-    fs::write(sandbox.cwd().join("f"), content).unwrap();
-    sandbox
-}
-
-fn content(sandbox: &Sandbox) -> String {
-    fs::read_to_string(sandbox.cwd().join("f")).unwrap()
-}
 
 #[test]
 fn a_file_can_be_filtered_into_itself() {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::chunk::csv::FieldState;
-use crate::chunk::error::Malformed;
+use crate::chunk::error::{Fault, Malformed};
 use crate::chunk::fields::for_each_field;
 use crate::chunk::format::RecordFormat;
 use crate::chunk::part::Origin;
@@ -266,7 +266,7 @@ impl Converter {
 
 /// Adds a JSON string. `at` is where its record begins.
 fn push_string(out: &mut Vec<u8>, bytes: &[u8], at: u64) -> Result<(), Malformed> {
-    let text = std::str::from_utf8(bytes).map_err(|_| Malformed::NotUtf8 { at })?;
+    let text = std::str::from_utf8(bytes).map_err(|_| Fault::NotUtf8.at(at))?;
     // Writing to memory does not fail.
     let _ = serde_json::to_writer(out, text);
     Ok(())

@@ -6,84 +6,67 @@ use thiserror::Error;
 
 use crate::chunk::format::RecordFormat;
 
-/// What is wrong with the bytes of an input, and where: offsets from 0.
+/// A fault in the bytes of an input.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub(crate) enum Malformed {
-    /// A quote that is never closed.
-    #[error("this quote is never closed")]
-    OpenQuote { at: u64 },
-    /// Lines that end with carriage returns, in a file without a line feed.
-    #[error("lines end with a carriage return and no line feed")]
-    LoneReturns { at: u64 },
-    /// A header that does not end.
-    #[error("the header has more than 8 MiB")]
-    LongHeader { at: u64 },
-    /// JSON that is no array.
-    #[error("expected an array, found {found}")]
-    NotAnArray { at: u64, found: &'static str },
-    /// JSON that ends within the array.
-    #[error("the array is cut off")]
-    CutOff { at: u64 },
-    /// A comma before the closing bracket.
-    #[error("trailing comma")]
-    TrailingComma { at: u64 },
-    /// A comma without an element before it.
-    #[error("no element before this comma")]
-    MissingElement { at: u64 },
-    /// Two elements without a comma between them.
-    #[error("no comma before this element")]
-    MissingComma { at: u64 },
-    /// A bracket that closes an object where the array should be closed.
-    #[error("this bracket does not close the array")]
-    WrongBracket { at: u64 },
-    /// Text after the array.
-    #[error("text after the array")]
-    TextAfterArray { at: u64 },
-    /// A record that cannot become JSON.
-    #[error("not UTF-8")]
-    NotUtf8 { at: u64 },
-    /// A column name that stands twice in the header.
-    #[error("duplicate column {name}")]
-    DuplicateColumn { at: u64, name: String },
+#[error("{fault}")]
+pub(crate) struct Malformed {
+    /// Where it is, as an offset from 0.
+    pub at: u64,
+    pub fault: Fault,
 }
 
 impl Malformed {
-    /// The offset.
-    pub(crate) fn at(&self) -> u64 {
-        match self {
-            Self::OpenQuote { at }
-            | Self::LoneReturns { at }
-            | Self::LongHeader { at }
-            | Self::NotAnArray { at, .. }
-            | Self::CutOff { at }
-            | Self::TrailingComma { at }
-            | Self::MissingElement { at }
-            | Self::MissingComma { at }
-            | Self::WrongBracket { at }
-            | Self::TextAfterArray { at }
-            | Self::NotUtf8 { at }
-            | Self::DuplicateColumn { at, .. } => *at,
-        }
+    /// Returns the same fault at another offset.
+    pub(crate) fn moved(self, to: impl FnOnce(u64) -> u64) -> Self {
+        Self { at: to(self.at), ..self }
     }
+}
 
-    /// The same at another offset.
-    pub(crate) fn moved(mut self, to: impl FnOnce(u64) -> u64) -> Self {
-        let at = match &mut self {
-            Self::OpenQuote { at }
-            | Self::LoneReturns { at }
-            | Self::LongHeader { at }
-            | Self::NotAnArray { at, .. }
-            | Self::CutOff { at }
-            | Self::TrailingComma { at }
-            | Self::MissingElement { at }
-            | Self::MissingComma { at }
-            | Self::WrongBracket { at }
-            | Self::TextAfterArray { at }
-            | Self::NotUtf8 { at }
-            | Self::DuplicateColumn { at, .. } => at,
-        };
-        *at = to(*at);
-        self
+/// What is wrong with the bytes of an input.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(crate) enum Fault {
+    /// A quote that is never closed.
+    #[error("this quote is never closed")]
+    OpenQuote,
+    /// Lines that end with carriage returns, in a file without a line feed.
+    #[error("lines end with a carriage return and no line feed")]
+    LoneReturns,
+    /// A header that does not end.
+    #[error("the header has more than 8 MiB")]
+    LongHeader,
+    /// JSON that is no array.
+    #[error("expected an array, found {found}")]
+    NotAnArray { found: &'static str },
+    /// JSON that ends within the array.
+    #[error("the array is cut off")]
+    CutOff,
+    /// A comma before the closing bracket.
+    #[error("trailing comma")]
+    TrailingComma,
+    /// A comma without an element before it.
+    #[error("no element before this comma")]
+    MissingElement,
+    /// Two elements without a comma between them.
+    #[error("no comma before this element")]
+    MissingComma,
+    /// A bracket that closes an object where the array should be closed.
+    #[error("this bracket does not close the array")]
+    WrongBracket,
+    /// Text after the array.
+    #[error("text after the array")]
+    TextAfterArray,
+    /// A record that cannot become JSON.
+    #[error("not UTF-8")]
+    NotUtf8,
+    /// A column name that stands twice in the header.
+    #[error("duplicate column {name}")]
+    DuplicateColumn { name: String },
+}
+
+impl Fault {
+    /// Returns this fault at an offset.
+    pub(crate) fn at(self, at: u64) -> Malformed {
+        Malformed { at, fault: self }
     }
 }
 
@@ -136,7 +119,7 @@ impl Encoding {
 #[derive(Debug, Error)]
 pub(crate) enum InputError {
     /// Its bytes are malformed.
-    #[error("{}: line {line}, byte {}: {what}", name.display(), what.at() + 1)]
+    #[error("{}: line {line}, byte {}: {what}", name.display(), what.at + 1)]
     Malformed { name: PathBuf, line: u64, what: Malformed },
     /// It is packed or in another encoding.
     #[error("{}: this is {}", name.display(), encoding.name())]

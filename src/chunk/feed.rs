@@ -256,7 +256,7 @@ fn malformed(part: &Part, what: Malformed, inputs: &[RecordInput]) -> anyhow::Er
     match &part.data {
         Data::File { number, .. } => inputs[*number].malformed(what),
         Data::Memory(bytes) => {
-            let before = usize::try_from(what.at() - part.at).unwrap_or(0).min(bytes.len());
+            let before = usize::try_from(what.at - part.at).unwrap_or(0).min(bytes.len());
             let line = part.line + crate::chunk::parity::count_lines(&bytes[..before]);
             InputError::Malformed { name: part.origin.name.clone(), line, what }.into()
         }

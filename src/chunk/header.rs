@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::chunk::csv::CsvScanner;
 use crate::chunk::cutter::{Cutter, Limit};
-use crate::chunk::error::{Encoding, Malformed};
+use crate::chunk::error::{Encoding, Fault, Malformed};
 use crate::chunk::fields::fields;
 use crate::chunk::format::RecordFormat;
 use crate::chunk::lines::LineScanner;
@@ -74,7 +74,7 @@ impl Head {
             RecordFormat::Ndjson | RecordFormat::Lines => lines(dialect, bytes, start, is_all),
         };
         if head.is_none() && bytes.len() > MAX_HEADER {
-            return Err(Malformed::LongHeader { at: start as u64 }.into());
+            return Err(Fault::LongHeader.at(start as u64).into());
         }
         Ok(head)
     }
@@ -129,7 +129,7 @@ fn json(bytes: &[u8], start: usize, is_all: bool) -> Result<Option<Head>, Malfor
             let head = Head { header: start..start, body: start, delimiter: 0 };
             return Ok(is_all.then_some(head));
         }
-        None => return Err(Malformed::NotAnArray { at: bytes.len() as u64, found: "nothing" }),
+        None => return Err(Fault::NotAnArray { found: "nothing" }.at(bytes.len() as u64)),
     };
     let found = match bytes[at] {
         b'[' => return Ok(Some(Head { header: start..start, body: at + 1, delimiter: 0 })),
@@ -138,7 +138,7 @@ fn json(bytes: &[u8], start: usize, is_all: bool) -> Result<Option<Head>, Malfor
         b'-' | b'0'..=b'9' => "a number",
         _ => "text",
     };
-    Err(Malformed::NotAnArray { at: at as u64, found })
+    Err(Fault::NotAnArray { found }.at(at as u64))
 }
 
 fn lines(dialect: Dialect, bytes: &[u8], start: usize, is_all: bool) -> Option<Head> {
@@ -166,7 +166,7 @@ fn csv(
         return Ok(None);
     };
     if let Some(at) = first.lone_return {
-        return Err(Malformed::LoneReturns { at: (start + at) as u64 });
+        return Err(Fault::LoneReturns.at((start + at) as u64));
     }
     let delimiter = dialect.delimiter.unwrap_or(first.delimiter);
     let mut body = start;
@@ -179,8 +179,8 @@ fn csv(
             None => {
                 let is_too_long = bytes.len() > MAX_HEADER;
                 return match scanner.open_quote() {
-                    Some(at) if is_too_long => Err(Malformed::OpenQuote { at: start as u64 + at }),
-                    None if is_too_long => Err(Malformed::LongHeader { at: start as u64 }),
+                    Some(at) if is_too_long => Err(Fault::OpenQuote.at(start as u64 + at)),
+                    None if is_too_long => Err(Fault::LongHeader.at(start as u64)),
                     _ => Ok(None),
                 };
             }
@@ -189,7 +189,7 @@ fn csv(
             && body == bytes.len()
             && let Some(at) = scanner.open_quote()
         {
-            return Err(Malformed::OpenQuote { at: start as u64 + at });
+            return Err(Fault::OpenQuote.at(start as u64 + at));
         }
     }
     Ok(Some(Head { header: start..body, body, delimiter }))

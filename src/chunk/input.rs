@@ -154,7 +154,7 @@ impl RecordInput {
                 InputError::Encoded { name, encoding, format }.into()
             }
             HeadError::Malformed(what) => {
-                let at = usize::try_from(what.at()).unwrap_or(0).min(bytes.len());
+                let at = usize::try_from(what.at).unwrap_or(0).min(bytes.len());
                 InputError::Malformed { name, line: 1 + count_lines(&bytes[..at]), what }.into()
             }
         }
@@ -172,8 +172,8 @@ impl RecordInput {
         let mut line = 1;
         let mut buffer = vec![0; READ];
         let mut at = start;
-        while at < what.at() {
-            let count = usize::try_from(what.at() - at).unwrap_or(READ).min(READ);
+        while at < what.at {
+            let count = usize::try_from(what.at - at).unwrap_or(READ).min(READ);
             match self.read(&mut buffer[..count], at) {
                 Ok([]) | Err(_) => break,
                 Ok(bytes) => {

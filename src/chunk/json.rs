@@ -6,7 +6,7 @@
 #![allow(clippy::inline_always, reason = "a kernel is compiled once for each kind of block")]
 
 use crate::chunk::cutter::Cutter;
-use crate::chunk::error::Malformed;
+use crate::chunk::error::{Fault, Malformed};
 use crate::sys::simd::{Block, WIDTH};
 
 /// What has been seen of the element at depth 1.
@@ -141,18 +141,18 @@ impl JsonScanner {
                 if self.depth == 1 {
                     self.first_element(cutter);
                     if self.element == Element::Closed {
-                        return Err(Malformed::MissingComma { at: place });
+                        return Err(Fault::MissingComma.at(place));
                     }
                     self.element = Element::Begun;
                 } else if self.depth == 0 {
-                    return Err(Malformed::TextAfterArray { at: place });
+                    return Err(Fault::TextAfterArray.at(place));
                 }
                 self.depth += 1;
             } else {
                 match self.depth {
-                    0 => return Err(Malformed::TextAfterArray { at: place }),
+                    0 => return Err(Fault::TextAfterArray.at(place)),
                     1 if bytes[at as usize] != b']' => {
-                        return Err(Malformed::WrongBracket { at: place });
+                        return Err(Fault::WrongBracket.at(place));
                     }
                     1 => self.close_array(place)?,
                     2 => self.element = Element::Closed,
@@ -179,14 +179,14 @@ impl JsonScanner {
         }
         if self.depth == 0 {
             let at = base + u64::from(visible.trailing_zeros());
-            return Err(Malformed::TextAfterArray { at });
+            return Err(Fault::TextAfterArray.at(at));
         }
         while commas != 0 {
             let at = commas.trailing_zeros();
             let place = base + u64::from(at);
             self.text(visible & below(at), base, cutter)?;
             if self.element == Element::Missing {
-                return Err(Malformed::MissingElement { at: place });
+                return Err(Fault::MissingElement.at(place));
             }
             self.comma = Some(place);
             self.element = Element::Missing;
@@ -206,7 +206,7 @@ impl JsonScanner {
         let at = base + u64::from(visible.trailing_zeros());
         self.first_element(cutter);
         if self.element == Element::Closed {
-            return Err(Malformed::MissingComma { at });
+            return Err(Fault::MissingComma.at(at));
         }
         self.element = Element::Begun;
         Ok(())
@@ -224,7 +224,7 @@ impl JsonScanner {
         if self.element == Element::Missing
             && let Some(comma) = self.comma
         {
-            return Err(Malformed::TrailingComma { at: comma });
+            return Err(Fault::TrailingComma.at(comma));
         }
         self.end = Some(at);
         Ok(())
@@ -254,7 +254,7 @@ impl JsonScanner {
     pub(crate) fn finish(&self, end: u64) -> Result<(), Malformed> {
         match self.end {
             Some(_) => Ok(()),
-            None => Err(Malformed::CutOff { at: end }),
+            None => Err(Fault::CutOff.at(end)),
         }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) enum MergeError {
     #[error("the output of chunk {number} has another header than those before it")]
     HeadersDiffer { number: u64 },
     /// It is not of the format.
-    #[error("the output of chunk {number} is no {}: byte {}: {what}", format.name(), what.at() + 1)]
+    #[error("the output of chunk {number} is no {}: byte {}: {what}", format.name(), what.at + 1)]
     Malformed { number: u64, format: RecordFormat, what: Malformed },
     /// It is packed, or in another encoding.
     #[error("the output of chunk {number} is no {}", format.name())]

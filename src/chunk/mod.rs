@@ -30,7 +30,7 @@ mod tests;
 
 pub(crate) use convert::JsonForm;
 pub(crate) use cutter::Limit;
-pub(crate) use error::{Encoding, InputError, Malformed};
+pub(crate) use error::{Encoding, Fault, InputError, Malformed};
 pub(crate) use files::create_files;
 pub(crate) use format::RecordFormat;
 pub(crate) use input::{ReadOptions, RecordInput};

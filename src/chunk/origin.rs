@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::chunk::error::{InputError, Malformed};
+use crate::chunk::error::{Fault, InputError};
 use crate::chunk::format::RecordFormat;
 use crate::chunk::header::Head;
 use crate::chunk::input::RecordInput;
@@ -89,11 +89,11 @@ fn columns(
     let at = head.header.start as u64;
     for (index, name) in names.iter().enumerate() {
         let Ok(text) = std::str::from_utf8(name) else {
-            return Err(input.malformed(Malformed::NotUtf8 { at }));
+            return Err(input.malformed(Fault::NotUtf8.at(at)));
         };
         if names[..index].contains(name) {
             let name = text.to_owned();
-            let what = Malformed::DuplicateColumn { at, name };
+            let what = Fault::DuplicateColumn { name }.at(at);
             let name = input.name.clone();
             return Err(InputError::Malformed { name, line: 1, what }.into());
         }

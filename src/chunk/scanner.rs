@@ -4,7 +4,7 @@
 
 use crate::chunk::csv::CsvScanner;
 use crate::chunk::cutter::Cutter;
-use crate::chunk::error::Malformed;
+use crate::chunk::error::{Fault, Malformed};
 use crate::chunk::format::RecordFormat;
 use crate::chunk::json::JsonScanner;
 use crate::chunk::lines::LineScanner;
@@ -44,7 +44,7 @@ impl Scanner {
             Self::Csv(scanner) => {
                 scanner.settle(None, end, cutter);
                 match scanner.open_quote() {
-                    Some(at) => Err(Malformed::OpenQuote { at }),
+                    Some(at) => Err(Fault::OpenQuote.at(at)),
                     None => Ok(()),
                 }
             }

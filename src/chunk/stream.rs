@@ -10,7 +10,7 @@ use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
 use crate::chunk::cutter::{Cut, Cutter, Limit};
-use crate::chunk::error::{InputError, Malformed};
+use crate::chunk::error::{Fault, InputError, Malformed};
 use crate::chunk::format::RecordFormat;
 use crate::chunk::header::Head;
 use crate::chunk::index::READ;
@@ -169,7 +169,7 @@ impl Stream {
                 return Ok(());
             }
             let at = self.at + 1;
-            return Err(self.malformed(Malformed::TextAfterArray { at }));
+            return Err(self.malformed(Fault::TextAfterArray.at(at)));
         }
         let Data::Memory(bytes) = &mut body.part.data else { return Ok(()) };
         let scanned = body.scanner.scan(&bytes[seen..], self.at, &mut self.cutter);
@@ -267,7 +267,7 @@ impl Stream {
         };
         let mut line = body.part.line;
         if let Data::Memory(bytes) = &body.part.data {
-            let before = usize::try_from(what.at().saturating_sub(body.start)).unwrap_or(0);
+            let before = usize::try_from(what.at.saturating_sub(body.start)).unwrap_or(0);
             line += count_lines(&bytes[..before.min(bytes.len())]);
         }
         let name = input.name.clone();

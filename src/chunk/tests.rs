@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::chunk::csv::FieldState;
 use crate::chunk::cutter::{Cut, Cutter, Limit};
-use crate::chunk::error::Malformed;
+use crate::chunk::error::{Fault, Malformed};
 use crate::chunk::feed::{Feed, FeedStep};
 use crate::chunk::format::RecordFormat;
 use crate::chunk::input::{ReadOptions, RecordInput};
@@ -147,7 +147,7 @@ proptest! {
         let scanner = Scanner::new(RecordFormat::Csv, b',', 0);
         let (found, result) = scan(scanner, &bytes, &pieces, limit, portable);
         prop_assert_eq!(found, expected);
-        prop_assert_eq!(result.err(), open.map(|at| Malformed::OpenQuote { at }));
+        prop_assert_eq!(result.err(), open.map(|at| Fault::OpenQuote.at(at)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use crate::chunk::{Encoding, InputError, Malformed, RecordFormat};
+use crate::chunk::{Encoding, Fault, InputError, Malformed, RecordFormat};
 use crate::commands::errors::advice::Advice;
 
 pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
@@ -26,14 +26,12 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
 
 fn on_malformed(name: &Path, what: &Malformed) -> Option<String> {
     let name = name.display();
-    match what {
-        Malformed::LoneReturns { .. } => {
-            Some(format!("tr '\\r' '\\n' <{name} | tmpx chunk --format csv …"))
-        }
-        Malformed::NotAnArray { found: "an object", .. } => {
+    match &what.fault {
+        Fault::LoneReturns => Some(format!("tr '\\r' '\\n' <{name} | tmpx chunk --format csv …")),
+        Fault::NotAnArray { found: "an object" } => {
             Some(format!("jq -c '.results[]' {name} | tmpx chunk --format ndjson …"))
         }
-        Malformed::NotUtf8 { .. } => {
+        Fault::NotUtf8 => {
             Some(format!("iconv -f LATIN1 -t UTF-8 {name} | tmpx chunk --format csv …"))
         }
         _ => None,

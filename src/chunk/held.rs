@@ -8,9 +8,8 @@ use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, read};
 use rustix::pipe::{SpliceFlags, splice};
 
-use crate::chunk::index::read_at;
 use crate::fs::disk_full::with_full_filesystem;
-use crate::fs::rw::write_all;
+use crate::fs::rw::{read_at, write_all};
 use crate::lease::TmpFile;
 
 /// How much is held in memory, in bytes.

@@ -8,13 +8,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{io, thread};
 
-use rustix::io::{Errno, pread};
-
 use crate::chunk::csv::{CsvScanner, FieldState};
 use crate::chunk::cutter::Cutter;
 use crate::chunk::lines::LineScanner;
 use crate::chunk::parity::{Segment, Survey};
 use crate::chunk::scanner::Scanner;
+use crate::fs::rw::read_at;
 use crate::sys::simd;
 
 /// How much is read at once, in bytes. Tests have many reads in little text.
@@ -25,24 +24,6 @@ const MIN_BLOCK: u64 = if cfg!(test) { 128 } else { 64 * 1024 };
 
 /// How many blocks a file has at most, so that the index takes 2 MiB at most.
 const MAX_BLOCKS: u64 = 1 << 17;
-
-/// Reads until the buffer is full or the file ends. Returns what it read.
-pub(crate) fn read_at<'a>(
-    file: BorrowedFd<'_>,
-    buffer: &'a mut [u8],
-    offset: u64,
-) -> io::Result<&'a [u8]> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match pread(file, &mut buffer[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(Errno::INTR) => {}
-            Err(err) => return Err(err.into()),
-        }
-    }
-    Ok(&buffer[..filled])
-}
 
 /// A block of which the quotes before it are known.
 #[derive(Clone, Copy, Debug)]

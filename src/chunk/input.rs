@@ -11,8 +11,9 @@ use rustix::fs::{FileType, OFlags, SeekFrom, Stat, fcntl_getfl, fstat, seek};
 use crate::chunk::error::{InputError, Malformed};
 use crate::chunk::format::RecordFormat;
 use crate::chunk::header::{Dialect, Head, HeadError};
-use crate::chunk::index::{READ, read_at};
+use crate::chunk::index::READ;
 use crate::chunk::parity::count_lines;
+use crate::fs::rw::read_at;
 
 /// How inputs are to be read.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,10 +1,10 @@
-//! Writing all bytes and waiting, also on descriptors that do not block.
+//! Reading and writing all bytes, and waiting, also on descriptors that do not block.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
+use rustix::io::{Errno, pread};
 
 /// Writes all bytes, waiting for room where the descriptor does not block.
 pub(crate) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
@@ -28,4 +28,18 @@ pub(crate) fn wait_for(fd: BorrowedFd<'_>, events: PollFlags) -> io::Result<()> 
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(err) => Err(err.into()),
     }
+}
+
+/// Reads a file from an offset on until the buffer is full or the file ends. Returns what it read.
+pub(crate) fn read_at(file: impl AsFd, buffer: &mut [u8], offset: u64) -> io::Result<&[u8]> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match pread(&file, &mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(Errno::INTR) => {}
+            Err(err) => return Err(err.into()),
+        }
+    }
+    Ok(&buffer[..filled])
 }

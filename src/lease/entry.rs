@@ -23,9 +23,8 @@ use crate::lease::create_error::{CreateError, FillError};
 use crate::lease::record::{Event, Kind};
 use crate::lease::writer::Lease;
 use crate::os::effective_user;
-use crate::remove;
-use crate::sys;
 use crate::values::{ExactName, FileMode, OsJson, Template};
+use crate::{remove, sys};
 
 /// What to create.
 #[derive(Clone, Debug)]
@@ -317,7 +316,7 @@ fn is_ours_and_not_older(dir: &OwnedFd, time: Timespec) -> io::Result<bool> {
 }
 
 /// Renames an entry within its directory, and fails if the new name is taken.
-fn publish(dir: &Dir, kind: Kind, from: &OsStr, to: &OsStr) -> rustix::io::Result<()> {
+pub(super) fn publish(dir: &Dir, kind: Kind, from: &OsStr, to: &OsStr) -> rustix::io::Result<()> {
     match renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE) {
         // A filesystem that lacks this flag can still link, which never replaces.
         Err(Errno::INVAL | Errno::NOSYS) if kind == Kind::File => {

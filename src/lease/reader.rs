@@ -4,13 +4,13 @@
 //! cleanup. A cleanup acquires the lock ([`lock`]), and then reads the lease again: it may have
 //! changed since the first look.
 
-use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::vec;
+use std::{io, vec};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, unlinkat};
 use rustix::io::Errno;
 
+use crate::fs::rw::read_at;
 use crate::lease::record::{Record, Unreadable};
 use crate::lease::store::Store;
 use crate::os::effective_user;
@@ -153,17 +153,8 @@ fn content(id: &str, file: &OwnedFd) -> io::Result<Content> {
         return Ok(Content::Unreadable(Unreadable::Damaged));
     }
     let mut bytes = vec![0; usize::try_from(stat.st_size).unwrap_or(0)];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        let at = u64::try_from(filled).unwrap_or(u64::MAX);
-        match rustix::io::pread(file, &mut bytes[filled..], at) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(Errno::INTR) => {}
-            Err(err) => return Err(err.into()),
-        }
-    }
-    bytes.truncate(filled);
+    let length = read_at(file, &mut bytes, 0)?.len();
+    bytes.truncate(length);
     if bytes.is_empty() {
         return Ok(Content::Empty);
     }

@@ -16,7 +16,7 @@ use rustix::process::umask;
 
 use crate::fs::{Dir, Identity};
 use crate::lease::create_error::CreateError;
-use crate::lease::entry::{CreateOptions, NameRule, create_one, intent, record_or_remove};
+use crate::lease::entry::{CreateOptions, NameRule, create_one, intent, publish, record_or_remove};
 use crate::lease::record::{Event, Kind};
 use crate::lease::writer::Lease;
 use crate::values::{FileMode, Template};
@@ -88,15 +88,7 @@ impl TmpFile {
 
     /// Renames it within its directory, and fails with `EEXIST` if a file has that name.
     pub(crate) fn publish(&self, to: &OsStr) -> io::Result<()> {
-        let name = self.hidden()?;
-        match renameat_with(&self.dir, name, &self.dir, to, RenameFlags::NOREPLACE) {
-            // A filesystem that lacks this flag can still link, which never replaces.
-            Err(Errno::INVAL | Errno::NOSYS) => {
-                linkat(&self.dir, name, &self.dir, to, AtFlags::empty())?;
-                Ok(unlinkat(&self.dir, name, AtFlags::empty())?)
-            }
-            renamed => Ok(renamed?),
-        }
+        Ok(publish(&self.dir, Kind::File, self.hidden()?, to)?)
     }
 
     /// Records that the hidden name may soon belong to `other`, which [`TmpFile::exchange`] gives it.

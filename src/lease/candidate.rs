@@ -14,8 +14,7 @@ use rustix::io::Errno;
 use crate::fs::PrivateDirError;
 use crate::fs::dir::is_directory;
 use crate::fs::private_dir::{self, PrivateDirResult};
-use crate::os::effective_user;
-use crate::os::{Env, Random};
+use crate::os::{Env, Random, effective_user};
 
 /// The directory in a store that holds the lease files.
 const LEASES: &str = "leases";

@@ -1,8 +1,7 @@
 //! Why an entry could not be created.
 
-use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use crate::fs::disk_full;
 use crate::lease::record::Kind;

@@ -1,9 +1,8 @@
 //! Tests of the folder as a whole: entries are created under a lease, and the lease is read back.
 
-use std::fs;
-use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::{fs, io};
 
 use rustix::fs::fstat;
 

@@ -7,8 +7,7 @@ use rustix::fs::FileType;
 
 use crate::fs::Dir;
 use crate::lease::{Kind, Record, Resource};
-use crate::os::Namespaces;
-use crate::os::effective_user;
+use crate::os::{Namespaces, effective_user};
 use crate::remove::Root;
 use crate::values::message::strerror;
 

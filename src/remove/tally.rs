@@ -1,8 +1,7 @@
 //! What one walk has removed so far, and what it could not remove.
 
-use std::io;
-use std::mem;
 use std::path::PathBuf;
+use std::{io, mem};
 
 use crate::remove::outcome::{RemovalOutcome, RemovalProgress, Usage};
 

@@ -9,12 +9,11 @@
 //! it removes a directory of which it shared a part, it waits for that part in a [`Join`].
 
 use std::ffi::{CStr, CString, OsStr};
-use std::io;
-use std::mem;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::{io, mem};
 
 use rustix::fs::{AtFlags, CWD, unlinkat};
 use rustix::io::Errno;

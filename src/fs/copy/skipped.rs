@@ -1,8 +1,7 @@
 //! The entries that a copy leaves out.
 
-use std::fmt;
-use std::io;
 use std::path::PathBuf;
+use std::{fmt, io};
 
 use rustix::io::Errno;
 

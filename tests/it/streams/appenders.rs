@@ -3,10 +3,9 @@
 //! and a higher number that many seconds.
 
 use std::collections::HashMap;
-use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
+use std::{fs, thread};
 
 use crate::support::sandbox::{Sandbox, names};
 

@@ -105,8 +105,9 @@ impl Surveyor<'_> {
         let length = self.body.end - self.body.start;
         let count = length.div_ceil(self.block);
         let groups = length.div_ceil(self.group());
-        let cores = thread::available_parallelism().map_or(1, |count| count.get() as u64);
-        let helpers = groups.min(cores).saturating_sub(1);
+        // Counting the cores reads the files of the cgroup, which costs more than a small file.
+        let cores = || thread::available_parallelism().map_or(1, |count| count.get() as u64);
+        let helpers = if groups > 1 { groups.min(cores()) - 1 } else { 0 };
         let mut parts = vec![Segment::default(); usize::try_from(count).unwrap_or(0)];
         let results = thread::scope(|scope| {
             // Where a thread cannot be started, the others do its work.

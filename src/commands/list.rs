@@ -9,6 +9,7 @@ use crate::cli::ListArgs;
 use crate::commands::context::Context;
 use crate::commands::errors::print_error;
 use crate::lease::Stores;
+use crate::os::Namespaces;
 use crate::reclaim::{InventoryEntry, Selection, SystemState, survey};
 use crate::ui::{ListRow, Output, print_note, sanitize};
 use crate::values::{ByteSize, PathField, Span, Status};
@@ -24,7 +25,7 @@ pub(super) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<Status> 
     for err in errors {
         print_error(&err.into());
     }
-    let system = SystemState::now();
+    let system = SystemState::without_ancestry(Namespaces::current());
     let mut entries = Vec::new();
     for store in &stores {
         entries.extend(survey(store, &selection, &system, &mut |problem| print_note(problem))?);

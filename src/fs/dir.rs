@@ -55,11 +55,6 @@ impl Dir {
         Self::from_fd(open_without_symlinks(real)?, real.to_owned(), real.to_owned())
     }
 
-    /// Wraps a descriptor of a directory.
-    pub fn from_fd_at(fd: OwnedFd, path: PathBuf, real: PathBuf) -> io::Result<Self> {
-        Self::from_fd(fd, path, real)
-    }
-
     /// Duplicates the descriptor. The duplicate is the same directory even if its path leads to
     /// another one by now.
     pub fn try_clone(&self) -> io::Result<Self> {
@@ -67,7 +62,8 @@ impl Dir {
         Ok(Self { fd: self.fd.try_clone()?, path, real, ..*self })
     }
 
-    fn from_fd(fd: OwnedFd, path: PathBuf, real: PathBuf) -> io::Result<Self> {
+    /// Wraps a descriptor of a directory.
+    pub fn from_fd(fd: OwnedFd, path: PathBuf, real: PathBuf) -> io::Result<Self> {
         let stat = fstat(&fd)?;
         let entries_are_protected =
             entries_are_protected(stat.st_uid, stat.st_mode, effective_user());

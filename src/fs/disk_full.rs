@@ -1,11 +1,13 @@
 //! Names the full filesystem in the message of a failed write.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
+
+use crate::sys::proc_path;
 
 /// Returns the mount point of the filesystem that contains a path: the highest directory above the
 /// path on the same device.
@@ -30,8 +32,7 @@ pub(crate) fn with_full_filesystem_of(act: String, file: impl AsFd, err: &io::Er
     if !is_full(err) || !is_file(&file) {
         return act;
     }
-    let link = format!("/proc/self/fd/{}", file.as_fd().as_raw_fd());
-    match std::fs::read_link(link) {
+    match std::fs::read_link(proc_path(file)) {
         Ok(path) => on_filesystem(&act, &mount_point(path.parent().unwrap_or(&path))),
         Err(_) => act,
     }

@@ -7,7 +7,7 @@
 use std::ffi::{CStr, OsStr};
 use std::fs::Metadata;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 
@@ -17,6 +17,8 @@ use rustix::fs::{
     fsetxattr, fstat, futimens, getxattr, listxattr,
 };
 use rustix::io::Errno;
+
+use crate::sys::proc_path;
 
 /// The access ACL, which a new file can inherit from its directory.
 const ACL: &CStr = c"system.posix_acl_access";
@@ -111,10 +113,4 @@ fn preserve_attribute(old: impl AsFd, new: impl AsFd, name: &[u8]) -> io::Result
         Err(Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP) => Ok(false),
         Err(err) => Err(err.into()),
     }
-}
-
-/// Returns the path in /proc of an open file: the calls on extended attributes refuse `O_PATH`
-/// descriptors.
-fn proc_path(file: impl AsFd) -> String {
-    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
 }

@@ -6,7 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
     AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat,
@@ -19,6 +19,7 @@ use crate::lease::create_error::CreateError;
 use crate::lease::entry::{CreateOptions, NameRule, create_one, intent, publish, record_or_remove};
 use crate::lease::record::{Event, Kind};
 use crate::lease::writer::Lease;
+use crate::sys::proc_path;
 use crate::values::{FileMode, Template};
 
 /// A file that is open for reading and writing, and has no name in its directory yet.
@@ -126,9 +127,4 @@ impl AsFd for TmpFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
-}
-
-/// Returns a path by which an open file can be linked and reopened, whether or not it has a name.
-pub(crate) fn proc_path(file: impl AsFd) -> String {
-    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
 }

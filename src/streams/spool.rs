@@ -24,7 +24,7 @@ use crate::fs::rw::write_all;
 use crate::fs::transfer::BLOCK;
 use crate::fs::{Dir, Interrupt, TransferError, transfer};
 use crate::lease::TmpFile;
-use crate::lease::tmpfile::proc_path;
+use crate::sys::proc_path;
 
 /// The name of the file that [`Spool::name_in`] creates, up to its suffix.
 const NAME: &str = "stdin";

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 use std::io;
-use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
 /// Duplicates a descriptor to a number of at least `min`. Commands that tmpx runs inherit the
 /// duplicate.
@@ -58,10 +58,15 @@ pub(crate) fn chmod_path_fd(fd: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
     match io::Error::last_os_error() {
         // Some sandboxes answer unknown calls with EPERM.
         err if matches!(err.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
-            let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
             // A missing /proc says nothing about the file, so report the first error.
-            rustix::fs::chmod(path, rustix::fs::Mode::from_raw_mode(mode)).map_err(|_| err)
+            rustix::fs::chmod(proc_path(fd), rustix::fs::Mode::from_raw_mode(mode)).map_err(|_| err)
         }
         err => Err(err),
     }
+}
+
+/// Returns a path by which an open file can be linked, reopened or changed, whether or not it has a
+/// name.
+pub(crate) fn proc_path(file: impl AsFd) -> String {
+    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd())
 }

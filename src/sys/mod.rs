@@ -13,7 +13,9 @@ mod spawn;
 mod start;
 mod write_guard;
 
-pub(crate) use fd::{chmod_path_fd, close_from, duplicate_inheritable, unshare_working_directory};
+pub(crate) use fd::{
+    chmod_path_fd, close_from, duplicate_inheritable, proc_path, unshare_working_directory,
+};
 pub(crate) use file_handle::{Handle, handle_at, mount_id};
 pub(crate) use lock::{is_locked, share_lock, try_lock};
 pub(crate) use mount_ns::PrivateMounts;

@@ -269,13 +269,8 @@ pub(crate) fn reap(command: Pid) -> io::Result<Option<ExitInfo>> {
 
 /// Whether one child has ended, and how; does not wait. Other children are left alone.
 pub(crate) fn reap_one(child: Pid) -> io::Result<Option<ExitStatus>> {
-    let mut status = 0;
-    // SAFETY: the pointer is to a live number that the call fills in.
-    match unsafe { libc::waitpid(child.as_raw_nonzero().get(), &raw mut status, libc::WNOHANG) } {
-        0 => Ok(None),
-        -1 => Err(io::Error::last_os_error()),
-        _ => Ok(Some(ExitStatus::from_raw(status))),
-    }
+    let reaped = waitpid(Some(child), WaitOptions::NOHANG)?;
+    Ok(reaped.map(|(_, status)| ExitStatus::from_raw(status.as_raw())))
 }
 
 fn duration(time: libc::timeval) -> Duration {
@@ -287,11 +282,10 @@ fn duration(time: libc::timeval) -> Duration {
 /// Whether this process has live children, including adopted ones. Reaps those that have ended.
 pub(crate) fn has_children() -> bool {
     loop {
-        // SAFETY: a null pointer asks for no status.
-        match unsafe { libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG) } {
-            0 => return true,
-            -1 => return false,
-            _ => {}
+        match waitpid(None, WaitOptions::NOHANG) {
+            Ok(Some(_)) => {}
+            Ok(None) => return true,
+            Err(_) => return false,
         }
     }
 }

@@ -30,7 +30,7 @@ impl Workspace {
         let path = parent.join(&created.name);
         let real = parent.real_path().join(&created.name);
         let could_not_open = || format!("could not open {}", path.display());
-        let dir = Dir::from_fd_at(fd, path.clone(), real).with_context(could_not_open)?;
+        let dir = Dir::from_fd(fd, path.clone(), real).with_context(could_not_open)?;
         Ok(Self { dir })
     }
 

@@ -143,13 +143,13 @@ impl TargetDirs {
         if created {
             self.created.push(real.clone());
         }
-        Dir::from_fd_at(fd, path, real)
+        Dir::from_fd(fd, path, real)
     }
 
     fn reopen(&self, path: &TargetDir) -> io::Result<Dir> {
         let base = self.bases.get(&path.base).ok_or(io::ErrorKind::NotFound)?;
         let fd = open_beneath(base, &path.below, OFlags::PATH | OFlags::DIRECTORY)?;
-        Dir::from_fd_at(fd, base.path().join(&path.below), base.real_path().join(&path.below))
+        Dir::from_fd(fd, base.path().join(&path.below), base.real_path().join(&path.below))
     }
 
     /// Renames a copy to its target, which it replaces.

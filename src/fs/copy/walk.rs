@@ -263,11 +263,7 @@ impl<'a> CopyWalk<'a> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         let source = match open_child(&self.here.source, name, flags) {
             Ok(source) => File::from(source),
-            Err(err)
-                if err
-                    .raw_os_error()
-                    .is_some_and(|err| has_vanished(Errno::from_raw_os_error(err))) =>
-            {
+            Err(err) if SkipReason::of(&err) == Some(SkipReason::Vanished) => {
                 self.skipped.add(self.path(name), SkipReason::Vanished);
                 return Ok(false);
             }

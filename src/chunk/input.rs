@@ -14,6 +14,7 @@ use crate::chunk::header::{Dialect, Head, HeadError};
 use crate::chunk::index::READ;
 use crate::chunk::parity::count_lines;
 use crate::fs::rw::read_at;
+use crate::fs::states_true_size;
 
 /// How inputs are to be read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -90,10 +91,10 @@ impl RecordInput {
             return Err(io::Error::from_raw_os_error(libc::EBADF)).with_context(could_not);
         }
         let mut range = None;
-        // A file of /proc has no size; it is a stream.
+        // The kernel generates the files of /proc and /sys, without a true size: they are streams.
         let has_size =
             || status.st_size > 0 || read_at(file.as_fd(), &mut [0], 0).is_ok_and(<[u8]>::is_empty);
-        if kind == FileType::RegularFile && has_size() {
+        if kind == FileType::RegularFile && has_size() && states_true_size(&file) {
             let offset = if is_stdin { seek(&file, SeekFrom::Current(0)).unwrap_or(0) } else { 0 };
             let stamp = FileStamp::of(&status);
             range = Some((offset.min(stamp.size), stamp));

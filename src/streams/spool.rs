@@ -14,23 +14,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use rustix::fs::{
-    Access, AtFlags, CWD, FileType, FsWord, MemfdFlags, Mode, OFlags, SealFlags, SeekFrom,
-    accessat, fchmod, fcntl_add_seals, fcntl_getfl, fstat, fstatfs, linkat, memfd_create, open,
-    seek,
+    Access, AtFlags, CWD, FileType, MemfdFlags, Mode, OFlags, SealFlags, SeekFrom, accessat,
+    fchmod, fcntl_add_seals, fcntl_getfl, fstat, linkat, memfd_create, open, seek,
 };
 
 use crate::fs::disk_full::with_full_filesystem;
 use crate::fs::rw::write_all;
 use crate::fs::transfer::BLOCK;
-use crate::fs::{Dir, Interrupt, TransferError, transfer};
+use crate::fs::{Dir, Interrupt, TransferError, states_true_size, transfer};
 use crate::lease::TmpFile;
 use crate::sys::proc_path;
 
 /// The name of the file that [`Spool::name_in`] creates, up to its suffix.
 const NAME: &str = "stdin";
-
-/// The filesystem type of /sys (`SYSFS_MAGIC`, statfs(2)).
-const SYSFS: FsWord = 0x6265_6572;
 
 /// How many bytes are copied between two checks for an interrupt.
 const PORTION: u64 = 64 * 1024 * 1024;
@@ -271,9 +267,8 @@ fn regular_file_range(from: BorrowedFd<'_>) -> Option<(u64, u64)> {
     let flags = fcntl_getfl(from).ok()?;
     let offset = seek(from, SeekFrom::Current(0)).ok()?;
     let size = u64::try_from(stat.st_size).ok()?;
-    let has_true_size = || fstatfs(from).is_ok_and(|fs| fs.f_type != SYSFS);
     let readable = !flags.contains(OFlags::WRONLY);
-    (offset < size && readable && has_true_size()).then(|| (offset, size - offset))
+    (offset < size && readable && states_true_size(from)).then(|| (offset, size - offset))
 }
 
 /// Whether a command can get a read-only descriptor of a file. A caller that got a descriptor for

@@ -1,8 +1,9 @@
 //! Standard input and FIFOs are cut as they arrive.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::support::sandbox::Sandbox;
+use crate::support::sandbox::{Sandbox, words};
 
 #[test]
 fn outputs_appear_before_the_input_ends() {
@@ -49,4 +50,14 @@ fn memory_stays_small_for_endless_input() {
     let script = "ulimit -v 400000; yes 0123456789012345678901234567890123456789 | head -c 300M | \
         tmpx chunk -j 2 --bytes 4M --format lines -- wc -c | awk '{ n += $1 } END { print n }'";
     sandbox.sh(script).expects(0, "314572800\n", "");
+}
+
+#[test]
+fn files_that_the_kernel_generates_are_streams() {
+    let sandbox = Sandbox::new();
+    for file in ["/sys/kernel/uevent_seqnum", "/proc/sys/kernel/ostype"] {
+        let Ok(content) = fs::read_to_string(file) else { continue };
+        let line = format!("chunk --format lines --rows 1 {file} -- cat");
+        sandbox.tmpx(words(&line)).expects(0, &content, "");
+    }
 }

@@ -10,7 +10,7 @@ use std::process::{Command, ExitStatus};
 use std::ptr;
 use std::time::Duration;
 
-use rustix::process::{Pid, WaitOptions, fchdir, waitpid};
+use rustix::process::{Pid, WaitOptions, fchdir, wait, waitpid};
 
 use crate::sys::mount_ns::PrivateMounts;
 use crate::sys::signals::SignalQueue;
@@ -282,7 +282,7 @@ fn duration(time: libc::timeval) -> Duration {
 /// Whether this process has live children, including adopted ones. Reaps those that have ended.
 pub(crate) fn has_children() -> bool {
     loop {
-        match waitpid(None, WaitOptions::NOHANG) {
+        match wait(WaitOptions::NOHANG) {
             Ok(Some(_)) => {}
             Ok(None) => return true,
             Err(_) => return false,

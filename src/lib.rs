@@ -45,6 +45,6 @@ pub fn run(start: Start) -> Status {
 #[doc(hidden)]
 pub mod testing {
     pub use crate::cli::CliArgs;
-    pub use crate::fs::{Dir, Identity};
+    pub use crate::fs::{Dir, EntryId};
     pub use crate::remove::{Removal, Root};
 }

@@ -4,19 +4,20 @@
 //! records. [`Dir::reopen`] accepts a recorded path and follows no symlink in any component, so that
 //! no other user can redirect it between creation and removal.
 
-use crate::os::effective_user;
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, fstat, fstatvfs, mkdirat, openat, openat2,
-    statat,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, statat,
 };
 use rustix::io::Errno;
 use rustix::path::Arg;
+
+use crate::fs::identity::{DirFacts, EntryAt, EntryId};
+use crate::os::effective_user;
 
 const PATH_ONLY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
@@ -26,9 +27,19 @@ pub struct Dir {
     fd: OwnedFd,
     path: PathBuf,
     real: PathBuf,
-    fsid: u64,
-    entries_are_protected: bool,
-    only_owner_can_create: bool,
+    facts: DirFacts,
+}
+
+/// Who can change the entries of a directory. (If it has an ACL, the group bits of its mode are the
+/// mask of that ACL, so they show whether it lets others write.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protection {
+    /// It belongs to root or us, and nobody else can create, rename or remove entries.
+    Private,
+    /// It belongs to root or us, and others can change only their own entries, as in /tmp.
+    Sticky,
+    /// Others can change our entries.
+    Shared,
 }
 
 impl Dir {
@@ -59,17 +70,13 @@ impl Dir {
     /// another one by now.
     pub fn try_clone(&self) -> io::Result<Self> {
         let (path, real) = (self.path.clone(), self.real.clone());
-        Ok(Self { fd: self.fd.try_clone()?, path, real, ..*self })
+        Ok(Self { fd: self.fd.try_clone()?, path, real, facts: self.facts.clone() })
     }
 
     /// Wraps a descriptor of a directory.
     pub fn from_fd(fd: OwnedFd, path: PathBuf, real: PathBuf) -> io::Result<Self> {
-        let stat = fstat(&fd)?;
-        let entries_are_protected =
-            entries_are_protected(stat.st_uid, stat.st_mode, effective_user());
-        let only_owner_can_create = entries_are_protected && stat.st_mode & 0o022 == 0;
-        let fsid = fstatvfs(&fd)?.f_fsid;
-        Ok(Self { fd, path, real, fsid, entries_are_protected, only_owner_can_create })
+        let facts = DirFacts::of(&fd)?;
+        Ok(Self { fd, path, real, facts })
     }
 
     /// Returns the path that the caller named, made absolute, for messages and output.
@@ -87,22 +94,34 @@ impl Dir {
         self.path.join(name)
     }
 
-    /// Returns the id of the filesystem (statfs(2)).
-    pub fn fsid(&self) -> u64 {
-        self.fsid
+    /// Returns what identifies it.
+    pub(crate) fn facts(&self) -> &DirFacts {
+        &self.facts
     }
 
-    /// Whether only we and root can rename or replace our entries: the directory belongs to us or
-    /// root, and others cannot write to it, or it is sticky, so that they can only change their own
-    /// entries. (If the directory has an ACL, the group bits of its mode are the mask of that ACL, so
-    /// they show whether it lets others write.)
-    pub fn entries_are_protected(&self) -> bool {
-        self.entries_are_protected
+    /// Identifies an entry. Follows no symlink.
+    pub fn identify(&self, name: &CStr) -> EntryId {
+        EntryId::of(self.entry(name))
     }
 
-    /// Whether, in addition, only we and root can create entries.
-    pub fn only_owner_can_create(&self) -> bool {
-        self.only_owner_can_create
+    /// Returns an entry to identify.
+    pub(crate) fn entry<'a>(&'a self, name: &'a CStr) -> EntryAt<'a> {
+        EntryAt { dir: self.as_fd(), name, filesystem: self.facts.filesystem }
+    }
+
+    /// Returns an open entry to identify.
+    pub(crate) fn open_entry<'a>(&self, fd: BorrowedFd<'a>) -> EntryAt<'a> {
+        EntryAt { dir: fd, name: c"", filesystem: self.facts.filesystem }
+    }
+
+    /// Returns who can change its entries.
+    pub(crate) fn protection(&self) -> Protection {
+        protection(self.facts.owner, self.facts.mode, effective_user())
+    }
+
+    /// Whether only we and root can rename or replace our entries.
+    pub(crate) fn entries_are_protected(&self) -> bool {
+        self.protection() != Protection::Shared
     }
 }
 
@@ -112,8 +131,13 @@ impl AsFd for Dir {
     }
 }
 
-fn entries_are_protected(owner: u32, mode: u32, us: u32) -> bool {
-    (owner == 0 || owner == us) && (mode & 0o022 == 0 || mode & 0o1000 != 0)
+fn protection(owner: u32, mode: u32, us: u32) -> Protection {
+    match mode {
+        _ if owner != 0 && owner != us => Protection::Shared,
+        mode if mode & 0o022 == 0 => Protection::Private,
+        mode if mode & 0o1000 != 0 => Protection::Sticky,
+        _ => Protection::Shared,
+    }
 }
 
 /// Opens an absolute path, refusing a symlink anywhere in it.
@@ -208,15 +232,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_protects_entries_when_only_we_and_root_can_replace_them() {
-        assert!(entries_are_protected(0, 0o1777, 1000), "/tmp");
-        assert!(entries_are_protected(1000, 0o755, 1000), "our own");
-        assert!(!entries_are_protected(1000, 0o775, 1000), "our own, but its group may write");
-        assert!(
-            !entries_are_protected(1001, 0o1777, 1000),
-            "sticky, which does not restrict its owner"
-        );
-        assert!(!entries_are_protected(0, 0o777, 1000), "everyone may write, not sticky");
+    fn a_directory_is_private_sticky_or_shared_by_its_owner_and_its_mode() {
+        for (owner, mode, expected) in [
+            (0, 0o755, Protection::Private),
+            (1000, 0o1755, Protection::Private),
+            (0, 0o1777, Protection::Sticky),
+            (1000, 0o1770, Protection::Sticky),
+            (1000, 0o775, Protection::Shared),
+            (0, 0o777, Protection::Shared),
+            // The sticky bit does not restrict the owner of a directory.
+            (1001, 0o1777, Protection::Shared),
+            (1001, 0o755, Protection::Shared),
+        ] {
+            assert_eq!(protection(owner, mode, 1000), expected, "{owner} {mode:o}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub(crate) mod copy;
 pub(crate) mod dir;
 pub(crate) mod disk_full;
+#[allow(dead_code, unused_imports, reason = "leases of format 2 record parents and marks")]
 pub(crate) mod identity;
 mod kernel_file;
 pub(crate) mod metadata;
@@ -11,7 +12,11 @@ pub(crate) mod rw;
 pub(crate) mod transfer;
 pub(crate) use copy::{CopyOptions, Interrupt, SkipReason, Skipped};
 pub use dir::Dir;
-pub use identity::Identity;
+pub(crate) use dir::Protection;
+#[allow(unused_imports, reason = "leases of format 2 record parents")]
+pub(crate) use identity::DirId;
+pub use identity::EntryId;
+pub(crate) use identity::{Proof, Witness};
 pub(crate) use kernel_file::states_true_size;
 pub(crate) use private_dir::PrivateDirError;
 pub(crate) use transfer::TransferError;

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::fs::dir::c_name;
-use crate::fs::{Dir, Identity};
+use crate::fs::{Dir, EntryId};
 use crate::lease::create_error::{CreateError, FillError};
 use crate::lease::record::{Event, Kind};
 use crate::lease::writer::Lease;
@@ -119,7 +119,7 @@ pub(crate) fn create_link(
     let name = Template::hidden().name(&mut lease.random).map_err(CreateError::NoRandomness)?;
     lease.append(&intent(Kind::Link, dir, std::slice::from_ref(&name)))?;
     let linked = symlinkat(target, dir, &name).map_err(io::Error::from);
-    let identity = linked.and_then(|()| Identity::of(dir, &c_name(&name)?, dir.fsid()));
+    let identity = linked.and_then(|()| Ok(dir.identify(&c_name(&name)?)));
     record_or_remove(lease, dir, Kind::Link, name, identity)
 }
 
@@ -130,7 +130,7 @@ pub(super) fn record_or_remove(
     dir: &Dir,
     kind: Kind,
     name: OsString,
-    identity: io::Result<Identity>,
+    identity: io::Result<EntryId>,
 ) -> Result<OsString, CreateError> {
     let recorded = identity
         .map_err(|err| CreateError::refused(kind, dir.path(), err))
@@ -238,7 +238,7 @@ impl Creator<'_, '_> {
 
     /// Creates one entry exclusively, with its mode and content. Returns its identity and its
     /// descriptor.
-    fn create_entry(&mut self, name: &OsStr) -> Result<(Identity, Option<OwnedFd>), CreateError> {
+    fn create_entry(&mut self, name: &OsStr) -> Result<(EntryId, Option<OwnedFd>), CreateError> {
         if self.dir.path().as_os_str().len() + 1 + name.len() >= PATH_MAX {
             return Err(self.refused(Errno::NAMETOOLONG));
         }
@@ -275,22 +275,22 @@ pub(super) fn remove_created(dir: &Dir, kind: Kind, names: &[OsString]) -> bool 
     })
 }
 
-fn create_file(dir: &Dir, name: &CStr) -> io::Result<(Identity, OwnedFd)> {
+fn create_file(dir: &Dir, name: &CStr) -> io::Result<(EntryId, OwnedFd)> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let file = openat(dir, name, flags, Mode::RUSR | Mode::WUSR)?;
-    Ok((Identity::of(&file, c"", dir.fsid())?, file))
+    Ok((EntryId::of(dir.open_entry(file.as_fd())), file))
 }
 
 fn create_dir(
     parent: &Dir,
     name: &CStr,
     options: &CreateOptions,
-) -> io::Result<(Identity, Option<OwnedFd>)> {
+) -> io::Result<(EntryId, Option<OwnedFd>)> {
     let before = clock_gettime(ClockId::RealtimeCoarse);
     mkdirat(parent, name, Mode::RWXU)?;
     let is_protected = parent.entries_are_protected();
     if is_protected && options.mode.is_none() && !options.keep_open {
-        return Ok((Identity::of(parent, name, parent.fsid())?, None));
+        return Ok((parent.identify(name), None));
     }
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let dir = openat(parent, name, flags, Mode::empty())?;
@@ -302,7 +302,7 @@ fn create_dir(
     if let Some(FileMode(mode)) = options.mode {
         sys::chmod_path_fd(dir.as_fd(), mode)?;
     }
-    Ok((Identity::of(&dir, c"", parent.fsid())?, options.keep_open.then_some(dir)))
+    Ok((EntryId::of(parent.open_entry(dir.as_fd())), options.keep_open.then_some(dir)))
 }
 
 /// Whether a directory belongs to us and was not created before `time`, as far as its filesystem

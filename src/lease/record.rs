@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fs::Identity;
+use crate::fs::EntryId;
 use crate::os::{Moment, Namespaces, Process};
 use crate::values::OsJson;
 
@@ -130,7 +130,7 @@ pub(crate) enum Event {
     },
     /// The entries of the last intent were created, with these identities, in the same order.
     #[serde(rename = "made")]
-    Created(Vec<Identity>),
+    Created(Vec<EntryId>),
     /// The only resource of the last intent is about to be renamed to this name in its directory.
     Publish(OsJson),
     /// From now on, the lease has this lifetime.
@@ -151,7 +151,7 @@ pub(crate) struct Resource {
     /// Whether other users could guess `name`.
     pub guessable: bool,
     /// Its identity. `None` if the record ends before it was written.
-    pub identity: Option<Identity>,
+    pub identity: Option<EntryId>,
 }
 
 impl Resource {
@@ -162,10 +162,7 @@ impl Resource {
 
     /// Returns the id of the filesystem that it was created on, if that is known.
     pub(crate) fn fsid(&self) -> Option<u64> {
-        match self.identity {
-            Some(Identity::Handle { fsid, .. }) => Some(fsid),
-            _ => None,
-        }
+        self.identity.as_ref().and_then(EntryId::old_fsid)
     }
 
     /// Returns the names that it may have, each with whether other users could guess it. A published
@@ -319,7 +316,7 @@ mod tests {
     }
 
     fn created(count: u64) -> Event {
-        Event::Created((0..count).map(|ino| Identity::Inode { dev: 1, ino, birth: 0 }).collect())
+        Event::Created((0..count).map(|ino| format!("R.{ino:x}").parse().unwrap()).collect())
     }
 
     fn names(text: &str) -> Result<Vec<String>, Unreadable> {

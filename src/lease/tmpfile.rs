@@ -14,7 +14,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::process::umask;
 
-use crate::fs::{Dir, Identity};
+use crate::fs::{Dir, EntryId};
 use crate::lease::create_error::CreateError;
 use crate::lease::entry::{CreateOptions, NameRule, create_one, intent, publish, record_or_remove};
 use crate::lease::record::{Event, Kind};
@@ -77,7 +77,7 @@ impl TmpFile {
         let linked = linkat(CWD, proc_path(&self.file), dir, &name, AtFlags::SYMLINK_FOLLOW);
         let identity = linked
             .map_err(io::Error::from)
-            .and_then(|()| Identity::of(&self.file, c"", dir.fsid()));
+            .map(|()| EntryId::of(dir.open_entry(self.file.as_fd())));
         self.name = Some(record_or_remove(lease, dir, Kind::File, name, identity)?);
         Ok(())
     }
@@ -101,7 +101,7 @@ impl TmpFile {
     ) -> Result<(), CreateError> {
         let refused = |err| CreateError::refused(Kind::File, self.dir.path(), err);
         let name = self.hidden().map_err(refused)?.to_owned();
-        let identity = Identity::of(other, c"", self.dir.fsid()).map_err(refused)?;
+        let identity = EntryId::of(self.dir.open_entry(other.as_fd()));
         lease.append(&intent(Kind::File, &self.dir, &[name]))?;
         Ok(lease.append(&Event::Created(vec![identity]))?)
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::fs::FileType;
 
-use crate::fs::Dir;
+use crate::fs::{Dir, Proof, Protection, Witness};
 use crate::lease::{Kind, Record, Resource};
 use crate::os::{Namespaces, effective_user};
 use crate::remove::Root;
@@ -52,9 +52,10 @@ pub(super) fn locate<'d>(
         }
     }
     let Some(dir) = dir else { return missing() };
-    if same_boot && resource.fsid().is_some_and(|fsid| fsid != dir.fsid()) {
+    if same_boot && resource.fsid().is_some_and(|fsid| fsid != dir.facts().filesystem.fsid) {
         return Presence::Unreachable;
     }
+    let witness = Witness { lease: "", same_boot: ours.same_boot(theirs) };
     let (mut foreign, mut displaced) = (false, false);
     for (name, guessable) in resource.names() {
         let root = match Root::open(dir, name.as_os_str()) {
@@ -62,11 +63,10 @@ pub(super) fn locate<'d>(
             Err(err) if is_absence(&err) => continue,
             Err(err) => return unreadable(&resource.path(), &err),
         };
-        match is_ours(resource, guessable, &root, dir, same_boot) {
-            Ok(true) => return Presence::Ours(root),
-            Ok(false) if guessable => displaced = true,
-            Ok(false) => foreign = true,
-            Err(err) => return unreadable(&resource.path(), &err),
+        match is_ours(resource, guessable, &root, dir, witness) {
+            true => return Presence::Ours(root),
+            false if guessable => displaced = true,
+            false => foreign = true,
         }
     }
     match (foreign, displaced) {
@@ -91,7 +91,7 @@ pub(super) fn nothing_is_left(record: &Record, ours: &Namespaces) -> bool {
 fn is_mounted_above(dir: &Path, resource: &Resource, same_boot: bool) -> bool {
     let Some(fsid) = resource.fsid().filter(|_| same_boot) else { return true };
     let mut ancestors = dir.ancestors().skip(1).map(Dir::reopen).filter_map(Result::ok);
-    ancestors.next().is_none_or(|ancestor| ancestor.fsid() == fsid)
+    ancestors.next().is_none_or(|ancestor| ancestor.facts().filesystem.fsid == fsid)
 }
 
 /// Returns whether an entry is ours: it has the recorded identity, or it has a name that only tmpx
@@ -103,12 +103,12 @@ fn is_ours(
     guessable: bool,
     root: &Root<'_>,
     dir: &Dir,
-    same_boot: bool,
-) -> io::Result<bool> {
+    witness: Witness<'_>,
+) -> bool {
     if let Some(identity) = &resource.identity
-        && root.is(identity, same_boot)?
+        && root.proof(identity, witness) == Proof::Same
     {
-        return Ok(true);
+        return true;
     }
     let same_type = match resource.kind {
         Kind::File => root.file_type() == FileType::RegularFile,
@@ -118,14 +118,14 @@ fn is_ours(
     // A creator that was killed before it recorded the identity had put nothing into the directory.
     let is_full = resource.identity.is_none() && root.has_entries();
     let our_user = root.owner() == effective_user();
-    Ok(!is_full && !guessable && same_type && our_user && dir.entries_are_protected())
+    !is_full && !guessable && same_type && our_user && dir.entries_are_protected()
 }
 
 /// Returns whether other users cannot have moved this directory to its place. In a directory such
 /// as /tmp they can move a directory of ours to a name that has become free, if they may write to
 /// it: a move rewrites its `..`. A file that they can move they could also have removed.
 fn is_closed_to_others(root: &Root<'_>, dir: &Dir) -> bool {
-    dir.only_owner_can_create() || root.mode() & 0o022 == 0
+    dir.protection() == Protection::Private || root.mode() & 0o022 == 0
 }
 
 /// Returns whether an error proves that no such entry exists: it is missing, an ancestor is no

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Statx, unlinkat};
 
 use crate::fs::dir::c_name;
-use crate::fs::{Dir, Identity};
+use crate::fs::{Dir, EntryId, Proof, Witness};
 use crate::remove::context::RemovalContext;
 use crate::remove::open::{open_path, open_readable};
 use crate::remove::options::{Mode, Removal};
@@ -69,13 +69,18 @@ impl<'a> Root<'a> {
         &self.path
     }
 
-    /// Whether it is the file that `identity` was recorded for.
-    pub fn is(&self, identity: &Identity, same_boot: bool) -> io::Result<bool> {
-        let fsid = self.parent.fsid();
-        match &self.dir {
-            Some(dir) => identity.is(dir, c"", fsid, same_boot),
-            None => identity.is(self.parent, &self.name, fsid, same_boot),
-        }
+    /// Whether it is the entry that `identity` was recorded for.
+    pub(crate) fn proof(&self, identity: &EntryId, witness: Witness<'_>) -> Proof {
+        let entry = match &self.dir {
+            Some(dir) => self.parent.open_entry(dir.as_fd()),
+            None => self.parent.entry(&self.name),
+        };
+        identity.proof(entry, witness)
+    }
+
+    /// Whether it has an identity that was recorded in this boot and does not rest on a mark.
+    pub fn is(&self, identity: &EntryId) -> bool {
+        self.proof(identity, Witness { lease: "", same_boot: Some(true) }) == Proof::Same
     }
 
     /// Whether it is a directory that is known to contain entries. One that a umask keeps us from

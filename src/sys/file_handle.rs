@@ -18,7 +18,7 @@ struct HandleBuffer {
 /// A file handle. It identifies one file on its filesystem and never a later one: filesystems reuse
 /// inode numbers, but a handle also carries a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Handle {
+pub(crate) struct Handle {
     /// The type, which the filesystem defines.
     pub kind: i32,
     /// The data, which only the filesystem interprets.
@@ -28,25 +28,37 @@ pub struct Handle {
 /// Returns the handle of `name` in `dir`, or of `dir` itself if `name` is empty. Does not follow a
 /// symlink.
 pub(crate) fn handle_at(dir: impl AsFd, name: &CStr) -> io::Result<Handle> {
-    let (buffer, _) = name_to_handle_at(dir, name)?;
-    let length = usize::try_from(buffer.bytes).unwrap_or(MAX_HANDLE).min(MAX_HANDLE);
-    Ok(Handle { kind: buffer.kind, data: buffer.data[..length].to_vec() })
+    Ok(name_to_handle_at(dir, name, 0)?.0.handle())
+}
+
+/// Returns a handle that only identifies `name` in `dir`, or `dir` itself if `name` is empty, and
+/// cannot be opened. Some filesystems have no other handles. Since Linux 6.5; it is an inode number
+/// and nothing else where a filesystem does not say better.
+pub(crate) fn fid_at(dir: impl AsFd, name: &CStr) -> io::Result<Handle> {
+    Ok(name_to_handle_at(dir, name, libc::AT_HANDLE_FID)?.0.handle())
+}
+
+impl HandleBuffer {
+    fn handle(&self) -> Handle {
+        let length = usize::try_from(self.bytes).unwrap_or(MAX_HANDLE).min(MAX_HANDLE);
+        Handle { kind: self.kind, data: self.data[..length].to_vec() }
+    }
 }
 
 /// Returns the id of the mount that a descriptor was opened on. Since Linux 2.6.39; fails on
 /// filesystems without handles.
 pub(crate) fn mount_id(fd: impl AsFd) -> io::Result<i32> {
-    name_to_handle_at(fd, c"").map(|(_, mount_id)| mount_id)
+    name_to_handle_at(fd, c"", 0).map(|(_, mount_id)| mount_id)
 }
 
-fn name_to_handle_at(dir: impl AsFd, name: &CStr) -> io::Result<(HandleBuffer, i32)> {
+fn name_to_handle_at(dir: impl AsFd, name: &CStr, flags: c_int) -> io::Result<(HandleBuffer, i32)> {
     let mut buffer = HandleBuffer {
         bytes: u32::try_from(MAX_HANDLE).unwrap_or(u32::MAX),
         kind: 0,
         data: [0; MAX_HANDLE],
     };
     let mut mount_id: c_int = 0;
-    let flags = if name.is_empty() { libc::AT_EMPTY_PATH } else { 0 };
+    let empty_path = if name.is_empty() { libc::AT_EMPTY_PATH } else { 0 };
     // SAFETY: HandleBuffer has the layout of struct file_handle, followed by as many bytes as its
     // first field says. All pointers are to live values.
     let done = unsafe {
@@ -55,7 +67,7 @@ fn name_to_handle_at(dir: impl AsFd, name: &CStr) -> io::Result<(HandleBuffer, i
             name.as_ptr(),
             (&raw mut buffer).cast::<libc::file_handle>(),
             &raw mut mount_id,
-            flags,
+            flags | empty_path,
         )
     };
     if done == -1 { Err(io::Error::last_os_error()) } else { Ok((buffer, mount_id)) }

@@ -11,16 +11,18 @@ mod signals;
 pub(crate) mod simd;
 mod spawn;
 mod start;
+mod statfs;
 mod write_guard;
 
 pub(crate) use fd::{
     chmod_path_fd, close_from, duplicate_inheritable, proc_path, unshare_working_directory,
 };
-pub(crate) use file_handle::{Handle, handle_at, mount_id};
+pub(crate) use file_handle::{Handle, fid_at, handle_at, mount_id};
 pub(crate) use lock::{is_locked, share_lock, try_lock};
 pub(crate) use mount_ns::PrivateMounts;
 pub(crate) use signals::{ReceivedSignal, SignalQueue, is_ignored, send, would_end_process};
 pub(crate) use spawn::{ExitInfo, SpawnError, SpawnRequest, has_children, reap, reap_one};
 pub(crate) use start::{Exit, InheritedSignals};
 pub use start::{Start, enter};
+pub(crate) use statfs::filesystem_id;
 pub(crate) use write_guard::{acquire_read_lease, has_read_lease};

@@ -32,7 +32,7 @@ use crate::fs::dir::{create_missing, open_child};
 use crate::fs::metadata::preserve_mode_and_times;
 
 /// Identifies a directory while it exists: device and inode.
-pub(crate) type DirId = (u64, u64);
+pub(crate) type DirKey = (u64, u64);
 
 /// How a tree is copied.
 #[derive(Clone, Copy)]
@@ -40,7 +40,7 @@ pub(crate) struct CopyOptions<'a> {
     /// Runs between any two entries, and during large files.
     pub check_interrupt: Interrupt<'a>,
     /// A directory to skip: the destination, which may lie inside the source.
-    pub exclude: DirId,
+    pub exclude: DirKey,
 }
 
 /// How many parents of the current directory stay open. Each takes two descriptors.
@@ -145,7 +145,7 @@ enum Copied {
 enum ParentDirs {
     Open(Dirs),
     /// Closed to bound the number of descriptors; holds the identity of the target.
-    Closed(DirId),
+    Closed(DirKey),
 }
 
 /// A copy in progress.
@@ -331,7 +331,7 @@ impl<'a> CopyWalk<'a> {
     }
 }
 
-fn id(metadata: &Metadata) -> DirId {
+fn id(metadata: &Metadata) -> DirKey {
     (metadata.dev(), metadata.ino())
 }
 

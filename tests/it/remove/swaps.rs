@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use rustix::fs::{
     AtFlags, CWD, Dir as DirReader, Mode, OFlags, RenameFlags, fstat, openat, unlinkat,
 };
-use tmpx::testing::{Dir, Identity, Removal, Root};
+use tmpx::testing::{Dir, Removal, Root};
 
 use crate::support::sandbox::skip_unless;
 
@@ -300,7 +300,7 @@ fn a_foreign_directory_that_gets_the_name_in_a_shared_parent_is_not_emptied() {
     // Records the identity as a lease does, while nothing is swapped.
     let record = |scene: &Scene| {
         let dir = Dir::open(&scene.parent()).unwrap();
-        Identity::of(&dir, c"tree", dir.fsid()).unwrap()
+        dir.identify(c"tree")
     };
     let identity = Mutex::new(None);
     let inode = AtomicU64::new(0);
@@ -315,7 +315,7 @@ fn a_foreign_directory_that_gets_the_name_in_a_shared_parent_is_not_emptied() {
     let tmpx = || {
         let dir = Dir::open(&scene.parent()).unwrap();
         let Ok(root) = Root::open(&dir, "tree".as_ref()) else { return };
-        if root.is(identity.lock().unwrap().as_ref().unwrap(), true).unwrap_or(false) {
+        if root.is(identity.lock().unwrap().as_ref().unwrap()) {
             let _ = root.remove(Removal::PLAIN);
         }
     };

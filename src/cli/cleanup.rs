@@ -29,6 +29,7 @@ use crate::cli::shared::{OutputArgs, SelectArgs};
     override_usage = "tmpx cleanup [OPTIONS] [PATH]...",
     after_long_help = DETAILS
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct CleanupArgs {
     /// Only the resources with these paths
     #[arg(value_name = "PATH")]
@@ -36,6 +37,9 @@ pub struct CleanupArgs {
     /// Print what would be removed, but remove nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
+    /// Also remove what is another job's, or unknown
+    #[arg(long)]
+    pub other_jobs: bool,
     /// Also remove what is live, in use, or another job's
     #[arg(long)]
     pub force: bool,
@@ -57,6 +61,10 @@ Kept without --force:
   of another job  Another running job of yours created it. Only --all and
                   --older-than keep it for that.
   unknown         Its owner cannot be seen from here, as in another container.
+
+Removed with --other-jobs, for when you know that no other job runs:
+  unknown         Also without a selection.
+  of another job  With --all or --older-than.
 
 Kept even with --force:
   replaced        Another file has its name, and is not provably tmpx's.

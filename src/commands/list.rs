@@ -28,6 +28,7 @@ pub(super) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<Status> 
     let system = SystemState::without_ancestry(Namespaces::current());
     let mut entries = Vec::new();
     for store in &stores {
+        let system = system.for_store(store);
         entries.extend(survey(store, &selection, &system, &mut |problem| print_note(problem))?);
     }
     print(args, &entries).context("could not write to stdout")?;

@@ -15,7 +15,7 @@ use crate::lease::{
     CreateError, CreateOptions, Created, Fill, Kind, Lease, LeaseSpec, Lifetime, StoreError,
     Stores, TmpFile,
 };
-use crate::os::{Env, Random};
+use crate::os::{Env, Mounts, Random};
 use crate::reclaim::{prune, reaper, release};
 use crate::values::message::strerror;
 
@@ -188,11 +188,11 @@ impl Transaction {
         std::mem::take(&mut self.warnings)
     }
 
-    /// Removes the leases of resources below `dirs` in a mount namespace that no longer exists: they
-    /// were removed with it.
-    pub(crate) fn forget_resources_in(&self, mnt_ns: u64, dirs: &[PathBuf]) {
+    /// Removes the leases of resources below `dirs` on mounts that no longer exist: they were removed
+    /// with them.
+    pub(crate) fn forget_resources_in(&self, mounts: Mounts, dirs: &[PathBuf]) {
         for store in self.lease.stores().existing().0 {
-            prune::forget_resources_in(&store, mnt_ns, dirs, self.lease.namespaces());
+            prune::forget_resources_in(&store, mounts, dirs, self.lease.namespaces());
         }
     }
 

@@ -233,7 +233,7 @@ fn check_temp_dir(dir: &Path) -> PrivateDirResult<()> {
 
 /// Whether locks and file handles are known to work on a filesystem, which holds for local ones. On
 /// network filesystems and on shares of virtual machines, locks hang or exclude nobody.
-fn is_local(filesystem: &StatFs) -> bool {
+pub(super) fn is_local(filesystem: &StatFs) -> bool {
     /// The magic numbers of statfs(2), from the kernel's include/uapi/linux/magic.h.
     const LOCAL: [i64; 12] = [
         0xef53,      // ext2, ext3, ext4

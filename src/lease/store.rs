@@ -11,10 +11,10 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::fstat;
+use rustix::fs::{fstat, fstatfs};
 
 use crate::fs::PrivateDirError;
-use crate::lease::candidate::StoreCandidate;
+use crate::lease::candidate::{StoreCandidate, is_local};
 use crate::lease::id::is_id;
 use crate::os::Env;
 use crate::values::message::strerror;
@@ -140,6 +140,11 @@ impl Store {
     /// The directory that holds the lease files.
     pub(crate) fn dir(&self) -> BorrowedFd<'_> {
         self.leases.as_fd()
+    }
+
+    /// Whether only this machine can use the store: it is on a local filesystem.
+    pub(crate) fn is_local(&self) -> bool {
+        fstatfs(&self.leases).is_ok_and(|filesystem| is_local(&filesystem))
     }
 
     /// Whether both are the same directory.

@@ -4,7 +4,9 @@ use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal, test_kill_process,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::os::procfs::Stat;
@@ -35,39 +37,55 @@ impl Process {
         Stat::read(pid).map(|stat| Self { pid, start: stat.start })
     }
 
-    /// Sends the process a signal, and never a later process with the same id.
+    /// Sends the process a signal, and never a later process with the same id. Without pidfds, that
+    /// process would have to start between two system calls.
     pub(crate) fn signal(self, signal: Signal) {
-        if let Ok(pidfd) = self.try_open() {
-            let _ = pidfd_send_signal(pidfd, signal);
+        match self.try_open() {
+            Ok(Some(pidfd)) => {
+                let _ = pidfd_send_signal(pidfd, signal);
+            }
+            Ok(None) => {
+                let _ = self.id().map(|pid| kill_process(pid, signal));
+            }
+            Err(_) => {}
         }
     }
 
     /// Returns a descriptor that becomes readable when all threads of the process have exited. So it
     /// distinguishes a zombie from an exited leader whose threads run on. Returns `None` if the
-    /// process has exited, or if another process has its id by now.
+    /// process has exited, if another process has its id by now, or if the system gives no such
+    /// descriptor.
     pub(crate) fn open(self) -> Option<OwnedFd> {
-        self.try_open().ok()
+        self.try_open().ok().flatten()
     }
 
-    /// Opens the pidfd before it reads the start time, so that the id cannot pass to another process
-    /// in between.
-    fn try_open(self) -> Result<OwnedFd, Liveness> {
-        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).ok_or(Liveness::Dead)?;
-        let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(|err| match err {
-            Errno::SRCH => Liveness::Dead,
-            _ => Liveness::Unknown,
-        })?;
+    fn id(self) -> Option<Pid> {
+        i32::try_from(self.pid).ok().and_then(Pid::from_raw)
+    }
+
+    /// Opens the process, or finds out that it does not run. Opens it before it reads the start time,
+    /// so that the id cannot pass to another process in between. Returns no descriptor if the process
+    /// runs but cannot be opened: before Linux 5.3, in a sandbox, or without free descriptors.
+    fn try_open(self) -> Result<Option<OwnedFd>, Liveness> {
+        let pid = self.id().ok_or(Liveness::Dead)?;
+        let pidfd = match pidfd_open(pid, PidfdFlags::empty()) {
+            Err(Errno::SRCH) => return Err(Liveness::Dead),
+            opened => opened.ok(),
+        };
         match Stat::read(self.pid) {
-            None => Err(Liveness::Unknown),
             Some(stat) if stat.start != self.start => Err(Liveness::Dead),
+            Some(stat) if pidfd.is_none() && stat.has_exited() => Err(Liveness::Dead),
             Some(_) => Ok(pidfd),
+            None if test_kill_process(pid) == Err(Errno::SRCH) => Err(Liveness::Dead),
+            None => Err(Liveness::Unknown),
         }
     }
 
     /// Returns whether the process runs. It must belong to this boot and PID namespace.
     pub(crate) fn liveness(self) -> Liveness {
         let pidfd = match self.try_open() {
-            Ok(pidfd) => pidfd,
+            Ok(Some(pidfd)) => pidfd,
+            Ok(None) => return Liveness::Alive,
             Err(liveness) => return liveness,
         };
         let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];

@@ -6,9 +6,20 @@ use std::path::Path;
 
 use rustix::process::Pid;
 
+use crate::os::namespaces::Mounts;
 use crate::os::process::Process;
-use crate::os::procfs::{Stat, namespace_inode, pids, read_small, shows_our_namespace};
+use crate::os::procfs::{Stat, pids, read_small, shows_our_namespace};
 use crate::os::user::effective_user;
+
+/// Whether process numbers mean the same in /proc as to this process.
+pub(crate) fn are_visible() -> bool {
+    shows_our_namespace()
+}
+
+/// Returns this process, as far as /proc shows it.
+pub(crate) fn this() -> Option<Process> {
+    if shows_our_namespace() { Process::find(std::process::id()) } else { None }
+}
 
 /// Returns the parent of this process, its parent, and so on. Returns none if /proc shows another PID
 /// namespace, where the ids of our ancestors belong to other processes.
@@ -70,9 +81,10 @@ pub(crate) fn with_cwd_in(dir: &Path) -> Option<u32> {
     })
 }
 
-/// Returns the inode of a process's mount namespace.
-pub(crate) fn mount_namespace(pid: Pid) -> Option<u64> {
-    namespace_inode(&format!("/proc/{}/ns/mnt", pid.as_raw_nonzero()))
+/// Returns what a process sees at its paths, if that is known.
+pub(crate) fn mounts(pid: Pid) -> Option<Mounts> {
+    let mounts = Mounts::of_process(&format!("/proc/{}", pid.as_raw_nonzero()));
+    mounts.are_known().then_some(mounts)
 }
 
 /// Returns the ids of this process's children, in ascending order.

@@ -4,7 +4,8 @@
 
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
-use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat_raw};
+use rustix::fs::{CWD, Mode, OFlags, StatFs, fstatfs, openat, readlinkat_raw};
+use rustix::io::Errno;
 
 /// The fields of /proc/PID/stat that tmpx uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,13 +13,21 @@ pub(super) struct Stat {
     pub(super) parent: u32,
     pub(super) session: u32,
     pub(super) flags: u32,
+    pub(super) threads: u32,
     pub(super) start: u64,
+    pub(super) is_zombie: bool,
 }
 
 impl Stat {
     /// Reads the fields of a process that exists.
     pub(super) fn read(pid: u32) -> Option<Self> {
         Self::parse(read_small(&format!("/proc/{pid}/stat"), &mut [0; 1024])?)
+    }
+
+    /// Whether all threads of the process have exited. A leader that has exited before its other
+    /// threads looks like a zombie too.
+    pub(super) fn has_exited(self) -> bool {
+        self.is_zombie && self.threads <= 1
     }
 
     /// Whether the process is a fork that has not called execve(2): `PF_FORKNOEXEC` in the kernel's
@@ -34,11 +43,13 @@ impl Stat {
         let fields = std::str::from_utf8(&text[after_name..]).ok()?;
         // The first field here is number 3 of the man page.
         let mut fields = fields.split_ascii_whitespace();
-        let parent = fields.nth(1)?.parse().ok()?;
+        let is_zombie = matches!(fields.next()?, "Z" | "X");
+        let parent = fields.next()?.parse().ok()?;
         let session = fields.nth(1)?.parse().ok()?;
         let flags = fields.nth(2)?.parse().ok()?;
-        let start = fields.nth(12)?.parse().ok()?;
-        Some(Self { parent, session, flags, start })
+        let threads = fields.nth(10)?.parse().ok()?;
+        let start = fields.nth(1)?.parse().ok()?;
+        Some(Self { parent, session, flags, threads, start, is_zombie })
     }
 }
 
@@ -47,6 +58,36 @@ pub(super) fn read_small<'a>(path: &str, buffer: &'a mut [u8]) -> Option<&'a [u8
     let file = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let length = rustix::io::read(&file, &mut *buffer).ok()?;
     Some(&buffer[..length])
+}
+
+/// The id of the boot, which the kernel draws at random.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BootId {
+    pub(super) id: String,
+    /// Whether another file is mounted over it, as `systemd-nspawn` does: then other processes of the
+    /// same boot may read another id.
+    pub(super) is_masked: bool,
+}
+
+impl BootId {
+    /// Reads the id, if it can be read.
+    pub(super) fn read() -> Option<Self> {
+        let path = "/proc/sys/kernel/random/boot_id";
+        let file = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        let mut buffer = [0; 64];
+        let length = rustix::io::read(&file, &mut buffer).ok()?;
+        let id = std::str::from_utf8(&buffer[..length]).ok()?.trim_end().to_owned();
+        let is_masked = !fstatfs(&file).is_ok_and(|filesystem| is_proc(&filesystem));
+        (!id.is_empty()).then_some(Self { id, is_masked })
+    }
+}
+
+/// Whether a filesystem is procfs (`PROC_SUPER_MAGIC`).
+fn is_proc(filesystem: &StatFs) -> bool {
+    // The type's width differs between architectures; the magic number is 32 bits.
+    #[allow(clippy::unnecessary_cast, reason = "the width differs between architectures")]
+    let magic = filesystem.f_type as i64;
+    magic == 0x9fa0
 }
 
 /// Whether /proc shows the PID namespace of this process. A new PID namespace sees the /proc of its
@@ -61,10 +102,16 @@ pub(super) fn shows_our_namespace() -> bool {
 /// Returns the inode of a namespace from the text of its link, such as `pid:[4026531836]`. Reading
 /// the link is faster than following it, for which the kernel creates a file.
 pub(super) fn namespace_inode(path: &str) -> Option<u64> {
+    try_namespace_inode(path).ok().flatten()
+}
+
+/// Does the same, and returns the error if the link cannot be read.
+pub(super) fn try_namespace_inode(path: &str) -> Result<Option<u64>, Errno> {
     let mut buffer = [0; 64];
-    let length = readlinkat_raw(CWD, path, &mut buffer).ok()?;
-    let text = std::str::from_utf8(&buffer[..length]).ok()?;
-    text.strip_suffix(']')?.rsplit_once('[')?.1.parse().ok()
+    let length = readlinkat_raw(CWD, path, &mut buffer)?;
+    let text = std::str::from_utf8(&buffer[..length]).ok();
+    let inode = text.and_then(|text| text.strip_suffix(']')?.rsplit_once('[')?.1.parse().ok());
+    Ok(inode)
 }
 
 /// Returns the id of the mount that a descriptor of this process was opened on (`proc_pid_fdinfo(5)`,
@@ -90,8 +137,22 @@ mod tests {
     fn spaces_and_parentheses_in_a_program_name_do_not_shift_the_fields() {
         let text = b"42 (a) b (c) S 7 42 9 0 -1 4194368 1 2 3 4 5 6 7 8 20 0 1 0 987654 10 11";
         let stat = Stat::parse(text).unwrap();
-        assert_eq!(stat, Stat { parent: 7, session: 9, flags: 4_194_368, start: 987_654 });
+        let flags = 4_194_368;
+        let (threads, is_zombie) = (1, false);
+        assert_eq!(stat, Stat { parent: 7, session: 9, flags, threads, start: 987_654, is_zombie });
         assert!(stat.never_called_exec());
+    }
+
+    #[test]
+    fn a_leader_has_exited_only_with_its_last_thread() {
+        let stat = |state, threads| {
+            let text =
+                format!("42 (a) {state} 7 42 9 0 -1 0 1 2 3 4 5 6 7 8 20 0 {threads} 0 987 1");
+            Stat::parse(text.as_bytes()).unwrap()
+        };
+        assert!(stat("Z", 1).has_exited());
+        assert!(!stat("Z", 2).has_exited());
+        assert!(!stat("S", 1).has_exited());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, getsid, kill_process, waitid};
 
-use crate::os::{Process, processes};
+use crate::os::{Mounts, Process, processes};
 use crate::process::command::{Command, StartError};
 use crate::sys::{self, ExitInfo, ReceivedSignal, SignalQueue};
 use crate::values::Status;
@@ -39,8 +39,8 @@ pub(crate) struct ExitOutcome {
     pub(crate) info: ExitInfo,
     /// The time from its start to its end.
     pub(crate) wall: Duration,
-    /// The mount namespace (`st_ino`) that was created for it.
-    pub(crate) mount_namespace: Option<u64>,
+    /// The mounts that were created for it.
+    pub(crate) mounts: Option<Mounts>,
 }
 
 /// A running command.
@@ -48,7 +48,7 @@ pub(crate) struct ExitOutcome {
 pub(crate) struct Child {
     pid: Pid,
     started: Instant,
-    mount_namespace: Option<u64>,
+    mounts: Option<Mounts>,
 }
 
 impl Child {
@@ -57,8 +57,8 @@ impl Child {
         let started = Instant::now();
         let has_mounts = command.has_mounts();
         let pid = command.start(signals)?;
-        let mount_namespace = if has_mounts { processes::mount_namespace(pid) } else { None };
-        Ok(Self { pid, started, mount_namespace })
+        let mounts = if has_mounts { processes::mounts(pid) } else { None };
+        Ok(Self { pid, started, mounts })
     }
 
     /// Waits until the command ends, passes signals on and enforces the limits meanwhile.
@@ -72,8 +72,8 @@ impl Child {
         let (info, timed_out) =
             wait(self.pid, signals, limits, older).context("could not wait for the command")?;
         let status = if timed_out { Status::TimedOut } else { status(info.status) };
-        let Self { started, mount_namespace, .. } = self;
-        Ok(ExitOutcome { status, info, wall: started.elapsed(), mount_namespace })
+        let Self { started, mounts, .. } = self;
+        Ok(ExitOutcome { status, info, wall: started.elapsed(), mounts })
     }
 }
 

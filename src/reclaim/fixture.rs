@@ -26,8 +26,9 @@ pub(super) const HOUR_MS: u64 = 3_600_000;
 pub(super) fn system() -> SystemState {
     SystemState {
         now: Moment { wall_ms: 100 * HOUR_MS, boot_ms: 10 * HOUR_MS },
-        namespaces: Namespaces::current(),
         ancestry: crate::os::processes::ancestors().collect(),
+        store_is_local: true,
+        ..SystemState::without_ancestry(Namespaces::current())
     }
 }
 
@@ -123,7 +124,7 @@ impl TestStore {
     /// Sweeps the store.
     pub(super) fn sweep(&self, selection: &Selection, mode: Mode) -> Swept {
         let removal = Removal { mode, ..Removal::PLAIN };
-        let system = SystemState::without_ancestry(Namespaces::current());
+        let system = SystemState::without_ancestry(Namespaces::current()).for_store(&self.store());
         let store = self.store();
         let mut swept = Swept::default();
         Sweep::new(&store, selection, &system, removal).all(&mut swept).unwrap();

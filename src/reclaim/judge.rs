@@ -38,10 +38,13 @@ pub(super) fn judge(
         // No process waits for these, so they are removed on request.
         KeepReason::Manual | KeepReason::Timed(_) if selection.includes_manual() => {
             match other_job(record, system) {
-                Some(reason) if selection.is_broad() => Verdict::Keep(reason),
+                Some(reason) if selection.is_broad() && !selection.other_jobs => {
+                    Verdict::Keep(reason)
+                }
                 _ => Verdict::Remove,
             }
         }
+        KeepReason::Unknown(_) if selection.other_jobs => Verdict::Remove,
         reason => Verdict::Keep(reason),
     }
 }
@@ -129,6 +132,24 @@ mod tests {
         record.header.namespaces.pid_ns = Some(1);
         assert_eq!(verdict(&record, &all()), Verdict::Keep(KeepReason::Unknown("caller")));
         assert_eq!(verdict(&record, &session()), Verdict::Remove);
+    }
+
+    #[test]
+    fn other_jobs_and_what_cannot_be_judged_are_removed_on_request_and_what_lives_is_not() {
+        let other_jobs = |selection| Selection { other_jobs: true, ..selection };
+        let mut unknown = bound(Some(this()), None);
+        unknown.header.namespaces.pid_ns = Some(1);
+        assert_eq!(verdict(&unknown, &all()), Verdict::Keep(KeepReason::Unknown("owner")));
+        assert_eq!(verdict(&unknown, &other_jobs(Selection::default())), Verdict::Remove);
+        let mut manual = lease(Lifetime::Manual);
+        manual.header.caller = Some(this());
+        let kept = verdict(&manual, &other_jobs(Selection::default()));
+        assert_eq!(kept, Verdict::Keep(KeepReason::Manual));
+        assert_eq!(verdict(&manual, &other_jobs(all())), Verdict::Remove);
+        let live = bound(Some(this()), None);
+        assert_eq!(verdict(&live, &other_jobs(all())), Verdict::Keep(KeepReason::Live(this())));
+        let in_use = judge(&manual, true, &other_jobs(all()), &system());
+        assert_eq!(in_use, Verdict::Keep(KeepReason::InUse(None)));
     }
 
     #[test]

@@ -35,8 +35,8 @@ impl Occupants {
 
 fn is_occupant(record: &Record, locked: bool, system: &SystemState) -> bool {
     match State::of_lease(record, locked, system) {
-        State::Kept(KeepReason::InUse(_)) => true,
         State::Kept(KeepReason::Live(owner)) => !system.is_ancestor(owner),
+        State::Kept(KeepReason::InUse(_) | KeepReason::Unknown(_)) => true,
         _ => false,
     }
 }

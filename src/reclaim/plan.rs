@@ -189,7 +189,7 @@ impl<'a> Planner<'a> {
     /// and insists, or by force if no process can ever find out which namespace created it.
     fn may_forget(&self, record: &Record) -> bool {
         let theirs = &record.header.namespaces;
-        let unknowable = theirs.mnt_ns.is_none() || theirs.boot.is_none();
+        let unknowable = !theirs.mounts().are_known() || theirs.boot.is_none();
         self.own || self.selection.is_forced_by_path() || self.selection.force && unknowable
     }
 

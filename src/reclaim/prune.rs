@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::lease::{Content, LeaseSnapshot, Record, Store, reader};
-use crate::os::{Namespaces, Random};
+use crate::os::{Mounts, Namespaces, Random};
 use crate::reclaim::presence::nothing_is_left;
 
 /// How many leases are looked at by one pruning.
@@ -27,18 +27,18 @@ pub(crate) fn prune(store: &Store, namespaces: &Namespaces, random: &mut Random)
     }
 }
 
-/// Removes the leases of resources below `dirs` that were created in a mount namespace which has
-/// ended: it had filesystems of its own there, which ended with it. Skips leases that fail.
+/// Removes the leases of resources below `dirs` that were created where other mounts were visible,
+/// which have ended: there were filesystems of their own. Skips leases that fail.
 pub(crate) fn forget_resources_in(
     store: &Store,
-    mnt_ns: u64,
+    mounts: Mounts,
     dirs: &[PathBuf],
     namespaces: &Namespaces,
 ) {
     let is_below = |dir: &PathBuf| dirs.iter().any(|hidden| dir.starts_with(hidden));
     let is_lost = |record: &Record| {
         let theirs = &record.header.namespaces;
-        theirs.mnt_ns == Some(mnt_ns)
+        theirs.mounts() == mounts
             && namespaces.same_boot(theirs) == Some(true)
             && record.resources.iter().all(|resource| is_below(&resource.dir))
     };
@@ -96,13 +96,14 @@ mod tests {
     #[test]
     fn leases_of_an_ended_mount_namespace_are_forgotten_below_its_directories_only() {
         let store = TestStore::new();
-        let ended = Namespaces { mnt_ns: Some(1), ..Namespaces::current() };
+        let ended = Namespaces { root: Some((1, 2)), ..Namespaces::current() };
+        let mounts = ended.mounts();
         for namespaces in [ended, Namespaces::current()] {
             let spec = LeaseSpec { namespaces, ..spec(Lifetime::Manual) };
             store.locked(spec, &random(Kind::File), 1).0.commit().unwrap();
         }
         let forget = |dir: PathBuf| {
-            forget_resources_in(&store.store(), 1, &[dir], &Namespaces::current());
+            forget_resources_in(&store.store(), mounts, &[dir], &Namespaces::current());
             store.ids().len()
         };
         assert_eq!(forget(store.dir().join("other")), 2);

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::lease::{Record, Resource};
 use crate::reclaim::system::SystemState;
 
-/// What the user selected. A resource must match all parts that are set. Any part but `force` also
-/// selects manual and timed resources, which a bare cleanup keeps.
+/// What the user selected. A resource must match all parts that are set. Any part but `other_jobs`
+/// and `force` also selects manual and timed resources, which a bare cleanup keeps.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Selection {
     /// The least age of a lease.
@@ -19,6 +19,8 @@ pub(crate) struct Selection {
     pub all: bool,
     /// The real paths of the resources. A set, since each resource of each lease is looked up in it.
     pub paths: HashSet<PathBuf>,
+    /// Whether to remove what is of another job, or unknown.
+    pub other_jobs: bool,
     /// Whether to remove even what is live, in use, of another job, or unknown.
     pub force: bool,
 }

@@ -1,9 +1,10 @@
 //! What the system says at one moment: the time, and which processes this one belongs to.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
-use crate::lease::Record;
-use crate::os::{Liveness, Moment, Namespaces, Process};
+use crate::lease::{Record, Store};
+use crate::os::{Liveness, Moment, Namespaces, PidNamespaces, Process, processes};
 
 /// What leases are judged against. Taken once per run, so that all leases are judged at one moment.
 #[derive(Clone, Debug)]
@@ -15,20 +16,34 @@ pub(crate) struct SystemState {
     /// This process (which may have been a script before it called exec(2)), its parent, that one's
     /// parent, and so on.
     pub ancestry: Vec<Process>,
+    /// Whether only this machine writes leases to the store.
+    pub store_is_local: bool,
+    /// The PID namespaces in use, if that can be known. Determined when a lease asks for it.
+    pub(super) pid_namespaces: OnceCell<Option<PidNamespaces>>,
 }
 
 impl SystemState {
     /// Returns the current state for a process in these namespaces. The ancestry stays empty, which
     /// saves reading /proc where no rule asks for it.
     pub(crate) fn without_ancestry(namespaces: Namespaces) -> Self {
-        Self { now: Moment::now(), namespaces, ancestry: Vec::new() }
+        Self {
+            now: Moment::now(),
+            namespaces,
+            ancestry: Vec::new(),
+            store_is_local: false,
+            pid_namespaces: OnceCell::new(),
+        }
     }
 
     /// Returns the current state as this process sees it.
     pub(crate) fn now() -> Self {
-        let this = Process::find(std::process::id());
-        let ancestry = this.into_iter().chain(crate::os::processes::ancestors()).collect();
+        let ancestry = processes::this().into_iter().chain(processes::ancestors()).collect();
         Self { ancestry, ..Self::without_ancestry(Namespaces::current()) }
+    }
+
+    /// Returns the same state to judge the leases of a store.
+    pub(crate) fn for_store(&self, store: &Store) -> Self {
+        Self { store_is_local: store.is_local(), ..self.clone() }
     }
 
     /// Returns the age of a lease; `None` if its creation time lies in the future.
@@ -37,9 +52,38 @@ impl SystemState {
         self.now.since(record.header.created, same_clock)
     }
 
-    /// Returns whether a process that the record names is alive.
+    /// Returns whether a process that the record names is alive, as far as that can be known here.
     pub(super) fn liveness(&self, process: Process, record: &Record) -> Liveness {
-        self.namespaces.liveness(process, &record.header.namespaces)
+        let (ours, theirs) = (&self.namespaces, &record.header.namespaces);
+        match ours.same_boot(theirs) {
+            Some(false) if self.has_restarted_since(record) => Liveness::Dead,
+            // In another time namespace, start times are shifted.
+            Some(true) if ours.same_clock(theirs) => self.liveness_in_this_boot(process, record),
+            _ => Liveness::Unknown,
+        }
+    }
+
+    fn liveness_in_this_boot(&self, process: Process, record: &Record) -> Liveness {
+        let (ours, theirs) = (&self.namespaces, &record.header.namespaces);
+        let Some(namespace) = theirs.pid_ns else { return Liveness::Unknown };
+        if ours.pid_ns == Some(namespace) {
+            return if processes::are_visible() { process.liveness() } else { Liveness::Unknown };
+        }
+        let survey = self.pid_namespaces.get_or_init(|| PidNamespaces::survey(ours));
+        match survey {
+            Some(survey) if survey.has_ended(namespace, record.header.created) => Liveness::Dead,
+            _ => Liveness::Unknown,
+        }
+    }
+
+    /// Returns whether the boot is over in which a lease was created. Where an id is masked, containers
+    /// of one boot have different ids, but the same clock since boot. Machines that share a store have
+    /// different clocks, too.
+    fn has_restarted_since(&self, record: &Record) -> bool {
+        let (ours, theirs) = (&self.namespaces, &record.header.namespaces);
+        let is_later = self.now.boot_ms < record.header.created.boot_ms;
+        ours.outlive(theirs, self.store_is_local)
+            || self.store_is_local && is_later && ours.time_ns == theirs.time_ns
     }
 
     /// Returns whether a process is this one or an ancestor of it.
@@ -48,11 +92,10 @@ impl SystemState {
     }
 
     /// Returns whether a process that the record names is this one or an ancestor of it. A process
-    /// number means nothing in another boot or PID namespace.
+    /// number means nothing in another boot or PID namespace, nor a start time in another time
+    /// namespace.
     pub(super) fn descends_from(&self, process: Process, record: &Record) -> bool {
-        let theirs = &record.header.namespaces;
         self.is_ancestor(process)
-            && self.namespaces.pid_ns == theirs.pid_ns
-            && self.namespaces.same_boot(theirs) == Some(true)
+            && self.namespaces.shares_processes_with(&record.header.namespaces)
     }
 }

@@ -40,6 +40,7 @@ pub(crate) fn run(args: &CleanupArgs, context: &Context) -> anyhow::Result<Statu
                 output: &mut output,
                 summary: &mut summary,
             };
+            let system = system.for_store(store);
             Sweep::new(store, &selection, &system, removal).all(&mut report)
         });
         swept.context("could not write to stdout")?;
@@ -60,6 +61,7 @@ fn selection(args: &CleanupArgs, named: &NamedPaths) -> anyhow::Result<Selection
         all: args.select.all,
         paths: named.real(),
         force: args.force,
+        other_jobs: args.other_jobs,
     };
     if args.force && !selection.includes_manual() {
         return Err(InvalidUse::ForceWithoutSelection.into());

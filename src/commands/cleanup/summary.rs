@@ -30,6 +30,10 @@ pub(super) struct Summary {
     kept: BTreeMap<&'static str, u64>,
     /// Whether a selection would remove some of the kept resources.
     selection_helps: bool,
+    /// How many resources are kept because a process cannot be seen from here.
+    unknown: u64,
+    /// Whether removing other jobs' resources would remove some of the kept resources.
+    other_jobs_helps: bool,
     /// Whether force would remove some of the kept resources.
     force_helps: bool,
     /// Whether the user named a path that tmpx did not create.
@@ -49,6 +53,8 @@ impl Summary {
             in_part: 0,
             kept: BTreeMap::new(),
             selection_helps: false,
+            unknown: 0,
+            other_jobs_helps: false,
             force_helps: false,
             names_foreign: false,
             failed: false,
@@ -87,14 +93,21 @@ impl Summary {
                 self.force_helps = true;
                 self.names_paths
             }
-            KeepReason::InUse(_) | KeepReason::OtherJob(_) => {
+            KeepReason::InUse(_) => {
                 self.force_helps = true;
                 !self.is_quiet
             }
-            KeepReason::Replaced(_)
-            | KeepReason::OutOfSight
-            | KeepReason::Unreadable(_)
-            | KeepReason::Unknown(_) => true,
+            KeepReason::OtherJob(_) => {
+                self.other_jobs_helps = true;
+                !self.is_quiet
+            }
+            // A container may leave thousands of them.
+            KeepReason::Unknown(_) => {
+                self.other_jobs_helps = true;
+                self.unknown += u64::from(!self.names_paths);
+                self.names_paths
+            }
+            KeepReason::Replaced(_) | KeepReason::OutOfSight | KeepReason::Unreadable(_) => true,
         };
         if is_news {
             print_note(format_args!("kept {}: {reason}{}", path.display(), advice(reason)));
@@ -125,12 +138,21 @@ impl Summary {
 
     /// Prints the totals in one line, and hints at what removes the rest.
     pub(super) fn print(&self) {
+        if self.unknown > 0 {
+            print_note(format_args!(
+                "kept {}: whether their owners run cannot be seen from here",
+                self.unknown
+            ));
+        }
         if self.is_quiet {
             return;
         }
         print_note(self.totals());
         if self.selection_helps {
             print_hint("--all removes manual and timed ones too");
+        }
+        if self.other_jobs_helps {
+            print_hint("if no other job runs, add --other-jobs to remove theirs too");
         }
         // A cleanup of what has ended is not meant to remove the others.
         if self.force_helps && self.includes_manual {

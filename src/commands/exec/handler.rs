@@ -7,6 +7,7 @@ use crate::commands::context::Context;
 use crate::commands::exec::job::Job;
 use crate::commands::exec::run::Run;
 use crate::create::Transaction;
+use crate::os::Mounts;
 use crate::process::{Orphan, Orphans, reserve_fds};
 use crate::reclaim::reaper;
 use crate::sys::SignalQueue;
@@ -28,10 +29,10 @@ pub(crate) fn run(args: ExecArgs, context: &Context) -> anyhow::Result<Status> {
     })?;
     // The command has ended. From here on, no failure may hide its status.
     let orphans = orphans.remaining();
-    if let Some(namespace) = ended.mount_namespace
+    if let Some(mounts) = ended.mounts
         && orphans.is_empty()
     {
-        forget_private_tmp(namespace, &transaction);
+        forget_private_tmp(mounts, &transaction);
     }
     for Orphan { pid, name } in orphans.iter().filter(|orphan| orphan.name != reaper::NAME) {
         let removed = if ended.workspace.exists() { "" } else { "; its workspace was removed" };
@@ -43,9 +44,9 @@ pub(crate) fn run(args: ExecArgs, context: &Context) -> anyhow::Result<Status> {
 }
 
 /// Removes the leases of resources in a private /tmp that no longer exists.
-fn forget_private_tmp(mount_namespace: u64, transaction: &Transaction) {
+fn forget_private_tmp(mounts: Mounts, transaction: &Transaction) {
     if let Ok(hidden) = private_tmp::hidden() {
         let dirs: Vec<PathBuf> = hidden.into_iter().map(|(path, _)| path).collect();
-        transaction.forget_resources_in(mount_namespace, &dirs);
+        transaction.forget_resources_in(mounts, &dirs);
     }
 }

@@ -14,6 +14,7 @@ use crate::commands::scratch::{remove_scratch, write_report};
 use crate::create::Transaction;
 use crate::fs::Dir;
 use crate::lease::{CreateOptions, Kind, Lifetime, NameRule, TmpFile};
+use crate::os::Mounts;
 use crate::process::{Child, Command, ExitOutcome, Orphans, check_interrupt};
 use crate::sys::SignalQueue;
 use crate::ui::{ExecReport, print_hint, print_note, sh_quote};
@@ -38,8 +39,8 @@ pub(super) struct Ended {
     pub(super) status: Status,
     /// The workspace, which may be removed.
     pub(super) workspace: PathBuf,
-    /// The mount namespace of the command, if it had one of its own.
-    pub(super) mount_namespace: Option<u64>,
+    /// The mounts of the command, if it had some of its own.
+    pub(super) mounts: Option<Mounts>,
 }
 
 /// Why outputs were not saved.
@@ -155,7 +156,7 @@ impl<'a> Run<'a> {
             Some(Err(err)) => print_error(&err.into()),
         }
         let workspace = self.workspace.path().to_owned();
-        Ended { status, workspace, mount_namespace: outcome.mount_namespace }
+        Ended { status, workspace, mounts: outcome.mounts }
     }
 
     fn print_timeout(&self, outcome: &ExitOutcome) {

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, mknodat, openat, unlinkat};
 use rustix::io::Errno;
@@ -25,21 +26,44 @@ pub(super) enum Message {
 /// The line that stands for [`Message::All`]. No id looks like it.
 const ALL: &str = "*";
 
+/// How a creator opens the FIFO.
+const TO_WRITE: OFlags =
+    OFlags::WRONLY.union(OFlags::NONBLOCK).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
 /// How many bytes the kernel holds for a FIFO.
 const CAPACITY: usize = 64 * 1024;
 
-/// Returns the name of the FIFO in a store. Process numbers and paths mean something in one namespace
-/// only, so each has a reaper of its own. Returns `None` if the namespaces are unknown: then no
-/// reaper runs.
-pub(super) fn name(namespaces: &Namespaces) -> Option<String> {
-    Some(format!("reaper.{}.{}", namespaces.pid_ns?, namespaces.mnt_ns?))
+/// The beginning of the name of a FIFO, with the version of the format of leases.
+const PREFIX: &str = "reaper.2.";
+
+/// Returns the name of the FIFO in a store. Process numbers mean something in one namespace only, and
+/// paths from one root, so each has a reaper of its own. Root mounts never get the same id again, so
+/// the name begins with the boot, by which a cleanup recognizes old ones. What is unknown without
+/// /proc is 0: no lease from there has an owner.
+pub(super) fn name(namespaces: &Namespaces) -> String {
+    let boot = namespaces.boot.as_deref().and_then(|boot| boot.get(..8)).unwrap_or("0");
+    let (mount, inode) = namespaces.root.unwrap_or_default();
+    let [pid_ns, time_ns, mnt_ns] =
+        [namespaces.pid_ns, namespaces.time_ns, namespaces.mnt_ns].map(Option::unwrap_or_default);
+    format!("{PREFIX}{boot}.{pid_ns}.{time_ns}.{mnt_ns}.{mount}.{inode}")
+}
+
+/// Removes the FIFOs that no reaper reads: those of earlier boots, and those of killed reapers.
+pub(super) fn remove_unread(store: &Store) {
+    let entries = std::fs::read_dir(store.path()).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name());
+    for name in names.filter(|name| name.as_bytes().starts_with(b"reaper.")) {
+        // A FIFO that nobody reads refuses a writer.
+        if let Err(Errno::NXIO) = openat(store.dir(), &name, TO_WRITE, Mode::empty()) {
+            let _ = unlinkat(store.dir(), &name, AtFlags::empty());
+        }
+    }
 }
 
 /// Sends a line: an id, or [`ALL`]. Returns false if no reaper reads it and one could be started.
 fn send(store: &Store, line: &str, namespaces: &Namespaces) -> bool {
-    let Some(name) = name(namespaces) else { return true };
-    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match openat(store.dir(), &name, flags, Mode::empty()) {
+    let name = name(namespaces);
+    match openat(store.dir(), &name, TO_WRITE, Mode::empty()) {
         Ok(fifo) => {
             // A full FIFO has a reader that will look at all leases.
             let _ = rustix::io::write(&fifo, format!("{line}\n").as_bytes());

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::lease::Store;
 use crate::os::Namespaces;
-use crate::reclaim::reaper::fifo::{send_all, send_lease};
+use crate::reclaim::reaper::fifo::{remove_unread, send_all, send_lease};
 
 /// The name under which tmpx is the reaper, as ps(1) shows it.
 pub(crate) const NAME: &str = "tmpx-reaper";
@@ -19,8 +19,10 @@ pub(crate) fn notify_or_spawn(store: &Store, id: &str, namespaces: &Namespaces) 
 }
 
 /// Notifies the reaper, if one runs, that leases were removed: it may have nothing left to watch.
+/// Removes what killed reapers have left.
 pub(crate) fn wake(store: &Store, namespaces: &Namespaces) {
     send_all(store, namespaces);
+    remove_unread(store);
 }
 
 /// Starts a reaper. Its exit status is never collected, since tmpx exits first.

@@ -17,10 +17,8 @@ use crate::values::Status;
 pub(crate) fn run(store: &OsStr) -> Status {
     detach();
     let namespaces = Namespaces::current();
-    let (Ok(store), Some(name)) = (Store::open(Path::new(store)), fifo::name(&namespaces)) else {
-        return Status::Failed;
-    };
-    match watch(&store, &name, &namespaces) {
+    let Ok(store) = Store::open(Path::new(store)) else { return Status::Failed };
+    match watch(&store, &fifo::name(&namespaces), &namespaces) {
         Ok(()) => Status::Success,
         Err(_) => Status::Failed,
     }

@@ -75,7 +75,7 @@ impl<'a> Watch<'a> {
 
     /// Reclaims those of the leases that have ended, and watches those that will.
     fn process(&mut self, ids: impl IntoIterator<Item = String>) {
-        let system = SystemState::without_ancestry(self.namespaces.clone());
+        let system = SystemState::without_ancestry(self.namespaces.clone()).for_store(self.store);
         let selection = Selection::default();
         let sweep = Sweep::new(self.store, &selection, &system, Removal::PLAIN);
         for (id, snapshot) in self.store.records_of(ids) {

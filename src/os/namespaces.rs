@@ -108,7 +108,7 @@ impl Namespaces {
 
     /// Whether both have the same root in the same mount namespace. A record of an older tmpx has no
     /// root.
-    fn shares_root_with(&self, other: &Self) -> bool {
+    pub(crate) fn shares_root_with(&self, other: &Self) -> bool {
         let same_mounts = match other.mnt_ns {
             None => other.root.is_some(),
             theirs => theirs == self.mnt_ns.or_else(mount_namespace),

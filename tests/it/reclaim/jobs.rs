@@ -32,7 +32,7 @@ fn a_broad_cleanup_keeps_resources_of_another_living_script() {
         let expected = format!(
             "tmpx: kept $ROOT/tmp/tmp.RANDOM: created by sh ({}), which still runs\n\
              tmpx: removed 0, kept 1 of another job\n\
-             hint: add --force to remove these too\n",
+             hint: if no other job runs, add --other-jobs to remove theirs too\n",
             job.id()
         );
         assert_eq!((ran.status, ran.stderr), (Some(0), expected));

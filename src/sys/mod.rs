@@ -7,6 +7,7 @@ mod fd;
 mod file_handle;
 mod lock;
 mod mount_ns;
+mod signal_set;
 mod signals;
 pub(crate) mod simd;
 mod spawn;

@@ -8,6 +8,7 @@ use std::{io, ptr};
 
 use rustix::process::Pid;
 
+use crate::sys::signal_set::{REAL_TIME, SignalSet};
 use crate::sys::start::InheritedSignals;
 
 /// The signals of a process that waits for a command. They are blocked, and the process fetches them
@@ -65,18 +66,13 @@ const HARMLESS: [c_int; 3] = [libc::SIGCHLD, libc::SIGURG, libc::SIGWINCH];
 impl SignalQueue {
     /// Blocks SIGCHLD and the signals to forward, so that they queue up.
     pub(crate) fn open(inherited: InheritedSignals) -> Self {
-        let set = queued_set();
-        // SAFETY: `set` is initialised; a null pointer asks for no old mask.
-        unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) };
+        queued_set().block();
         Self { inherited }
     }
 
     /// Restores the signal mask. Queued signals take effect now.
     pub(crate) fn close(self) {
-        // SAFETY: sigprocmask returned this mask; a null pointer asks for no old mask.
-        unsafe {
-            libc::sigprocmask(libc::SIG_SETMASK, &raw const self.inherited.mask, ptr::null_mut());
-        }
+        self.inherited.mask.set_as_mask();
     }
 
     /// Returns a descriptor that is readable while a signal is queued, for a process that waits for
@@ -84,9 +80,8 @@ impl SignalQueue {
     #[allow(clippy::unused_self, reason = "signals are queued as long as it exists")]
     pub(crate) fn descriptor(&self) -> io::Result<OwnedFd> {
         let set = queued_set();
-        // SAFETY: `set` is initialised; the call makes a new descriptor.
-        match unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) }
-        {
+        // SAFETY: the pointer is to a live set; the call makes a new descriptor.
+        match unsafe { libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) } {
             -1 => Err(io::Error::last_os_error()),
             // SAFETY: the call has just made it, and nothing else owns it.
             fd => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
@@ -109,7 +104,7 @@ impl SignalQueue {
         let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
         // SAFETY: each pointer is null or to a live value of the right type.
-        let signal = unsafe { libc::sigtimedwait(&raw const set, info.as_mut_ptr(), limit) };
+        let signal = unsafe { libc::sigtimedwait(set.as_ptr(), info.as_mut_ptr(), limit) };
         if signal <= 0 {
             return None;
         }
@@ -134,17 +129,9 @@ pub(crate) fn would_end_process(signal: i32) -> bool {
     !HARMLESS.contains(&signal) && !is_ignored(signal)
 }
 
-fn queued_set() -> libc::sigset_t {
-    let mut set = MaybeUninit::uninit();
-    // SAFETY: sigemptyset initialises the set before sigaddset adds to it.
-    unsafe {
-        libc::sigemptyset(set.as_mut_ptr());
-        libc::sigaddset(set.as_mut_ptr(), libc::SIGCHLD);
-        for signal in FORWARDED.iter().copied().chain(libc::SIGRTMIN()..=libc::SIGRTMAX()) {
-            libc::sigaddset(set.as_mut_ptr(), signal);
-        }
-        set.assume_init()
-    }
+fn queued_set() -> SignalSet {
+    let others = [libc::SIGCHLD].into_iter().chain(REAL_TIME);
+    SignalSet::of(FORWARDED.iter().copied().chain(others))
 }
 
 /// Whether this process ignores a signal. A blocked signal is queued even so.

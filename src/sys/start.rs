@@ -5,9 +5,9 @@
 //! SIGPIPE. That hides two facts that tmpx must know, and costs 19 system calls.
 
 use std::ffi::{CStr, OsString, c_char, c_int};
-use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStringExt as _;
-use std::ptr;
+
+use crate::sys::signal_set::SignalSet;
 
 /// Defines the process's `main`, which calls a `fn(Start)` whose result converts into an exit code or
 /// a signal.
@@ -54,7 +54,7 @@ const PANIC_CODE: u8 = 125;
 /// The signal state that the caller passed to tmpx.
 #[derive(Clone, Copy)]
 pub struct InheritedSignals {
-    pub(crate) mask: libc::sigset_t,
+    pub(super) mask: SignalSet,
     pipe: libc::sighandler_t,
     child: libc::sighandler_t,
 }
@@ -76,8 +76,7 @@ impl InheritedSignals {
     pub(crate) fn restore(&self) {
         set_disposition(libc::SIGPIPE, self.pipe);
         set_disposition(libc::SIGCHLD, self.child);
-        // SAFETY: sigprocmask returned this mask; a null pointer asks for no old mask.
-        unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const self.mask, ptr::null_mut()) };
+        self.mask.set_as_mask();
     }
 }
 
@@ -96,7 +95,7 @@ pub unsafe fn enter(count: c_int, argv: *const *const c_char, run: fn(Start) -> 
         .collect();
     occupy_closed_standard_descriptors();
     let signals = InheritedSignals {
-        mask: current_mask(),
+        mask: SignalSet::mask(),
         // A closed pipe must be an error, so that tmpx can remove the resource, and must not kill
         // tmpx halfway.
         pipe: set_disposition(libc::SIGPIPE, libc::SIG_IGN),
@@ -127,17 +126,6 @@ fn occupy_closed_standard_descriptors() {
     }
 }
 
-fn current_mask() -> libc::sigset_t {
-    let mut mask = MaybeUninit::uninit();
-    // SAFETY: sigemptyset initialises the set, and sigprocmask overwrites it with the current mask;
-    // a null pointer for the new mask changes nothing.
-    unsafe {
-        libc::sigemptyset(mask.as_mut_ptr());
-        libc::sigprocmask(libc::SIG_SETMASK, ptr::null(), mask.as_mut_ptr());
-        mask.assume_init()
-    }
-}
-
 fn set_disposition(signal: c_int, disposition: libc::sighandler_t) -> libc::sighandler_t {
     // SAFETY: the disposition is SIG_IGN, SIG_DFL or a value that signal(2) returned; tmpx has no
     // handlers.
@@ -148,17 +136,17 @@ fn set_disposition(signal: c_int, disposition: libc::sighandler_t) -> libc::sigh
 /// Leaves no core file: the command has left its own. Returns if the signal does not kill.
 fn die_of(signal: c_int) {
     let no_core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: all pointers are to live local values, and sigemptyset initialises the set before its
-    // use. No other code runs in this process any more, so the changes affect nothing.
+    // SAFETY: the pointer is to a live local value. No other code runs in this process any more, so
+    // the changes affect nothing.
     unsafe {
         libc::setrlimit(libc::RLIMIT_CORE, &raw const no_core);
         // The kernel ignores the limit if it pipes core dumps to a program.
         libc::prctl(libc::PR_SET_DUMPABLE, 0);
         libc::signal(signal, libc::SIG_DFL);
-        let mut set = MaybeUninit::uninit();
-        libc::sigemptyset(set.as_mut_ptr());
-        libc::sigaddset(set.as_mut_ptr(), signal);
-        libc::sigprocmask(libc::SIG_UNBLOCK, set.as_ptr(), ptr::null_mut());
+    }
+    SignalSet::of([signal]).unblock();
+    // SAFETY: kill reads no memory.
+    unsafe {
         // raise(3) refuses the signals that the C library reserves for itself.
         libc::kill(libc::getpid(), signal);
     }

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 
+use crate::build::Build;
 use crate::row::Ground;
 use crate::scratch::Scratch;
 use crate::table::{print_line, quartiles};
@@ -19,7 +20,8 @@ pub(crate) const ROW: &str = "until-exit, kill -9 of the script to removal";
 const TARGET: f64 = 50.0;
 
 /// Kills scripts, and prints the time to the removal of their files and the memory of the reaper.
-pub(crate) fn measure(scratch: &Scratch, runs: usize) -> anyhow::Result<()> {
+pub(crate) fn measure(build: &Build, runs: usize) -> anyhow::Result<()> {
+    let scratch = &build.memory;
     scratch.prepare(Ground::Empty, false)?;
     let mut memory = None;
     let times: Vec<f64> =
@@ -28,11 +30,14 @@ pub(crate) fn measure(scratch: &Scratch, runs: usize) -> anyhow::Result<()> {
     let verdict = if median <= TARGET { "met" } else { "missed" };
     let half = format!("{low:.1}-{high:.1} ms");
     print_line(
-        [ROW, ""],
+        [ROW, build.libc, ""],
         [&format!("{median:.2} ms"), "", "", &half, &format!("{TARGET} ms {verdict}")],
     );
     if let Some(kilobytes) = memory {
-        print_line(["the reaper's resident memory", ""], [&kilobytes, "", "", "", "3072 kB"]);
+        print_line(
+            ["the reaper's resident memory", build.libc, ""],
+            [&kilobytes, "", "", "", "3072 kB"],
+        );
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 
-use crate::scratch::Scratch;
+use crate::build::Build;
 use crate::system::installed;
 use crate::table::{print_line, print_pairs};
 
@@ -20,6 +20,8 @@ pub(crate) enum Ground {
     Empty,
     /// This many files. tmpx's are under one lease, a peer's are in TREE.
     Files(usize),
+    /// This many leases of a file each.
+    Leases(usize),
 }
 
 /// tmpx and a peer at one task.
@@ -27,9 +29,11 @@ pub(crate) struct Row {
     pub(crate) name: String,
     /// tmpx's arguments.
     tmpx: &'static str,
-    /// The peer's command line. Words in capitals stand for a part of the scratch directory.
+    /// The peer's command line. Words in capitals stand for a part of the scratch directory, or for
+    /// tmpx as it is linked with glibc.
     peer: &'static str,
-    /// The largest share of the peer's time, and of its instructions, that tmpx may use.
+    /// The largest share of the peer's time, and of its instructions, that the build that is released
+    /// may use.
     targets: &'static [f64],
     locale: (&'static str, &'static str),
     pub(crate) on_disk: bool,
@@ -90,12 +94,13 @@ impl Row {
         self
     }
 
-    /// Runs all pairs and prints the row.
-    pub(crate) fn measure(&self, scratch: &Scratch, count: Option<usize>) -> anyhow::Result<()> {
+    /// Runs all pairs of one build and prints the row.
+    pub(crate) fn measure(&self, build: &Build, count: Option<usize>) -> anyhow::Result<()> {
         let count = count.unwrap_or(self.pairs);
+        let scratch = if self.on_disk { &build.disk } else { &build.memory };
         let ours = scratch.tmpx_line(self.tmpx);
         let Some(theirs) = scratch.peer_line(self.peer) else {
-            print_line([&self.name, self.peer], ["not installed", "", "", "", ""]);
+            print_line([&self.name, build.libc, self.peer], ["not there", "", "", "", ""]);
             return Ok(());
         };
         let pairs = |count: usize, under: &[OsString], cost: fn(Command) -> anyhow::Result<f64>| {
@@ -113,13 +118,19 @@ impl Row {
         };
         let _warm_up = pairs(1 + count / 25, &[], seconds)?;
         let times = pairs(count, &[], seconds)?;
-        self.print("", &times, self.targets.first(), (1e3, "ms"));
-        if let (Some(target), Some(valgrind)) = (self.targets.get(1), installed("valgrind")) {
+        let target = |number: usize| self.targets.get(number).filter(|_| build.is_released());
+        self.print(build, "", &times, target(0), (1e3, "ms"));
+        if let (Some(_), Some(valgrind)) = (self.targets.get(1), installed("valgrind")) {
             let tool = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
             let under = [valgrind.into(), tool[0].into(), tool[1].into()];
             // Several runs, since now and then one prunes the store or draws a name again.
-            let counts = pairs(5, &under, instructions)?;
-            self.print(", instructions", &counts, Some(target), (1e-3, "k"));
+            match pairs(5, &under, instructions) {
+                Ok(counts) => self.print(build, ", instructions", &counts, target(1), (1e-3, "k")),
+                Err(_) => print_line(
+                    [&format!("{}, instructions", self.name), build.libc, self.peer],
+                    ["valgrind fails", "", "", "", ""],
+                ),
+            }
         }
         Ok(())
     }
@@ -130,9 +141,16 @@ impl Row {
         words.into_iter().flatten().map(OsString::from).collect()
     }
 
-    fn print(&self, cost: &str, pairs: &[Pair], target: Option<&f64>, unit: (f64, &str)) {
+    fn print(
+        &self,
+        build: &Build,
+        cost: &str,
+        pairs: &[Pair],
+        target: Option<&f64>,
+        unit: (f64, &str),
+    ) {
         let name = format!("{}{cost}", self.name);
-        print_pairs([&name, self.peer], pairs, target.copied(), unit);
+        print_pairs([&name, build.libc, self.peer], pairs, target.copied(), unit);
     }
 }
 

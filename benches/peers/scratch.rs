@@ -71,6 +71,7 @@ impl Scratch {
         let mut words = line.split(' ');
         let mut peer = match words.next()? {
             BARE_LOOP => vec![std::env::current_exe().ok()?.into(), BARE_LOOP.into()],
+            "GLIBC" => vec![self.tmpx.ancestors().nth(2)?.join("glibc/tmpx").into()],
             program => vec![installed(program)?.into()],
         };
         peer.extend(words.map(|word| match word {
@@ -113,12 +114,19 @@ impl Scratch {
 
     /// Brings the temp dir and the store into the state that a run should find.
     pub(crate) fn prepare(&self, ground: Ground, leased: bool) -> anyhow::Result<()> {
-        empty(&self.store.join("leases"))?;
+        let dir = self.store.join("leases");
+        if let Ground::Leases(leases) = ground
+            && fs::read_dir(&dir)?.count() == leases
+        {
+            return Ok(());
+        }
+        empty(&dir)?;
         empty(&self.temp_dir)?;
         match ground {
             Ground::Empty => Ok(()),
             Ground::Files(count) if leased => self.run_tmpx(&format!("file --count {count}")),
             Ground::Files(count) => create_files(&self.tree(), count),
+            Ground::Leases(count) => (0..count).try_for_each(|_| self.run_tmpx("file")),
         }
     }
 }
@@ -127,16 +135,6 @@ impl Scratch {
 pub(crate) fn own_dir(location: &Path) -> anyhow::Result<TempDir> {
     let dir = tempfile::Builder::new().prefix("tmpx-bench.").tempdir_in(location);
     dir.context("could not create a scratch directory")
-}
-
-/// Copies tmpx to a disk, as an installation does.
-///
-/// The file that the linker wrote lies in small pieces of the page cache, and starts up to a quarter
-/// slower. So does a copy on tmpfs.
-pub(crate) fn install(dir: &Path) -> anyhow::Result<PathBuf> {
-    let tmpx = dir.join("tmpx");
-    fs::copy(env!("CARGO_BIN_EXE_tmpx"), &tmpx).context("could not copy tmpx")?;
-    Ok(tmpx)
 }
 
 fn empty(dir: &Path) -> anyhow::Result<()> {

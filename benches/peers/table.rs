@@ -13,12 +13,12 @@ pub(crate) fn print_heading(locations: &[PathBuf; 2]) {
     let mktemp = line_of(Command::new("mktemp").arg("--version"), 0).unwrap_or_default();
     let valgrind = installed("valgrind").map_or("; no valgrind", |_| "");
     println!("TMPDIR and HOME on {memory} (on disk: {disk}); {cpus} CPUs; {mktemp}{valgrind}\n");
-    print_line(["row", "peer"], ["tmpx", "peer's", "ratio", "middle half", "target"]);
+    print_line(["row", "libc", "peer"], ["tmpx", "peer's", "ratio", "middle half", "target"]);
 }
 
 /// Prints the medians of pairs, their ratio, and whether the ratio is within the target.
 pub(crate) fn print_pairs(
-    names: [&str; 2],
+    names: [&str; 3],
     pairs: &[Pair],
     target: Option<f64>,
     (scale, unit): (f64, &str),
@@ -34,9 +34,13 @@ pub(crate) fn print_pairs(
     print_line(names, figures.map(String::as_str));
 }
 
-pub(crate) fn print_line([row, peer]: [&str; 2], [tmpx, theirs, ratio, half, target]: [&str; 5]) {
+/// Prints a line of the table. A row belongs to the build of tmpx that is linked with this C library.
+pub(crate) fn print_line(
+    [row, libc, peer]: [&str; 3],
+    [tmpx, theirs, ratio, half, target]: [&str; 5],
+) {
     let figures = format!("{tmpx:>13} {theirs:>10} {ratio:>6} {half:>12}  {target}");
-    println!("{}", format!("{row:42} {peer:18}{figures}").trim_end());
+    println!("{}", format!("{row:42} {libc:5} {peer:18}{figures}").trim_end());
 }
 
 /// Returns the lower quartile, the median and the upper quartile.

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::ensure;
 
+use crate::build::Build;
 use crate::disk::{self, Disk};
 use crate::row::{Pair, seconds};
 use crate::scratch::{Scratch, create_files};
@@ -60,7 +61,7 @@ fn shapes() -> Vec<(&'static str, Shape)> {
 /// Prints a row for each selected shape, location and peer.
 pub(crate) fn measure(
     locations: &[PathBuf; 2],
-    tmpx: &Path,
+    build: &Build,
     runs: Option<usize>,
     is_selected: &dyn Fn(&str) -> bool,
 ) -> anyhow::Result<()> {
@@ -68,19 +69,32 @@ pub(crate) fn measure(
     for (name, shape) in shapes() {
         let row = format!("{TMPX}, {name}");
         if is_selected(&row) {
-            compare(&row, &shape, &|| Scratch::new(memory, tmpx), runs.unwrap_or(41))?;
+            compare(
+                build,
+                &row,
+                &shape,
+                &|| Scratch::new(memory, &build.tmpx),
+                runs.unwrap_or(41),
+            )?;
         }
         let row = row + ON_DISK;
         if is_selected(&row) && Disk::is_possible() {
-            compare(&row, &shape, &|| Scratch::on_new_disk(disk, tmpx), runs.unwrap_or(11))?;
+            compare(
+                build,
+                &row,
+                &shape,
+                &|| Scratch::on_new_disk(disk, &build.tmpx),
+                runs.unwrap_or(11),
+            )?;
         } else if is_selected(&row) {
-            print_line([&row, ""], ["needs root and mkfs.ext4", "", "", "", ""]);
+            print_line([&row, "", ""], ["needs root and mkfs.ext4", "", "", "", ""]);
         }
     }
     Ok(())
 }
 
 fn compare(
+    build: &Build,
     row: &str,
     shape: &Shape,
     scratch: &dyn Fn() -> anyhow::Result<Scratch>,
@@ -121,7 +135,7 @@ fn compare(
     let fastest = installed().min_by(|(_, one), (_, other)| median(one).total_cmp(&median(other)));
     for (peer, pairs) in installed() {
         let target = fastest.filter(|(fastest, _)| *fastest == peer).map(|_| TARGET);
-        print_pairs([row, PEERS[peer]], pairs, target, (1e3, "ms"));
+        print_pairs([row, build.libc, PEERS[peer]], pairs, target, (1e3, "ms"));
     }
     Ok(())
 }

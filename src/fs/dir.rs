@@ -48,7 +48,7 @@ impl Dir {
         let path = std::path::absolute(path)?;
         if path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_))) {
             match open_without_symlinks(&path) {
-                Ok(fd) => return Self::from_fd(fd, path.clone(), path),
+                Ok(fd) => return Self::from_fd(fd, path.clone(), without_end_slash(path)),
                 Err(err) if err.raw_os_error() == Some(libc::ELOOP) => {}
                 Err(err) if err.raw_os_error() == Some(libc::ENOTDIR) => {}
                 Err(err) => return Err(err),
@@ -137,6 +137,14 @@ fn protection(owner: u32, mode: u32, us: u32) -> Protection {
         mode if mode & 0o022 == 0 => Protection::Private,
         mode if mode & 0o1000 != 0 => Protection::Sticky,
         _ => Protection::Shared,
+    }
+}
+
+/// Returns a path without a slash at its end, which a real path does not have.
+fn without_end_slash(path: PathBuf) -> PathBuf {
+    match path.as_os_str().as_bytes() {
+        [start @ .., b'/'] if !start.is_empty() => OsStr::from_bytes(start).into(),
+        _ => path,
     }
 }
 
@@ -258,6 +266,8 @@ mod tests {
         assert_eq!(opened.path(), base.join("link"));
         assert_eq!(opened.real_path(), base.join("real"));
         assert!(Dir::reopen(opened.real_path()).is_ok());
+        let with_slash = Dir::open(&base.join("real/")).unwrap();
+        assert_eq!(with_slash.real_path().as_os_str(), base.join("real").as_os_str());
         assert!(Dir::reopen(&base.join("link")).is_err());
     }
 

@@ -20,7 +20,7 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 use crate::fs::dir::c_name;
 use crate::fs::{Dir, EntryId};
 use crate::lease::create_error::{CreateError, FillError};
-use crate::lease::record::{Event, Kind};
+use crate::lease::record::{Event, Kind, RandomPart};
 use crate::lease::writer::Lease;
 use crate::os::effective_user;
 use crate::values::{ExactName, FileMode, OsJson, Template};
@@ -116,8 +116,9 @@ pub(crate) fn create_link(
     dir: &Dir,
     target: &Path,
 ) -> Result<OsString, CreateError> {
-    let name = Template::hidden().name(&mut lease.random).map_err(CreateError::NoRandomness)?;
-    lease.append(&intent(Kind::Link, dir, std::slice::from_ref(&name)))?;
+    let template = Template::hidden();
+    let name = template.name(&mut lease.random).map_err(CreateError::NoRandomness)?;
+    lease.append(&intent(Kind::Link, dir, std::slice::from_ref(&name), &template))?;
     let linked = symlinkat(target, dir, &name).map_err(io::Error::from);
     let identity = linked.and_then(|()| Ok(dir.identify(&c_name(&name)?)));
     record_or_remove(lease, dir, Kind::Link, name, identity)
@@ -144,13 +145,17 @@ pub(super) fn record_or_remove(
     }
 }
 
-/// Returns the intent to create these names, which nobody can guess.
-pub(super) fn intent(kind: Kind, dir: &Dir, names: &[OsString]) -> Event {
+/// Returns the intent to create these names of a template, which nobody can guess.
+pub(super) fn intent(kind: Kind, dir: &Dir, names: &[OsString], template: &Template) -> Event {
+    let (start, length) = template.random_part();
+    let run = u32::try_from(start).ok().zip(u32::try_from(length).ok());
     Event::Intent {
         kind,
         dir: OsJson::from(dir.real_path()),
         names: names.iter().cloned().map(OsJson).collect(),
-        guessable: false,
+        parent: Some(dir.facts().id.clone()),
+        mount: Some(dir.facts().mount),
+        run: run.map(|(start, length)| RandomPart(start, length)),
     }
 }
 
@@ -178,7 +183,7 @@ impl Creator<'_, '_> {
         let names = (0..count).map(|_| template.name(&mut self.lease.random));
         let names: Vec<OsString> =
             names.collect::<io::Result<_>>().map_err(CreateError::NoRandomness)?;
-        self.lease.append(&intent(self.options.kind, self.dir, &names))?;
+        self.lease.append(&intent(self.options.kind, self.dir, &names, template))?;
         match self.create_each(&names) {
             Ok(fds) => {
                 Ok(names.into_iter().zip(fds).map(|(name, fd)| Created { name, fd }).collect())

@@ -4,6 +4,8 @@
 mod candidate;
 pub(crate) mod create_error;
 pub(crate) mod entry;
+pub(crate) mod format;
+mod format_v1;
 mod id;
 pub(crate) mod reader;
 pub(crate) mod record;

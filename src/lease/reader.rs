@@ -7,23 +7,28 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::{io, vec};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, unlinkat};
-use rustix::io::Errno;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, SeekFrom, Stat, fstat, openat, seek, unlinkat};
+use rustix::io::{Errno, pwrite};
 
-use crate::fs::rw::read_at;
-use crate::lease::record::{Record, Unreadable};
+use crate::fs::rw::{read_at, write_all};
+use crate::lease::format::{self, End, GIVEN_OFFSET, Parsed};
+use crate::lease::id;
+use crate::lease::record::{Event, Record, Unreadable};
 use crate::lease::store::Store;
-use crate::os::effective_user;
+use crate::os::{Moment, effective_user};
 use crate::sys;
 
 /// No lease is longer. One with 58,000 names had 4 MB.
-const MAX_BYTES: i64 = 64 << 20;
+const MAX_BYTES: u64 = 64 << 20;
+
+/// How often a lease is read again that changes while it is read.
+const MAX_READS: u32 = 8;
 
 /// The content of a lease file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     Record(Box<Record>),
-    /// The creator was killed before it wrote anything, and so before it created any resource.
+    /// The creator was killed before it had written an intent, and so before it created any resource.
     Empty,
     Unreadable(Unreadable),
 }
@@ -90,7 +95,7 @@ pub(crate) fn read(store: &Store, id: &str) -> io::Result<Option<LeaseSnapshot>>
         Err(err) => return Err(err),
     };
     let locked = sys::is_locked(file.as_fd())?;
-    Ok(Some(LeaseSnapshot { content: content(id, &file)?, locked }))
+    Ok(Some(LeaseSnapshot { content: content(store, id, &file)?.0, locked }))
 }
 
 /// Locks a lease. Returns `None` if another process holds the lock, or if the lease does not exist any
@@ -114,7 +119,22 @@ impl<'a> LockedLease<'a> {
 
     /// Reads the content. No other process can change it while the lease is locked.
     pub(crate) fn content(&self) -> io::Result<Content> {
-        content(self.id, &self.file)
+        Ok(content(self.store, self.id, &self.file)?.0)
+    }
+
+    #[allow(dead_code, reason = "cleanups note what is out of sight")]
+    /// Adds a line. Does nothing to a lease of an earlier format, which is never written to.
+    pub(crate) fn append(&self, event: &Event) -> io::Result<()> {
+        let (Content::Record(record), Some(mut end)) = content(self.store, self.id, &self.file)?
+        else {
+            return Ok(());
+        };
+        let mut line = Vec::new();
+        let before = end;
+        end.push_event(&mut line, event)?;
+        seek(&self.file, SeekFrom::Start(before.length))?;
+        write_lines(&self.file, &line, before, end)?;
+        if record.header.committed { write_given(&self.file, end) } else { Ok(()) }
     }
 
     /// Deletes the lease. Its resources must have been removed before.
@@ -147,21 +167,84 @@ fn is_no_file(err: &io::Error) -> bool {
     matches!(code, Some(libc::EISDIR | libc::ELOOP | libc::ENXIO | libc::ENODEV))
 }
 
-fn content(id: &str, file: &OwnedFd) -> io::Result<Content> {
+/// Reads the content of a lease file, and where its whole lines end if they are of the present format.
+fn content(store: &Store, id: &str, file: &OwnedFd) -> io::Result<(Content, Option<End>)> {
     let stat = fstat(file)?;
     if !is_whole(&stat) {
-        return Ok(Content::Unreadable(Unreadable::Damaged));
+        return Ok((Content::Unreadable(Unreadable::Damaged), None));
     }
-    let mut bytes = vec![0; usize::try_from(stat.st_size).unwrap_or(0)];
+    let mut bytes = read_all(file, stat.st_size)?;
+    if bytes.is_empty() {
+        // A crash of the system may lose the bytes of a lease whose file it keeps.
+        let is_new = id::is_of_this_boot(id, Moment::now());
+        let unreadable = Content::Unreadable(Unreadable::Damaged);
+        return Ok((if is_new { Content::Empty } else { unreadable }, None));
+    }
+    let mut parsed = parse(store, id, &bytes);
+    // Its holder may have written to it while it was read.
+    for _ in 0..MAX_READS {
+        if parsed.is_ok() {
+            break;
+        }
+        let again = read_all(file, fstat(file)?.st_size)?;
+        if again == bytes {
+            break;
+        }
+        parsed = parse(store, id, &again);
+        bytes = again;
+    }
+    Ok(match parsed {
+        Ok(Parsed::Record(record, end)) => (Content::Record(Box::new(record)), Some(end)),
+        Ok(Parsed::Earlier(record)) => (Content::Record(Box::new(record)), None),
+        Ok(Parsed::NothingCreated) => (Content::Empty, None),
+        Err(unreadable) => (Content::Unreadable(unreadable), None),
+    })
+}
+
+fn read_all(file: &OwnedFd, length: i64) -> io::Result<Vec<u8>> {
+    let length = u64::try_from(length).unwrap_or(0).min(MAX_BYTES);
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
     let length = read_at(file, &mut bytes, 0)?.len();
     bytes.truncate(length);
-    if bytes.is_empty() {
-        return Ok(Content::Empty);
+    Ok(bytes)
+}
+
+/// Parses the content of the lease `id`. It counts only in the directory and under the name that it was
+/// written for: whoever brings a directory of leases from elsewhere may have written anything.
+fn parse(store: &Store, id: &str, bytes: &[u8]) -> Result<Parsed, Unreadable> {
+    let parsed = format::parse(bytes)?;
+    match &parsed {
+        Parsed::Record(record, _) | Parsed::Earlier(record) if record.header.id != id => {
+            Err(Unreadable::Damaged)
+        }
+        Parsed::Record(record, _) if !store.is_where(record.header.store.as_ref()) => {
+            Err(Unreadable::Elsewhere)
+        }
+        _ => Ok(parsed),
     }
-    Ok(match Record::parse(id, &bytes) {
-        Ok(record) => Content::Record(Box::new(record)),
-        Err(unreadable) => Content::Unreadable(unreadable),
-    })
+}
+
+/// Writes lines at the end of a lease file, where the descriptor is, whole or not at all: half a line
+/// would hide later ones.
+pub(super) fn write_lines(file: &OwnedFd, lines: &[u8], start: End, end: End) -> io::Result<()> {
+    if end.length > MAX_BYTES {
+        return Err(Errno::FBIG.into());
+    }
+    let written = write_all(file.as_fd(), lines);
+    if written.is_err() {
+        rustix::fs::ftruncate(file, start.length)?;
+        seek(file, SeekFrom::Start(start.length))?;
+    }
+    written
+}
+
+/// Records that the caller has the paths, and where the lease ends.
+pub(super) fn write_given(file: &OwnedFd, end: End) -> io::Result<()> {
+    // In one call: a lease with half of it is damaged.
+    match pwrite(file, &end.given(), GIVEN_OFFSET)? {
+        16 => Ok(()),
+        _ => Err(io::ErrorKind::WriteZero.into()),
+    }
 }
 
 /// Whether only tmpx can have written the file: it is a regular file of ours with one name, nobody
@@ -173,5 +256,6 @@ fn is_whole(stat: &Stat) -> bool {
         && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
     let is_private = stat.st_size == 0 || matches!(stat.st_mode & 0o7777, 0o600 | 0o1600);
     // A file that has just been removed has no name.
-    is_own_file && is_private && stat.st_nlink <= 1 && stat.st_size <= MAX_BYTES
+    let is_short = u64::try_from(stat.st_size).is_ok_and(|size| size <= MAX_BYTES);
+    is_own_file && is_private && stat.st_nlink <= 1 && is_short
 }

@@ -1,14 +1,12 @@
-//! The format of a lease file, version 1.
+//! What a lease says.
 //!
-//! A lease file holds JSON lines: a header, then events in the order in which they happened. Only
-//! one byte ever changes in place: `given` in the header, at a fixed offset. It turns from 0 to 1
-//! once the caller has the paths. So a committed lease that lost its end is recognized as damaged,
-//! and is never mistaken for one whose creator was killed before it printed anything.
+//! A [`Record`] is the content of a lease file: its [`Header`], and the [`Resource`]s and the lifetime
+//! that its [`Event`]s add up to. `format` writes and reads the current format, `format_v1` reads the
+//! first one.
 //!
 //! Each batch of resources writes its intent before it is created and its identities afterwards. An
 //! intent that is followed by another intent, without identities in between, was not carried out:
-//! the call failed. The last intent may have been carried out. Each line is one write(2). A last
-//! line without a newline was not finished, and nothing that it announces was begun.
+//! the call failed. The last intent may have been carried out.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -16,31 +14,28 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fs::EntryId;
+use crate::fs::{DirId, EntryId};
 use crate::os::{Moment, Namespaces, Process};
 use crate::values::OsJson;
 
-/// The version of the format. A lease of another version is kept and reported, never acted on.
-pub(crate) const VERSION: u32 = 1;
-
-/// The offset of the value of `given`: after `{"v":1,"given":`.
-pub(crate) const COMMITTED_OFFSET: u64 = 15;
-
 /// The first line of a lease.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
-    /// The version of the format. It comes first, so that it can be read from any version.
-    pub v: u32,
-    /// 1 once the caller has the paths.
-    #[serde(rename = "given")]
-    pub committed: u8,
+    /// The version of the format.
+    pub v: u64,
+    /// Whether the caller has the paths.
+    pub committed: bool,
     /// The id of the lease, which is also the name of its file.
     pub id: String,
+    /// The identity of the directory that the lease was created in, if its filesystem has lasting
+    /// ones.
+    pub store: Option<DirId>,
+    /// Whether that directory is on a filesystem that no other computer can use.
+    pub local: bool,
     /// When the lease was created.
     pub created: Moment,
     /// The boot and the namespaces in which the lease was created. They give its process numbers and
     /// paths their meaning.
-    #[serde(rename = "habitat")]
     pub namespaces: Namespaces,
     /// The script that called tmpx.
     pub caller: Option<Process>,
@@ -52,7 +47,7 @@ pub(crate) struct Header {
 
 /// When a lease ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Lifetime {
     /// When a cleanup asks for it.
     Manual,
@@ -91,7 +86,7 @@ impl Lifetime {
 
 /// The type of entry that a resource is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Kind {
     /// A regular file.
     File,
@@ -114,7 +109,7 @@ impl Kind {
 
 /// A line after the first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum Event {
     /// Entries are about to be created under these names.
     Intent {
@@ -124,9 +119,15 @@ pub(crate) enum Event {
         dir: OsJson,
         /// Their names in it.
         names: Vec<OsJson>,
-        /// Whether other users could guess the names. If so, only the identity proves ownership.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        guessable: bool,
+        /// The identity of that directory.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<DirId>,
+        /// The mount that the directory was reached by. No later mount has the same number.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mount: Option<u64>,
+        /// The random part of each name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<RandomPart>,
     },
     /// The entries of the last intent were created, with these identities, in the same order.
     #[serde(rename = "made")]
@@ -135,6 +136,31 @@ pub(crate) enum Event {
     Publish(OsJson),
     /// From now on, the lease has this lifetime.
     Lifetime(Lifetime),
+    /// The command that the lease was created for runs as this process.
+    Command(Process),
+    /// From now on, the resource with this index has this identity.
+    Identity(usize, EntryId),
+    /// At this time (milliseconds since the epoch), a cleanup could not see the resources.
+    Unseen(u64),
+    /// At this time, a cleanup saw them again.
+    Seen(u64),
+}
+
+/// The random part of a name: its first byte and its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RandomPart(pub u32, pub u32);
+
+/// The shortest random part that makes a name unlikely enough for nobody to have chosen it.
+const MIN_RANDOM: usize = 6;
+
+impl RandomPart {
+    /// Whether the name has a random part here.
+    fn is_in(self, name: &OsJson) -> bool {
+        let range = usize::try_from(self.0).ok().zip(usize::try_from(self.1).ok());
+        range
+            .and_then(|(start, length)| name.0.as_bytes().get(start..)?.get(..length))
+            .is_some_and(|run| run.len() >= MIN_RANDOM && run.iter().all(u8::is_ascii_alphanumeric))
+    }
 }
 
 /// A resource, as far as its lease describes it.
@@ -144,12 +170,16 @@ pub(crate) struct Resource {
     pub kind: Kind,
     /// The real path of its directory.
     pub dir: PathBuf,
+    /// The identity of its directory. Leases of format 1 do not record it.
+    pub parent: Option<DirId>,
+    /// The mount that its directory was reached by. Leases of format 1 do not record it.
+    pub mount: Option<u64>,
     /// The name under which it was created.
     pub name: OsJson,
+    /// The random part of `name`. `None` if somebody chose the name.
+    pub run: Option<RandomPart>,
     /// The name under which it was published, or was about to be.
     pub published: Option<OsJson>,
-    /// Whether other users could guess `name`.
-    pub guessable: bool,
     /// Its identity. `None` if the record ends before it was written.
     pub identity: Option<EntryId>,
 }
@@ -165,11 +195,11 @@ impl Resource {
         self.identity.as_ref().and_then(EntryId::old_fsid)
     }
 
-    /// Returns the names that it may have, each with whether other users could guess it. A published
-    /// name always counts as guessable: the user chose it.
+    /// Returns the names that it may have, each with whether somebody may have chosen it. A published
+    /// name always counts as chosen.
     pub(crate) fn names(&self) -> impl Iterator<Item = (&OsJson, bool)> {
         let published = self.published.iter().map(|name| (name, true));
-        published.chain(std::iter::once((&self.name, self.guessable)))
+        published.chain(std::iter::once((&self.name, self.run.is_none())))
     }
 }
 
@@ -182,98 +212,115 @@ pub(crate) struct Record {
     pub resources: Vec<Resource>,
     /// When the lease ends, according to the last line that says so.
     pub lifetime: Lifetime,
+    /// The command that the lease was created for, once it runs.
+    pub command: Option<Process>,
+    /// Since when the resources have been out of sight, in milliseconds since the epoch.
+    pub unseen: Option<u64>,
 }
 
 /// Why a lease cannot be read. Such a lease is kept and reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unreadable {
     #[error("it has format version {0}, written by a newer tmpx")]
-    Version(u32),
+    Version(u64),
+    #[error("it was written by a newer tmpx")]
+    Newer,
     #[error("it is damaged")]
     Damaged,
+    #[error("it was copied or brought from elsewhere")]
+    Elsewhere,
 }
 
-impl Record {
-    /// Parses the content of the lease file `id`.
-    pub(crate) fn parse(id: &str, bytes: &[u8]) -> Result<Self, Unreadable> {
-        let mut lines = bytes.split_inclusive(|&byte| byte == b'\n');
-        let header = Self::header(lines.next().unwrap_or_default())?;
-        if header.id != id {
-            return Err(Unreadable::Damaged);
-        }
-        let mut record = Self { lifetime: header.lifetime.clone(), header, resources: Vec::new() };
-        let mut intended = 0;
-        for line in lines {
-            match line.strip_suffix(b"\n").map(serde_json::from_slice) {
-                Some(Ok(event)) => record.apply(event, &mut intended)?,
-                // An unfinished line means that the creator was killed. A creator that committed had
-                // finished all lines.
-                None if record.header.committed == 0 => {}
-                None | Some(Err(_)) => return Err(Unreadable::Damaged),
-            }
-        }
-        if record.header.committed == 1 && record.resources.is_empty() {
-            return Err(Unreadable::Damaged);
-        }
-        Ok(record)
+/// Adds up the events of a lease.
+#[derive(Debug)]
+pub(super) struct Replay {
+    record: Record,
+    /// The resources of the last intent that are not known to exist. They are at the end of the list.
+    intended: usize,
+}
+
+impl Replay {
+    pub(super) fn new(header: Header) -> Self {
+        let lifetime = header.lifetime.clone();
+        let record =
+            Record { header, resources: Vec::new(), lifetime, command: None, unseen: None };
+        Self { record, intended: 0 }
     }
 
-    fn header(line: &[u8]) -> Result<Header, Unreadable> {
-        #[derive(Deserialize)]
-        struct AnyVersion {
-            v: u32,
+    /// Adds the resources of an intent.
+    pub(super) fn intend(&mut self, resources: Vec<Resource>) -> Result<(), Unreadable> {
+        let is_sound = |one: &Resource| {
+            is_real_path(&one.dir)
+                && is_entry(&one.name)
+                && one.run.is_none_or(|run| run.is_in(&one.name))
+        };
+        if !resources.iter().all(is_sound) {
+            return Err(Unreadable::Damaged);
         }
-        let line = line.strip_suffix(b"\n").ok_or(Unreadable::Damaged)?;
-        match serde_json::from_slice::<AnyVersion>(line) {
-            Ok(AnyVersion { v: VERSION }) => {}
-            Ok(AnyVersion { v }) => return Err(Unreadable::Version(v)),
-            Err(_) => return Err(Unreadable::Damaged),
-        }
-        serde_json::from_slice(line).map_err(|_| Unreadable::Damaged)
+        let known = &mut self.record.resources;
+        known.truncate(known.len() - self.intended);
+        self.intended = resources.len();
+        known.extend(resources);
+        Ok(())
     }
 
-    /// Applies one event. `intended` counts the resources of the last intent that are not known to
-    /// exist. They are at the end of the list.
-    fn apply(&mut self, event: Event, intended: &mut usize) -> Result<(), Unreadable> {
+    /// Adds any other event.
+    pub(super) fn apply(&mut self, event: Event) -> Result<(), Unreadable> {
         match event {
-            Event::Intent { kind, dir, names, guessable } => {
-                self.resources.truncate(self.resources.len() - *intended);
-                *intended = names.len();
-                let dir: &Path = dir.as_path();
-                if !dir.is_absolute() || !names.iter().all(is_entry) {
-                    return Err(Unreadable::Damaged);
-                }
-                self.resources.extend(names.into_iter().map(|name| Resource {
+            Event::Intent { kind, dir, names, parent, mount, run } => {
+                let dir = dir.as_path();
+                let resources = names.into_iter().map(|name| Resource {
                     kind,
                     dir: dir.to_owned(),
+                    parent: parent.clone(),
+                    mount,
                     name,
+                    run,
                     published: None,
-                    guessable,
                     identity: None,
-                }));
+                });
+                self.intend(resources.collect())?;
             }
-            Event::Created(identities) => {
-                if identities.len() > *intended {
-                    return Err(Unreadable::Damaged);
-                }
-                let first = self.resources.len() - *intended;
-                // A call that failed halfway created fewer entries than it announced.
-                self.resources.truncate(first + identities.len());
-                for (resource, identity) in self.resources[first..].iter_mut().zip(identities) {
-                    resource.identity = Some(identity);
-                }
-                *intended = 0;
-            }
+            Event::Created(identities) => self.create(identities)?,
             Event::Publish(name) => {
-                if !is_entry(&name) {
-                    return Err(Unreadable::Damaged);
-                }
-                let last = self.resources.last_mut().ok_or(Unreadable::Damaged)?;
-                last.published = Some(name);
+                let last = self.record.resources.last_mut().filter(|_| is_entry(&name));
+                last.ok_or(Unreadable::Damaged)?.published = Some(name);
             }
-            Event::Lifetime(lifetime) => self.lifetime = lifetime,
+            Event::Lifetime(lifetime) => self.record.lifetime = lifetime,
+            Event::Command(command) => self.record.command = Some(command),
+            Event::Identity(index, identity) => {
+                let resource = self.record.resources.get_mut(index);
+                resource.ok_or(Unreadable::Damaged)?.identity = Some(identity);
+            }
+            Event::Unseen(since) => {
+                self.record.unseen.get_or_insert(since);
+            }
+            Event::Seen(_) => self.record.unseen = None,
         }
         Ok(())
+    }
+
+    fn create(&mut self, identities: Vec<EntryId>) -> Result<(), Unreadable> {
+        if identities.len() > self.intended {
+            return Err(Unreadable::Damaged);
+        }
+        let resources = &mut self.record.resources;
+        let first = resources.len() - self.intended;
+        // A call that failed halfway created fewer entries than it announced.
+        resources.truncate(first + identities.len());
+        for (resource, identity) in resources[first..].iter_mut().zip(identities) {
+            resource.identity = Some(identity);
+        }
+        self.intended = 0;
+        Ok(())
+    }
+
+    /// Returns the record. A caller cannot have paths of a lease that covers nothing.
+    pub(super) fn finish(self) -> Result<Record, Unreadable> {
+        if self.record.header.committed && self.record.resources.is_empty() {
+            return Err(Unreadable::Damaged);
+        }
+        Ok(self.record)
     }
 }
 
@@ -281,114 +328,12 @@ impl Record {
 /// no others.
 fn is_entry(name: &OsJson) -> bool {
     let bytes = name.0.as_bytes();
-    !matches!(bytes, b"" | b"." | b"..") && !bytes.contains(&b'/')
+    !matches!(bytes, b"" | b"." | b"..") && !bytes.contains(&b'/') && !bytes.contains(&0)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn header(committed: u8) -> Header {
-        Header {
-            v: VERSION,
-            committed,
-            id: "one".into(),
-            created: Moment { wall_ms: 1, boot_ms: 2 },
-            namespaces: Namespaces::default(),
-            caller: None,
-            lifetime: Lifetime::Manual,
-            session: None,
-        }
-    }
-
-    fn line(value: &impl Serialize) -> String {
-        serde_json::to_string(value).unwrap() + "\n"
-    }
-
-    fn intent(names: &[&str]) -> Event {
-        Event::Intent {
-            kind: Kind::File,
-            dir: OsJson("/tmp".into()),
-            names: names.iter().map(|&name| OsJson(name.into())).collect(),
-            guessable: false,
-        }
-    }
-
-    fn created(count: u64) -> Event {
-        Event::Created((0..count).map(|ino| format!("R.{ino:x}").parse().unwrap()).collect())
-    }
-
-    fn names(text: &str) -> Result<Vec<String>, Unreadable> {
-        let record = Record::parse("one", text.as_bytes())?;
-        Ok(record.resources.iter().map(|one| one.name.0.to_str().unwrap().to_owned()).collect())
-    }
-
-    #[test]
-    fn the_byte_that_commits_a_lease_is_at_its_fixed_offset() {
-        let text = line(&header(0));
-        assert_eq!(text.as_bytes()[usize::try_from(COMMITTED_OFFSET).unwrap()], b'0');
-    }
-
-    #[test]
-    fn an_intent_without_identities_counts_only_if_it_is_the_last() {
-        let text = line(&header(0)) + &line(&intent(&["a"])) + &line(&intent(&["b"]));
-        assert_eq!(names(&text), Ok(vec!["b".into()]));
-        let text = text + &line(&created(1)) + &line(&intent(&["c"]));
-        assert_eq!(names(&text), Ok(vec!["b".into(), "c".into()]));
-    }
-
-    #[test]
-    fn a_batch_that_was_created_in_part_counts_in_part() {
-        let text = line(&header(0)) + &line(&intent(&["a", "b", "c"])) + &line(&created(2));
-        assert_eq!(names(&text), Ok(vec!["a".into(), "b".into()]));
-    }
-
-    #[test]
-    fn a_torn_end_means_a_killed_creator_before_the_commit_and_damage_after_it() {
-        let torn = |committed| line(&header(committed)) + &line(&intent(&["a"])) + "{\"made\":[";
-        assert_eq!(names(&torn(0)), Ok(vec!["a".into()]));
-        assert_eq!(names(&torn(1)), Err(Unreadable::Damaged));
-    }
-
-    #[test]
-    fn a_newer_version_is_distinguished_from_damage() {
-        assert_eq!(names("{\"v\":2,\"new\":true}\n"), Err(Unreadable::Version(2)));
-        assert_eq!(names("{\"v\":1}\n"), Err(Unreadable::Damaged));
-        assert_eq!(names(""), Err(Unreadable::Damaged));
-        assert_eq!(names("nonsense\n"), Err(Unreadable::Damaged));
-    }
-
-    #[test]
-    fn a_lease_whose_file_was_renamed_is_damaged() {
-        let text = line(&header(1)) + &line(&intent(&["a"]));
-        assert_eq!(Record::parse("two", text.as_bytes()), Err(Unreadable::Damaged));
-    }
-
-    #[test]
-    fn a_name_that_leads_out_of_its_directory_is_damage() {
-        for name in ["../x", "a/b", "..", ""] {
-            let text = line(&header(0)) + &line(&intent(&[name]));
-            assert_eq!(names(&text), Err(Unreadable::Damaged), "{name}");
-        }
-    }
-
-    proptest! {
-        /// A committed lease that loses its end must never count as ended.
-        #[test]
-        fn a_committed_lease_cut_anywhere_stays_committed_or_is_damaged(cut in 0usize..1000) {
-            let text = line(&header(1)) + &line(&intent(&["a", "b"])) + &line(&created(2));
-            let cut = cut % (text.len() + 1);
-            if let Ok(record) = Record::parse("one", &text.as_bytes()[..cut]) {
-                prop_assert_eq!(record.header.committed, 1);
-            }
-        }
-
-        #[test]
-        fn no_input_makes_the_parser_panic(tail in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let mut bytes = line(&header(0)).into_bytes();
-            bytes.extend(tail);
-            let _ = Record::parse("one", &bytes);
-        }
-    }
+/// Whether a path can be a real path: absolute, without empty parts, `.` and `..`.
+fn is_real_path(path: &Path) -> bool {
+    let Some(parts) = path.as_os_str().as_bytes().strip_prefix(b"/") else { return false };
+    let is_part = |part: &[u8]| !matches!(part, b"" | b"." | b"..") && !part.contains(&0);
+    parts.is_empty() || parts.split(|&byte| byte == b'/').all(is_part)
 }

@@ -6,6 +6,7 @@
 //! so a cleanup in another environment finds them. Writers use the first store that works, readers
 //! use all that exist.
 
+use std::cell::OnceCell;
 use std::fmt::Write as _;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -13,7 +14,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{fstat, fstatfs};
 
-use crate::fs::PrivateDirError;
+use crate::fs::identity::{Class, DirFacts};
+use crate::fs::{DirId, PrivateDirError};
 use crate::lease::candidate::{StoreCandidate, is_local};
 use crate::lease::id::is_id;
 use crate::os::Env;
@@ -60,6 +62,7 @@ pub(crate) struct Stores(Vec<StoreCandidate>);
 pub(crate) struct Store {
     leases: OwnedFd,
     path: PathBuf,
+    identity: OnceCell<Option<DirId>>,
 }
 
 impl Stores {
@@ -129,7 +132,7 @@ fn concerns_all_stores(err: &PrivateDirError) -> bool {
 
 impl Store {
     fn new((leases, path): (OwnedFd, PathBuf)) -> Self {
-        Self { leases, path }
+        Self { leases, path, identity: OnceCell::new() }
     }
 
     /// Opens an existing store by the path of its state directory, the parent of [`Store::path`].
@@ -142,7 +145,22 @@ impl Store {
         self.leases.as_fd()
     }
 
-    /// Whether only this machine can use the store: it is on a local filesystem.
+    /// Returns the identity of the directory, if its filesystem has lasting ones.
+    pub(super) fn identity(&self) -> Option<&DirId> {
+        let identify = || {
+            let id = DirFacts::of(&self.leases).ok()?.id;
+            (!matches!(id.class(), Class::Ramfs | Class::Weak)).then_some(id)
+        };
+        self.identity.get_or_init(identify).as_ref()
+    }
+
+    /// Whether a lease with this identity of its store was written in this directory, as far as the
+    /// filesystem can tell.
+    pub(super) fn is_where(&self, recorded: Option<&DirId>) -> bool {
+        self.identity().is_none_or(|here| recorded == Some(here))
+    }
+
+    /// Whether only this computer can use the store: it is on a local filesystem.
     pub(crate) fn is_local(&self) -> bool {
         fstatfs(&self.leases).is_ok_and(|filesystem| is_local(&filesystem))
     }

@@ -72,8 +72,9 @@ impl TmpFile {
             return Ok(());
         }
         let dir = &self.dir;
-        let name = Template::hidden().name(&mut lease.random).map_err(CreateError::NoRandomness)?;
-        lease.append(&intent(Kind::File, dir, std::slice::from_ref(&name)))?;
+        let template = Template::hidden();
+        let name = template.name(&mut lease.random).map_err(CreateError::NoRandomness)?;
+        lease.append(&intent(Kind::File, dir, std::slice::from_ref(&name), &template))?;
         let linked = linkat(CWD, proc_path(&self.file), dir, &name, AtFlags::SYMLINK_FOLLOW);
         let identity = linked
             .map_err(io::Error::from)
@@ -102,7 +103,7 @@ impl TmpFile {
         let refused = |err| CreateError::refused(Kind::File, self.dir.path(), err);
         let name = self.hidden().map_err(refused)?.to_owned();
         let identity = EntryId::of(self.dir.open_entry(other.as_fd()));
-        lease.append(&intent(Kind::File, &self.dir, &[name]))?;
+        lease.append(&intent(Kind::File, &self.dir, &[name], &Template::hidden()))?;
         Ok(lease.append(&Event::Created(vec![identity]))?)
     }
 

@@ -8,13 +8,13 @@
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 
-use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom, fchmod, fstat, openat, unlinkat};
-use serde::Serialize;
+use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fstat, openat, unlinkat};
+use rustix::io::Errno;
 
-use crate::fs::rw::write_all;
+use crate::lease::format::{End, VERSION};
 use crate::lease::id::new_id;
-use crate::lease::reader::LockedLease;
-use crate::lease::record::{COMMITTED_OFFSET, Event, Header, Lifetime, VERSION};
+use crate::lease::reader::{LockedLease, write_given, write_lines};
+use crate::lease::record::{Event, Header, Lifetime};
 use crate::lease::spec::LeaseSpec;
 use crate::lease::store::{Store, StoreError, Stores};
 use crate::os::{Moment, Namespaces, Random};
@@ -35,8 +35,8 @@ pub(crate) struct Lease {
 struct LeaseFile {
     store: Store,
     fd: OwnedFd,
-    /// In bytes.
-    length: u64,
+    /// Where its last line ends.
+    end: End,
     /// The descriptor by which commands inherit the lock.
     inherited: Option<OwnedFd>,
 }
@@ -46,8 +46,10 @@ impl Lease {
     pub(crate) fn new(stores: Stores, spec: LeaseSpec, random: Random) -> Self {
         let header = Header {
             v: VERSION,
-            committed: 0,
+            committed: false,
             id: String::new(),
+            store: None,
+            local: false,
             created: Moment::now(),
             namespaces: spec.namespaces,
             caller: spec.caller,
@@ -88,7 +90,7 @@ impl Lease {
     /// only after this has returned.
     pub(super) fn append(&mut self, event: &Event) -> Result<(), StoreError> {
         if let Some(file) = &mut self.file {
-            let written = line(event).and_then(|line| file.append(&line));
+            let written = file.append(event, self.header.committed);
             return written.map_err(|source| file.not_written(source));
         }
         let (header, random) = (&mut self.header, &mut self.random);
@@ -99,13 +101,14 @@ impl Lease {
                     break fd;
                 }
             };
-            let mut lines = line(header)?;
-            lines.extend(line(event)?);
-            match write_all(fd.as_fd(), &lines) {
-                Ok(()) => {
-                    let length = u64::try_from(lines.len()).unwrap_or(u64::MAX);
-                    Ok(LeaseFile { store, fd, length, inherited: None })
-                }
+            header.store = store.identity().cloned();
+            header.local = store.is_local();
+            let mut lines = Vec::with_capacity(1024);
+            let mut end = End::default();
+            end.push_header(&mut lines, header)?;
+            end.push_event(&mut lines, event)?;
+            match write_lines(&fd, &lines, End::default(), end) {
+                Ok(()) => Ok(LeaseFile { store, fd, end, inherited: None }),
                 Err(err) => {
                     let _ = unlinkat(store.dir(), &header.id, AtFlags::empty());
                     Err(err)
@@ -117,13 +120,11 @@ impl Lease {
     }
 
     /// Records that the caller has the paths. From now on, the lifetime counts.
+    /// Fails if the lease has been removed, so that nothing would be known of its resources.
     pub(crate) fn commit(&mut self) -> Result<(), StoreError> {
-        self.header.committed = 1;
+        self.header.committed = true;
         let Some(file) = &self.file else { return Ok(()) };
-        match rustix::io::pwrite(&file.fd, b"1", COMMITTED_OFFSET) {
-            Ok(_) => Ok(()),
-            Err(err) => Err(file.not_written(err.into())),
-        }
+        file.commit().map_err(|source| file.not_written(source))
     }
 
     /// Changes when the lease ends.
@@ -158,19 +159,20 @@ impl Lease {
 }
 
 impl LeaseFile {
-    /// Adds a whole line or nothing: half a line would make the lease a damaged one.
-    fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        match write_all(self.fd.as_fd(), line) {
-            Ok(()) => {
-                self.length += u64::try_from(line.len()).unwrap_or(u64::MAX);
-                Ok(())
-            }
-            Err(err) => {
-                rustix::fs::ftruncate(&self.fd, self.length)?;
-                rustix::fs::seek(&self.fd, SeekFrom::Start(self.length))?;
-                Err(err)
-            }
+    /// Adds a line.
+    fn append(&mut self, event: &Event, committed: bool) -> io::Result<()> {
+        let (mut line, mut end) = (Vec::with_capacity(256), self.end);
+        end.push_event(&mut line, event)?;
+        write_lines(&self.fd, &line, self.end, end)?;
+        self.end = end;
+        if committed { write_given(&self.fd, end) } else { Ok(()) }
+    }
+
+    fn commit(&self) -> io::Result<()> {
+        if fstat(&self.fd)?.st_nlink == 0 {
+            return Err(Errno::NOENT.into());
         }
+        write_given(&self.fd, self.end)
     }
 
     fn not_written(&self, source: io::Error) -> StoreError {
@@ -210,11 +212,4 @@ fn share_lock(file: &LeaseFile, id: &str) -> io::Result<OwnedFd> {
     let [high, lower, lowest] = INHERITED_FD;
     let duplicate = |min| sys::duplicate_inheritable(read_only.as_fd(), min);
     duplicate(high).or_else(|_| duplicate(lower)).or_else(|_| duplicate(lowest))
-}
-
-fn line(value: &impl Serialize) -> io::Result<Vec<u8>> {
-    let mut line = Vec::with_capacity(512);
-    serde_json::to_writer(&mut line, value)?;
-    line.push(b'\n');
-    Ok(line)
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// A moment, in milliseconds on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Moment {
     /// Time since the Unix epoch.
     pub wall_ms: u64,

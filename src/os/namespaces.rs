@@ -11,6 +11,7 @@ const UNIQUE_MOUNT_ID: StatxFlags = StatxFlags::from_bits_retain(0x4000);
 
 /// The boot, the namespaces and the root that a process belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Namespaces {
     /// The random id of the running kernel (`/proc/sys/kernel/random/boot_id`).
     pub boot: Option<String>,

@@ -13,6 +13,7 @@ use crate::os::procfs::Stat;
 
 /// A process. Its start time distinguishes it from a later process with the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Process {
     /// The process id.
     pub pid: u32,

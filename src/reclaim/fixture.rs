@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::fs::Dir;
 use crate::lease::entry::create;
-use crate::lease::record::VERSION;
+use crate::lease::format::VERSION;
 use crate::lease::{
     CreateOptions, Header, Kind, Lease, LeaseSpec, Lifetime, NameRule, Record, Resource, Store,
     Stores,
@@ -36,15 +36,17 @@ pub(super) fn system() -> SystemState {
 pub(super) fn lease(lifetime: Lifetime) -> Record {
     let header = Header {
         v: VERSION,
-        committed: 1,
+        committed: true,
         id: "one".into(),
+        store: None,
+        local: true,
         created: Moment { wall_ms: 99 * HOUR_MS, boot_ms: 9 * HOUR_MS },
         namespaces: Namespaces::current(),
         caller: None,
         lifetime: lifetime.clone(),
         session: None,
     };
-    Record { header, resources: Vec::new(), lifetime }
+    Record { header, resources: Vec::new(), lifetime, command: None, unseen: None }
 }
 
 /// A record like [`lease`] with an owner, a TTL, or both.

@@ -52,7 +52,7 @@ impl State {
         if locked {
             return Self::Kept(KeepReason::InUse(None));
         }
-        if record.header.committed == 0 {
+        if !record.header.committed {
             return Self::Ended;
         }
         let owner = match record.lifetime {
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(State::of_lease(&record, true, &system()), in_use);
         record = lease(Lifetime::Manual);
         assert_eq!(State::of_lease(&record, false, &system()), State::Kept(KeepReason::Manual));
-        record.header.committed = 0;
+        record.header.committed = false;
         assert_eq!(State::of_lease(&record, false, &system()), State::Ended);
         assert_eq!(State::of_lease(&lease(Lifetime::Command), false, &system()), State::Ended);
     }

@@ -143,6 +143,11 @@ impl Template {
         !is_unguessable(self.random)
     }
 
+    /// Returns where the random part of a name begins, in bytes, and its length.
+    pub fn random_part(&self) -> (usize, usize) {
+        (self.prefix.len(), self.random)
+    }
+
     /// Returns a new random name.
     pub fn name(&self, random: &mut Random) -> io::Result<OsString> {
         let mut name = Vec::with_capacity(self.prefix.len() + self.random + self.suffix.len());

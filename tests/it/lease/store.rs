@@ -135,7 +135,7 @@ fn unreadable_leases_are_kept_and_reported_and_the_rest_is_reclaimed() {
     let id = sandbox.leases()[0].clone();
     let path = sandbox.leases_dir().join(&id);
     let whole = fs::read_to_string(&path).unwrap();
-    let newer = whole.replace("{\"v\":1,", "{\"v\":2,");
+    let newer = whole.replace("{\"v\":2,", "{\"v\":3,");
     let cut = &whole[..whole.len() - 10];
     let header = whole.lines().next().unwrap().to_owned() + "\n";
     for damaged in [newer.as_str(), cut, &header, "nonsense\n", "{}\n", "{\"v\":1}\n", "\0\0\0"] {
@@ -144,7 +144,7 @@ fn unreadable_leases_are_kept_and_reported_and_the_rest_is_reclaimed() {
         assert_eq!(ran.status, Some(1));
         assert_eq!(ran.stdout.lines().count(), 1, "the other one is not stopped: {damaged}");
         let why = if damaged == newer {
-            "it has format version 2, written by a newer tmpx"
+            "it has format version 3, written by a newer tmpx"
         } else {
             "it is damaged"
         };

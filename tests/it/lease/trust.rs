@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::lease::{GIVEN, NOT_GIVEN, seal};
 use crate::support::sandbox::{
     NOBODY, Ran, Sandbox, has, is_root, mode, names, skip_unless, words,
 };
@@ -20,11 +21,12 @@ fn forge(sandbox: &Sandbox, leases: &Path) -> String {
     let id = sandbox.leases().pop().unwrap();
     let real = fs::read_to_string(sandbox.leases_dir().join(&id)).unwrap();
     sandbox.tmpx(words("cleanup -q --all")).by_nobody().succeeds();
-    let header = real.lines().next().unwrap().replacen("\"given\":1", "\"given\":0", 1);
-    let home = sandbox.home();
-    let intent =
-        serde_json::json!({"intent": {"kind": "dir", "dir": home, "names": ["Documents"]}});
-    fs::write(leases.join(&id), format!("{header}\n{intent}\n")).unwrap();
+    let mut header = real.lines().next().unwrap().to_owned();
+    header.replace_range(GIVEN, NOT_GIVEN);
+    let intent = serde_json::json!({"intent": {
+        "kind": "dir", "dir": sandbox.home(), "names": ["Documents"], "run": [0, 9],
+    }});
+    fs::write(leases.join(&id), seal(&format!("{header}\n{intent}\n"))).unwrap();
     id
 }
 

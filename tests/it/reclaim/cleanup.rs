@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::support::lease::seal;
 use crate::support::sandbox::{Sandbox, words};
 
 const HINT: &str = "hint: --all removes manual and timed ones too\n";
@@ -96,7 +97,7 @@ fn age(sandbox: &Sandbox, by_ms: u64) {
         let (boot, wall) = (after("\"boot\":\"", '"'), after("\"wall_ms\":", ','));
         let earlier = wall.parse::<u64>().unwrap() - by_ms;
         let aged = record.replace(&boot, "an-earlier-boot").replace(&wall, &earlier.to_string());
-        fs::write(&path, aged).unwrap();
+        fs::write(&path, seal(&aged)).unwrap();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::support::lease::edit;
 use crate::support::sandbox::{Sandbox, has, words};
 
 #[test]
@@ -123,10 +124,11 @@ fn a_lease_from_the_far_future_is_listed() {
     let sandbox = Sandbox::new();
     sandbox.file();
     let lease = sandbox.state().join("leases").join(&sandbox.leases()[0]);
-    let record = fs::read_to_string(&lease).unwrap();
-    let (before, rest) = record.split_once("\"wall_ms\":").unwrap();
-    let (_, after) = rest.split_once(',').unwrap();
-    fs::write(&lease, format!("{before}\"wall_ms\":9999999999999999,{after}")).unwrap();
+    edit(lease, |record| {
+        let (before, rest) = record.split_once("\"wall_ms\":").unwrap();
+        let (_, after) = rest.split_once(',').unwrap();
+        format!("{before}\"wall_ms\":9999999999999999,{after}")
+    });
     let listed = sandbox.tmpx(words("list --json")).succeeds().json();
     assert_eq!(listed[0]["created"], "9999-12-31T23:59:59.999Z");
     sandbox.clean_up();

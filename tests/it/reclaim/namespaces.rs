@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::lease::seal;
 use crate::support::sandbox::{Ran, Sandbox, has, is_root, skip_unless};
 
 /// Runs a script in new namespaces, if the test may create them.
@@ -116,7 +117,7 @@ fn age_by_a_boot(sandbox: &Sandbox, boot_ms: Option<u64>, masked: bool) {
         let rest = after.trim_start_matches(|char: char| char.is_ascii_digit());
         text = format!("{before}\"boot_ms\":{boot_ms}{rest}");
     }
-    std::fs::write(lease, text).unwrap();
+    std::fs::write(lease, seal(&text)).unwrap();
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
+use crate::support::lease::edit;
 use crate::support::sandbox::{Ran, Run, Sandbox, has, words};
 
 /// Returns the running reapers of a sandbox's store.
@@ -261,10 +262,11 @@ fn a_process_that_reuses_the_owners_number_is_not_the_owner() {
     let (mut script, path) =
         living(&sandbox, "f=$(TMPX_REAPER=0 tmpx file --until-exit=$$); echo $f");
     let lease = sandbox.state().join("leases").join(&sandbox.leases()[0]);
-    let record = fs::read_to_string(&lease).unwrap();
-    let (before, after) = record.split_once("\"owner\":{\"pid\":").unwrap();
-    let (pid, after) = after.split_once(",\"start\":").unwrap();
-    fs::write(&lease, format!("{before}\"owner\":{{\"pid\":{pid},\"start\":9{after}")).unwrap();
+    edit(lease, |record| {
+        let (before, after) = record.split_once("\"owner\":{\"pid\":").unwrap();
+        let (pid, after) = after.split_once(",\"start\":").unwrap();
+        format!("{before}\"owner\":{{\"pid\":{pid},\"start\":9{after}")
+    });
     sandbox.tmpx(["cleanup", "-q"]).succeeds();
     assert!(!path.exists());
     assert!(script.try_wait().unwrap().is_none(), "that process is left alone");

@@ -40,13 +40,13 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
         }
         'tmpx;file' {
             [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'Fill it from SRC, or from standard input if SRC is ''-''')
-            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Create exactly this name; if it is taken, a_1.csv for a.csv')
             [CompletionResult]::new('--count', '--count', [CompletionResultType]::ParameterName, 'Create N of them, and print one path per line')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Create it in DIR [default: the temp dir]')
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Create it in DIR [default: the temp dir]')
             [CompletionResult]::new('--prefix', '--prefix', [CompletionResultType]::ParameterName, 'Start the name with S [default: tmp.]')
             [CompletionResult]::new('-s', '-s', [CompletionResultType]::ParameterName, 'End the name with S')
             [CompletionResult]::new('--suffix', '--suffix', [CompletionResultType]::ParameterName, 'End the name with S')
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Create exactly this name; if it is taken, a_1.csv for a.csv')
             [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'Set this mode exactly [default: 600, directories 700, minus the umask]')
             [CompletionResult]::new('--mode', '--mode', [CompletionResultType]::ParameterName, 'Set this mode exactly [default: 600, directories 700, minus the umask]')
             [CompletionResult]::new('--until-exit', '--until-exit', [CompletionResultType]::ParameterName, 'Remove it when PID exits [default: calling script]')
@@ -61,13 +61,13 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
             break
         }
         'tmpx;dir' {
-            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Create exactly this name; if it is taken, a_1.csv for a.csv')
             [CompletionResult]::new('--count', '--count', [CompletionResultType]::ParameterName, 'Create N of them, and print one path per line')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Create it in DIR [default: the temp dir]')
             [CompletionResult]::new('--dir', '--dir', [CompletionResultType]::ParameterName, 'Create it in DIR [default: the temp dir]')
             [CompletionResult]::new('--prefix', '--prefix', [CompletionResultType]::ParameterName, 'Start the name with S [default: tmp.]')
             [CompletionResult]::new('-s', '-s', [CompletionResultType]::ParameterName, 'End the name with S')
             [CompletionResult]::new('--suffix', '--suffix', [CompletionResultType]::ParameterName, 'End the name with S')
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Create exactly this name; if it is taken, a_1.csv for a.csv')
             [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'Set this mode exactly [default: 600, directories 700, minus the umask]')
             [CompletionResult]::new('--mode', '--mode', [CompletionResultType]::ParameterName, 'Set this mode exactly [default: 600, directories 700, minus the umask]')
             [CompletionResult]::new('--until-exit', '--until-exit', [CompletionResultType]::ParameterName, 'Remove it when PID exits [default: calling script]')
@@ -89,6 +89,7 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
             [CompletionResult]::new('--prefix', '--prefix', [CompletionResultType]::ParameterName, 'Start the name with S [default: tmp.]')
             [CompletionResult]::new('-s', '-s', [CompletionResultType]::ParameterName, 'End the name with S')
             [CompletionResult]::new('--suffix', '--suffix', [CompletionResultType]::ParameterName, 'End the name with S')
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Create exactly this name; if it is taken, a_1.csv for a.csv')
             [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'Set this mode exactly [default: 600, directories 700, minus the umask]')
             [CompletionResult]::new('--mode', '--mode', [CompletionResultType]::ParameterName, 'Set this mode exactly [default: 600, directories 700, minus the umask]')
             [CompletionResult]::new('--until-exit', '--until-exit', [CompletionResultType]::ParameterName, 'Remove it when PID exits [default: calling script]')
@@ -119,6 +120,7 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
             [CompletionResult]::new('--prefix', '--prefix', [CompletionResultType]::ParameterName, 'Start the name with S [default: tmp.]')
             [CompletionResult]::new('-s', '-s', [CompletionResultType]::ParameterName, 'End the name with S')
             [CompletionResult]::new('--suffix', '--suffix', [CompletionResultType]::ParameterName, 'End the name with S')
+            [CompletionResult]::new('--name', '--name', [CompletionResultType]::ParameterName, 'Create exactly this name; if it is taken, a_1.csv for a.csv')
             [CompletionResult]::new('-m', '-m', [CompletionResultType]::ParameterName, 'Set this mode exactly [default: 600, directories 700, minus the umask]')
             [CompletionResult]::new('--mode', '--mode', [CompletionResultType]::ParameterName, 'Set this mode exactly [default: 600, directories 700, minus the umask]')
             [CompletionResult]::new('--here', '--here', [CompletionResultType]::ParameterName, 'Run in the current directory instead')

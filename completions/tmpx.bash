@@ -213,16 +213,12 @@ _tmpx() {
             return 0
             ;;
         tmpx__subcmd__dir)
-            opts="-p -s -m -0 -h --name --count --dir --prefix --suffix --mode --until-exit --ttl --session --keep --json --null --help"
+            opts="-p -s -m -0 -h --count --dir --prefix --suffix --name --mode --until-exit --ttl --session --keep --json --null --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --name)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --count)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -250,6 +246,10 @@ _tmpx() {
                     return 0
                     ;;
                 -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --name)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -281,7 +281,7 @@ _tmpx() {
             return 0
             ;;
         tmpx__subcmd__exec)
-            opts="-p -s -m -h --mkdir --in --out --out-always --keep --timeout --kill-after --here --anon-fd --private-tmp --report --session --dir --prefix --suffix --mode --help"
+            opts="-p -s -m -h --mkdir --in --out --out-always --keep --timeout --kill-after --here --anon-fd --private-tmp --report --session --dir --prefix --suffix --name --mode --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -367,6 +367,10 @@ _tmpx() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --mode)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -383,7 +387,7 @@ _tmpx() {
             return 0
             ;;
         tmpx__subcmd__file)
-            opts="-p -s -m -0 -h --from --name --count --dir --prefix --suffix --mode --until-exit --ttl --session --keep --json --null --help"
+            opts="-p -s -m -0 -h --from --count --dir --prefix --suffix --name --mode --until-exit --ttl --session --keep --json --null --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -402,10 +406,6 @@ _tmpx() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
-                    return 0
-                    ;;
-                --name)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --count)
@@ -435,6 +435,10 @@ _tmpx() {
                     return 0
                     ;;
                 -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --name)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -616,7 +620,7 @@ _tmpx() {
             return 0
             ;;
         tmpx__subcmd__workspace)
-            opts="-p -s -m -0 -h --mkdir --in --dir --prefix --suffix --mode --until-exit --ttl --session --keep --json --null --export --help"
+            opts="-p -s -m -0 -h --mkdir --in --dir --prefix --suffix --name --mode --until-exit --ttl --session --keep --json --null --export --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -656,6 +660,10 @@ _tmpx() {
                     return 0
                     ;;
                 -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --name)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

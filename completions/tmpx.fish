@@ -38,11 +38,11 @@ complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "cleanup" -d 'Remove what 
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "gettempdir" -d 'Print the directory for temporary files'
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "mktemp" -d 'Create a file or directory; a drop-in for GNU mktemp'
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l from -d 'Fill it from SRC, or from standard input if SRC is \'-\'' -r -F
-complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l name -d 'Create exactly this name; if it is taken, a_1.csv for a.csv' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l count -d 'Create N of them, and print one path per line' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -s p -l dir -d 'Create it in DIR [default: the temp dir]' -r -f -a "(__fish_complete_directories)"
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l prefix -d 'Start the name with S [default: tmp.]' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -s s -l suffix -d 'End the name with S' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l name -d 'Create exactly this name; if it is taken, a_1.csv for a.csv' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -s m -l mode -d 'Set this mode exactly [default: 600, directories 700, minus the umask]' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l until-exit -d 'Remove it when PID exits [default: calling script]' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l ttl -d 'Remove it after this time (90, 15m, 1h30m, 2d)' -r
@@ -51,11 +51,11 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l keep -d 'Keep it unti
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l json -d 'Print one JSON object per line'
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -s 0 -l null -d 'End each path with NUL instead of a newline'
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l name -d 'Create exactly this name; if it is taken, a_1.csv for a.csv' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l count -d 'Create N of them, and print one path per line' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -s p -l dir -d 'Create it in DIR [default: the temp dir]' -r -f -a "(__fish_complete_directories)"
 complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l prefix -d 'Start the name with S [default: tmp.]' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -s s -l suffix -d 'End the name with S' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l name -d 'Create exactly this name; if it is taken, a_1.csv for a.csv' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -s m -l mode -d 'Set this mode exactly [default: 600, directories 700, minus the umask]' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l until-exit -d 'Remove it when PID exits [default: calling script]' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l ttl -d 'Remove it after this time (90, 15m, 1h30m, 2d)' -r
@@ -69,6 +69,7 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l in -d 'Copy a fi
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -s p -l dir -d 'Create it in DIR [default: the temp dir]' -r -f -a "(__fish_complete_directories)"
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l prefix -d 'Start the name with S [default: tmp.]' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -s s -l suffix -d 'End the name with S' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l name -d 'Create exactly this name; if it is taken, a_1.csv for a.csv' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -s m -l mode -d 'Set this mode exactly [default: 600, directories 700, minus the umask]' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l until-exit -d 'Remove it when PID exits [default: calling script]' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l ttl -d 'Remove it after this time (90, 15m, 1h30m, 2d)' -r
@@ -92,6 +93,7 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l session -d 'Add the w
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s p -l dir -d 'Create it in DIR [default: the temp dir]' -r -f -a "(__fish_complete_directories)"
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l prefix -d 'Start the name with S [default: tmp.]' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s s -l suffix -d 'End the name with S' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l name -d 'Create exactly this name; if it is taken, a_1.csv for a.csv' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s m -l mode -d 'Set this mode exactly [default: 600, directories 700, minus the umask]' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l here -d 'Run in the current directory instead'
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l private-tmp -d 'Give the command its own /tmp and /var/tmp'

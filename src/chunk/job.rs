@@ -17,8 +17,8 @@ use crate::chunk::feed::{Feed, FeedStep};
 use crate::chunk::held::{Held, OpenSpillFile};
 use crate::chunk::input::RecordInput;
 use crate::chunk::part::Chunk;
-use crate::os::Env;
-use crate::process::{Children, Command};
+use crate::os::{CurrentDir, Env};
+use crate::process::{Children, Command, replace_placeholder};
 use crate::values::Status;
 
 /// How long a process that the command left behind may keep its output open.
@@ -41,7 +41,7 @@ pub(crate) struct CommandSpec<'a> {
     /// Its environment.
     pub env: &'a Env,
     /// The caller's working directory.
-    pub cwd: &'a Path,
+    pub cwd: &'a CurrentDir,
     /// What records are converted to.
     pub form: Option<JsonForm>,
     /// The directory for files with chunks, and their suffix, where the command has a placeholder.
@@ -109,8 +109,7 @@ impl ChunkJob {
         let child_stdin = if let Some((dir, suffix)) = &spec.files {
             let file = dir.join(format!("chunk-{:06}{suffix}", place.number));
             write_file(&file, &mut feed, inputs)?;
-            let placeholders = words.iter_mut().skip(1).filter(|word| *word == PLACEHOLDER);
-            placeholders.for_each(|word| file.as_os_str().clone_into(word));
+            replace_placeholder(&mut words, PLACEHOLDER, &file);
             path = Some(file);
             open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
                 .context("could not open /dev/null")?

@@ -41,26 +41,29 @@ pub struct ChunkArgs {
     #[arg(last = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
     /// Put N records into each chunk
-    #[arg(long, value_name = "N", conflicts_with = "bytes", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", conflicts_with = "bytes", value_parser = at_least_one,
+          allow_hyphen_values = true)]
     pub rows: Option<u64>,
     /// Put up to SIZE of records in a chunk [default: 16M]
     ///
     /// As in 64K, 10M or 2G, without the header. A larger record is a chunk
     /// of its own.
-    #[arg(long, value_name = "SIZE", value_parser = chunk_size, verbatim_doc_comment)]
+    #[arg(long, value_name = "SIZE", value_parser = chunk_size,
+          allow_hyphen_values = true, verbatim_doc_comment)]
     pub bytes: Option<ByteSize>,
     /// Run N commands at once [default: the number of cores]
-    #[arg(short, long, value_name = "N", value_parser = at_least_one)]
+    #[arg(short, long, value_name = "N", value_parser = at_least_one, allow_hyphen_values = true)]
     pub jobs: Option<u64>,
     /// Write the outputs to FILE once all have succeeded
-    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath,
+          allow_hyphen_values = true)]
     pub output: Option<PathBuf>,
     /// Read the inputs as csv, tsv, ndjson, json or lines
     ///
     /// Otherwise the names say it: .csv, .tsv, .ndjson or .jsonl, .json; .txt
     /// and .log are lines.
     #[arg(long, value_name = "FORMAT", value_parser = RecordFormat::from_str,
-          verbatim_doc_comment)]
+          allow_hyphen_values = true, verbatim_doc_comment)]
     pub format: Option<RecordFormat>,
     /// Join the outputs under one header, or in one array
     ///
@@ -74,24 +77,26 @@ pub struct ChunkArgs {
     ///
     /// A record of CSV becomes an object of strings, by the header of its
     /// input. So CSV and JSON inputs can be mixed.
-    #[arg(long, value_name = "FORMAT", value_parser = json_form, verbatim_doc_comment)]
+    #[arg(long, value_name = "FORMAT", value_parser = json_form,
+          allow_hyphen_values = true, verbatim_doc_comment)]
     pub to: Option<JsonForm>,
     /// Repeat the first N records in each chunk [default: 1 for csv and tsv]
-    #[arg(long, value_name = "N", hide_short_help = true)]
+    #[arg(long, value_name = "N", hide_short_help = true, allow_hyphen_values = true)]
     pub header: Option<u64>,
     /// Separate fields of CSV at C [default: the most frequent of , ; tab |]
-    #[arg(long, value_name = "C", hide_short_help = true, value_parser = delimiter)]
+    #[arg(long, value_name = "C", hide_short_help = true, value_parser = delimiter,
+          allow_hyphen_values = true)]
     pub delimiter: Option<u8>,
     /// Create files in DIR [default: the temp dir]
     #[arg(short = 'p', long, value_name = "DIR", alias = "tmpdir", hide_short_help = true,
-          value_hint = ValueHint::DirPath)]
+          value_hint = ValueHint::DirPath, allow_hyphen_values = true)]
     pub dir: Option<PathBuf>,
     /// Write a JSON report to FILE
     ///
     /// One object, written atomically: chunks, records and bytes, and of the
     /// first chunk that failed its number, offset, rows and status.
     #[arg(long, value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath,
-          verbatim_doc_comment)]
+          allow_hyphen_values = true, verbatim_doc_comment)]
     pub report: Option<PathBuf>,
     #[command(flatten)]
     pub lifetime: LifetimeArgs,

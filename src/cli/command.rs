@@ -254,6 +254,20 @@ mod tests {
     }
 
     #[test]
+    fn every_value_may_begin_with_a_dash() {
+        let mut tmpx = CliArgs::command();
+        tmpx.build();
+        // clap does not parse the command line of mktemp.
+        for command in tmpx.get_subcommands().filter(|command| command.get_name() != "mktemp") {
+            let options = command.get_arguments().filter(|arg| !arg.is_positional());
+            for option in options.filter(|arg| arg.get_action().takes_values()) {
+                let is_fine = option.is_require_equals_set() || option.is_allow_hyphen_values_set();
+                assert!(is_fine, "{} --{}", command.get_name(), option.get_id());
+            }
+        }
+    }
+
+    #[test]
     fn the_overview_and_the_help_of_a_subcommand_describe_it_in_the_same_words() {
         for listed in CliArgs::command().get_subcommands() {
             let name = listed.get_name();

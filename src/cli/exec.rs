@@ -27,6 +27,10 @@ pub enum KeepPolicy {
 /// ends, however it ends. If tmpx itself was killed, 'tmpx cleanup' removes the
 /// workspace as soon as no process of the command uses it any more.
 ///
+/// --mode opens the workspace and its .tmp, the TMPDIR of the command, to others.
+/// In the .tmp of another workspace, the name has no prefix by default, so that
+/// paths stay short enough for sockets.
+///
 /// SRC is copied under its own name, 'SRC:DEST' under the name DEST, 'SRC:DEST/'
 /// into the directory DEST. 'SRC/.' copies the content of SRC, '.' that of the
 /// current directory. If SRC exists under its full name, it is not split at the
@@ -98,12 +102,12 @@ impl ExecArgs {
 #[command(next_help_heading = "Run")]
 pub struct RunArgs {
     /// On success, save what matches GLOB (to DEST)
-    #[arg(long = "out", value_name = "GLOB[:DEST]")]
+    #[arg(long = "out", value_name = "GLOB[:DEST]", allow_hyphen_values = true)]
     pub outputs: Vec<OsString>,
     /// Save what matches GLOB, whatever the status
     ///
     /// Unlike with --out, GLOB may match nothing.
-    #[arg(long = "out-always", value_name = "GLOB[:DEST]")]
+    #[arg(long = "out-always", value_name = "GLOB[:DEST]", allow_hyphen_values = true)]
     pub outputs_always: Vec<OsString>,
     /// Keep the workspace: always or on-failure
     ///
@@ -116,10 +120,16 @@ pub struct RunArgs {
     ///
     /// The command gets SIGTERM, and so does what it has started, unless that
     /// called setsid. 0 is no limit. The limit ends if SIGKILL kills tmpx.
-    #[arg(long, value_name = "DURATION", verbatim_doc_comment)]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true, verbatim_doc_comment)]
     pub timeout: Option<Span>,
     /// Kill (SIGKILL) what runs on this long after --timeout
-    #[arg(long, value_name = "DURATION", default_value = "5s", hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "5s",
+        hide_short_help = true,
+        allow_hyphen_values = true
+    )]
     pub kill_after: Span,
     /// Run in the current directory instead
     ///
@@ -130,7 +140,7 @@ pub struct RunArgs {
     ///
     /// It is open for reading and writing.
     #[arg(long = "anon-fd", value_name = "N", value_parser = descriptor,
-          hide_short_help = true)]
+          hide_short_help = true, allow_hyphen_values = true)]
     pub anon_fds: Vec<i32>,
     /// Give the command its own /tmp and /var/tmp
     ///
@@ -145,11 +155,12 @@ pub struct RunArgs {
     /// started: command, workspace, status (or signal), timed_out, exit (the
     /// status of tmpx), wall_ms, user_ms, system_ms, peak_memory_bytes,
     /// outputs (a list of objects with a path), kept.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, verbatim_doc_comment)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath,
+          allow_hyphen_values = true, verbatim_doc_comment)]
     pub report: Option<PathBuf>,
     /// Add the workspace to a session, a name for cleanup and list
     #[arg(long, value_name = "NAME", value_parser = session(),
-          hide_short_help = true)]
+          hide_short_help = true, allow_hyphen_values = true)]
     pub session: Option<String>,
 }
 

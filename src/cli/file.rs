@@ -29,7 +29,7 @@ use crate::cli::shared::CreateArgs;
 )]
 pub struct FileArgs {
     /// Fill it from SRC, or from standard input if SRC is '-'
-    #[arg(long, value_name = "SRC", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "SRC", value_hint = ValueHint::FilePath, allow_hyphen_values = true)]
     pub from: Option<OsString>,
     #[command(flatten)]
     pub create: CreateArgs,

@@ -32,6 +32,6 @@ pub(crate) use getopt::{Arg, HasArg, OptSpec, Reader};
 pub(crate) use gettempdir::GettempdirArgs;
 pub(crate) use list::ListArgs;
 pub(crate) use replace::ReplaceArgs;
-pub(crate) use shared::{CreateArgs, LayoutArgs, PlaceArgs};
+pub(crate) use shared::{CreateArgs, LayoutArgs};
 pub(crate) use spool::SpoolArgs;
 pub(crate) use workspace::WorkspaceArgs;

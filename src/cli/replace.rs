@@ -56,12 +56,14 @@ pub struct ReplaceArgs {
     pub sync: bool,
     /// Replace the argument STR by the path, not {}
     #[arg(short = 'I', value_name = "STR", default_value = "{}", hide_default_value = true,
-          hide_short_help = true, value_parser = NonEmptyStringValueParser::new())]
+          hide_short_help = true, value_parser = NonEmptyStringValueParser::new(),
+          allow_hyphen_values = true)]
     pub placeholder: String,
     /// Write a JSON report to this file
     ///
     /// One object, written atomically: path, bytes, replaced, status.
-    #[arg(long, value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath,
+          allow_hyphen_values = true)]
     pub report: Option<PathBuf>,
 }
 

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, OsStringValueParser, TypedValueParser};
 use clap::{Args, ValueHint};
 
-use crate::lease::{LifetimeOptions, UntilExit};
+use crate::lease::{LifetimeOptions, NameRule, UntilExit};
 use crate::ui::Format;
-use crate::values::{Affix, BadName, ExactName, FileMode, Span, TemplatePath};
+use crate::values::{Affix, BadName, ExactName, FileMode, Span, Template, TemplatePath};
 
 /// Parses a template, which may be any bytes.
 pub(super) fn template_path() -> impl TypedValueParser<Value = TemplatePath> {
@@ -48,17 +48,38 @@ pub(super) fn affix() -> impl TypedValueParser<Value = Affix> {
 #[command(next_help_heading = "Place")]
 pub struct PlaceArgs {
     /// Create it in DIR [default: the temp dir]
-    #[arg(short = 'p', long, value_name = "DIR", alias = "tmpdir", value_hint = ValueHint::DirPath)]
+    #[arg(short = 'p', long, value_name = "DIR", alias = "tmpdir", value_hint = ValueHint::DirPath,
+          allow_hyphen_values = true)]
     pub dir: Option<PathBuf>,
     /// Start the name with S [default: tmp.]
-    #[arg(long, value_name = "S", value_parser = affix())]
+    #[arg(long, value_name = "S", value_parser = affix(), allow_hyphen_values = true)]
     pub prefix: Option<Affix>,
     /// End the name with S
     #[arg(short, long, value_name = "S", value_parser = affix(), allow_hyphen_values = true)]
     pub suffix: Option<Affix>,
+    /// Create exactly this name; if it is taken, a_1.csv for a.csv
+    #[arg(long, conflicts_with_all = ["prefix", "suffix"],
+          value_parser = exact_name(), allow_hyphen_values = true)]
+    pub name: Option<ExactName>,
     /// Set this mode exactly [default: 600, directories 700, minus the umask]
-    #[arg(short, long, value_name = "OCTAL", hide_short_help = true)]
+    #[arg(short, long, value_name = "OCTAL", hide_short_help = true, allow_hyphen_values = true)]
     pub mode: Option<FileMode>,
+}
+
+impl PlaceArgs {
+    /// Whether neither a directory nor anything about the name is given.
+    pub(crate) fn is_default(&self) -> bool {
+        let Self { dir, prefix, suffix, name, mode: _ } = self;
+        dir.is_none() && prefix.is_none() && suffix.is_none() && name.is_none()
+    }
+
+    /// Returns the directory that the command line names, and the rule for the name: that of a
+    /// template, if one is given, and otherwise that of the options.
+    pub(crate) fn resolve(self, template: Option<TemplatePath>) -> (Option<PathBuf>, NameRule) {
+        let Self { dir, prefix, suffix, name, .. } = self;
+        let (template_dir, template) = Template::choose(template, prefix.as_ref(), suffix.as_ref());
+        (template_dir.or(dir), name.map_or(NameRule::Random(template), NameRule::Exact))
+    }
 }
 
 /// The arguments of `file` and `dir`.
@@ -68,15 +89,12 @@ pub struct CreateArgs {
     ///
     /// As in tmp.XXXXXXXXXX, the default. A TEMPLATE with a slash is relative
     /// to the working directory.
-    #[arg(conflicts_with = "prefix", value_parser = template_path(), verbatim_doc_comment)]
+    #[arg(conflicts_with_all = ["prefix", "name"], value_parser = template_path(),
+          verbatim_doc_comment)]
     pub template: Option<TemplatePath>,
-    /// Create exactly this name; if it is taken, a_1.csv for a.csv
-    #[arg(long, conflicts_with_all = ["template", "prefix", "suffix"],
-          value_parser = exact_name())]
-    pub name: Option<ExactName>,
     /// Create N of them, and print one path per line
     #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true,
-          value_parser = at_least_one, hide_short_help = true)]
+          value_parser = at_least_one, hide_short_help = true, allow_hyphen_values = true)]
     pub count: u64,
     #[command(flatten)]
     pub place: PlaceArgs,
@@ -99,11 +117,11 @@ pub struct LifetimeArgs {
     ///
     /// A number alone counts seconds; units are ms, s, m, h, d and w, or
     /// words as in '7 days'.
-    #[arg(long, value_name = "DURATION", verbatim_doc_comment)]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true, verbatim_doc_comment)]
     pub ttl: Option<Span>,
     /// Add it to a session: a name by which cleanup and list find it
     #[arg(long, value_name = "NAME", value_parser = session(),
-          hide_short_help = true)]
+          hide_short_help = true, allow_hyphen_values = true)]
     pub session: Option<String>,
     /// Keep it until you remove it, despite TMPX_UNTIL_EXIT and TMPX_TTL
     #[arg(long, conflicts_with_all = ["until_exit", "ttl"],
@@ -129,10 +147,11 @@ impl From<LifetimeArgs> for LifetimeOptions {
 #[command(next_help_heading = "Layout")]
 pub struct LayoutArgs {
     /// Create a directory in it; may be repeated
-    #[arg(long, value_name = "REL", value_hint = ValueHint::Other)]
+    #[arg(long, value_name = "REL", value_hint = ValueHint::Other, allow_hyphen_values = true)]
     pub mkdir: Vec<PathBuf>,
     /// Copy a file or directory into it; may be repeated
-    #[arg(long = "in", value_name = "SRC[:DEST]", value_hint = ValueHint::AnyPath)]
+    #[arg(long = "in", value_name = "SRC[:DEST]", value_hint = ValueHint::AnyPath,
+          allow_hyphen_values = true)]
     pub inputs: Vec<std::ffi::OsString>,
 }
 
@@ -141,10 +160,10 @@ pub struct LayoutArgs {
 #[command(next_help_heading = "Selection")]
 pub struct SelectArgs {
     /// Only resources at least this old (90, 15m, 2d)
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub older_than: Option<Span>,
     /// Only resources of this session
-    #[arg(long, value_name = "NAME", value_parser = session())]
+    #[arg(long, value_name = "NAME", value_parser = session(), allow_hyphen_values = true)]
     pub session: Option<String>,
     /// All resources, including manual and timed ones
     #[arg(long)]

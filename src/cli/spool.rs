@@ -36,24 +36,26 @@ pub struct SpoolArgs {
     /// Hold at most this much in memory
     ///
     /// As in 64K, 10M or 2G. Larger input is held in an unnamed file.
-    #[arg(long, value_name = "SIZE", default_value = "8M")]
+    #[arg(long, value_name = "SIZE", default_value = "8M", allow_hyphen_values = true)]
     pub max_size: ByteSize,
     /// Create the unnamed file in DIR [default: the temp dir]
-    #[arg(short = 'p', long, value_name = "DIR", alias = "tmpdir", value_hint = ValueHint::DirPath)]
+    #[arg(short = 'p', long, value_name = "DIR", alias = "tmpdir", value_hint = ValueHint::DirPath,
+          allow_hyphen_values = true)]
     pub dir: Option<PathBuf>,
     /// End the name of the file {} with S, as in .c
     #[arg(long, value_name = "S", value_parser = affix(), allow_hyphen_values = true)]
     pub suffix: Option<Affix>,
     /// Replace the argument STR by the path, not {}
     #[arg(short = 'I', value_name = "STR", default_value = "{}", hide_default_value = true,
-          hide_short_help = true, value_parser = NonEmptyStringValueParser::new())]
+          hide_short_help = true, value_parser = NonEmptyStringValueParser::new(),
+          allow_hyphen_values = true)]
     pub placeholder: String,
     /// Write a JSON report to FILE
     ///
     /// One object, written atomically: bytes, held_in (stdin, memory or
     /// file), rolled_over, path (the directory of the unnamed file), status.
     #[arg(long, value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath,
-          verbatim_doc_comment)]
+          allow_hyphen_values = true, verbatim_doc_comment)]
     pub report: Option<PathBuf>,
 }
 

@@ -11,7 +11,7 @@ use crate::values::TemplatePath;
 /// directories in it, --in copies files and directories into it. Its subdirectory
 /// .tmp is meant as the TMPDIR of the commands that work in it: their temporary
 /// files are removed with the workspace. --export prints both paths for eval, as
-/// TMPX_WORKSPACE and TMPDIR.
+/// TMPX_WORKSPACE and TMPDIR. --mode opens both directories to others.
 ///
 /// SRC is copied under its own name, 'SRC:DEST' under the name DEST, 'SRC:DEST/'
 /// into the directory DEST. 'SRC/.' copies the content of SRC.
@@ -33,7 +33,8 @@ pub struct WorkspaceArgs {
     ///
     /// As in tmp.XXXXXXXXXX, the default. A TEMPLATE with a slash is relative
     /// to the working directory.
-    #[arg(conflicts_with = "prefix", value_parser = template_path(), verbatim_doc_comment)]
+    #[arg(conflicts_with_all = ["prefix", "name"], value_parser = template_path(),
+          verbatim_doc_comment)]
     pub template: Option<TemplatePath>,
     #[command(flatten)]
     pub layout: LayoutArgs,

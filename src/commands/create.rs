@@ -1,11 +1,11 @@
 //! What `file` and `dir` share: create resources and print their paths.
 
-use crate::cli::{CreateArgs, PlaceArgs};
+use crate::cli::CreateArgs;
 use crate::commands::context::Context;
 use crate::create::Transaction;
-use crate::lease::{CreateOptions, Fill, Kind, NameRule};
+use crate::lease::{CreateOptions, Fill, Kind};
 use crate::ui::{CreatedRow, Output, print_note};
-use crate::values::{Status, Template};
+use crate::values::Status;
 
 /// Creates the files or directories that the command line asks for, and prints their paths.
 pub(crate) fn create_and_print(
@@ -15,14 +15,12 @@ pub(crate) fn create_and_print(
     fill: Fill<'_>,
 ) -> anyhow::Result<Status> {
     let spec = context.lease_spec(args.lifetime.into())?;
-    let PlaceArgs { dir, prefix, suffix, mode } = args.place;
-    let (template_dir, template) =
-        Template::choose(args.template, prefix.as_ref(), suffix.as_ref());
-    let name = args.name.map_or(NameRule::Random(template), NameRule::Exact);
+    let mode = args.place.mode;
+    let (dir, name) = args.place.resolve(args.template);
     let mut output = Output::new(args.output.format());
     let mut transaction = Transaction::new(spec, &context.env)?;
     transaction.create_all(
-        template_dir.or(dir).as_deref(),
+        dir.as_deref(),
         &CreateOptions { kind, name, mode, keep_open: false },
         args.count,
         fill,

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 
-use anyhow::Context as _;
 use rustix::stdio::stdin;
 
 use crate::cli::ReplaceArgs;
@@ -10,7 +9,8 @@ use crate::commands::context::Context;
 use crate::commands::errors::InvalidUse;
 use crate::commands::scratch::{with_scratch, write_report};
 use crate::create::Scratch;
-use crate::process::{self, Command, check_interrupt};
+use crate::os::CurrentDir;
+use crate::process::{self, Command, check_interrupt, has_placeholder, replace_placeholder};
 use crate::streams::{OnChange, Replacement, Target};
 use crate::sys::SignalQueue;
 use crate::ui::{ReplaceReport, print_note};
@@ -64,13 +64,12 @@ fn fill_from_command(
     context: &Context,
     scratch: &mut Scratch<'_>,
 ) -> anyhow::Result<(Status, u64)> {
-    let cwd = std::env::current_dir().context("could not find the working directory")?;
+    let cwd = CurrentDir::current();
     let signals = SignalQueue::open(context.signals);
-    if words.iter().skip(1).any(|word| word == placeholder) {
+    if has_placeholder(&words, placeholder) {
         let dir = scratch.dir(None, None)?;
         let path = new.copy_old_to(&dir, &|| Ok(check_interrupt(&signals)?))?;
-        let placeholders = words.iter_mut().skip(1).filter(|word| *word == placeholder);
-        placeholders.for_each(|word| path.as_os_str().clone_into(word));
+        replace_placeholder(&mut words, placeholder, &path);
     }
     let command = Command::new(words, &context.env, &cwd);
     check_interrupt(&signals)?;

@@ -15,7 +15,8 @@ use crate::commands::scratch::{with_scratch, write_report};
 use crate::create::Scratch;
 use crate::fs::TransferError;
 use crate::fs::disk_full::with_full_filesystem_of;
-use crate::process::{self, Command, check_interrupt};
+use crate::os::CurrentDir;
+use crate::process::{self, Command, check_interrupt, has_placeholder, replace_placeholder};
 use crate::streams::{Spool, Target};
 use crate::sys::SignalQueue;
 use crate::ui::SpoolReport;
@@ -25,7 +26,7 @@ pub(super) fn run(args: SpoolArgs, context: &Context) -> anyhow::Result<Status> 
     if let Some(report) = &args.report {
         Target::find(report)?;
     }
-    let has_placeholder = args.command.iter().skip(1).any(|word| *word == *args.placeholder);
+    let has_placeholder = has_placeholder(&args.command, &args.placeholder);
     if args.suffix.is_some() && !has_placeholder {
         return Err(InvalidUse::SuffixWithoutPlaceholder(args.placeholder).into());
     }
@@ -92,7 +93,7 @@ fn run_command(
     // the command.
     let signals = SignalQueue::open(context.signals);
     let placeholder = file.placeholder;
-    if words.iter().skip(1).any(|word| word == placeholder) {
+    if has_placeholder(&words, placeholder) {
         let suffix = file.suffix.map(Affix::as_os_str).unwrap_or_default();
         let own = spool
             .own_path()
@@ -103,10 +104,9 @@ fn run_command(
             let dir = scratch.dir(spool.dir(), dir)?;
             spool.name_in(&dir, suffix, &|| Ok(check_interrupt(&signals)?))?
         };
-        let placeholders = words.iter_mut().skip(1).filter(|word| *word == placeholder);
-        placeholders.for_each(|word| path.as_os_str().clone_into(word));
+        replace_placeholder(&mut words, placeholder, &path);
     }
-    let cwd = std::env::current_dir().context("could not find the working directory")?;
+    let cwd = CurrentDir::current();
     let mut command = Command::new(words, &context.env, &cwd);
     if let Some(input) = input {
         command.pass_fd(input, 0);

@@ -8,9 +8,9 @@ use crate::cli::WorkspaceArgs;
 use crate::commands::context::Context;
 use crate::commands::layout;
 use crate::create::Transaction;
-use crate::lease::{CreateOptions, Kind, Lease, NameRule};
+use crate::lease::{CreateOptions, Kind, Lease};
 use crate::ui::{CreatedRow, Format, Output, print_note, sh_quote};
-use crate::values::{FileMode, Status, Template};
+use crate::values::{FileMode, Status};
 use crate::workspace::Workspace;
 
 pub(super) fn run(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
@@ -28,22 +28,16 @@ pub(super) fn run(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Stat
 fn create(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
     let layout = layout::plan(&args.layout)?;
     let spec = context.lease_spec(args.lifetime.into())?;
-    let (dir, template) =
-        Template::choose(args.template, args.place.prefix.as_ref(), args.place.suffix.as_ref());
-    let dir = dir.or(args.place.dir);
-    let options = CreateOptions {
-        kind: Kind::Dir,
-        name: NameRule::Random(template),
-        mode: None,
-        keep_open: true,
-    };
+    let mode = args.place.mode;
+    let (dir, name) = args.place.resolve(args.template);
+    let options = CreateOptions { kind: Kind::Dir, name, mode: None, keep_open: true };
     let mut output = Output::new(args.output.format());
     let mut transaction = Transaction::new(spec, &context.env)?;
     transaction.or_rollback(|transaction| {
         let (parent, created) = transaction.create_one(dir.as_deref(), &options)?;
         let workspace = Workspace::of(&parent, created)?;
         workspace.populate(&layout, &|| Ok(()))?.lines().for_each(print_note);
-        if let Some(FileMode(mode)) = args.place.mode {
+        if let Some(FileMode(mode)) = mode {
             workspace.set_mode(mode)?;
         }
         print(&workspace, &transaction.lease, args.export, &mut output)

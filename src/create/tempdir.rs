@@ -6,7 +6,7 @@
 use std::io::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
 
-use crate::os::Env;
+use crate::os::{CurrentDir, Env};
 
 /// The variables that name a temp dir.
 const VARIABLES: [&str; 3] = ["TMPDIR", "TEMP", "TMP"];
@@ -55,7 +55,7 @@ impl Iterator for Candidates {
         let path = match self.defaults.next() {
             Some(dir) => dir.into(),
             None if std::mem::take(&mut self.includes_working_dir) => {
-                std::env::current_dir().ok()?
+                CurrentDir::current().path()?.to_owned()
             }
             None => return None,
         };

@@ -4,6 +4,7 @@
 #[cfg(target_env = "musl")]
 mod allocator;
 pub(crate) mod clock;
+mod current_dir;
 pub(crate) mod env;
 mod locale;
 mod namespaces;
@@ -14,6 +15,7 @@ mod procfs;
 pub(crate) mod random;
 mod user;
 pub(crate) use clock::Moment;
+pub(crate) use current_dir::CurrentDir;
 pub(crate) use env::Env;
 pub(crate) use locale::Charset;
 pub(crate) use namespaces::{Mounts, Namespaces};

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::CWD;
 use rustix::process::Pid;
 
-use crate::os::Env;
+use crate::os::{CurrentDir, Env};
 use crate::process::search;
 use crate::process::suggest::{Guess, guess};
 use crate::sys::{PrivateMounts, SignalQueue, SpawnError, SpawnRequest};
@@ -45,7 +45,7 @@ pub(crate) struct Command<'a> {
     program: OsString,
     args: Vec<OsString>,
     env: &'a Env,
-    search_dir: &'a Path,
+    search_dir: &'a CurrentDir,
     variables: Vec<(&'static str, OsString)>,
     dir: Option<BorrowedFd<'a>>,
     descriptors: Vec<(OwnedFd, i32)>,
@@ -55,7 +55,7 @@ pub(crate) struct Command<'a> {
 impl<'a> Command<'a> {
     /// Builds a command from its words. A program with a slash and the relative directories of PATH
     /// are relative to `search_dir`.
-    pub(crate) fn new(words: Vec<OsString>, env: &'a Env, search_dir: &'a Path) -> Self {
+    pub(crate) fn new(words: Vec<OsString>, env: &'a Env, search_dir: &'a CurrentDir) -> Self {
         let mut words = words.into_iter();
         Self {
             program: words.next().unwrap_or_default(),
@@ -132,7 +132,8 @@ impl<'a> Command<'a> {
             return Err(io::ErrorKind::NotFound.into());
         }
         if self.is_path() {
-            return Ok(self.search_dir.join(&self.program));
+            let path = self.search_dir.join(Path::new(&self.program));
+            return path.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT));
         }
         let path = self.env.value("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
         search::in_path(&self.program, &path, self.search_dir)

@@ -9,13 +9,20 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, FileType, accessat, statat};
 use rustix::io::Errno;
 
+use crate::os::CurrentDir;
+
 /// Searches the directories of `path`, of which relative ones are relative to `search_dir`. A file
 /// that may not be executed is skipped, and becomes the error if no later directory has one that
 /// may.
-pub(super) fn in_path(program: &OsStr, path: &OsStr, search_dir: &Path) -> io::Result<PathBuf> {
+pub(super) fn in_path(
+    program: &OsStr,
+    path: &OsStr,
+    search_dir: &CurrentDir,
+) -> io::Result<PathBuf> {
     let mut failure = Errno::NOENT;
     for dir in path.as_bytes().split(|byte| *byte == b':') {
-        let candidate = search_dir.join(OsStr::from_bytes(dir)).join(program);
+        let Some(dir) = search_dir.join(Path::new(OsStr::from_bytes(dir))) else { continue };
+        let candidate = dir.join(program);
         match accessat(CWD, &candidate, Access::EXEC_OK, AtFlags::EACCESS) {
             Ok(()) if is_file(CWD, &candidate) => return Ok(candidate),
             Ok(()) | Err(Errno::ACCESS) => failure = Errno::ACCESS,

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use rustix::fs::CWD;
 
+use crate::os::CurrentDir;
 use crate::process::search::is_file;
 
 /// What the name of a program that could not be run suggests.
@@ -40,13 +41,14 @@ const SHELL_BUILTINS: [&str; 20] = [
 pub(super) fn guess(
     program: &OsStr,
     err: &io::Error,
-    search_dir: &Path,
+    search_dir: &CurrentDir,
     run_dir: Option<BorrowedFd<'_>>,
 ) -> Option<Guess> {
     let bytes = program.as_bytes();
     let is_path = bytes.contains(&b'/');
     let is_shell_syntax = |byte: &u8| byte.is_ascii_whitespace() || b"|&;<>()$`".contains(byte);
-    let exists = is_file(CWD, &search_dir.join(program));
+    let path = search_dir.join(Path::new(program));
+    let exists = path.is_some_and(|path| is_file(CWD, &path));
     if is_path && !exists && run_dir.is_some_and(|dir| is_file(dir, Path::new(program))) {
         return Some(Guess::InRunDir);
     }
@@ -83,7 +85,12 @@ mod tests {
         }
         let run_dir = File::open(dir.path().join("run")).unwrap();
         let guess_for = |program: &str, kind: io::ErrorKind| {
-            guess(OsStr::new(program), &kind.into(), dir.path(), Some(run_dir.as_fd()))
+            guess(
+                OsStr::new(program),
+                &kind.into(),
+                &CurrentDir::from(dir.path()),
+                Some(run_dir.as_fd()),
+            )
         };
         let missing = |program| guess_for(program, io::ErrorKind::NotFound);
         assert_eq!(missing("here.sh"), Some(Guess::InSearchDir));

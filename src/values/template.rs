@@ -120,6 +120,11 @@ impl Template {
         }
     }
 
+    /// Returns the template of names that are random throughout.
+    pub fn without_affixes() -> Self {
+        Self { prefix: OsString::new(), random: NAME_LENGTH, suffix: OsString::new() }
+    }
+
     /// Returns the template of hidden names, for entries that will be renamed.
     pub fn hidden() -> Self {
         Self { prefix: ".tmpx.".into(), random: NAME_LENGTH, suffix: OsString::new() }

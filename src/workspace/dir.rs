@@ -8,7 +8,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
-use rustix::fs::{AtFlags, Mode, OFlags, chmodat, fstat, mkdirat};
+use rustix::fs::{AtFlags, Mode, OFlags, chmodat, fstat, mkdirat, statat};
 
 use crate::fs::dir::{create_missing, open_child};
 use crate::fs::{CopyOptions, Dir, Interrupt, Skipped, copy};
@@ -59,7 +59,8 @@ impl Workspace {
         // The workspace may be in a directory that is copied.
         let options = CopyOptions { check_interrupt, exclude: (stat.st_dev, stat.st_ino) };
         if stat.st_mode & 0o777 != 0o700 {
-            self.set_mode(0o700)?;
+            let could_not = || format!("could not set the mode of {}", self.path().display());
+            self.chmod(0o700).with_context(could_not)?;
         }
         self.create_temp_dir()
             .with_context(|| format!("could not create directory {}", self.temp_dir().display()))?;
@@ -77,10 +78,26 @@ impl Workspace {
         Ok(skipped)
     }
 
-    /// Sets the mode of the directory itself.
+    /// Sets the mode. Whoever may work in the workspace may also use the temp dir. Where others may
+    /// write to that, nobody can remove another user's files.
+    ///
+    /// No other user can have replaced the temp dir: until the end of this call, the workspace is
+    /// private.
     pub(crate) fn set_mode(&self, mode: u32) -> anyhow::Result<()> {
-        sys::chmod_path_fd(self.dir.as_fd(), mode)
+        self.open_temp_dir_to(mode)
+            .and_then(|()| self.chmod(mode))
             .with_context(|| format!("could not set the mode of {}", self.path().display()))
+    }
+
+    fn open_temp_dir_to(&self, mode: u32) -> io::Result<()> {
+        let sticky = if mode & 0o022 == 0 { 0 } else { 0o1000 };
+        let current = statat(&self.dir, TEMP_DIR, AtFlags::SYMLINK_NOFOLLOW)?.st_mode;
+        let mode = Mode::from_raw_mode((current & 0o7777) | (mode & 0o777) | sticky);
+        Ok(chmodat(&self.dir, TEMP_DIR, mode, AtFlags::empty())?)
+    }
+
+    fn chmod(&self, mode: u32) -> io::Result<()> {
+        sys::chmod_path_fd(self.dir.as_fd(), mode)
     }
 
     /// Nothing else can have been created under this name: the workspace is new and private.
@@ -110,12 +127,15 @@ impl Workspace {
         Ok(dir)
     }
 
-    /// Makes a command run in the workspace. `cwd` is the caller's working directory.
-    pub(crate) fn run_inside<'a>(&'a self, command: &mut Command<'a>, cwd: &Path) {
+    /// Makes a command run in the workspace. `cwd` is the
+    /// caller's working directory, if it has a path.
+    pub(crate) fn run_inside<'a>(&'a self, command: &mut Command<'a>, cwd: Option<&Path>) {
         self.set_env(command);
         command.current_dir(self.dir.as_fd());
         command.set_env("PWD", self.path());
-        command.set_env("OLDPWD", cwd);
+        if let Some(cwd) = cwd {
+            command.set_env("OLDPWD", cwd);
+        }
     }
 
     /// Sets the variables that lead a command to the workspace and its temp dir.

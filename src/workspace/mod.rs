@@ -11,7 +11,7 @@ pub(crate) mod save;
 mod snapshot;
 
 pub(crate) use dir::Workspace;
-pub(crate) use layout::{Layout, LayoutError};
+pub(crate) use layout::{Layout, LayoutError, TEMP_DIR};
 pub(crate) use pattern::{Pattern, PatternError};
 pub(crate) use plan::{Plan, PlanError};
 pub(crate) use save::TargetError;

@@ -62,6 +62,11 @@ impl Pattern {
         contains_any(&self.spec, WILDCARDS)
     }
 
+    /// Whether it names an absolute DEST.
+    pub(crate) fn names_absolute_dest(&self) -> bool {
+        self.dest.as_deref().is_some_and(Path::is_absolute)
+    }
+
     /// Whether a path in this directory can match.
     pub(super) fn may_match_below(&self, dir: &Path) -> bool {
         self.glob.may_match_below(dir)

@@ -64,12 +64,11 @@ impl Workspace {
     }
 
     /// Mounts these directories over /tmp and /var/tmp for a command. The workspace stays visible
-    /// under its real path. With `here` the command runs in `cwd`, else in the workspace.
+    /// under its real path. The command runs in `here`, if given, else in the workspace.
     pub(crate) fn isolate_tmp<'a>(
         &'a self,
         command: &mut Command<'a>,
-        cwd: &Path,
-        here: bool,
+        here: Option<&Path>,
     ) -> anyhow::Result<()> {
         let real = self.dir().real_path();
         let mut over = Vec::new();
@@ -83,7 +82,7 @@ impl Workspace {
         }
         let mounts = PrivateMounts::new(over);
         let id = |stat: Stat| (stat.st_dev, stat.st_ino);
-        let mounts = if here {
+        let mounts = if let Some(cwd) = here {
             mounts.with_working_dir(c_path(cwd)?, id(stat(".")?))
         } else if is_hidden {
             mounts.with_working_dir(c_path(real)?, id(fstat(self.dir())?))
@@ -94,7 +93,7 @@ impl Workspace {
         command.current_dir(self.dir().as_fd());
         command.mount(mounts);
         command.set_env("TMPDIR", "/tmp");
-        if !here {
+        if here.is_none() {
             command.set_env("PWD", real);
         }
         command.set_env("TMPX_WORKSPACE", real);

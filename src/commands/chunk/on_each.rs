@@ -14,7 +14,8 @@ use crate::commands::context::Context;
 use crate::commands::errors::{print_error, status_of};
 use crate::commands::scratch::{with_scratch, write_report};
 use crate::create::Scratch;
-use crate::process::{Children, check_interrupt};
+use crate::os::CurrentDir;
+use crate::process::{Children, check_interrupt, has_placeholder};
 use crate::streams::{OnChange, Replacement, Target};
 use crate::sys::SignalQueue;
 use crate::ui::{ChunkProgress, ChunkReport, print_hint, print_note};
@@ -30,7 +31,7 @@ pub(super) fn run(
     with_scratch(context, |scratch| {
         // From here on there may be scratch to remove, so a signal must not end tmpx.
         let signals = SignalQueue::open(context.signals);
-        let cwd = std::env::current_dir().context("could not find the working directory")?;
+        let cwd = CurrentDir::current();
         let target = match output {
             Some(target) => SinkTarget::File(Box::new(Replacement::begin(
                 target,
@@ -41,7 +42,7 @@ pub(super) fn run(
         };
         let merger = args.merge.map(|merged| Merger::new(merged.unwrap_or(format), args.header));
         let dir = args.dir.as_deref();
-        let by_path = args.command.iter().skip(1).any(|word| word == PLACEHOLDER);
+        let by_path = has_placeholder(&args.command, PLACEHOLDER);
         let files = if by_path { Some((scratch.dir(None, dir)?, format.suffix())) } else { None };
         check_interrupt(&signals)?;
         let progress = ChunkProgress::new(supply.total());

@@ -23,7 +23,7 @@ pub(crate) fn run(args: ExecArgs, context: &Context) -> anyhow::Result<Status> {
     let signals = SignalQueue::open(context.signals);
     let orphans = Orphans::adopt();
     let ended = transaction.or_rollback(|transaction| {
-        let mut run = Run::prepare(&job, transaction, &signals)?;
+        let mut run = Run::prepare(&job, transaction, &signals, &context.env)?;
         let outcome = run.execute(context, &orphans)?;
         Ok(run.finish(outcome))
     })?;

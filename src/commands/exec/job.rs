@@ -1,7 +1,7 @@
 //! Plans a run of `tmpx exec`: checks everything that can be checked before anything is created.
 
 use std::io::{self, IsTerminal as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 
@@ -10,6 +10,7 @@ use crate::commands::context::Context;
 use crate::commands::errors::{InputAsCommand, InvalidUse};
 use crate::commands::layout;
 use crate::lease::LeaseSpec;
+use crate::os::CurrentDir;
 use crate::process::{Limits, StartError};
 use crate::streams::Target;
 use crate::values::Span;
@@ -19,7 +20,7 @@ use crate::workspace::{Layout, Pattern, private_tmp};
 pub(super) struct Job {
     pub(super) args: ExecArgs,
     /// The caller's working directory.
-    pub(super) cwd: PathBuf,
+    pub(super) cwd: CurrentDir,
     pub(super) layout: Layout,
     pub(super) patterns: Vec<Pattern>,
     pub(super) limits: Limits,
@@ -41,7 +42,10 @@ impl Job {
             args.command.push(context.env.get("SHELL").unwrap_or_else(|| "/bin/sh".into()));
         }
         let patterns = parse_patterns(&args.run)?;
-        let cwd = std::env::current_dir().context("could not find the working directory")?;
+        let cwd = CurrentDir::current();
+        if !patterns.iter().all(Pattern::names_absolute_dest) {
+            cwd.require()?;
+        }
         if args.run.private_tmp {
             refuse_hidden(&args, &cwd)?;
         }
@@ -67,7 +71,10 @@ impl Job {
 
     /// Recognizes an input without its `--in` in what should be the command.
     pub(super) fn explain(&self, err: StartError) -> anyhow::Error {
-        let is_file = self.args.command.first().is_some_and(|name| self.cwd.join(name).is_file());
+        let is_file =
+            self.args.command.first().is_some_and(|name| {
+                self.cwd.join(Path::new(name)).is_some_and(|path| path.is_file())
+            });
         if is_file && !self.args.layout.inputs.is_empty() && self.args.command.len() > 1 {
             return InputAsCommand(err).into();
         }
@@ -87,15 +94,17 @@ fn parse_patterns(args: &RunArgs) -> anyhow::Result<Vec<Pattern>> {
 }
 
 /// Refuses to run what the private /tmp would hide from the command.
-fn refuse_hidden(args: &ExecArgs, cwd: &Path) -> Result<(), InvalidUse> {
-    if args.run.here && private_tmp::hides(cwd) {
+fn refuse_hidden(args: &ExecArgs, cwd: &CurrentDir) -> Result<(), InvalidUse> {
+    if args.run.here && cwd.path().is_some_and(private_tmp::hides) {
         return Err(InvalidUse::HereIsHidden);
     }
     let program = args.command.first().map(Path::new).filter(|name| name.components().count() > 1);
-    match program {
-        Some(program) if private_tmp::hides(cwd.join(program).parent().unwrap_or(cwd)) => {
-            Err(InvalidUse::ProgramIsHidden(program.to_owned()))
-        }
-        _ => Ok(()),
+    let hides = |program: &&Path| {
+        let path = cwd.join(program);
+        path.is_some_and(|path| path.parent().is_some_and(private_tmp::hides))
+    };
+    match program.filter(hides) {
+        Some(program) => Err(InvalidUse::ProgramIsHidden(program.to_owned())),
+        None => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::KeepPolicy;
@@ -14,12 +14,12 @@ use crate::commands::scratch::{remove_scratch, write_report};
 use crate::create::Transaction;
 use crate::fs::Dir;
 use crate::lease::{CreateOptions, Kind, Lifetime, NameRule, TmpFile};
-use crate::os::Mounts;
+use crate::os::{Env, Mounts};
 use crate::process::{Child, Command, ExitOutcome, Orphans, check_interrupt};
 use crate::sys::SignalQueue;
 use crate::ui::{ExecReport, print_hint, print_note, sh_quote};
 use crate::values::{FileMode, OsJson, PathField, Status, Template, WorkspaceField};
-use crate::workspace::{Pattern, Plan, PlanError, Snapshot, Workspace, save};
+use crate::workspace::{Pattern, Plan, PlanError, Snapshot, TEMP_DIR, Workspace, save};
 
 /// A run whose workspace exists.
 pub(super) struct Run<'a> {
@@ -59,8 +59,9 @@ impl<'a> Run<'a> {
         job: &'a Job,
         transaction: &'a mut Transaction,
         signals: &'a SignalQueue,
+        env: &Env,
     ) -> anyhow::Result<Self> {
-        let (parent, workspace) = create_workspace(job, transaction, signals)?;
+        let (parent, workspace) = create_workspace(job, transaction, signals, env)?;
         // Only a wildcard asks which files are unchanged.
         let snapshot = if job.patterns.iter().any(Pattern::may_have_wildcard) {
             Snapshot::record(workspace.dir())
@@ -114,10 +115,11 @@ impl<'a> Run<'a> {
         if args.run.here {
             self.workspace.set_env(&mut command);
         } else {
-            self.workspace.run_inside(&mut command, cwd);
+            self.workspace.run_inside(&mut command, cwd.path());
         }
         if args.run.private_tmp {
-            self.workspace.isolate_tmp(&mut command, cwd, args.run.here)?;
+            let here = args.run.here.then(|| cwd.require()).transpose()?;
+            self.workspace.isolate_tmp(&mut command, here)?;
         }
         for (file, number) in files {
             command.pass_fd(file, number);
@@ -177,7 +179,9 @@ impl<'a> Run<'a> {
         if patterns.is_empty() {
             return Ok(Vec::new());
         }
-        let mut plan = Plan::new(&patterns, self.workspace.dir(), &self.snapshot, &self.job.cwd)?;
+        // Without a path of the caller's directory, all targets are absolute.
+        let cwd = self.job.cwd.path().unwrap_or(Path::new(""));
+        let mut plan = Plan::new(&patterns, self.workspace.dir(), &self.snapshot, cwd)?;
         let check_interrupt = || Ok(check_interrupt(self.signals)?);
         let mut skipped = plan.take_skipped();
         let saved = save::save(&plan, &mut self.transaction.lease, &mut skipped, &check_interrupt);
@@ -252,16 +256,19 @@ fn create_workspace(
     job: &Job,
     transaction: &mut Transaction,
     signals: &SignalQueue,
+    env: &Env,
 ) -> anyhow::Result<(Dir, Workspace)> {
-    let place = &job.args.place;
-    let template = Template::new(place.prefix.as_ref(), place.suffix.as_ref());
-    let options = CreateOptions {
-        kind: Kind::Dir,
-        name: NameRule::Random(template),
-        mode: None,
-        keep_open: true,
+    let mode = job.args.place.mode;
+    let has_default_name = job.args.place.is_default();
+    let (dir, name) = job.args.place.clone().resolve(None);
+    let name = match name {
+        NameRule::Random(_) if has_default_name && is_in_workspace(env) => {
+            NameRule::Random(Template::without_affixes())
+        }
+        name => name,
     };
-    let (parent, created) = transaction.create_one(place.dir.as_deref(), &options)?;
+    let options = CreateOptions { kind: Kind::Dir, name, mode: None, keep_open: true };
+    let (parent, created) = transaction.create_one(dir.as_deref(), &options)?;
     transaction.lease.inherit_lock()?;
     let workspace = Workspace::of(&parent, created)?;
     let skipped = workspace.populate(&job.layout, &|| Ok(check_interrupt(signals)?))?;
@@ -269,10 +276,18 @@ fn create_workspace(
     if job.args.run.private_tmp {
         workspace.create_private_tmp()?;
     }
-    if let Some(FileMode(mode)) = place.mode {
+    if let Some(FileMode(mode)) = mode {
         workspace.set_mode(mode)?;
     }
     Ok((parent, workspace))
+}
+
+/// Whether the temp dir is that of another workspace. Names are shorter there: nothing has to tell
+/// them from those of other programs, and paths of nested workspaces must stay short enough for the
+/// sockets in them (unix(7)).
+fn is_in_workspace(env: &Env) -> bool {
+    let outer = env.get("TMPX_WORKSPACE").map(PathBuf::from);
+    outer.is_some_and(|outer| env.get("TMPDIR").is_some_and(|dir| outer.join(TEMP_DIR) == dir))
 }
 
 fn milliseconds(time: Option<Duration>) -> u64 {

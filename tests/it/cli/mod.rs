@@ -1,4 +1,5 @@
 //! The command line: help, and input that it refuses.
 
 mod bad_input;
+mod dashes;
 mod help;

@@ -5,6 +5,7 @@ mod descriptors;
 mod inputs;
 mod orphans;
 mod outputs;
+mod place;
 mod private_tmp;
 mod report;
 mod run;

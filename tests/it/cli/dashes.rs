@@ -1,0 +1,38 @@
+//! Values of options that begin with a dash.
+
+use std::fs;
+
+use crate::support::sandbox::{Sandbox, names, words};
+
+#[test]
+fn an_option_takes_a_value_that_begins_with_a_dash() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.cwd().join("-d")).unwrap();
+    fs::write(sandbox.cwd().join("-i"), "in\n").unwrap();
+    let name = |args: &str| {
+        let path = sandbox.tmpx(words(args)).path();
+        path.file_name().unwrap().to_str().unwrap().to_owned()
+    };
+    assert!(name("file --prefix -x").starts_with("-x"));
+    assert!(name("dir --suffix -x").ends_with("-x"));
+    assert_eq!(name("file --name -n"), "-n");
+    assert_eq!(name("workspace --mkdir -m --in -i --name -w"), "-w");
+    assert_eq!(names(&sandbox.tmp().join("-w")), ["-i", "-m", ".tmp"]);
+    name("file --from -i --session -s");
+    let ran = sandbox.tmpx(words("cleanup --session -s")).run();
+    assert_eq!(ran.stderr, "tmpx: removed 1 (4.0 KiB)\n");
+    sandbox.tmpx(words("file -p -d")).succeeds();
+    assert_eq!(names(&sandbox.cwd().join("-d")).len(), 1);
+    sandbox.tmpx(words("exec --in -i --out -o --report -r -- cp -- -i -o")).expects(0, "", "");
+    sandbox.tmpx(words("spool --report -r -I -f -p -d -- cat -f")).input("x").expects(0, "x", "");
+    assert_eq!(names(&sandbox.cwd()), ["-d", "-i", "-o", "-r"]);
+    sandbox.clean_up();
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_named_even_if_it_looks_like_an_option() {
+    let sandbox = Sandbox::new();
+    let message = "tmpx: invalid value '--here' for '--timeout <DURATION>': not a duration such as \
+                   90 (seconds), 300ms, 15m, 1h30m or 2d\n";
+    sandbox.tmpx(words("exec --timeout --here true")).expects(2, "", message);
+}

@@ -163,9 +163,12 @@ fn force_needs_a_selection() {
 #[test]
 fn a_lack_of_descriptors_is_reported() {
     let sandbox = Sandbox::new();
-    let ran = sandbox.sh("ulimit -n 3; exec tmpx file").run();
-    assert_eq!(ran.status, Some(1));
-    assert_eq!(ran.stderr, "tmpx: could not create file in $ROOT/tmp: Too many open files\n");
+    // The loader of shared libraries needs a descriptor itself.
+    if cfg!(target_feature = "crt-static") {
+        let ran = sandbox.sh("ulimit -n 3; exec tmpx file").run();
+        assert_eq!(ran.status, Some(1));
+        assert_eq!(ran.stderr, "tmpx: could not create file in $ROOT/tmp: Too many open files\n");
+    }
     let ran = sandbox.sh("ulimit -n 5; exec tmpx file").run();
     assert_eq!(ran.status, Some(1), "{ran:?}");
     assert!(ran.stderr.contains("Too many open files"), "{ran:?}");

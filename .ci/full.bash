@@ -14,7 +14,7 @@ dependencies() {
 # million entries in one directory.
 stress() {
     TMPX_STRESS=60 cargo test --test it -- --nocapture --test-threads 1 \
-        stress:: swaps:: limits:: appenders::
+        stress:: swaps:: limits:: appenders:: unknown_calls::
 }
 
 # Compiles for every architecture that tmpx supports, without a warning.

@@ -11,8 +11,8 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, Mode, OFlags, RenameFlags, StatxFlags, fchmod, linkat, mkdirat, openat, renameat_with,
-    statx, symlinkat, unlinkat,
+    AtFlags, Mode, OFlags, RenameFlags, StatxFlags, fchmod, linkat, mkdirat, openat, renameat,
+    renameat_with, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::time::{ClockId, Timespec, clock_gettime};
@@ -313,7 +313,7 @@ fn create_dir(
 /// Whether a directory belongs to us and was not created before `time`, as far as its filesystem
 /// records that.
 fn is_ours_and_not_older(dir: &OwnedFd, time: Timespec) -> io::Result<bool> {
-    let stat = statx(dir, c"", AtFlags::EMPTY_PATH, StatxFlags::UID | StatxFlags::BTIME)?;
+    let stat = sys::statx(dir, c"", AtFlags::EMPTY_PATH, StatxFlags::UID | StatxFlags::BTIME)?;
     let birth = (stat.stx_btime.tv_sec, i64::from(stat.stx_btime.tv_nsec));
     let knows_birth = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
     let is_older = knows_birth && birth < (time.tv_sec, time.tv_nsec);
@@ -323,11 +323,24 @@ fn is_ours_and_not_older(dir: &OwnedFd, time: Timespec) -> io::Result<bool> {
 /// Renames an entry within its directory, and fails if the new name is taken.
 pub(super) fn publish(dir: &Dir, kind: Kind, from: &OsStr, to: &OsStr) -> rustix::io::Result<()> {
     match renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE) {
-        // A filesystem that lacks this flag can still link, which never replaces.
-        Err(Errno::INVAL | Errno::NOSYS) if kind == Kind::File => {
-            linkat(dir, from, dir, to, AtFlags::empty())?;
-            unlinkat(dir, from, AtFlags::empty())
+        // Some filesystems lack this flag, and kernels before 3.15 lack the call.
+        Err(err) if err == Errno::INVAL || sys::is_unknown_call(err) => {
+            publish_in_two_steps(dir, kind, from, to)
         }
         renamed => renamed,
     }
+}
+
+/// Does the same with calls that refuse to replace by themselves. If tmpx is killed between a mkdir(2)
+/// and the rename(2) over it, an empty directory stays under the name, which a cleanup reports.
+fn publish_in_two_steps(dir: &Dir, kind: Kind, from: &OsStr, to: &OsStr) -> rustix::io::Result<()> {
+    if kind == Kind::Dir {
+        mkdirat(dir, to, Mode::RWXU)?;
+        // A directory replaces an empty one only.
+        return renameat(dir, from, dir, to).inspect_err(|_| {
+            let _ = unlinkat(dir, to, AtFlags::REMOVEDIR);
+        });
+    }
+    linkat(dir, from, dir, to, AtFlags::empty())?;
+    unlinkat(dir, from, AtFlags::empty())
 }

@@ -1,10 +1,13 @@
 //! The boot, the namespaces and the root of a process, which decide what its ids, clocks and paths
 //! mean.
 
-use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+use std::ffi::CString;
+
+use rustix::fs::{AtFlags, CWD, StatxFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::os::procfs::{BootId, namespace_inode};
+use crate::sys::statx;
 
 /// `STATX_MNT_ID_UNIQUE` of statx(2), since Linux 6.8: an id that no later mount ever gets.
 const UNIQUE_MOUNT_ID: StatxFlags = StatxFlags::from_bits_retain(0x4000);
@@ -121,7 +124,8 @@ impl Namespaces {
 /// Returns the mount and the inode of a directory that is the root of a process, and whether no later
 /// mount gets the same id.
 fn root_of(path: &str) -> Option<((u64, u64), bool)> {
-    let stat = statx(CWD, path, AtFlags::empty(), StatxFlags::INO | UNIQUE_MOUNT_ID).ok()?;
+    let path = CString::new(path).ok()?;
+    let stat = statx(CWD, &path, AtFlags::empty(), StatxFlags::INO | UNIQUE_MOUNT_ID).ok()?;
     let is_unique = stat.stx_mask & UNIQUE_MOUNT_ID.bits() != 0;
     Some(((stat.stx_mnt_id, stat.stx_ino), is_unique))
 }

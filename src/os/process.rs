@@ -10,6 +10,7 @@ use rustix::process::{
 use serde::{Deserialize, Serialize};
 
 use crate::os::procfs::Stat;
+use crate::sys::is_unknown_call;
 
 /// A process. Its start time distinguishes it from a later process with the same id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -41,14 +42,12 @@ impl Process {
     /// Sends the process a signal, and never a later process with the same id. Without pidfds, that
     /// process would have to start between two system calls.
     pub(crate) fn signal(self, signal: Signal) {
-        match self.try_open() {
-            Ok(Some(pidfd)) => {
-                let _ = pidfd_send_signal(pidfd, signal);
-            }
-            Ok(None) => {
+        let Ok(pidfd) = self.try_open() else { return };
+        match pidfd.map(|pidfd| pidfd_send_signal(pidfd, signal)) {
+            Some(result) if result.err().is_none_or(|err| !is_unknown_call(err)) => {}
+            _ => {
                 let _ = self.id().map(|pid| kill_process(pid, signal));
             }
-            Err(_) => {}
         }
     }
 

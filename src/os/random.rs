@@ -5,6 +5,8 @@
 
 use std::io;
 
+use crate::sys;
+
 /// The characters of a random name. 62 of them: log2 62 = 5.954 bits each.
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -36,20 +38,9 @@ impl std::fmt::Debug for Random {
 }
 
 impl Random {
-    /// Returns the kernel's generator, getrandom(2).
+    /// Returns the kernel's generator.
     pub fn system() -> Self {
-        Self::from_source(|block| {
-            let mut filled = 0;
-            while filled < block.len() {
-                let rest = &mut block[filled..];
-                match rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty()) {
-                    Ok(count) => filled += count,
-                    Err(rustix::io::Errno::INTR) => {}
-                    Err(err) => return Err(err.into()),
-                }
-            }
-            Ok(())
-        })
+        Self::from_source(|block| Ok(sys::fill_random(block)?))
     }
 
     /// Returns a generator that fetches its bytes from `source`.

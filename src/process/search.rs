@@ -6,10 +6,11 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, CWD, FileType, accessat, statat};
+use rustix::fs::{Access, AtFlags, CWD, FileType, statat};
 use rustix::io::Errno;
 
 use crate::os::CurrentDir;
+use crate::sys::may_access;
 
 /// Searches the directories of `path`, of which relative ones are relative to `search_dir`. A file
 /// that may not be executed is skipped, and becomes the error if no later directory has one that
@@ -23,7 +24,7 @@ pub(super) fn in_path(
     for dir in path.as_bytes().split(|byte| *byte == b':') {
         let Some(dir) = search_dir.join(Path::new(OsStr::from_bytes(dir))) else { continue };
         let candidate = dir.join(program);
-        match accessat(CWD, &candidate, Access::EXEC_OK, AtFlags::EACCESS) {
+        match may_access(CWD, &candidate, Access::EXEC_OK) {
             Ok(()) if is_file(CWD, &candidate) => return Ok(candidate),
             Ok(()) | Err(Errno::ACCESS) => failure = Errno::ACCESS,
             Err(_) => {}

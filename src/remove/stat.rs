@@ -4,9 +4,10 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use rustix::fs::{AtFlags, Statx, StatxFlags, statx};
+use rustix::fs::{AtFlags, Statx, StatxFlags};
 
 use crate::fs::dir::is_directory;
+use crate::sys::statx;
 
 /// The fields that removal reads.
 const STATX_MASK: StatxFlags = StatxFlags::TYPE

@@ -26,6 +26,7 @@ use crate::lease::{Lease, TmpFile};
 use crate::os::effective_user;
 use crate::streams::guard::{CommitLock, WriteGuard};
 use crate::streams::target::{Existing, ReplaceError, Target};
+use crate::sys::is_unknown_call;
 
 /// What to do if the file to replace has changed since the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -290,7 +291,7 @@ impl Replacement {
             Ok(()) => {}
             Err(Errno::NOENT) => return Ok(false),
             // The filesystem cannot exchange files.
-            Err(Errno::INVAL | Errno::NOSYS) => {
+            Err(err) if err == Errno::INVAL || is_unknown_call(err) => {
                 self.new.rename(name).map_err(|err| self.write_failed(err))?;
                 return Ok(true);
             }

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use rustix::fs::{
-    Access, AtFlags, CWD, FileType, MemfdFlags, Mode, OFlags, SealFlags, SeekFrom, accessat,
-    fchmod, fcntl_add_seals, fcntl_getfl, fstat, linkat, memfd_create, open, seek,
+    Access, AtFlags, CWD, FileType, MemfdFlags, Mode, OFlags, SealFlags, SeekFrom, fchmod,
+    fcntl_add_seals, fcntl_getfl, fstat, linkat, memfd_create, open, seek,
 };
 
 use crate::fs::disk_full::with_full_filesystem;
@@ -23,7 +23,7 @@ use crate::fs::rw::write_all;
 use crate::fs::transfer::BLOCK;
 use crate::fs::{Dir, Interrupt, TransferError, states_true_size, transfer};
 use crate::lease::TmpFile;
-use crate::sys::proc_path;
+use crate::sys::{may_access, proc_path};
 
 /// The name of the file that [`Spool::name_in`] creates, up to its suffix.
 const NAME: &str = "stdin";
@@ -163,7 +163,7 @@ impl<'a> Spool<'a> {
         let metadata = std::fs::metadata(&path).ok()?;
         let stat = fstat(self.from).ok()?;
         let same = metadata.dev() == stat.st_dev && metadata.ino() == stat.st_ino;
-        let readable = accessat(CWD, &path, Access::READ_OK, AtFlags::EACCESS).is_ok();
+        let readable = may_access(CWD, &path, Access::READ_OK).is_ok();
         (same && readable && path.is_absolute()).then_some(path)
     }
 

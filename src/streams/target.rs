@@ -15,12 +15,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use rustix::fs::{
     Access, AtFlags, FileType, Mode, OFlags, PROC_SUPER_MAGIC, Stat, StatxAttributes, StatxFlags,
-    accessat, fstat, fstatfs, open, openat, readlinkat, statx,
+    fstat, fstatfs, open, openat, readlinkat,
 };
 use rustix::io::Errno;
 
 use crate::fs::Dir;
 use crate::os::effective_user;
+use crate::sys::{may_access, statx};
 
 /// How many symlinks are followed: as many as the kernel follows (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
@@ -179,7 +180,7 @@ impl Target {
     /// Checks that an existing file may be replaced.
     fn check(&self, existing: &Existing, dir: &Ownership) -> Result<(), ReplaceError> {
         // A rename needs no right to write to the file, but a redirection does.
-        accessat(&self.dir, &self.name, Access::WRITE_OK, AtFlags::EACCESS)?;
+        may_access(&self.dir, &self.name, Access::WRITE_OK)?;
         let Ownership { owner, attributes, .. } = Ownership::of(existing)?;
         if attributes.contains(StatxAttributes::APPEND) {
             return Err(ReplaceError::AppendOnly);
@@ -211,19 +212,12 @@ struct Ownership {
 impl Ownership {
     fn of(file: impl AsFd) -> io::Result<Self> {
         let wanted = StatxFlags::UID | StatxFlags::MODE;
-        match statx(&file, c"", AtFlags::EMPTY_PATH, wanted) {
-            Ok(stat) => Ok(Self {
-                owner: stat.stx_uid,
-                mode: stat.stx_mode.into(),
-                attributes: stat.stx_attributes & stat.stx_attributes_mask,
-            }),
-            // Linux before 4.11, and sandboxes that do not know statx.
-            Err(Errno::NOSYS | Errno::PERM) => {
-                let Stat { st_uid, st_mode, .. } = fstat(&file)?;
-                Ok(Self { owner: st_uid, mode: st_mode, attributes: StatxAttributes::empty() })
-            }
-            Err(err) => Err(err.into()),
-        }
+        let stat = statx(&file, c"", AtFlags::EMPTY_PATH, wanted)?;
+        Ok(Self {
+            owner: stat.stx_uid,
+            mode: stat.stx_mode.into(),
+            attributes: stat.stx_attributes & stat.stx_attributes_mask,
+        })
     }
 
     fn is_sticky(&self) -> bool {

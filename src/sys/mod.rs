@@ -7,6 +7,7 @@ mod fd;
 mod file_handle;
 mod lock;
 mod mount_ns;
+mod older;
 mod signal_set;
 mod signals;
 pub(crate) mod simd;
@@ -21,6 +22,7 @@ pub(crate) use fd::{
 pub(crate) use file_handle::{Handle, fid_at, handle_at, mount_id};
 pub(crate) use lock::{is_locked, share_lock, try_lock};
 pub(crate) use mount_ns::PrivateMounts;
+pub(crate) use older::{fill_random, is_unknown_call, may_access, statx};
 pub(crate) use signals::{ReceivedSignal, SignalQueue, is_ignored, send, would_end_process};
 pub(crate) use spawn::{ExitInfo, SpawnError, SpawnRequest, has_children, reap, reap_one};
 pub(crate) use start::{Exit, InheritedSignals};

@@ -8,15 +8,13 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{
-    AtFlags, Dir as DirReader, FileType, OFlags, Statx, StatxFlags, StatxTimestamp, statx,
-};
+use rustix::fs::{AtFlags, Dir as DirReader, FileType, OFlags, Statx, StatxFlags, StatxTimestamp};
 use rustix::io::Errno;
 
 use crate::fs::Dir;
 use crate::fs::dir::open_beneath;
-use crate::remove;
 use crate::workspace::layout::{TEMP_DIR, VAR_TEMP_DIR};
+use crate::{remove, sys};
 
 /// The state of every entry of a workspace, by its path there.
 #[derive(Debug, Default)]
@@ -94,7 +92,7 @@ impl Listing {
                 continue;
             }
             let flags = AtFlags::SYMLINK_NOFOLLOW;
-            let stat = match statx(&opened, &name, flags, StatxFlags::BASIC_STATS) {
+            let stat = match sys::statx(&opened, &name, flags, StatxFlags::BASIC_STATS) {
                 // A process that the command left running may remove entries meanwhile.
                 Err(Errno::NOENT) => continue,
                 stat => stat?,

@@ -2,3 +2,4 @@
 
 mod every_call;
 mod stress;
+mod unknown_calls;

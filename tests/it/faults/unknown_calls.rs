@@ -1,0 +1,93 @@
+//! Runs every subcommand on kernels and in sandboxes that do not know a system call.
+//!
+//! A kernel answers ENOSYS to a call that it lacks. Some sandboxes answer EPERM. Both answer so to
+//! every process, from the beginning to the end of a run.
+
+use crate::support::filter::{Answer, FCHMODAT2, without};
+use crate::support::sandbox::{Sandbox, has};
+
+const SCRIPT: &str = include_str!("every_command.sh");
+
+/// Calls that Linux 4.18 lacks.
+const SINCE_4_18: &[(&str, i64)] = &[
+    ("clone3", libc::SYS_clone3),
+    ("close_range", libc::SYS_close_range),
+    ("faccessat2", libc::SYS_faccessat2),
+    ("fchmodat2", FCHMODAT2),
+    ("openat2", libc::SYS_openat2),
+    ("pidfd_open", libc::SYS_pidfd_open),
+    ("pidfd_send_signal", libc::SYS_pidfd_send_signal),
+];
+
+/// Calls that still older kernels lack, or that sandboxes do not allow.
+const OLDER: &[(&str, i64)] = &[
+    ("copy_file_range", libc::SYS_copy_file_range),
+    ("getrandom", libc::SYS_getrandom),
+    ("memfd_create", libc::SYS_memfd_create),
+    ("name_to_handle_at", libc::SYS_name_to_handle_at),
+    ("prctl", libc::SYS_prctl),
+    ("prlimit64", libc::SYS_prlimit64),
+    ("renameat2", libc::SYS_renameat2),
+    ("sendfile", libc::SYS_sendfile),
+    ("splice", libc::SYS_splice),
+    ("statx", libc::SYS_statx),
+    ("timerfd_create", libc::SYS_timerfd_create),
+    ("unshare", libc::SYS_unshare),
+];
+
+/// What all subcommands print and leave, without the calls.
+fn run(calls: &[i64], answer: Answer) -> String {
+    let sandbox = Sandbox::new();
+    let ran = without(&sandbox, calls, answer, &["sh", "-c", SCRIPT]).run();
+    sandbox.clean_up();
+    let _ = std::fs::remove_dir_all(sandbox.tmp());
+    format!("{}{}", ran.stdout, ran.stderr)
+}
+
+fn difference(expected: &str, found: &str) -> String {
+    let (expected, found): (Vec<&str>, Vec<&str>) =
+        (expected.lines().collect(), found.lines().collect());
+    let same = expected.iter().zip(&found).take_while(|(one, other)| one == other).count();
+    let context =
+        |lines: &[&str]| lines[same.saturating_sub(3)..(same + 12).min(lines.len())].join("\n");
+    format!("expected:\n{}\nfound:\n{}", context(&expected), context(&found))
+}
+
+/// Returns what differs without the calls.
+fn differences(expected: &str, calls: &[(&str, i64)], answer: Answer) -> Option<String> {
+    let (names, numbers): (Vec<&str>, Vec<i64>) = calls.iter().copied().unzip();
+    // The C library starts no thread if clone3 is not permitted.
+    let is_usable = |call: &i64| *call != libc::SYS_clone3 || answer == Answer::NotImplemented;
+    let found = run(&numbers.into_iter().filter(is_usable).collect::<Vec<_>>(), answer);
+    (found != expected)
+        .then(|| format!("{answer:?} from {names:?}: {}", difference(expected, &found)))
+}
+
+#[test]
+fn every_subcommand_works_without_the_calls_that_came_after_linux_4_18() {
+    if !has("python3") {
+        return;
+    }
+    let expected = run(&[], Answer::NotImplemented);
+    assert!(!expected.contains("$ tmpx: "), "{expected}");
+    for answer in [Answer::NotImplemented, Answer::NotPermitted] {
+        assert_eq!(differences(&expected, SINCE_4_18, answer), None);
+    }
+}
+
+#[test]
+fn every_subcommand_works_without_each_call_that_has_a_replacement() {
+    if !has("python3") || std::env::var_os("TMPX_STRESS").is_none() {
+        return;
+    }
+    let expected = run(&[], Answer::NotImplemented);
+    let calls = SINCE_4_18.iter().chain(OLDER);
+    let differing: Vec<String> = calls
+        .flat_map(|call| {
+            let answers = [Answer::NotImplemented, Answer::NotPermitted];
+            answers.map(|answer| differences(&expected, &[*call], answer))
+        })
+        .flatten()
+        .collect();
+    assert!(differing.is_empty(), "{}", differing.join("\n\n"));
+}

@@ -1,0 +1,51 @@
+//! Programs that run as on a kernel, or in a sandbox, that does not know some system calls.
+
+use std::process::Command;
+
+use crate::support::sandbox::{Run, Sandbox};
+
+/// `fchmodat2(2)`, since Linux 6.6. The number is the same on all architectures.
+pub(crate) const FCHMODAT2: i64 = 452;
+
+/// What a system answers to a call that it does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// `ENOSYS`, as an old kernel does.
+    NotImplemented,
+    /// `EPERM`, as some sandboxes do.
+    NotPermitted,
+}
+
+/// A Python script that installs a filter for system calls and then runs a command. Its arguments are
+/// the number of the error, the numbers of the calls, separated by commas, and the command.
+pub(crate) const FILTER: &str = r"
+import ctypes, os, struct, sys
+error, calls, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
+code = [(0x20, 0, 0, 0)]
+for call in calls.split(',') if calls else []:
+    code += [(0x15, 0, 1, int(call)), (6, 0, 0, 0x50000 | error)]
+code += [(6, 0, 0, 0x7fff0000)]
+code = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *step) for step in code))
+steps = (len(code) - 1) // 8
+program = ctypes.create_string_buffer(struct.pack('@HP', steps, ctypes.addressof(code)))
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program) == 0
+os.execvp(command[0], command)
+";
+
+/// Prepares a run of a command, and of all that it starts, without some system calls.
+pub(crate) fn without<'a>(
+    sandbox: &'a Sandbox,
+    calls: &[i64],
+    answer: Answer,
+    words: &[&str],
+) -> Run<'a> {
+    let error = match answer {
+        Answer::NotImplemented => libc::ENOSYS,
+        Answer::NotPermitted => libc::EPERM,
+    };
+    let calls: Vec<String> = calls.iter().map(i64::to_string).collect();
+    let mut command = Command::new("python3");
+    command.args(["-c", FILTER, &error.to_string(), &calls.join(",")]).args(words);
+    sandbox.command(command)
+}

@@ -38,9 +38,10 @@ pub(crate) fn create_files(
                 Ok(write_chunk(chunk, form, file.as_fd(), supply, &mut tally)?)
             };
             let created: Vec<Created> = if let Some(place) = &place {
-                transaction.create_batch(place, options, count, &mut fill)?
+                transaction.create_batch(place, options, count, Some(&mut fill))?
             } else {
-                let (found, created) = transaction.create_first(dir, options, count, &mut fill)?;
+                let (found, created) =
+                    transaction.create_first(dir, options, count, Some(&mut fill))?;
                 place = Some(found);
                 created
             };

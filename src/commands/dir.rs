@@ -7,5 +7,5 @@ use crate::lease::Kind;
 use crate::values::Status;
 
 pub(super) fn run(args: DirArgs, context: &Context) -> anyhow::Result<Status> {
-    create_and_print(args.create, Kind::Dir, context, &mut |_| Ok(()))
+    create_and_print(args.create, Kind::Dir, context, None)
 }

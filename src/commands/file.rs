@@ -1,5 +1,6 @@
 //! `tmpx file`: create files and print their paths.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use crate::cli::FileArgs;
@@ -15,7 +16,6 @@ pub(super) fn run(args: FileArgs, context: &Context) -> anyhow::Result<Status> {
         Some(from) if from == "-" => Some(Input::stdin()?),
         Some(from) => Some(Input::open(Path::new(&from))?),
     };
-    create_and_print(args.create, Kind::File, context, &mut |file| {
-        source.as_mut().map_or(Ok(()), |source| source.fill(file))
-    })
+    let mut fill = source.as_mut().map(|source| |file: &OwnedFd| source.fill(file));
+    create_and_print(args.create, Kind::File, context, fill.as_mut().map(|fill| fill as _))
 }

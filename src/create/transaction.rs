@@ -10,7 +10,7 @@ use anyhow::Context as _;
 
 use crate::create::tempdir::{self, Candidates, TempDirCandidate};
 use crate::fs::Dir;
-use crate::lease::entry::{self, BATCH};
+use crate::lease::entry::{self, BATCH, reborrow};
 use crate::lease::{
     CreateError, CreateOptions, Created, Fill, Kind, Lease, LeaseSpec, Lifetime, StoreError,
     Stores, TmpFile,
@@ -80,10 +80,10 @@ impl Transaction {
         dir: Option<&Path>,
         options: &CreateOptions,
         count: u64,
-        fill: Fill<'_>,
+        mut fill: Fill<'_>,
     ) -> anyhow::Result<(Dir, Vec<Created>)> {
         self.in_usable_dir(dir, options.kind, &mut |lease, dir| {
-            let created = create_batch(lease, &dir, options, count, fill)?;
+            let created = create_batch(lease, &dir, options, count, reborrow(&mut fill))?;
             Ok((dir, created))
         })
     }
@@ -105,11 +105,12 @@ impl Transaction {
         dir: Option<&Path>,
         options: &CreateOptions,
         count: u64,
-        fill: Fill<'_>,
+        mut fill: Fill<'_>,
         print_paths: PrintPaths<'_>,
     ) -> anyhow::Result<()> {
         self.or_rollback(|transaction| {
-            let (dir, mut created) = transaction.create_first(dir, options, count, fill)?;
+            let (dir, mut created) =
+                transaction.create_first(dir, options, count, reborrow(&mut fill))?;
             let mut left = count;
             loop {
                 left -= u64::try_from(created.len()).unwrap_or(left).min(left);
@@ -118,7 +119,7 @@ impl Transaction {
                 if left == 0 {
                     return Ok(transaction.lease.commit()?);
                 }
-                created = transaction.create_batch(&dir, options, left, fill)?;
+                created = transaction.create_batch(&dir, options, left, reborrow(&mut fill))?;
             }
         })
     }
@@ -130,7 +131,7 @@ impl Transaction {
         options: &CreateOptions,
     ) -> anyhow::Result<(Dir, Created)> {
         self.in_usable_dir(dir, options.kind, &mut |lease, dir| {
-            let created = entry::create_one(lease, &dir, options, &mut |_| Ok(()))?;
+            let created = entry::create_one(lease, &dir, options, None)?;
             Ok((dir, created))
         })
     }
@@ -141,7 +142,7 @@ impl Transaction {
         dir: &Dir,
         options: &CreateOptions,
     ) -> Result<Created, CreateError> {
-        entry::create_one(&mut self.lease, dir, options, &mut |_| Ok(()))
+        entry::create_one(&mut self.lease, dir, options, None)
     }
 
     /// Creates an unnamed file in `dir`, or in the first temp dir that accepts it.
@@ -287,7 +288,7 @@ mod tests {
         let mut print_paths = |_: &Lease, _: &Dir, _: &[Created], _: bool| {
             Err::<(), _>(io::ErrorKind::BrokenPipe.into())
         };
-        let fill: Fill<'_> = &mut |_| Ok(());
+        let fill: Fill<'_> = None;
         let result = transaction.create_all(Some(&dir), &options(), 600, fill, &mut print_paths);
         assert!(!result.unwrap_err().is::<NotRolledBack>());
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);

@@ -68,10 +68,21 @@ pub(crate) struct Created {
     pub fd: Option<OwnedFd>,
 }
 
-/// Fills a new file while it is open for writing.
-pub(crate) type Fill<'a> = &'a mut dyn FnMut(&OwnedFd) -> Result<(), FillError>;
+/// Fills a new file while it is open for writing. `None` leaves it empty.
+pub(crate) type Fill<'a> = Option<&'a mut dyn FnMut(&OwnedFd) -> Result<(), FillError>>;
+
+/// Lends a [`Fill`] to one call of several.
+pub(crate) fn reborrow<'a>(fill: &'a mut Fill<'_>) -> Fill<'a> {
+    match fill {
+        Some(fill) => Some(&mut **fill),
+        None => None,
+    }
+}
 
 /// Creates `count` entries in `dir`, at most [`BATCH`]. Calls `fill` on each new file.
+///
+/// A file that is filled is identified in the lease before that: a creator that is killed while it
+/// writes leaves a file that is known to be ours.
 pub(crate) fn create(
     lease: &mut Lease,
     dir: &Dir,
@@ -82,9 +93,10 @@ pub(crate) fn create(
     let mut creator = Creator { lease, dir, options, fill };
     match &options.name {
         NameRule::Random(template) if !template.is_guessable() => {
+            let most = if creator.fill.is_some() { 1 } else { BATCH };
             let mut created = Vec::with_capacity(count);
             while created.len() < count {
-                created.extend(creator.batch(template, (count - created.len()).min(BATCH))?);
+                created.extend(creator.batch(template, (count - created.len()).min(most))?);
             }
             Ok(created)
         }
@@ -196,8 +208,8 @@ impl Creator<'_, '_> {
         }
     }
 
-    /// Creates entries until one of the names is taken, and records their identities. Returns an item
-    /// for each: its descriptor, if the caller asked for that.
+    /// Creates entries until one of the names is taken, records their identities, and then fills them.
+    /// Returns an item for each: its descriptor, if the caller asked for that.
     fn create_each(&mut self, names: &[OsString]) -> Result<Vec<Option<OwnedFd>>, CreateError> {
         let mut identities = Vec::with_capacity(names.len());
         let mut fds = Vec::with_capacity(names.len());
@@ -212,6 +224,9 @@ impl Creator<'_, '_> {
             }
         }
         self.lease.append(&Event::Created(identities))?;
+        if self.fill.is_some() {
+            fds.iter_mut().try_for_each(|file| self.fill_entry(file))?;
+        }
         Ok(fds)
     }
 
@@ -241,8 +256,8 @@ impl Creator<'_, '_> {
         Err(self.refused(Errno::EXIST))
     }
 
-    /// Creates one entry exclusively, with its mode and content. Returns its identity and its
-    /// descriptor.
+    /// Creates one entry exclusively. Returns its identity, and its descriptor if it is to be filled or
+    /// the caller asked for it.
     fn create_entry(&mut self, name: &OsStr) -> Result<(EntryId, Option<OwnedFd>), CreateError> {
         if self.dir.path().as_os_str().len() + 1 + name.len() >= PATH_MAX {
             return Err(self.refused(Errno::NAMETOOLONG));
@@ -252,14 +267,35 @@ impl Creator<'_, '_> {
             Kind::File => {
                 let created = create_file(self.dir, &name);
                 let (identity, file) = created.map_err(|err| self.refused(err))?;
-                (self.fill)(&file).map_err(|err| CreateError::not_filled(self.dir.path(), err))?;
-                if let Some(FileMode(mode)) = self.options.mode {
-                    fchmod(&file, Mode::from_raw_mode(mode)).map_err(|err| self.refused(err))?;
+                if self.fill.is_none() {
+                    self.set_mode(&file)?;
                 }
-                Ok((identity, self.options.keep_open.then_some(file)))
+                let keeps_open = self.options.keep_open || self.fill.is_some();
+                Ok((identity, keeps_open.then_some(file)))
             }
             Kind::Dir => create_dir(self.dir, &name, self.options).map_err(|err| self.refused(err)),
             Kind::Link => Err(self.refused(Errno::OPNOTSUPP)),
+        }
+    }
+
+    /// Fills a new file. Its mode comes last, since writing takes the set-user-ID bit away.
+    fn fill_entry(&mut self, entry: &mut Option<OwnedFd>) -> Result<(), CreateError> {
+        if let (Some(file), Some(fill)) = (entry.as_ref(), &mut self.fill) {
+            fill(file).map_err(|err| CreateError::not_filled(self.dir.path(), err))?;
+            self.set_mode(file)?;
+        }
+        if !self.options.keep_open {
+            *entry = None;
+        }
+        Ok(())
+    }
+
+    fn set_mode(&self, file: &OwnedFd) -> Result<(), CreateError> {
+        match self.options.mode {
+            Some(FileMode(mode)) => {
+                fchmod(file, Mode::from_raw_mode(mode)).map_err(|err| self.refused(err))
+            }
+            None => Ok(()),
         }
     }
 

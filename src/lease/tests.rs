@@ -76,7 +76,7 @@ fn exact(name: &str) -> CreateOptions {
 fn a_lease_lists_what_was_created_and_whether_it_was_committed() {
     let fixture = Fixture::new();
     let (mut lease, dir) = (fixture.lease(), fixture.dir());
-    let created = create(&mut lease, &dir, &random(Kind::File), 3, &mut |_| Ok(())).unwrap();
+    let created = create(&mut lease, &dir, &random(Kind::File), 3, None).unwrap();
     let record = fixture.only_record();
     assert!(!record.header.committed);
     let recorded: Vec<_> = record.resources.iter().map(|one| one.name.as_os_str()).collect();
@@ -92,10 +92,10 @@ fn the_descriptor_is_kept_only_if_the_caller_asks_for_it() {
     let (mut lease, dir) = (fixture.lease(), fixture.dir());
     for kind in [Kind::File, Kind::Dir] {
         let options = random(kind);
-        let closed = create_one(&mut lease, &dir, &options, &mut |_| Ok(())).unwrap();
+        let closed = create_one(&mut lease, &dir, &options, None).unwrap();
         assert!(closed.fd.is_none());
         let options = CreateOptions { keep_open: true, ..options };
-        let open = create_one(&mut lease, &dir, &options, &mut |_| Ok(())).unwrap();
+        let open = create_one(&mut lease, &dir, &options, None).unwrap();
         let stat = fstat(open.fd.unwrap()).unwrap();
         assert_eq!(stat.st_ino, fs::metadata(dir.join(&open.name)).unwrap().ino());
     }
@@ -106,7 +106,7 @@ fn a_taken_name_gets_a_number_and_no_hidden_name_is_left() {
     let fixture = Fixture::new();
     let (mut lease, dir) = (fixture.lease(), fixture.dir());
     fs::write(dir.path().join("a.csv"), "theirs").unwrap();
-    let created = create(&mut lease, &dir, &exact("a.csv"), 2, &mut |_| Ok(())).unwrap();
+    let created = create(&mut lease, &dir, &exact("a.csv"), 2, None).unwrap();
     assert_eq!(created[1].name, "a_2.csv");
     assert_eq!(fixture.names(), ["a.csv", "a_1.csv", "a_2.csv"]);
     assert_eq!(fs::read_to_string(dir.path().join("a.csv")).unwrap(), "theirs");
@@ -121,7 +121,7 @@ fn a_file_that_cannot_be_filled_is_removed_and_the_cause_stays_in_the_chain() {
     let fixture = Fixture::new();
     let (mut lease, dir) = (fixture.lease(), fixture.dir());
     let mut fill = |_: &_| Err(FillError::Other(Stop.into()));
-    let err = create_one(&mut lease, &dir, &random(Kind::File), &mut fill).unwrap_err();
+    let err = create_one(&mut lease, &dir, &random(Kind::File), Some(&mut fill)).unwrap_err();
     assert!(matches!(err, CreateError::NotFilled { .. }));
     assert!(anyhow::Error::from(err).chain().any(<dyn std::error::Error>::is::<Stop>));
     assert_eq!(fixture.names(), [""; 0]);
@@ -132,13 +132,13 @@ fn a_directory_that_refuses_entries_is_told_from_a_store_that_does() {
     let fixture = Fixture::new();
     let (mut lease, dir) = (fixture.lease(), fixture.dir());
     fs::remove_dir(dir.path()).unwrap();
-    let err = create_one(&mut lease, &dir, &random(Kind::Dir), &mut |_| Ok(())).unwrap_err();
+    let err = create_one(&mut lease, &dir, &random(Kind::Dir), None).unwrap_err();
     assert_eq!(err.unusable_dir().map(io::Error::kind), Some(io::ErrorKind::NotFound));
 
     let fixture = Fixture::new();
     let (mut lease, dir) = (fixture.lease(), fixture.dir());
     fs::write(fixture.0.path().join("state"), "").unwrap();
-    let err = create_one(&mut lease, &dir, &random(Kind::Dir), &mut |_| Ok(())).unwrap_err();
+    let err = create_one(&mut lease, &dir, &random(Kind::Dir), None).unwrap_err();
     assert!(matches!(err, CreateError::Lease(StoreError::NotWritable { .. })), "{err:?}");
     assert!(err.unusable_dir().is_none());
     assert_eq!(fixture.names(), [""; 0], "nothing exists without a lease");
@@ -150,7 +150,7 @@ fn records_come_by_age_and_a_lease_that_was_deleted_meanwhile_is_skipped() {
     let dir = fixture.dir();
     let mut leases = [fixture.lease(), fixture.lease(), fixture.lease()];
     for lease in &mut leases {
-        create_one(lease, &dir, &random(Kind::File), &mut |_| Ok(())).unwrap();
+        create_one(lease, &dir, &random(Kind::File), None).unwrap();
     }
     // An id begins with the time.
     leases.sort_by_key(|lease| lease.id().to_owned());

@@ -54,7 +54,7 @@ impl TmpFile {
             mode: Some(FileMode(mode & !mask.as_raw_mode())),
             keep_open: true,
         };
-        let created = create_one(lease, &dir, &options, &mut |_| Ok(()))?;
+        let created = create_one(lease, &dir, &options, None)?;
         match created.fd {
             Some(file) => Ok(Self { file, dir, name: Some(created.name) }),
             None => Err(CreateError::refused(Kind::File, dir.path(), Errno::BADF)),

@@ -112,7 +112,7 @@ impl TestStore {
         let env = Env::fixed(&[("TMPX_STATE_DIR", state.to_str().unwrap())]);
         let mut lease = Lease::new(Stores::new(&env).unwrap(), spec, Random::system());
         let dir = Dir::open(dir).unwrap();
-        let created = create(&mut lease, &dir, options, count, &mut |_| Ok(())).unwrap();
+        let created = create(&mut lease, &dir, options, count, None).unwrap();
         (lease, created.iter().map(|one| dir.join(&one.name)).collect())
     }
 

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
@@ -251,11 +252,16 @@ impl Stage<'_> {
         };
         let name = NameRule::Random(Template::hidden());
         let options = CreateOptions { kind: Kind::File, name, mode: None, keep_open: false };
-        let created = create_one(lease, dir, &options, &mut |copy| {
-            copy::fill(source, copy, &|| Ok::<_, FillError>(check_interrupt()?))?;
-            preserve_mode_and_times(&source.metadata()?, copy)?;
-            Ok(())
-        })?;
+        let created = create_one(
+            lease,
+            dir,
+            &options,
+            Some(&mut |copy: &OwnedFd| {
+                copy::fill(source, copy, &|| Ok::<_, FillError>(check_interrupt()?))?;
+                preserve_mode_and_times(&source.metadata()?, copy)?;
+                Ok(())
+            }),
+        )?;
         Ok(created.name)
     }
 }

@@ -139,15 +139,10 @@ impl<'a> LockedLease<'a> {
 
     /// Deletes the lease. Its resources must have been removed before.
     pub(crate) fn delete(self) -> io::Result<()> {
-        delete(self.store, self.id)
-    }
-}
-
-/// Deletes a lease, whether or not it is locked.
-pub(crate) fn delete(store: &Store, id: &str) -> io::Result<()> {
-    match unlinkat(store.dir(), id, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(err) => Err(err.into()),
+        match unlinkat(self.store.dir(), self.id, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(err) => Err(err.into()),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::fs::{DirId, EntryId};
+use crate::os::random::is_unguessable;
 use crate::os::{Moment, Namespaces, Process};
 use crate::values::OsJson;
 
@@ -150,16 +151,13 @@ pub(crate) enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RandomPart(pub u32, pub u32);
 
-/// The shortest random part that makes a name unlikely enough for nobody to have chosen it.
-const MIN_RANDOM: usize = 6;
-
 impl RandomPart {
     /// Whether the name has a random part here.
     fn is_in(self, name: &OsJson) -> bool {
         let range = usize::try_from(self.0).ok().zip(usize::try_from(self.1).ok());
-        range
-            .and_then(|(start, length)| name.0.as_bytes().get(start..)?.get(..length))
-            .is_some_and(|run| run.len() >= MIN_RANDOM && run.iter().all(u8::is_ascii_alphanumeric))
+        range.and_then(|(start, length)| name.0.as_bytes().get(start..)?.get(..length)).is_some_and(
+            |run| is_unguessable(run.len()) && run.iter().all(u8::is_ascii_alphanumeric),
+        )
     }
 }
 

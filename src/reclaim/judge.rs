@@ -23,7 +23,9 @@ pub(super) fn judge(
     selection: &Selection,
     system: &SystemState,
 ) -> Verdict {
-    if selection.force {
+    // Its creator may be about to create what it has announced, or to print what it has created.
+    let is_being_created = locked && !record.header.committed;
+    if selection.force && !is_being_created {
         return Verdict::Remove;
     }
     let reason = match State::of_lease(record, locked, system) {

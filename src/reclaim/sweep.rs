@@ -143,10 +143,9 @@ impl<'a> Sweep<'a> {
             LeasePlan::Remove { record, .. } if self.removal.mode == Mode::DryRun => {
                 self.remove(id, &record, observer)?;
             }
+            // The lease stays: its holder may still add resources to it.
             LeasePlan::Remove { record, locked: true } => {
-                if self.remove(id, &record, observer)? {
-                    self.check_removed(id, reader::delete(self.planner.store, id), observer);
-                }
+                self.remove(id, &record, observer)?;
             }
             LeasePlan::Remove { locked: false, .. } => match reader::lock(self.planner.store, id) {
                 Ok(Some(lease)) => self.remove_locked(lease, id, observer)?,

@@ -21,8 +21,8 @@ pub(super) struct Summary {
     is_quiet: bool,
     /// Whether the user named paths.
     names_paths: bool,
-    /// Whether the user selected more than what has ended.
-    includes_manual: bool,
+    /// Whether the user selected more than what has ended, and may still add force.
+    may_force: bool,
     freed: Usage,
     removed: u64,
     /// How many resources were removed in part.
@@ -47,7 +47,7 @@ impl Summary {
             mode,
             is_quiet,
             names_paths: selection.names_paths(),
-            includes_manual: selection.includes_manual(),
+            may_force: selection.includes_manual() && !selection.force,
             freed: Usage::default(),
             removed: 0,
             in_part: 0,
@@ -155,7 +155,7 @@ impl Summary {
             print_hint("if no other job runs, add --other-jobs to remove theirs too");
         }
         // A cleanup of what has ended is not meant to remove the others.
-        if self.force_helps && self.includes_manual {
+        if self.force_helps && self.may_force {
             print_hint("add --force to remove these too");
         }
         if self.names_foreign {

@@ -17,7 +17,7 @@ use crate::lease::reader::{LockedLease, write_given, write_lines};
 use crate::lease::record::{Event, Header, Lifetime};
 use crate::lease::spec::LeaseSpec;
 use crate::lease::store::{Store, StoreError, Stores};
-use crate::os::{Moment, Namespaces, Random};
+use crate::os::{Moment, Namespaces, Process, Random};
 use crate::sys;
 
 /// The lease of this run.
@@ -132,6 +132,12 @@ impl Lease {
         self.append(&Event::Lifetime(lifetime.clone()))?;
         self.header.lifetime = lifetime;
         Ok(())
+    }
+
+    /// Records the process of the command that the lease was created for. If tmpx is killed, the lease
+    /// does not end before that process, even if the command has closed the descriptor with the lock.
+    pub(crate) fn record_command(&mut self, command: Process) -> Result<(), StoreError> {
+        self.append(&Event::Command(command))
     }
 
     /// Lets the commands that tmpx runs inherit the lock, so that a command which outlives tmpx still

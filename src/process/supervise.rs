@@ -61,6 +61,11 @@ impl Child {
         Ok(Self { pid, started, mounts })
     }
 
+    /// The process of the command, unless it was reaped before.
+    pub(crate) fn process(&self) -> Option<Process> {
+        u32::try_from(self.pid.as_raw_nonzero().get()).ok().and_then(Process::find)
+    }
+
     /// Waits until the command ends, passes signals on and enforces the limits meanwhile.
     /// The limits do not apply to descendants of tmpx that are `older` than the command.
     pub(crate) fn wait(

@@ -57,7 +57,7 @@ impl State {
         }
         let owner = match record.lifetime {
             Lifetime::Manual => return Self::Kept(KeepReason::Manual),
-            Lifetime::Command => return Self::Ended,
+            Lifetime::Command => return Self::of_command(record, system),
             Lifetime::Bound { owner, .. } => owner,
         };
         let (ttl, age) = (record.lifetime.ttl(), system.age(record));
@@ -74,6 +74,17 @@ impl State {
             Liveness::Alive => Self::Kept(KeepReason::Live(owner)),
             Liveness::Dead => Self::Ended,
             Liveness::Unknown => Self::Kept(KeepReason::Unknown("owner")),
+        }
+    }
+
+    /// Returns the state of a lease whose tmpx has ended without it. Its command may have closed the
+    /// descriptor that has the lock, as sudo(8) closes all that it does not know.
+    fn of_command(record: &Record, system: &SystemState) -> Self {
+        let Some(command) = record.command else { return Self::Ended };
+        match system.liveness(command, record) {
+            Liveness::Alive => Self::Kept(KeepReason::InUse(Some(command.pid))),
+            Liveness::Dead => Self::Ended,
+            Liveness::Unknown => Self::Kept(KeepReason::Unknown("command")),
         }
     }
 
@@ -153,6 +164,20 @@ mod tests {
         record.header.committed = false;
         assert_eq!(State::of_lease(&record, false, &system()), State::Ended);
         assert_eq!(State::of_lease(&lease(Lifetime::Command), false, &system()), State::Ended);
+    }
+
+    #[test]
+    fn the_workspace_of_a_killed_exec_is_in_use_while_its_command_runs() {
+        let state = |command, pid_ns: Option<u64>| {
+            let mut record = lease(Lifetime::Command);
+            record.command = Some(command);
+            record.header.namespaces.pid_ns = pid_ns.or(record.header.namespaces.pid_ns);
+            State::of_lease(&record, false, &system())
+        };
+        assert_eq!(state(this(), None), State::Kept(KeepReason::InUse(Some(this().pid))));
+        assert_eq!(state(dead(), None), State::Ended);
+        let unknown = State::Kept(KeepReason::Unknown("command"));
+        assert_eq!(state(this(), Some(1)), unknown);
     }
 
     #[test]

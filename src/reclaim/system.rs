@@ -81,9 +81,10 @@ impl SystemState {
     /// different clocks, too.
     fn has_restarted_since(&self, record: &Record) -> bool {
         let (ours, theirs) = (&self.namespaces, &record.header.namespaces);
+        // The first format did not record whether its store was local.
+        let is_local = self.store_is_local && (record.header.local || record.header.v == 1);
         let is_later = self.now.boot_ms < record.header.created.boot_ms;
-        ours.outlive(theirs, self.store_is_local)
-            || self.store_is_local && is_later && ours.time_ns == theirs.time_ns
+        ours.outlive(theirs, is_local) || is_local && is_later && ours.time_ns == theirs.time_ns
     }
 
     /// Returns whether a process is this one or an ancestor of it.

@@ -88,7 +88,13 @@ impl<'a> Run<'a> {
         }
         let outcome = Child::start(command, self.signals)
             .map_err(|err| self.job.explain(err))
-            .and_then(|child| child.wait(self.signals, self.job.limits, orphans.earlier()));
+            .and_then(|child| {
+                // Without it, the lock alone keeps the workspace if tmpx is killed.
+                if let Some(process) = child.process() {
+                    let _ = self.transaction.lease.record_command(process);
+                }
+                child.wait(self.signals, self.job.limits, orphans.earlier())
+            });
         outcome.inspect_err(|err| {
             let status = status_of(err).unwrap_or(Status::TmpxFailed);
             self.report(status, None, &[], false);

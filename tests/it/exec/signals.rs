@@ -42,11 +42,17 @@ fn tmpx_dies_by_the_signal_that_it_passed_on() {
 
 #[test]
 fn the_command_of_a_killed_tmpx_keeps_its_workspace_until_it_ends() {
-    // First by the inherited lock, then by its working directory.
-    for close in ["", "exec 100>&-; "] {
+    // By the inherited lock, by its working directory, and by the process that its lease names: a
+    // command such as sudo closes the lock, and its working directory cannot be read.
+    for close in ["", "exec 100>&-; ", "exec 100>&-; cd /; "] {
         let sandbox = Sandbox::new();
-        let script = format!("{close}echo $$ > pid; echo ready; read x; touch still-here");
+        let script = format!("echo $$ > pid; {close}echo ready; read x; touch \"$TMPX_WORKSPACE\"");
         let mut child = running(&sandbox, &script);
+        // tmpx records the process of the command as soon as it runs.
+        let lease = sandbox.leases_dir().join(&sandbox.leases()[0]);
+        while !fs::read_to_string(&lease).unwrap().contains("{\"command\":") {
+            std::thread::yield_now();
+        }
         child.kill().unwrap();
         let stdin = child.stdin.take();
         child.wait().unwrap();

@@ -1,9 +1,10 @@
 //! Leases from other PID, time and mount namespaces.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::lease::seal;
+use crate::support::lease::edit;
 use crate::support::sandbox::{Ran, Sandbox, has, is_root, skip_unless};
 
 /// Runs a script in new namespaces, if the test may create them.
@@ -35,7 +36,9 @@ fn an_owner_in_another_pid_namespace_is_unknown_while_that_lasts_and_dead_after_
     let script = "mkfifo end; unshare -p -f --mount-proc sh -c '
             tmpx file --until-exit=$$; tmpx file --until-exit=$$; echo made >made; read x <end' &
         while [ ! -e made ]; do sleep 0.01; done
-        tmpx cleanup; tmpx cleanup --all; tmpx list --json; echo >end; wait; tmpx cleanup -q";
+        tmpx cleanup; tmpx cleanup --all; tmpx list --json; echo >end; wait
+        # Another test may have a namespace with the same number at this moment.
+        while tmpx cleanup -q 2>/dev/null && [ -n \"$(ls $TMPDIR)\" ]; do sleep 0.05; done";
     let Some(ran) = elsewhere(&sandbox, &["-m"], script) else { return };
     let kept = "tmpx: kept 2: whether their owners run cannot be seen from here\n\
                 tmpx: removed 0, kept 2 unknown\n";
@@ -103,21 +106,16 @@ fn a_container_with_a_boot_id_of_its_own_does_not_make_living_owners_dead() {
 
 /// Changes the boot in the only lease, as if it was written before a restart.
 fn age_by_a_boot(sandbox: &Sandbox, boot_ms: Option<u64>, masked: bool) {
-    let lease = sandbox.leases_dir().join(&sandbox.leases()[0]);
-    let text = std::fs::read_to_string(&lease).unwrap();
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let other = format!(
-        "{}\"{}",
-        "01234567-89ab-cdef-0123-456789abcdef",
-        if masked { ",\"masked\":true" } else { "" }
-    );
-    let mut text = text.replace(&format!("{}\"", boot.trim()), &other);
-    if let Some(boot_ms) = boot_ms {
+    let masked = if masked { ",\"masked\":true" } else { "" };
+    let other = format!("01234567-89ab-cdef-0123-456789abcdef\"{masked}");
+    edit(sandbox.leases_dir().join(&sandbox.leases()[0]), |text| {
+        let text = text.replace(&format!("{}\"", boot.trim()), &other);
+        let Some(boot_ms) = boot_ms else { return text };
         let (before, after) = text.split_once("\"boot_ms\":").unwrap();
         let rest = after.trim_start_matches(|char: char| char.is_ascii_digit());
-        text = format!("{before}\"boot_ms\":{boot_ms}{rest}");
-    }
-    std::fs::write(lease, seal(&text)).unwrap();
+        format!("{before}\"boot_ms\":{boot_ms}{rest}")
+    });
 }
 
 #[test]
@@ -126,21 +124,10 @@ fn after_a_restart_an_owner_is_dead_whatever_the_clocks_say() {
         [(None, false), (Some(u64::MAX / 2), false), (Some(u64::MAX / 2), true)]
     {
         let sandbox = Sandbox::new();
-        let script = "tmpx file --until-exit=$$; kill -STOP $$";
-        let mut owner = Command::new("sh")
-            .args(["-c", &script.replace("tmpx", crate::support::sandbox::TMPX)])
-            .env("TMPX_STATE_DIR", sandbox.state())
-            .env("TMPDIR", sandbox.tmp())
-            .env("TMPX_REAPER", "0")
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut path = String::new();
-        std::io::BufRead::read_line(
-            &mut std::io::BufReader::new(owner.stdout.take().unwrap()),
-            &mut path,
-        )
-        .unwrap();
+        let script = "tmpx file --until-exit=$$; echo ready; read line";
+        let mut owner = sandbox.sh(script).spawn();
+        let mut output = BufReader::new(owner.stdout.as_mut().unwrap()).lines();
+        assert!(output.any(|line| line.unwrap() == "ready"));
         age_by_a_boot(&sandbox, boot_ms, masked);
         sandbox.tmpx(["cleanup", "-q"]).succeeds();
         assert_eq!(sandbox.left().len(), 0, "{boot_ms:?} {masked}");

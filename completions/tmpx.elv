@@ -29,6 +29,7 @@ set edit:completion:arg-completer[tmpx] = {|@words|
             cand spool 'Buffer standard input to its end, in memory or an unnamed file'
             cand replace 'Replace a file''s content atomically, from stdin or a command'
             cand chunk 'Run a command on chunks of records, or write chunk files'
+            cand cache 'Keep a command''s output for a while'
             cand list 'List what tmpx created, and its state'
             cand cleanup 'Remove what has ended, or what you select'
             cand gettempdir 'Print the directory for temporary files'
@@ -163,6 +164,48 @@ set edit:completion:arg-completer[tmpx] = {|@words|
             cand --json 'Print one JSON object per line'
             cand -0 'End each path with NUL instead of a newline'
             cand --null 'End each path with NUL instead of a newline'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'tmpx;cache'= {
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand run 'Print what a command printed before, or run it'
+            cand get 'Print what ''set'' stored under a key'
+            cand set 'Store standard input under a key'
+            cand clear 'Remove what is stored'
+            cand list 'List what is stored'
+        }
+        &'tmpx;cache;run'= {
+            cand --ttl 'Print no output that is as old as this [default: 1h]'
+            cand --stale 'Print an output that is as old as this, and refresh it'
+            cand --key 'Distinguish outputs by S too; may be repeated'
+            cand --key-env 'Distinguish them by this variable; may be repeated'
+            cand --key-file 'Distinguish them by the content of a file; may be repeated'
+            cand --max-bytes 'Keep at most this much in all [default: 1G]'
+            cand --report 'Write a JSON report to FILE'
+            cand --refresh 'Run the command in any case, and keep its output'
+            cand --key-stdin 'Distinguish them by standard input, which the command reads'
+            cand --ignore-cwd 'Print outputs from other working directories too'
+            cand --cache-failures 'Keep the outputs of runs that fail'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'tmpx;cache;get'= {
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'tmpx;cache;set'= {
+            cand --ttl 'Keep it for this long [default: 1h]'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'tmpx;cache;clear'= {
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'tmpx;cache;list'= {
+            cand --json 'Print one JSON object per line'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }

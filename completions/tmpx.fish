@@ -33,6 +33,7 @@ complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "exec" -d 'Run a command i
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "spool" -d 'Buffer standard input to its end, in memory or an unnamed file'
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "replace" -d 'Replace a file\'s content atomically, from stdin or a command'
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "chunk" -d 'Run a command on chunks of records, or write chunk files'
+complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "cache" -d 'Keep a command\'s output for a while'
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "list" -d 'List what tmpx created, and its state'
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "cleanup" -d 'Remove what has ended, or what you select'
 complete -c tmpx -n "__fish_tmpx_needs_command" -f -a "gettempdir" -d 'Print the directory for temporary files'
@@ -128,6 +129,30 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l keep -d 'Keep it unt
 complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l json -d 'Print one JSON object per line'
 complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -s 0 -l null -d 'End each path with NUL instead of a newline'
 complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and not __fish_seen_subcommand_from run get set clear list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and not __fish_seen_subcommand_from run get set clear list" -f -a "run" -d 'Print what a command printed before, or run it'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and not __fish_seen_subcommand_from run get set clear list" -f -a "get" -d 'Print what \'set\' stored under a key'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and not __fish_seen_subcommand_from run get set clear list" -f -a "set" -d 'Store standard input under a key'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and not __fish_seen_subcommand_from run get set clear list" -f -a "clear" -d 'Remove what is stored'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and not __fish_seen_subcommand_from run get set clear list" -f -a "list" -d 'List what is stored'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l ttl -d 'Print no output that is as old as this [default: 1h]' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l stale -d 'Print an output that is as old as this, and refresh it' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l key -d 'Distinguish outputs by S too; may be repeated' -r -f
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l key-env -d 'Distinguish them by this variable; may be repeated' -r -f
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l key-file -d 'Distinguish them by the content of a file; may be repeated' -r -F
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l max-bytes -d 'Keep at most this much in all [default: 1G]' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l report -d 'Write a JSON report to FILE' -r -F
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l refresh -d 'Run the command in any case, and keep its output'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l key-stdin -d 'Distinguish them by standard input, which the command reads'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l ignore-cwd -d 'Print outputs from other working directories too'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l cache-failures -d 'Keep the outputs of runs that fail'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from get" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from set" -l ttl -d 'Keep it for this long [default: 1h]' -r
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from clear" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from list" -l json -d 'Print one JSON object per line'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tmpx -n "__fish_tmpx_using_subcommand list" -l older-than -d 'Only resources at least this old (90, 15m, 2d)' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand list" -l session -d 'Only resources of this session' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand list" -l json -d 'Print one JSON object per line'

@@ -15,6 +15,7 @@
     )
 )]
 
+mod cache;
 mod chunk;
 mod cli;
 mod commands;

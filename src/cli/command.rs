@@ -6,6 +6,7 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::cli::cache::{CacheArgs, CacheCommandArgs};
 use crate::cli::chunk::ChunkArgs;
 use crate::cli::cleanup::CleanupArgs;
 use crate::cli::dir::DirArgs;
@@ -34,6 +35,8 @@ Stream:
   spool       Buffer standard input to its end, in memory or an unnamed file
   replace     Replace a file's content atomically, from stdin or a command
   chunk       Run a command on chunks of records, or write chunk files
+Data:
+  cache       Keep a command's output for a while
 Look:
   list        List what tmpx created, and its state
   cleanup     Remove what has ended, or what you select
@@ -60,6 +63,8 @@ Environment:
                    not restrict a cleanup.
   TMPX_STATE_DIR   Keep leases in this directory (an absolute path) and in no
                    other. tmpx does not see leases in another directory.
+  TMPX_CACHE_DIR, TMPX_CACHE_TTL, TMPX_CACHE_MAX
+                   See 'tmpx cache --help'.
   TMPX_REAPER      0: start no background process that removes files when
                    their lifetime ends. The next 'tmpx cleanup' removes them.
   TMPDIR, TEMP, TMP
@@ -149,6 +154,8 @@ pub enum CommandArgs {
     Replace(ReplaceArgs),
     /// Run a command on chunks of records, or write chunk files
     Chunk(ChunkArgs),
+    /// Keep a command's output for a while
+    Cache(CacheArgs),
     /// List what tmpx created, and its state
     List(ListArgs),
     /// Remove what has ended, or what you select
@@ -201,6 +208,7 @@ impl CommandArgs {
             Self::Spool(spool) => !spool.command.is_empty(),
             Self::Replace(replace) => !replace.command.is_empty(),
             Self::Chunk(chunk) => !chunk.command.is_empty(),
+            Self::Cache(cache) => matches!(cache.command, CacheCommandArgs::Run(_)),
             _ => false,
         }
     }

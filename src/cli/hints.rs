@@ -21,20 +21,30 @@ const ALIASES: [(&str, &[&str]); 8] = [
     ("--version", &["version"]),
 ];
 
+/// The subcommands of `tmpx cache`.
+const CACHE: [&str; 5] = ["run", "get", "set", "clear", "list"];
+
 /// Returns a hint on clap's error for these words.
 pub(super) fn hint(err: &clap::Error, words: &[&str]) -> Option<String> {
     match err.kind() {
+        ErrorKind::InvalidSubcommand if words.get(1) == Some(&"cache") => {
+            Some(for_cached_command(words))
+        }
         ErrorKind::InvalidSubcommand => {
             Some(for_subcommand(context(err, ContextKind::InvalidSubcommand)?, err))
         }
         ErrorKind::UnknownArgument => {
             let argument = context(err, ContextKind::InvalidArg)?;
             let subcommand = words.get(1).copied().unwrap_or_default();
-            if subcommand.starts_with('-') {
-                Some(before_subcommand(argument, words))
-            } else {
-                Some(for_argument(subcommand, argument, words, err))
-            }
+            let below = words.get(2).copied().unwrap_or_default();
+            Some(match subcommand {
+                "cache" if CACHE.contains(&below) => {
+                    for_argument(&format!("cache {below}"), argument, words, err)
+                }
+                "cache" => for_cached_command(words),
+                _ if subcommand.starts_with('-') => before_subcommand(argument, words),
+                _ => for_argument(subcommand, argument, words, err),
+            })
         }
         ErrorKind::ValueValidation => {
             let value = context(err, ContextKind::InvalidValue)?;
@@ -64,6 +74,17 @@ fn for_subcommand(name: &str, err: &clap::Error) -> String {
         Some(subcommand) => format!("did you mean tmpx {subcommand}?"),
         None => "tmpx --help lists the subcommands".to_owned(),
     }
+}
+
+/// The hint for a command right after `cache`, where people expect it.
+fn for_cached_command(words: &[&str]) -> String {
+    let given = words.get(2).copied().unwrap_or_default();
+    if let Some(name) = CACHE.into_iter().find(|name| words.len() == 3 && is_typo(given, name)) {
+        return format!("did you mean tmpx cache {name}?");
+    }
+    let words = &words[2..];
+    let dashes = if given.starts_with('-') { "" } else { "-- " };
+    format!("run comes first: tmpx cache run {dashes}{}", command_line(words.iter()))
 }
 
 /// The hint for an unknown argument before the subcommand.
@@ -143,6 +164,7 @@ fn for_habit(subcommand: &str, argument: &str, words: &[&str]) -> Option<&'stati
         ("chunk", "--retries" | "--retry" | "--resume") => {
             "a command can retry by itself; --report names the chunk that failed"
         }
+        ("cache run", "-k" | "--name") => "did you mean --key?",
         ("cleanup", "-f") => "did you mean --force?",
         ("cleanup" | "list", "-a") => "did you mean --all?",
         ("cleanup" | "list", "--age" | "--min-age") => "did you mean --older-than?",

@@ -3,6 +3,7 @@
 
 #![expect(clippy::doc_markdown, reason = "help texts are plain text")]
 
+mod cache;
 mod chunk;
 mod clap_error;
 mod cleanup;
@@ -20,6 +21,10 @@ mod shared;
 mod spool;
 mod workspace;
 
+pub(crate) use cache::{
+    CacheArgs, CacheClearArgs, CacheCommandArgs, CacheGetArgs, CacheListArgs, CacheRunArgs,
+    CacheSetArgs,
+};
 pub(crate) use chunk::ChunkArgs;
 pub(crate) use clap_error::UsageError;
 pub(crate) use cleanup::CleanupArgs;

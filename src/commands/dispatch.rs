@@ -5,7 +5,8 @@ use std::ffi::{OsStr, OsString};
 use crate::cli::{self, CommandArgs};
 use crate::commands::context::Context;
 use crate::commands::{
-    chunk, cleanup, dir, errors, exec, file, gettempdir, list, mktemp, replace, spool, workspace,
+    cache, chunk, cleanup, dir, errors, exec, file, gettempdir, list, mktemp, replace, spool,
+    workspace,
 };
 use crate::os::Env;
 use crate::reclaim::reaper;
@@ -61,6 +62,7 @@ fn dispatch(command: CommandArgs, context: &Context) -> anyhow::Result<Status> {
         CommandArgs::Exec(args) => exec::run(args, context),
         CommandArgs::Spool(args) => spool::run(args, context),
         CommandArgs::Chunk(args) => chunk::run(args, context),
+        CommandArgs::Cache(args) => cache::run(args, context),
         CommandArgs::Replace(args) => replace::run(args, context),
         CommandArgs::List(args) => list::run(&args, context),
         CommandArgs::Cleanup(args) => cleanup::run(&args, context),

@@ -1,5 +1,6 @@
 //! Runs the subcommands: each handler reads like its man page. Errors get their hints and exit statuses here.
 
+mod cache;
 mod chunk;
 mod cleanup;
 mod context;

@@ -6,6 +6,7 @@ pub(crate) mod disk_full;
 #[allow(dead_code, unused_imports, reason = "leases of format 2 record parents and marks")]
 pub(crate) mod identity;
 mod kernel_file;
+mod local;
 pub(crate) mod metadata;
 pub(crate) mod private_dir;
 pub(crate) mod rw;
@@ -18,5 +19,6 @@ pub(crate) use identity::DirId;
 pub use identity::EntryId;
 pub(crate) use identity::{Proof, Witness};
 pub(crate) use kernel_file::states_true_size;
+pub(crate) use local::is_local;
 pub(crate) use private_dir::PrivateDirError;
 pub(crate) use transfer::TransferError;

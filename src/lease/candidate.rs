@@ -8,12 +8,12 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, StatFs, lstat, stat, statfs};
+use rustix::fs::{CWD, Mode, lstat, stat, statfs};
 use rustix::io::Errno;
 
-use crate::fs::PrivateDirError;
 use crate::fs::dir::is_directory;
 use crate::fs::private_dir::{self, PrivateDirResult};
+use crate::fs::{PrivateDirError, is_local};
 use crate::os::{Env, Random, effective_user};
 
 /// The directory in a store that holds the lease files.
@@ -229,28 +229,4 @@ fn check_temp_dir(dir: &Path) -> PrivateDirResult<()> {
     } else {
         Err(PrivateDirError::Foreign)
     }
-}
-
-/// Whether locks and file handles are known to work on a filesystem, which holds for local ones. On
-/// network filesystems and on shares of virtual machines, locks hang or exclude nobody.
-pub(super) fn is_local(filesystem: &StatFs) -> bool {
-    /// The magic numbers of statfs(2), from the kernel's include/uapi/linux/magic.h.
-    const LOCAL: [i64; 12] = [
-        0xef53,      // ext2, ext3, ext4
-        0x5846_5342, // xfs
-        0x9123_683e, // btrfs
-        0x0102_1994, // tmpfs
-        0x8584_58f6, // ramfs
-        0x794c_7630, // overlayfs
-        0xf2f5_2010, // f2fs
-        0x2fc1_2fc1, // zfs
-        0xca45_1a4e, // bcachefs
-        0x3153_464a, // jfs
-        0x5265_4973, // reiserfs
-        0xf15f,      // ecryptfs
-    ];
-    // The type's width differs between architectures; the magic numbers are 32 bits.
-    #[allow(clippy::unnecessary_cast, reason = "the width differs between architectures")]
-    let magic = filesystem.f_type as i64 & 0xffff_ffff;
-    LOCAL.contains(&magic)
 }

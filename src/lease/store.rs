@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{fstat, fstatfs};
 
 use crate::fs::identity::{Class, DirFacts};
-use crate::fs::{DirId, PrivateDirError};
-use crate::lease::candidate::{StoreCandidate, is_local};
+use crate::fs::{DirId, PrivateDirError, is_local};
+use crate::lease::candidate::StoreCandidate;
 use crate::lease::id::is_id;
 use crate::os::Env;
 use crate::values::message::strerror;

@@ -34,12 +34,21 @@ pub(crate) struct TmpFile {
 impl TmpFile {
     /// Creates a file with this mode, minus the umask.
     pub(crate) fn create(lease: &mut Lease, dir: Dir, mode: u32) -> Result<Self, CreateError> {
+        match Self::create_unnamed(dir, mode)? {
+            Ok(file) => Ok(file),
+            Err(dir) => Self::create_hidden(lease, dir, mode),
+        }
+    }
+
+    /// Does the same without a lease, or gives the directory back if its filesystem has no unnamed
+    /// files.
+    pub(crate) fn create_unnamed(dir: Dir, mode: u32) -> Result<Result<Self, Dir>, CreateError> {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         match openat(&dir, c".", flags, Mode::from_raw_mode(mode)) {
-            Ok(file) => Ok(Self { file, dir, name: None }),
+            Ok(file) => Ok(Ok(Self { file, dir, name: None })),
             // The filesystem lacks unnamed files, or the kernel mistakes the flag for another one.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT | Errno::NOSYS) => {
-                Self::create_hidden(lease, dir, mode)
+                Ok(Err(dir))
             }
             Err(err) => Err(CreateError::refused(Kind::File, dir.path(), err)),
         }
@@ -81,6 +90,17 @@ impl TmpFile {
             .map(|()| EntryId::of(dir.open_entry(self.file.as_fd())));
         self.name = Some(record_or_remove(lease, dir, Kind::File, name, identity)?);
         Ok(())
+    }
+
+    /// Gives an unnamed file a name in the cache, which removes its entries itself. So no lease covers
+    /// it. Fails with `EEXIST` if the name is taken.
+    pub(crate) fn link(&self, name: &OsStr) -> io::Result<()> {
+        Ok(linkat(CWD, proc_path(&self.file), &self.dir, name, AtFlags::SYMLINK_FOLLOW)?)
+    }
+
+    /// Renames an entry of the cache, which [`link`](Self::link) has named, and replaces another one.
+    pub(crate) fn rename_from(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(renameat(&self.dir, from, &self.dir, to)?)
     }
 
     /// Renames it within its directory, and replaces what has that name. It must have a hidden name.

@@ -3,6 +3,7 @@
 
 #[cfg(target_env = "musl")]
 mod allocator;
+mod boot;
 pub(crate) mod clock;
 mod current_dir;
 pub(crate) mod env;
@@ -14,8 +15,9 @@ pub(crate) mod processes;
 mod procfs;
 pub(crate) mod random;
 mod user;
+pub(crate) use boot::BootClock;
 pub(crate) use clock::Moment;
-pub(crate) use current_dir::CurrentDir;
+pub(crate) use current_dir::{CurrentDir, NoCurrentDir};
 pub(crate) use env::Env;
 pub(crate) use locale::Charset;
 pub(crate) use namespaces::{Mounts, Namespaces};

@@ -128,20 +128,12 @@ impl<'a> Command<'a> {
     }
 
     fn find_program(&self) -> io::Result<PathBuf> {
-        if self.program.is_empty() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        if self.is_path() {
-            let path = self.search_dir.join(Path::new(&self.program));
-            return path.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT));
-        }
-        let path = self.env.value("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
-        search::in_path(&self.program, &path, self.search_dir)
+        find_program(&self.program, self.env, self.search_dir)
     }
 
     /// Whether the program is named by its path and not searched for in PATH.
     fn is_path(&self) -> bool {
-        self.program.as_bytes().contains(&b'/')
+        is_path(&self.program)
     }
 
     fn explain(self, cause: io::Error) -> StartError {
@@ -158,6 +150,27 @@ impl<'a> Command<'a> {
             StartError::NotRun { program: self.program, guess, cause }
         }
     }
+}
+
+/// Returns the path of a program, as execvp(3) finds it.
+pub(crate) fn find_program(
+    program: &OsStr,
+    env: &Env,
+    search_dir: &CurrentDir,
+) -> io::Result<PathBuf> {
+    if program.is_empty() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    if is_path(program) {
+        let path = search_dir.join(Path::new(program));
+        return path.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT));
+    }
+    let path = env.value("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
+    search::in_path(program, &path, search_dir)
+}
+
+fn is_path(program: &OsStr) -> bool {
+    program.as_bytes().contains(&b'/')
 }
 
 fn c_string(word: &OsStr) -> io::Result<CString> {

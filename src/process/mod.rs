@@ -12,7 +12,7 @@ mod suggest;
 mod supervise;
 
 pub(crate) use children::Children;
-pub(crate) use command::{Command, StartError};
+pub(crate) use command::{Command, StartError, find_program};
 pub(crate) use interrupt::{Interrupted, check_interrupt};
 pub(crate) use orphans::{Orphan, Orphans};
 pub(crate) use placeholder::{has_placeholder, replace_placeholder};

@@ -60,6 +60,11 @@ impl Selection {
         self.all || self.older_than.is_some() || self.session.is_some() || self.names_paths()
     }
 
+    /// Returns whether the selection restricts a cleanup to some leases or resources.
+    pub(crate) fn is_restricted(&self) -> bool {
+        self.older_than.is_some() || self.session.is_some() || self.names_paths()
+    }
+
     /// Returns whether the selection covers what other jobs of the same user created, although the
     /// user named neither.
     pub(super) fn is_broad(&self) -> bool {

@@ -20,7 +20,10 @@ pub(crate) use fd::{
     chmod_path_fd, close_from, duplicate_inheritable, proc_path, unshare_working_directory,
 };
 pub(crate) use file_handle::{Handle, fid_at, handle_at, mount_id};
-pub(crate) use lock::{is_locked, share_lock, try_lock};
+pub(crate) use lock::{
+    ByteLock, is_byte_locked, is_locked, share_lock, try_lock, try_lock_byte, unlock_byte,
+    wait_lock_byte,
+};
 pub(crate) use mount_ns::PrivateMounts;
 pub(crate) use older::{fill_random, is_unknown_call, may_access, statx};
 pub(crate) use signals::{ReceivedSignal, SignalQueue, is_ignored, send, would_end_process};

@@ -192,3 +192,35 @@ impl ChunkReport {
         Self { chunks, records, bytes, failed }
     }
 }
+
+/// The report of `cache run --report`.
+#[derive(Debug, Serialize)]
+pub(crate) struct CacheReport {
+    /// `hit`, `miss`, `stale` or `uncached`.
+    pub(crate) status: &'static str,
+    /// Why the output is not kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) why: Option<String>,
+    /// The age of the output; `null` if the command ran.
+    pub(crate) age_ms: Option<u64>,
+    /// The TTL that counts.
+    pub(crate) ttl_ms: u64,
+    /// The bytes of the output, stderr included.
+    pub(crate) bytes: u64,
+    /// The exit status, as a shell sees it.
+    pub(crate) exit: u8,
+}
+
+/// An entry of the cache: a row of `cache list`.
+#[derive(Debug, Serialize)]
+pub(crate) struct CacheRow {
+    /// The key of `set`, or the `--key`s of a run.
+    pub(crate) key: Option<OsJson>,
+    /// The command and its arguments; none for `set`.
+    pub(crate) argv: Vec<OsJson>,
+    pub(crate) age_ms: u64,
+    pub(crate) left_ms: u64,
+    pub(crate) bytes: u64,
+    /// The exit status of the command, as a shell sees it.
+    pub(crate) status: u8,
+}

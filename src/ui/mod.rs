@@ -10,8 +10,8 @@ pub(crate) mod sh_quote;
 mod stdout;
 pub(crate) use chunk_progress::ChunkProgress;
 pub(crate) use json::{
-    ChunkReport, CleanupRow, CreatedRow, ExecReport, GettempdirRow, ListRow, ReplaceReport,
-    SpoolReport,
+    CacheReport, CacheRow, ChunkReport, CleanupRow, CreatedRow, ExecReport, GettempdirRow, ListRow,
+    ReplaceReport, SpoolReport,
 };
 pub(crate) use messages::{print_hint, print_note, sanitize, write_stderr};
 pub(crate) use progress::{ProgressLine, with_progress};

@@ -1,5 +1,6 @@
 //! The tests of the whole program: what is printed, the status, and what is left on disk.
 
+mod cache;
 mod chunk;
 mod cli;
 mod create;

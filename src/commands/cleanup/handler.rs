@@ -4,6 +4,7 @@ use std::io;
 
 use anyhow::Context as _;
 
+use crate::cache::{CacheStore, Expired};
 use crate::cli::CleanupArgs;
 use crate::commands::cleanup::named::NamedPaths;
 use crate::commands::cleanup::summary::Summary;
@@ -12,9 +13,9 @@ use crate::commands::errors::InvalidUse;
 use crate::lease::{Resource, Stores};
 use crate::reclaim::{LeaseProblem, Observer, Outcome, Selection, Sweep, SystemState, reaper};
 use crate::remove::{Mode, Removal};
-use crate::ui::{CleanupRow, Output, ProgressLine, with_progress};
+use crate::ui::{CleanupRow, Output, ProgressLine, print_note, with_progress};
 use crate::values::message::render;
-use crate::values::{PathField, Span, Status};
+use crate::values::{ByteSize, PathField, Span, Status};
 
 pub(crate) fn run(args: &CleanupArgs, context: &Context) -> anyhow::Result<Status> {
     let mut named = NamedPaths::new(&args.paths);
@@ -51,7 +52,23 @@ pub(crate) fn run(args: &CleanupArgs, context: &Context) -> anyhow::Result<Statu
         summary.add_uncovered(&path.given, exists);
     }
     summary.print();
+    if !selection.is_restricted() {
+        remove_expired_outputs(mode, args.quiet, context);
+    }
     Ok(if summary.has_failed() { Status::Failed } else { Status::Success })
+}
+
+/// Removes expired entries of the cache. What is wrong with the cache is no failure of a cleanup.
+fn remove_expired_outputs(mode: Mode, is_quiet: bool, context: &Context) {
+    let Ok(Some(store)) = CacheStore::open(&context.env) else { return };
+    let removes = mode == Mode::Remove;
+    let Ok(Expired { count, bytes }) = store.remove_expired(removes) else { return };
+    if count > 0 && !is_quiet {
+        let act = if removes { "removed" } else { "would remove" };
+        let entries = if count == 1 { "entry" } else { "entries" };
+        let size = ByteSize(bytes);
+        print_note(format_args!("{act} {count} expired cache {entries} ({size})"));
+    }
 }
 
 fn selection(args: &CleanupArgs, named: &NamedPaths) -> anyhow::Result<Selection> {

@@ -30,6 +30,10 @@ pub(crate) enum InvalidUse {
     OptionNeedsNoCommand(&'static str),
     #[error("standard input is a terminal")]
     InputFromTerminal,
+    #[error("--stale: not shorter than the TTL")]
+    StaleNotBelowTtl,
+    #[error("{name}: {why}: {}", .value.display())]
+    BadVariable { name: &'static str, value: std::ffi::OsString, why: String },
     #[error("--to: the records of {} have no names for their fields", .0.display())]
     NotConvertible(PathBuf),
 }
@@ -58,6 +62,8 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
         | InvalidUse::SuffixWithoutPlaceholder(_)
         | InvalidUse::HereIsHidden
         | InvalidUse::OptionNeedsNoCommand(_)
+        | InvalidUse::StaleNotBelowTtl
+        | InvalidUse::BadVariable { .. }
         | InvalidUse::NotConvertible(_) => Advice::usage(),
     })
 }

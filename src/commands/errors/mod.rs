@@ -5,6 +5,7 @@
 //! nowhere else. Each file holds the advice for the error types of one folder.
 
 mod advice;
+mod cache;
 mod chunk;
 mod create;
 mod invalid_use;

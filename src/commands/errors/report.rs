@@ -6,14 +6,17 @@ use clap::error::ErrorKind;
 
 use crate::cli::UsageError;
 use crate::commands::errors::advice::{Advice, Adviser};
-use crate::commands::errors::{chunk, create, invalid_use, lease, process, streams, workspace};
+use crate::commands::errors::{
+    cache, chunk, create, invalid_use, lease, process, streams, workspace,
+};
 use crate::create::NotRolledBack;
 use crate::ui::{Format, Output, print_hint, print_note, write_stderr};
 use crate::values::Status;
 use crate::values::message::{render, strerror};
 
 /// One function per folder that defines error types.
-const ADVISERS: [Adviser; 7] = [
+const ADVISERS: [Adviser; 8] = [
+    cache::advice,
     chunk::advice,
     invalid_use::advice,
     create::advice,

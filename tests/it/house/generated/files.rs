@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory as _;
 use clap_complete::{Generator as _, Shell};
 
+use super::man::all_commands;
 use crate::support::sandbox::{Sandbox, has, names};
 
 /// The files of a directory, by name.
@@ -67,7 +68,7 @@ pub(super) fn the_completions_are_what_the_command_line_types_generate() {
 /// `clap_complete` offers hidden arguments too, so tmpx has none.
 #[test]
 pub(super) fn no_argument_is_hidden() {
-    for command in built().get_subcommands() {
+    for command in all_commands(&built()) {
         assert_eq!(command.get_arguments().find(|argument| argument.is_hide_set()), None);
     }
 }
@@ -75,8 +76,8 @@ pub(super) fn no_argument_is_hidden() {
 #[test]
 pub(super) fn every_option_has_its_text_in_the_man_page() {
     let pages = super::man::pages(&built());
-    for command in built().get_subcommands() {
-        let page = &pages[&format!("tmpx-{}.1", command.get_name())];
+    for command in &all_commands(&built())[1..] {
+        let page = &pages[&format!("{}.1", command.get_display_name().unwrap())];
         let page = page.replace("\\-", "-").replace("\\*(Aq", "'");
         let help = |argument: &clap::Arg| argument.get_long_help().or(argument.get_help()).cloned();
         for help in command.get_arguments().filter_map(help) {

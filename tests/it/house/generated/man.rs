@@ -13,10 +13,16 @@ use super::files::Files;
 
 /// All pages, by file name.
 pub(super) fn pages(tmpx: &clap::Command) -> Files {
-    let all = || std::iter::once(tmpx).chain(tmpx.get_subcommands());
-    let titles: Vec<&str> = all().filter_map(clap::Command::get_display_name).collect();
+    let all = all_commands(tmpx);
+    let titles: Vec<&str> = all.iter().filter_map(|command| command.get_display_name()).collect();
     let version = tmpx.get_version().unwrap_or_default();
-    all().map(|command| page(command, &format!("tmpx {version}"), &titles)).collect()
+    all.iter().map(|command| page(command, &format!("tmpx {version}"), &titles)).collect()
+}
+
+/// A command and all its subcommands, those of subcommands too.
+pub(super) fn all_commands(command: &clap::Command) -> Vec<&clap::Command> {
+    let below = command.get_subcommands().flat_map(all_commands);
+    std::iter::once(command).chain(below).collect()
 }
 
 fn page(command: &clap::Command, source: &str, titles: &[&str]) -> (String, String) {

@@ -1,0 +1,145 @@
+//! The streams that an output is passed on to, as fast as their readers read.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::{FileType, fstat, sendfile};
+use rustix::io::Errno;
+use rustix::pipe::{SpliceFlags, splice};
+use rustix::termios::isatty;
+
+use crate::cache::format::OutputStream;
+
+/// What a pipe takes without waiting once it is writable, in bytes (`PIPE_BUF`).
+const ATOMIC: usize = 4096;
+
+/// How much is moved at once, in bytes.
+const MOVE: usize = 1 << 20;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OutletKind {
+    /// It takes what it has room for.
+    Pipe,
+    /// It takes everything at once: a file, or a device such as /dev/null.
+    Ready,
+    /// A terminal or a socket: it may make a writer wait.
+    Waiting,
+}
+
+/// A stream of tmpx.
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    pub(super) fd: BorrowedFd<'static>,
+    kind: OutletKind,
+    /// Why nothing is written any more.
+    closed: Option<OutletClosed>,
+}
+
+#[derive(Debug)]
+enum OutletClosed {
+    ReaderGone,
+    Failed(io::Error),
+}
+
+impl Outlet {
+    pub(crate) fn new(fd: BorrowedFd<'static>) -> Self {
+        let kind = match fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+            Ok(FileType::Fifo) => OutletKind::Pipe,
+            Ok(FileType::RegularFile) => OutletKind::Ready,
+            Ok(FileType::CharacterDevice) if !isatty(fd) => OutletKind::Ready,
+            _ => OutletKind::Waiting,
+        };
+        Self { fd, kind, closed: None }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.closed.is_none()
+    }
+
+    /// Whether it has to be writable before something is written.
+    fn must_be_polled(&self) -> bool {
+        self.kind == OutletKind::Waiting
+    }
+
+    /// Writes some of these bytes. It must be writable. Returns how many are done with.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> usize {
+        let most = if self.kind == OutletKind::Ready { MOVE } else { ATOMIC };
+        let written = rustix::io::write(self.fd, &bytes[..bytes.len().min(most)]);
+        self.done(written, bytes.len())
+    }
+
+    /// Sends some bytes of a file. Returns how many are done with: none if a pipe is full.
+    pub(super) fn send(&mut self, file: BorrowedFd<'_>, at: u64, length: u64) -> usize {
+        let count = usize::try_from(length).unwrap_or(MOVE).min(MOVE);
+        let mut offset = at;
+        let sent = match self.kind {
+            OutletKind::Pipe => {
+                splice(file, Some(&mut offset), self.fd, None, count, SpliceFlags::NONBLOCK)
+            }
+            OutletKind::Ready => sendfile(self.fd, file, Some(&mut offset), count),
+            OutletKind::Waiting => Err(Errno::INVAL),
+        };
+        let sent = match sent {
+            // A file open for appending, a terminal, or a sandbox that forbids the call.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM | Errno::BADF) => {
+                let mut buffer = [0; ATOMIC];
+                let count = count.min(ATOMIC);
+                let read = rustix::io::pread(file, &mut buffer[..count], at);
+                read.and_then(|read| rustix::io::write(self.fd, &buffer[..read]))
+            }
+            sent => sent,
+        };
+        // The file is ours alone, and does not shrink.
+        let sent = if sent == Ok(0) { Err(Errno::IO) } else { sent };
+        self.done(sent, usize::try_from(length).unwrap_or(usize::MAX))
+    }
+
+    fn done(&mut self, written: rustix::io::Result<usize>, all: usize) -> usize {
+        match written {
+            Ok(count) => count,
+            Err(Errno::INTR | Errno::AGAIN) => 0,
+            Err(err) => {
+                self.closed = Some(match err {
+                    Errno::PIPE => OutletClosed::ReaderGone,
+                    err => OutletClosed::Failed(err.into()),
+                });
+                all
+            }
+        }
+    }
+}
+
+/// Standard output and standard error of tmpx.
+#[derive(Debug)]
+pub(crate) struct Outlets([Outlet; 2]);
+
+impl Outlets {
+    pub(crate) fn new(out: BorrowedFd<'static>, err: BorrowedFd<'static>) -> Self {
+        Self([Outlet::new(out), Outlet::new(err)])
+    }
+
+    pub(crate) fn fds(&self) -> [BorrowedFd<'static>; 2] {
+        self.0.each_ref().map(|outlet| outlet.fd)
+    }
+
+    pub(super) fn of(&mut self, stream: OutputStream) -> &mut Outlet {
+        &mut self.0[stream.index()]
+    }
+
+    pub(super) fn is_open(&self, stream: OutputStream) -> bool {
+        self.0[stream.index()].is_open()
+    }
+
+    pub(super) fn must_be_polled(&self, stream: OutputStream) -> bool {
+        self.0[stream.index()].must_be_polled()
+    }
+
+    /// Returns why standard output could not be written, unless its reader has gone.
+    pub(crate) fn into_stdout_error(self) -> Option<io::Error> {
+        let [out, _] = self.0;
+        match out.closed? {
+            OutletClosed::Failed(err) => Some(err),
+            OutletClosed::ReaderGone => None,
+        }
+    }
+}

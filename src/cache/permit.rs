@@ -1,0 +1,132 @@
+//! The permission to run a command, and what becomes of its output.
+//!
+//! As long as a process holds the lock of a key, others wait for its output. So it gives the lock back as
+//! soon as it is known that there will be none, and says so.
+
+use std::rc::Rc;
+
+use crate::cache::clock::CacheClock;
+use crate::cache::error::Unkept;
+use crate::cache::filler::{CreateHidden, Filler};
+use crate::cache::format::{EntryHeader, RunStatus};
+use crate::cache::lock_file::{KeyByte, KeyLock, LockFile};
+use crate::cache::request::CacheRequest;
+use crate::cache::store::{CacheStore, FileKind};
+
+/// The permission to run a command once.
+#[derive(Debug)]
+pub(crate) struct Permit<'a> {
+    pub(super) store: &'a CacheStore,
+    pub(super) request: CacheRequest<'a>,
+    pub(super) locks: Option<Rc<LockFile>>,
+    /// The lock that makes others wait.
+    pub(super) lock: Option<KeyLock>,
+    /// Whether the output may be kept.
+    pub(super) may_keep: bool,
+    /// When the run began.
+    began: CacheClock,
+    generation: u64,
+}
+
+impl<'a> Permit<'a> {
+    pub(super) fn new(
+        store: &'a CacheStore,
+        request: CacheRequest<'a>,
+        locks: Option<Rc<LockFile>>,
+        lock: Option<KeyLock>,
+    ) -> Self {
+        let generation = locks.as_ref().map_or(0, |locks| locks.generation());
+        Self { store, request, locks, lock, may_keep: true, began: CacheClock::now(), generation }
+    }
+
+    /// Begins the entry. Returns why there will be none.
+    pub(crate) fn begin(&mut self, create_hidden: CreateHidden<'_>) -> Result<Filler, Unkept> {
+        if !self.may_keep {
+            return Err(Unkept::Trouble(anyhow::anyhow!(
+                "the output of another run could not be kept"
+            )));
+        }
+        let CacheRequest { key, max_bytes, .. } = self.request;
+        Filler::begin(self.store, key, max_bytes, create_hidden).map_err(|err| {
+            self.give_up();
+            Unkept::Trouble(err)
+        })
+    }
+
+    /// Lets those who wait run the command themselves, all at once.
+    pub(super) fn give_up(&mut self) {
+        if let (Some(locks), Some(_)) = (&self.locks, &self.lock) {
+            locks.note_unkept(self.request.key.hash(), CacheClock::now().now.boot_ms);
+        }
+        self.lock = None;
+    }
+
+    /// Lets one of those who wait run the command.
+    pub(super) fn hand_over(&mut self) {
+        self.lock = None;
+    }
+
+    /// Keeps the output of a run that has ended, or says why not. Returns its size in the store.
+    /// `is_same` says whether the key is still that of the run.
+    pub(super) fn conclude(
+        &mut self,
+        filler: &Filler,
+        status: RunStatus,
+        is_same: impl FnOnce() -> bool,
+    ) -> Result<u64, Unkept> {
+        let unchanged = match &self.locks {
+            Some(locks) if locks.generation() != self.generation => Err(Unkept::Cleared),
+            _ if !is_same() => Err(Unkept::InputsChanged),
+            _ => Ok(()),
+        };
+        if let Err(why) = unchanged {
+            self.give_up();
+            return Err(why);
+        }
+        // A refresh that fails must not replace an answer that is still good.
+        let keeps_failures = self.request.keep_failures && !self.request.is_background();
+        if status.succeeded() || keeps_failures {
+            let published = self.publish(filler, status, FileKind::Entry);
+            if published.is_err() {
+                self.give_up();
+            }
+            self.lock = None;
+            return published.map_err(Unkept::Trouble);
+        }
+        let hash = self.request.key.hash();
+        let is_awaited = |locks: &Rc<LockFile>| KeyLock::is_held(locks, KeyByte::Waiting, hash);
+        if self.lock.is_some() && self.locks.as_ref().is_some_and(is_awaited) {
+            // Those who wait get this failure, and nobody else.
+            if self.publish(filler, status, FileKind::Failure).is_err() {
+                self.give_up();
+            }
+            self.lock = None;
+        }
+        Err(Unkept::Failed)
+    }
+
+    fn publish(&self, filler: &Filler, status: RunStatus, kind: FileKind) -> anyhow::Result<u64> {
+        let clock = CacheClock::now();
+        let began = self.began.now.boot_ms;
+        let header = EntryHeader::new(status, self.request.ttl, clock, began);
+        filler.publish(header, kind, self.store, self.locks.as_ref())
+    }
+
+    /// After a run: removes a failure that nobody waits for any more.
+    pub(crate) fn finish(self) {
+        let Self { store, request, locks, lock, .. } = self;
+        drop(lock);
+        if let Some(locks) = locks {
+            remove_failure(store, &locks, request.key.hash());
+        }
+    }
+}
+
+/// Removes the failure of a run, unless some still wait for it. The last of them removes it.
+pub(super) fn remove_failure(store: &CacheStore, locks: &Rc<LockFile>, hash: u64) {
+    if let Some(_lock) = KeyLock::try_exclusive(locks, KeyByte::Waiting, hash)
+        && let Ok(dir) = store.to_dir()
+    {
+        let _ = store.remove(&dir, &FileKind::Failure.name(hash));
+    }
+}

@@ -1,0 +1,204 @@
+//! How old an output may be, and how a stale one is refreshed.
+
+use std::fs;
+
+use super::fixture::{
+    BOOT_ID, STORED_BOOT, STORED_WALL, age, count, edit, entry, files, printed, report, runs,
+    store, wait_until,
+};
+use crate::support::sandbox::{Sandbox, names};
+
+const MINUTE: u64 = 60_000;
+
+#[test]
+fn an_output_as_old_as_the_ttl_is_a_miss() {
+    let sandbox = Sandbox::new();
+    printed(&count(&sandbox, "--ttl 10m").run(), "run 1\n");
+    age(&entry(&sandbox), 9 * MINUTE);
+    printed(&count(&sandbox, "--ttl 10m").run(), "run 1\n");
+    printed(&count(&sandbox, "--ttl 1h").run(), "run 1\n");
+    printed(&count(&sandbox, "--ttl 5m").run(), "run 2\n");
+    age(&entry(&sandbox), 5 * MINUTE);
+    printed(&count(&sandbox, "--ttl 1h").run(), "run 3\n");
+}
+
+#[test]
+fn the_ttl_has_a_variable_and_is_an_hour_by_default() {
+    let sandbox = Sandbox::new();
+    printed(&count(&sandbox, "").run(), "run 1\n");
+    age(&entry(&sandbox), 59 * MINUTE);
+    printed(&count(&sandbox, "").run(), "run 1\n");
+    printed(&count(&sandbox, "").env("TMPX_CACHE_TTL", "30m").run(), "run 2\n");
+    printed(&count(&sandbox, "--ttl 2h").env("TMPX_CACHE_TTL", "1ms").run(), "run 2\n");
+}
+
+#[test]
+fn within_a_boot_the_wall_clock_does_not_count_and_across_boots_it_does() {
+    let sandbox = Sandbox::new();
+    count(&sandbox, "").succeeds();
+    let path = entry(&sandbox);
+    let set = |at: usize, number: u64| {
+        edit(&path, |bytes| bytes[at..at + 8].copy_from_slice(&number.to_le_bytes()));
+    };
+    set(STORED_WALL, 1000);
+    printed(&count(&sandbox, "").run(), "run 1\n");
+    // The same entry, of another boot: it is as old as the wall clock says.
+    set(BOOT_ID, 1);
+    printed(&count(&sandbox, "").run(), "run 2\n");
+    let path = entry(&sandbox);
+    edit(&path, |bytes| {
+        bytes[BOOT_ID] ^= 1;
+        bytes[STORED_BOOT..STORED_BOOT + 8].fill(0xff);
+    });
+    printed(&count(&sandbox, "").run(), "run 2\n");
+}
+
+#[test]
+fn an_output_from_the_future_is_a_miss() {
+    let sandbox = Sandbox::new();
+    count(&sandbox, "").succeeds();
+    let later = super::fixture::number(&entry(&sandbox), STORED_BOOT) + 1_000_000;
+    edit(&entry(&sandbox), |bytes| {
+        bytes[STORED_BOOT..STORED_BOOT + 8].copy_from_slice(&later.to_le_bytes());
+    });
+    printed(&count(&sandbox, "").run(), "run 2\n");
+    let later = super::fixture::number(&entry(&sandbox), STORED_WALL) + 1_000_000;
+    edit(&entry(&sandbox), |bytes| {
+        bytes[BOOT_ID] ^= 1;
+        bytes[STORED_WALL..STORED_WALL + 8].copy_from_slice(&later.to_le_bytes());
+    });
+    printed(&count(&sandbox, "").run(), "run 3\n");
+}
+
+#[test]
+fn refresh_runs_the_command_and_keeps_its_output() {
+    let sandbox = Sandbox::new();
+    count(&sandbox, "").succeeds();
+    printed(&count(&sandbox, "--refresh").run(), "run 2\n");
+    printed(&count(&sandbox, "").run(), "run 2\n");
+    assert_eq!(files(&sandbox).len(), 1);
+}
+
+#[test]
+fn a_stale_output_is_printed_at_once_and_refreshed_once() {
+    let sandbox = Sandbox::new();
+    count(&sandbox, "--stale 5m").succeeds();
+    age(&entry(&sandbox), 6 * MINUTE);
+    let script =
+        "for n in 1 2 3 4 5 6 7 8; do tmpx cache run --stale 5m -- sh -c \"$COUNT\" & done; wait";
+    let ran = sandbox.sh(script).env("COUNT", super::fixture::COUNT).run();
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert!(
+        lines.iter().all(|line| ["run 1", "run 2"].contains(line)) && lines.len() == 8,
+        "{ran:?}"
+    );
+    wait_until("the refresh ends", || count(&sandbox, "").run().stdout == "run 2\n");
+    assert_eq!(runs(&sandbox), 2);
+    assert_eq!(report(&sandbox, "--stale 5m")["status"], "hit");
+}
+
+#[test]
+fn nobody_waits_for_a_refresh() {
+    let sandbox = Sandbox::new();
+    let command = "echo x >> runs; [ $(wc -l < runs) = 1 ] || { ps -o sid= -p $$ > sid; cat > in; \
+        readlink /proc/$$/fd/* > fds; mkfifo done; read n < done; }; echo $(wc -l < runs)";
+    let run = |options: &str| {
+        let words = options.split_whitespace();
+        let words = ["cache", "run"].into_iter().chain(words);
+        sandbox.tmpx(words.chain(["--", "sh", "-c", command]))
+    };
+    run("").succeeds();
+    age(&entry(&sandbox), MINUTE);
+    // The substitution ends although a descriptor of the caller is a pipe that it reads.
+    let script = format!(
+        "exec 7>&1; echo $(tmpx cache run --stale 1s -- sh -c '{command}')$(tmpx cache run --stale 1s -- sh -c '{command}')"
+    );
+    printed(&sandbox.sh(&script).run(), "11\n");
+    wait_until("the refresh begins", || sandbox.cwd().join("done").exists());
+    assert_eq!(fs::read_to_string(sandbox.cwd().join("in")).unwrap(), "");
+    let fds = fs::read_to_string(sandbox.cwd().join("fds")).unwrap();
+    let pipes = fds.lines().filter(|name| name.starts_with("pipe:")).count();
+    // Its standard output is the file with this list.
+    assert_eq!((fds.lines().next(), pipes), (Some("/dev/null"), 1), "{fds}");
+    let sid = fs::read_to_string(sandbox.cwd().join("sid")).unwrap();
+    let own = rustix::process::getsid(None).unwrap().as_raw_nonzero().to_string();
+    assert_ne!(sid.trim(), own);
+    fs::write(sandbox.cwd().join("done"), "x\n").unwrap();
+    wait_until("the refresh ends", || run("").run().stdout == "2\n");
+}
+
+#[test]
+fn a_refresh_gets_the_same_standard_input() {
+    let sandbox = Sandbox::new();
+    let run = || {
+        let args = [
+            "cache",
+            "run",
+            "--stale",
+            "0",
+            "--key-stdin",
+            "--",
+            "sh",
+            "-c",
+            "echo x >> runs; cat; wc -l < runs",
+        ];
+        sandbox.tmpx(args).input("in\n").run()
+    };
+    printed(&run(), "in\n1\n");
+    printed(&run(), "in\n1\n");
+    wait_until("the refresh ends", || runs(&sandbox) == 2);
+    wait_until("its output is kept", || run().stdout != "in\n1\n");
+    wait_until("the last one ends", || {
+        let before = runs(&sandbox);
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        runs(&sandbox) == before
+    });
+}
+
+#[test]
+fn a_refresh_that_fails_leaves_the_old_output() {
+    let sandbox = Sandbox::new();
+    let command = "echo x >> runs; [ ! -e fail ] && echo good";
+    let run = |options: &str| {
+        let words = ["cache", "run", "--cache-failures"].into_iter().chain(options.split(' '));
+        sandbox.tmpx(words.chain(["sh", "-c", command])).run()
+    };
+    printed(&run("--ttl 1h"), "good\n");
+    age(&entry(&sandbox), 2 * MINUTE);
+    fs::write(sandbox.cwd().join("fail"), "").unwrap();
+    printed(&run("--stale 1m"), "good\n");
+    wait_until("the refresh has run", || runs(&sandbox) == 2);
+    printed(&run("--ttl 1h"), "good\n");
+    assert_eq!(files(&sandbox).len(), 1);
+}
+
+#[test]
+fn a_refresh_does_not_create_a_store_again() {
+    let sandbox = Sandbox::new();
+    let command =
+        "echo x >> runs; if [ $(wc -l < runs) = 2 ]; then mkfifo go; read n < go; fi; echo x";
+    let script = format!(
+        "export TMPX_UNTIL_EXIT=$$; export TMPX_CACHE_DIR=$(tmpx dir); \
+         tmpx cache run --stale 0 -- sh -c '{command}'; tmpx cache run --stale 0 -- sh -c '{command}'; \
+         while ! [ -p go ]; do sleep 0.01; done; echo $TMPX_CACHE_DIR > dir"
+    );
+    printed(&sandbox.sh(&script).run(), "x\nx\n");
+    sandbox.tmpx(["cleanup", "-q"]).succeeds();
+    let dir = fs::read_to_string(sandbox.cwd().join("dir")).unwrap();
+    assert_eq!(sandbox.left(), [""; 0], "{dir}");
+    fs::write(sandbox.cwd().join("go"), "x\n").unwrap();
+    // The refresh ends when nobody holds the FIFO any more, and has no store.
+    wait_until("the refresh ends", || !is_running("tmpx-cache-ref", &sandbox));
+    assert_eq!(names(&sandbox.tmp()), [""; 0]);
+    assert!(!store(&sandbox).exists());
+}
+
+/// Whether a process of this name works in the sandbox.
+fn is_running(name: &str, sandbox: &Sandbox) -> bool {
+    let cwd = sandbox.cwd();
+    fs::read_dir("/proc").unwrap().flatten().any(|process| {
+        let path = process.path();
+        fs::read_link(path.join("cwd")).is_ok_and(|dir| dir == cwd)
+            && fs::read(path.join("cmdline")).is_ok_and(|line| line.starts_with(name.as_bytes()))
+    })
+}

@@ -1,0 +1,13 @@
+//! `tmpx cache`: what a hit is, how an output is kept, and what happens when it cannot be.
+
+mod age;
+mod crowd;
+mod damage;
+mod filling;
+mod fixture;
+mod keys;
+mod named;
+mod replay;
+mod store;
+mod trouble;
+mod usage;

@@ -51,6 +51,10 @@ pub enum KeepPolicy {
 /// If the command leaves processes running, tmpx names them and removes the
 /// workspace all the same.
 ///
+/// Signals to tmpx reach the command. SIGTSTP, SIGTTIN and SIGTTOU stop the
+/// command, then tmpx; SIGCONT continues both. SIGSTOP cannot be caught: it stops
+/// tmpx alone.
+///
 /// Sockets, FIFOs and devices below SRC or in what GLOB matches are skipped and
 /// reported, and so are files that vanish during the copy.
 ///

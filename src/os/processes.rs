@@ -136,6 +136,19 @@ fn family(ancestor: u32, except: &[Process]) -> Vec<(Process, u32)> {
     }
 }
 
+/// Whether a process neither handles, ignores nor blocks a signal, so that its default action applies
+/// (`proc_pid_status(5)`).
+pub(crate) fn leaves_to_default(pid: Pid, signal: i32) -> Option<bool> {
+    let status = std::fs::read(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
+    let bit = 1_u64.checked_shl(u32::try_from(signal - 1).ok()?)?;
+    let is_in = |name: &[u8]| {
+        let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(name))?;
+        let mask = std::str::from_utf8(line.trim_ascii()).ok()?;
+        Some(u64::from_str_radix(mask, 16).ok()? & bit != 0)
+    };
+    Some(!(is_in(b"SigBlk:")? || is_in(b"SigIgn:")? || is_in(b"SigCgt:")?))
+}
+
 /// Whether a process runs under our user id.
 pub(crate) fn is_ours(pid: u32) -> bool {
     let us = effective_user();

@@ -13,13 +13,15 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::os::processes;
 use crate::process::command::{Command, StartError};
-use crate::process::supervise::{must_forward, signal_all, status};
-use crate::sys::{self, SignalQueue, would_end_process};
+use crate::process::stop;
+use crate::process::supervise::{forward, must_forward, signal_all, status};
+use crate::sys::{self, HeldSignals, ReceivedSignal, SignalQueue, would_end_process};
 use crate::values::Status;
 
 /// Commands that run at the same time.
 #[derive(Debug)]
 pub(crate) struct Children {
+    held: HeldSignals,
     signals: SignalQueue,
     descriptor: OwnedFd,
     running: Vec<Pid>,
@@ -30,7 +32,8 @@ impl Children {
     /// Begins without a command.
     pub(crate) fn new(signals: SignalQueue) -> anyhow::Result<Self> {
         let descriptor = signals.descriptor().context("could not wait for signals")?;
-        Ok(Self { signals, descriptor, running: Vec::new(), interrupt: None })
+        let held = signals.hold_stops();
+        Ok(Self { held, signals, descriptor, running: Vec::new(), interrupt: None })
     }
 
     /// Starts a command.
@@ -45,16 +48,29 @@ impl Children {
         let mut has_child_ended = false;
         while let Some(received) = self.signals.wait(Some(Duration::ZERO)) {
             has_child_ended |= received.signal == libc::SIGCHLD;
-            if must_forward(received) {
-                for &pid in &self.running {
-                    let _ = sys::send(received.signal, pid);
-                }
+            if received.is_stop() {
+                self.stop(received);
+            } else if must_forward(received) {
+                self.running.iter().for_each(|&pid| forward(received.signal, pid));
             }
             if self.interrupt.is_none() && would_end_process(received.signal) {
                 self.interrupt = Some(received.signal);
             }
         }
         has_child_ended
+    }
+
+    /// Stops tmpx and, unless the terminal has done that, all children. Whoever continues tmpx
+    /// continues them.
+    fn stop(&self, received: ReceivedSignal) {
+        if received.from_process {
+            let running = self.running.iter().copied();
+            let stopping = running.filter(|&pid| stop::pass_on(received.signal, pid));
+            stopping.collect::<Vec<Pid>>().into_iter().for_each(stop::wait_until_stopped);
+            stop::stop_for_certain(&self.running, received.signal, &self.held);
+        } else {
+            stop::stop_like(&self.running, received.signal, &self.held);
+        }
     }
 
     /// The first signal that asked tmpx to end.

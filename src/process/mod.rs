@@ -8,6 +8,7 @@ mod orphans;
 mod placeholder;
 mod reserve;
 mod search;
+mod stop;
 mod suggest;
 mod supervise;
 

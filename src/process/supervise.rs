@@ -9,12 +9,12 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use rustix::fs::{Mode, OFlags, open};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpid, getsid, kill_process, waitid};
+use rustix::process::{Pid, Signal, getpid, getsid, kill_process};
 
 use crate::os::{Mounts, Process, processes};
 use crate::process::command::{Command, StartError};
-use crate::sys::{self, ExitInfo, ReceivedSignal, SignalQueue};
+use crate::process::stop;
+use crate::sys::{self, ExitInfo, HeldSignals, ReceivedSignal, SignalQueue, would_end_process};
 use crate::values::Status;
 
 /// How long a command may run.
@@ -47,6 +47,7 @@ pub(crate) struct ExitOutcome {
 #[derive(Debug)]
 pub(crate) struct Child {
     pid: Pid,
+    held: HeldSignals,
     started: Instant,
     mounts: Option<Mounts>,
 }
@@ -55,10 +56,11 @@ impl Child {
     /// Starts a command.
     pub(crate) fn start(command: Command<'_>, signals: &SignalQueue) -> Result<Self, StartError> {
         let started = Instant::now();
+        let held = signals.hold_stops();
         let has_mounts = command.has_mounts();
         let pid = command.start(signals)?;
         let mounts = if has_mounts { processes::mounts(pid) } else { None };
-        Ok(Self { pid, started, mounts })
+        Ok(Self { pid, held, started, mounts })
     }
 
     /// The process of the command, unless it was reaped before.
@@ -74,8 +76,8 @@ impl Child {
         limits: Limits,
         older: &[Process],
     ) -> anyhow::Result<ExitOutcome> {
-        let (info, timed_out) =
-            wait(self.pid, signals, limits, older).context("could not wait for the command")?;
+        let (info, timed_out) = wait(self.pid, signals, &self.held, limits, older)
+            .context("could not wait for the command")?;
         let status = if timed_out { Status::TimedOut } else { status(info.status) };
         let Self { started, mounts, .. } = self;
         Ok(ExitOutcome { status, info, wall: started.elapsed(), mounts })
@@ -96,6 +98,7 @@ pub(crate) fn run_capturing<T: Send>(
 ) -> anyhow::Result<(Status, T)> {
     let (reader, writer) = io::pipe().context("could not create a pipe")?;
     std::thread::scope(|scope| {
+        let held = signals.hold_stops();
         let reading = std::thread::Builder::new()
             .spawn_scoped(scope, || read(reader))
             .context("could not start a thread")?;
@@ -103,6 +106,7 @@ pub(crate) fn run_capturing<T: Send>(
         let outcome = run(command, &signals);
         // A process that the command left running may write on. From here on, a signal ends the
         // wait for it.
+        drop(held);
         signals.close();
         match reading.join() {
             Ok(result) => Ok((outcome?.status, result)),
@@ -115,10 +119,13 @@ pub(crate) fn run_capturing<T: Send>(
 fn wait(
     pid: Pid,
     signals: &SignalQueue,
+    held: &HeldSignals,
     limits: Limits,
     older: &[Process],
 ) -> io::Result<(ExitInfo, bool)> {
     let mut timed_out = false;
+    // The signal by which a process has asked tmpx to stop with its command.
+    let mut stop_by: Option<i32> = None;
     // A deadline that the clock cannot represent is none.
     let after = |time| Instant::now().checked_add(time);
     let mut deadline = limits.timeout.and_then(after).map(|at| (at, Signal::TERM));
@@ -129,6 +136,9 @@ fn wait(
                 end_stragglers(at, signals, older);
             }
             return Ok((info, timed_out));
+        }
+        if let Some(signal) = stop_by.take_if(|_| stop::is_stopped(pid)) {
+            stop::stop_for_certain(&[pid], signal, held);
         }
         let left = deadline.map(|(at, _)| at.saturating_duration_since(Instant::now()));
         if let (Some(Duration::ZERO), Some((_, signal))) = (left, deadline) {
@@ -141,11 +151,22 @@ fn wait(
             continue;
         }
         match signals.wait(left) {
-            Some(received) if received.signal == libc::SIGCHLD && limits.timeout.is_none() => {
-                propagate_stop(pid);
+            Some(received)
+                if received.signal == libc::SIGCHLD
+                    && limits.timeout.is_none()
+                    && stop_by.is_none() =>
+            {
+                stop::propagate(pid, held);
             }
+            Some(received) if received.is_stop() && received.from_process => {
+                stop::pass_on(received.signal, pid);
+                stop_by = Some(received.signal);
+            }
+            // The terminal has stopped the command too.
+            Some(received) if received.is_stop() => stop::stop_like(&[pid], received.signal, held),
             Some(received) if must_forward(received) => {
-                let _ = sys::send(received.signal, pid);
+                stop_by = stop_by.filter(|_| received.signal != libc::SIGCONT);
+                forward(received.signal, pid);
             }
             _ => {}
         }
@@ -165,7 +186,7 @@ fn end_stragglers(mut deadline: Instant, signals: &SignalQueue, older: &[Process
             return;
         }
         let left = deadline.saturating_duration_since(Instant::now());
-        let is_over = left.is_zero() || signals.wait(Some(left)).is_some_and(must_forward);
+        let is_over = left.is_zero() || signals.wait(Some(left)).is_some_and(asks_to_end);
         if is_over && were_killed {
             return;
         }
@@ -197,28 +218,21 @@ pub(super) fn signal_all(command: Pid, descendants: &[Process], signal: Signal) 
 pub(super) fn must_forward(received: ReceivedSignal) -> bool {
     let is_session_leader = || getsid(None).is_ok_and(|leader| leader == getpid());
     let is_hangup = !received.from_process && received.signal == libc::SIGHUP;
-    received.signal != libc::SIGCHLD && (received.from_process || is_hangup && is_session_leader())
+    let is_ours = received.signal == libc::SIGCHLD || received.is_stop();
+    !is_ours && (received.from_process || is_hangup && is_session_leader())
 }
 
-/// Stops tmpx too if the command has stopped, so that the process that waits for tmpx notices. If
-/// tmpx alone is continued, continues the command. If both were stopped together, as by the
-/// terminal, both have been continued by the time the stop is seen here.
-fn propagate_stop(command: Pid) {
-    let stopped = |more| {
-        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | more;
-        waitid(WaitId::Pid(command), options).ok().flatten()
-    };
-    let Some(signal) = stopped(WaitIdOptions::NOWAIT).and_then(|status| status.stopping_signal())
-    else {
-        return;
-    };
-    // Without a terminal, no job control waits for the stop, and nothing would continue tmpx.
-    if open("/dev/tty", OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).is_err() {
-        return;
-    }
-    let stop = if sys::is_ignored(signal) { libc::SIGSTOP } else { signal };
-    let _ = sys::send(stop, getpid());
-    if stopped(WaitIdOptions::empty()).is_some() {
+fn asks_to_end(received: ReceivedSignal) -> bool {
+    must_forward(received) && would_end_process(received.signal)
+}
+
+/// Signals that ask a process to end. They also continue a stopped one: it handles no signal before.
+const ENDING: [i32; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
+
+/// Passes a signal on.
+pub(super) fn forward(signal: i32, command: Pid) {
+    let _ = sys::send(signal, command);
+    if ENDING.contains(&signal) && stop::is_stopped(command) {
         let _ = kill_process(command, Signal::CONT);
     }
 }

@@ -18,6 +18,12 @@ const SIZE: usize = 8;
 #[derive(Clone, Copy)]
 pub(super) struct SignalSet(libc::sigset_t);
 
+impl std::fmt::Debug for SignalSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SignalSet").finish_non_exhaustive()
+    }
+}
+
 impl SignalSet {
     /// Returns the set of these signals.
     pub(super) fn of(signals: impl IntoIterator<Item = c_int>) -> Self {

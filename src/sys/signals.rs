@@ -29,8 +29,8 @@ pub(crate) struct ReceivedSignal {
 }
 
 /// The signals that tmpx forwards to its command, besides the real-time signals: all that a process
-/// may receive on purpose. Excluded are stop and continue signals (job control applies to tmpx too),
-/// and SIGPIPE, which tmpx ignores from its start. A real fault of tmpx still ends tmpx: the kernel
+/// may receive on purpose. Those of [`HELD`] are
+/// queued only while a command runs. A real fault of tmpx still ends tmpx: the kernel
 /// ignores the mask then.
 const FORWARDED: &[c_int] = &[
     libc::SIGHUP,
@@ -60,14 +60,75 @@ const FORWARDED: &[c_int] = &[
     libc::SIGSTKFLT,
 ];
 
-/// Signals whose default action is to do nothing.
-const HARMLESS: [c_int; 3] = [libc::SIGCHLD, libc::SIGURG, libc::SIGWINCH];
+/// The signals that stop a process, and that it can catch.
+const STOPS: [c_int; 3] = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+
+/// The signals that concern tmpx itself until a command runs: they stop it and continue it, and it
+/// ignores SIGPIPE from its start.
+const HELD: [c_int; 5] =
+    [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU, libc::SIGCONT, libc::SIGPIPE];
+
+/// Signals whose default action does not end a process.
+const HARMLESS: [c_int; 7] = [
+    libc::SIGCHLD,
+    libc::SIGURG,
+    libc::SIGWINCH,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGCONT,
+];
+
+impl ReceivedSignal {
+    /// Whether its default action is to stop a process.
+    pub(crate) fn is_stop(self) -> bool {
+        STOPS.contains(&self.signal)
+    }
+}
+
+/// While this exists, the signals that stop and continue a process, and SIGPIPE, are queued too.
+/// Threads must be started later, or a stop signal reaches them instead.
+#[derive(Debug)]
+pub(crate) struct HeldSignals {
+    mask_before: SignalSet,
+}
+
+impl HeldSignals {
+    /// Lets a stop signal have its default action on this process. Returns once the process is
+    /// continued, and takes that signal from the queue. Returns `false` if the process did not stop:
+    /// the kernel ignores such a signal where no job control could continue the process.
+    #[allow(clippy::unused_self, reason = "the signals are held as long as it exists")]
+    pub(crate) fn stop_by(&self, signal: c_int) -> bool {
+        let set = SignalSet::of([signal]);
+        let _ = send(signal, rustix::process::getpid());
+        set.unblock();
+        set.block();
+        let now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let set = SignalSet::of([libc::SIGCONT]);
+        // SAFETY: the set and the time are live, and a null pointer asks for no details.
+        unsafe { libc::sigtimedwait(set.as_ptr(), ptr::null_mut(), &raw const now) > 0 }
+    }
+}
+
+impl Drop for HeldSignals {
+    fn drop(&mut self) {
+        self.mask_before.set_as_mask();
+    }
+}
 
 impl SignalQueue {
     /// Blocks SIGCHLD and the signals to forward, so that they queue up.
     pub(crate) fn open(inherited: InheritedSignals) -> Self {
-        queued_set().block();
+        SignalSet::of(queued().filter(|signal| !HELD.contains(signal))).block();
         Self { inherited }
+    }
+
+    /// Queues the signals that stop and continue this process, too.
+    #[allow(clippy::unused_self, reason = "a queue without these is what they are added to")]
+    pub(crate) fn hold_stops(&self) -> HeldSignals {
+        let mask_before = SignalSet::mask();
+        SignalSet::of(HELD).block();
+        HeldSignals { mask_before }
     }
 
     /// Restores the signal mask. Queued signals take effect now.
@@ -110,7 +171,11 @@ impl SignalQueue {
         }
         // SAFETY: all zeroes is a valid siginfo_t, and the call has filled it.
         let info = unsafe { info.assume_init() };
-        Some(ReceivedSignal { signal, from_process: info.si_code <= 0 })
+        // SAFETY: SIGPIPE comes from kill(2) or from a write(2) of this process, and both fill this
+        // field.
+        let is_own_pipe = signal == libc::SIGPIPE
+            && unsafe { info.si_pid() } == rustix::process::getpid().as_raw_nonzero().get();
+        Some(ReceivedSignal { signal, from_process: info.si_code <= 0 && !is_own_pipe })
     }
 
     /// Returns the next queued signal that would have ended this process, if one has arrived.
@@ -129,9 +194,12 @@ pub(crate) fn would_end_process(signal: i32) -> bool {
     !HARMLESS.contains(&signal) && !is_ignored(signal)
 }
 
+fn queued() -> impl Iterator<Item = c_int> {
+    FORWARDED.iter().copied().chain([libc::SIGCHLD]).chain(HELD).chain(REAL_TIME)
+}
+
 fn queued_set() -> SignalSet {
-    let others = [libc::SIGCHLD].into_iter().chain(REAL_TIME);
-    SignalSet::of(FORWARDED.iter().copied().chain(others))
+    SignalSet::of(queued())
 }
 
 /// Whether this process ignores a signal. A blocked signal is queued even so.

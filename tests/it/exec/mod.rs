@@ -1,5 +1,6 @@
 //! `tmpx exec`: a command in a workspace that is removed when it ends.
 
+mod cases;
 mod command;
 mod descriptors;
 mod inputs;
@@ -10,6 +11,7 @@ mod private_tmp;
 mod report;
 mod run;
 mod signals;
+mod stops;
 
 mod terminal;
 mod transparent;

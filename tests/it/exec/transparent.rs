@@ -261,7 +261,8 @@ fn a_command_runs_with_few_descriptors() {
 fn each_signal_to_tmpx_alone_reaches_the_command() {
     let sandbox = Sandbox::new();
     // Grid Engine announces a limit with SIGXCPU; SIGPWR announces a power failure.
-    for name in "USR1 USR2 ALRM XCPU XFSZ VTALRM PROF IO PWR WINCH RTMIN RTMAX".split(' ') {
+    let names = "USR1 USR2 ALRM XCPU XFSZ VTALRM PROF IO PWR WINCH RTMIN RTMAX URG PIPE CONT TSTP TTIN TTOU";
+    for name in names.split(' ') {
         let script =
             format!("trap 'kill -KILL $!; exit 9' {name}; sleep 1000 & echo ready; wait; wait");
         let mut child = ready(&sandbox, &[], &["bash", "-c", &script]);

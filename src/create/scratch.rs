@@ -57,6 +57,8 @@ impl<'a> Scratch<'a> {
             parent.join(&created.name)
         };
         transaction.lease.inherit_lock()?;
+        // From now on the lock decides, whatever happens to the file of the lease.
+        transaction.lease.commit()?;
         self.print_warnings();
         Ok(path)
     }

@@ -94,28 +94,6 @@ pub(crate) fn open_and_close_to_others(
     Ok(dir)
 }
 
-/// Closes an empty directory of ours to other users. Refuses one that has entries, or the sticky bit:
-/// it has another purpose.
-pub(crate) fn close_if_empty(dir: &OwnedFd, stat: &Stat) -> PrivateDirResult<()> {
-    let is_sticky = Mode::from_raw_mode(stat.st_mode).contains(Mode::SVTX);
-    if is_sticky || !is_empty(dir)? {
-        return Err(PrivateDirError::OpenToOthers);
-    }
-    fchmod(dir, Mode::from_raw_mode(stat.st_mode & 0o7777 & !WRITABLE_BY_OTHERS))?;
-    // Another user may have created an entry until now, and can create none any more.
-    if is_empty(dir)? { Ok(()) } else { Err(PrivateDirError::OpenToOthers) }
-}
-
-fn is_empty(dir: &OwnedFd) -> PrivateDirResult<bool> {
-    for entry in rustix::fs::Dir::read_from(dir)? {
-        let entry = entry?;
-        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
 /// Returns the nearest ancestor of a path that exists, or the path itself. A dangling symlink exists.
 pub(crate) fn nearest_existing(path: &Path) -> PrivateDirResult<&Path> {
     for dir in path.ancestors() {

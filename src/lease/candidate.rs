@@ -91,6 +91,12 @@ impl StoreCandidate {
         is_own_dir && self.check_fit().is_ok()
     }
 
+    /// Whether the user named the place of the store. Others may rename entries of a directory above it.
+    /// Whoever can rename what is in a home is its user.
+    pub(super) fn may_be_anywhere(&self) -> bool {
+        matches!(self.kind, CandidateKind::Explicit | CandidateKind::TempDir(_))
+    }
+
     /// Opens an existing store to read leases.
     pub(super) fn open(&self) -> PrivateDirResult<OpenLeases> {
         self.check_fit()?;
@@ -160,7 +166,7 @@ impl StoreCandidate {
         }
     }
 
-    /// Creates the store. Changes no directory that exists, unless it is empty.
+    /// Creates the store. Changes no directory that exists.
     fn create(&self) -> PrivateDirResult<()> {
         self.check_fit()?;
         let existing = private_dir::nearest_existing(&self.path)?;
@@ -172,9 +178,7 @@ impl StoreCandidate {
             private_dir::create_below(existing, &self.path)?;
         }
         let (dir, stat) = private_dir::open_own(CWD, &self.path)?;
-        if private_dir::check_closed(&stat).is_err() {
-            private_dir::close_if_empty(&dir, &stat)?;
-        }
+        private_dir::check_closed(&stat)?;
         private_dir::create(dir.as_fd(), LEASES.as_ref())
     }
 
@@ -229,4 +233,15 @@ fn check_temp_dir(dir: &Path) -> PrivateDirResult<()> {
     } else {
         Err(PrivateDirError::Foreign)
     }
+}
+
+/// Whether another user can rename an entry of a directory above this one, and so bring it there.
+pub(super) fn others_may_bring(path: &Path) -> bool {
+    path.ancestors().skip(1).any(|dir| {
+        stat(dir).is_ok_and(|stat| {
+            let is_foreign = stat.st_uid != 0 && stat.st_uid != effective_user();
+            let is_sticky = Mode::from_raw_mode(stat.st_mode).contains(Mode::SVTX);
+            is_foreign || private_dir::check_closed(&stat).is_err() && !is_sticky
+        })
+    })
 }

@@ -116,6 +116,13 @@ impl End {
         given
     }
 
+    /// Commits a lease that ends here, in memory.
+    pub(super) fn give(self, file: &mut [u8]) {
+        if let Some(value) = file.get_mut(START.len()..START.len() + NOT_GIVEN.len()) {
+            value.copy_from_slice(&self.given());
+        }
+    }
+
     /// Returns the end of the next line of this file. Fails if its checksum is wrong.
     fn after(self, line: &[u8], body: &[u8]) -> Result<Self, Unreadable> {
         let checksum = continued(self.checksum, body);
@@ -279,13 +286,9 @@ mod tests {
             ends.push(end);
         }
         if committed {
-            give(&mut file, end);
+            end.give(&mut file);
         }
         (file, ends)
-    }
-
-    fn give(file: &mut [u8], end: End) {
-        file[16..32].copy_from_slice(&end.given());
     }
 
     fn record(bytes: &[u8]) -> Option<Record> {
@@ -357,7 +360,7 @@ mod tests {
     fn half_a_line_after_the_commit_had_not_begun_and_a_whole_one_counts() {
         let (mut file, ends) = lease(true);
         let at = ends[7];
-        give(&mut file, at);
+        at.give(&mut file);
         let whole = record(&file[..length(at)]).unwrap();
         for cut in length(at)..length(ends[8]) {
             assert_eq!(record(&file[..cut]), Some(whole.clone()), "{cut}");

@@ -7,7 +7,10 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::{io, vec};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, SeekFrom, Stat, fstat, openat, seek, unlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, SeekFrom, Stat, StatxFlags, StatxTimestamp, fstat, openat,
+    seek, statx, unlinkat,
+};
 use rustix::io::{Errno, pwrite};
 
 use crate::fs::rw::{read_at, write_all};
@@ -47,6 +50,8 @@ pub(crate) struct LockedLease<'a> {
     store: &'a Store,
     id: &'a str,
     file: OwnedFd,
+    /// What it holds, if that is known without the file.
+    text: Option<&'a [u8]>,
 }
 
 impl Store {
@@ -106,20 +111,28 @@ pub(crate) fn lock<'a>(store: &'a Store, id: &'a str) -> io::Result<Option<Locke
     };
     // The process that held the lock before may have removed the file.
     if sys::try_lock(file.as_fd())? && fstat(&file)?.st_nlink > 0 {
-        Ok(Some(LockedLease { store, id, file }))
+        Ok(Some(LockedLease { store, id, file, text: None }))
     } else {
         Ok(None)
     }
 }
 
 impl<'a> LockedLease<'a> {
-    pub(super) fn new(store: &'a Store, id: &'a str, file: OwnedFd) -> Self {
-        Self { store, id, file }
+    pub(super) fn new(
+        store: &'a Store,
+        id: &'a str,
+        file: OwnedFd,
+        text: Option<&'a [u8]>,
+    ) -> Self {
+        Self { store, id, file, text }
     }
 
     /// Reads the content. No other process can change it while the lease is locked.
     pub(crate) fn content(&self) -> io::Result<Content> {
-        Ok(content(self.store, self.id, &self.file)?.0)
+        match self.text {
+            Some(text) => Ok(content_of(self.store, self.id, text).0),
+            None => Ok(content(self.store, self.id, &self.file)?.0),
+        }
     }
 
     #[allow(dead_code, reason = "cleanups note what is out of sight")]
@@ -169,31 +182,52 @@ fn content(store: &Store, id: &str, file: &OwnedFd) -> io::Result<(Content, Opti
         return Ok((Content::Unreadable(Unreadable::Damaged), None));
     }
     let mut bytes = read_all(file, stat.st_size)?;
-    if bytes.is_empty() {
-        // A crash of the system may lose the bytes of a lease whose file it keeps.
-        let is_new = id::is_of_this_boot(id, Moment::now());
-        let unreadable = Content::Unreadable(Unreadable::Damaged);
-        return Ok((if is_new { Content::Empty } else { unreadable }, None));
-    }
-    let mut parsed = parse(store, id, &bytes);
+    let mut read = content_of(store, id, &bytes);
     // Its holder may have written to it while it was read.
     for _ in 0..MAX_READS {
-        if parsed.is_ok() {
+        if !matches!(read.0, Content::Unreadable(_)) {
             break;
         }
         let again = read_all(file, fstat(file)?.st_size)?;
         if again == bytes {
             break;
         }
-        parsed = parse(store, id, &again);
+        read = content_of(store, id, &again);
         bytes = again;
     }
-    Ok(match parsed {
+    if bytes.is_empty() && !(was_never_written(file)? && id::is_of_this_boot(id, Moment::now())) {
+        // A command has emptied it, or a crash of the system lost its bytes.
+        read.0 = Content::Unreadable(Unreadable::Damaged);
+    }
+    Ok(read)
+}
+
+fn content_of(store: &Store, id: &str, bytes: &[u8]) -> (Content, Option<End>) {
+    if bytes.is_empty() {
+        return (Content::Empty, None);
+    }
+    match parse(store, id, bytes) {
         Ok(Parsed::Record(record, end)) => (Content::Record(Box::new(record)), Some(end)),
         Ok(Parsed::Earlier(record)) => (Content::Record(Box::new(record)), None),
         Ok(Parsed::NothingCreated) => (Content::Empty, None),
         Err(unreadable) => (Content::Unreadable(unreadable), None),
-    })
+    }
+}
+
+/// Whether an empty file has been empty since its creation, as far as its filesystem records that.
+fn was_never_written(file: &OwnedFd) -> io::Result<bool> {
+    let mask = StatxFlags::BTIME | StatxFlags::MTIME | StatxFlags::SIZE;
+    let stat = match statx(file, c"", AtFlags::EMPTY_PATH, mask) {
+        Ok(stat) => stat,
+        // Some sandboxes do not know statx.
+        Err(Errno::NOSYS | Errno::PERM) => return Ok(true),
+        Err(err) => return Err(err.into()),
+    };
+    let knows_birth = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
+    let time = |time: StatxTimestamp| (time.tv_sec, time.tv_nsec);
+    // Its creator may be writing to it just now.
+    let is_written = stat.stx_size > 0;
+    Ok(is_written || !knows_birth || time(stat.stx_btime) == time(stat.stx_mtime))
 }
 
 fn read_all(file: &OwnedFd, length: i64) -> io::Result<Vec<u8>> {
@@ -215,6 +249,7 @@ fn parse(store: &Store, id: &str, bytes: &[u8]) -> Result<Parsed, Unreadable> {
         Parsed::Record(record, _) if !store.is_where(record.header.store.as_ref()) => {
             Err(Unreadable::Elsewhere)
         }
+        Parsed::Earlier(_) if store.may_be_brought() => Err(Unreadable::Elsewhere),
         _ => Ok(parsed),
     }
 }

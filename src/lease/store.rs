@@ -16,7 +16,7 @@ use rustix::fs::{fstat, fstatfs};
 
 use crate::fs::identity::{Class, DirFacts};
 use crate::fs::{DirId, PrivateDirError, is_local};
-use crate::lease::candidate::StoreCandidate;
+use crate::lease::candidate::{StoreCandidate, others_may_bring};
 use crate::lease::id::is_id;
 use crate::os::Env;
 use crate::values::message::strerror;
@@ -62,6 +62,8 @@ pub(crate) struct Stores(Vec<StoreCandidate>);
 pub(crate) struct Store {
     leases: OwnedFd,
     path: PathBuf,
+    /// Whether the user named its place.
+    may_be_anywhere: bool,
     identity: OnceCell<Option<DirId>>,
 }
 
@@ -84,7 +86,7 @@ impl Stores {
         let mut tried = Vec::new();
         for candidate in &self.0 {
             let path = || candidate.path().to_owned();
-            let opened = candidate.open_or_create().map(Store::new);
+            let opened = candidate.open_or_create().map(|opened| Store::new(opened, candidate));
             match opened.and_then(|store| Ok(act(store)?)) {
                 Ok(value) => return Ok(value),
                 Err(source) if candidate.is_explicit() || concerns_all_stores(&source) => {
@@ -105,7 +107,7 @@ impl Stores {
             std::iter::once(candidate).chain(beside)
         });
         for candidate in with_those_beside {
-            match candidate.open().map(Store::new) {
+            match candidate.open().map(|opened| Store::new(opened, &candidate)) {
                 // Two paths may lead to one directory.
                 Ok(store) if stores.iter().any(|other| other.is(&store)) => {}
                 Ok(store) => stores.push(store),
@@ -131,13 +133,15 @@ fn concerns_all_stores(err: &PrivateDirError) -> bool {
 }
 
 impl Store {
-    fn new((leases, path): (OwnedFd, PathBuf)) -> Self {
-        Self { leases, path, identity: OnceCell::new() }
+    fn new((leases, path): (OwnedFd, PathBuf), candidate: &StoreCandidate) -> Self {
+        let may_be_anywhere = candidate.may_be_anywhere();
+        Self { leases, path, may_be_anywhere, identity: OnceCell::new() }
     }
 
     /// Opens an existing store by the path of its state directory, the parent of [`Store::path`].
     pub(crate) fn open(path: &Path) -> Result<Self, PrivateDirError> {
-        StoreCandidate::explicit(path.to_owned()).open().map(Self::new)
+        let candidate = StoreCandidate::explicit(path.to_owned());
+        Ok(Self::new(candidate.open()?, &candidate))
     }
 
     /// The directory that holds the lease files.
@@ -158,6 +162,13 @@ impl Store {
     /// filesystem can tell.
     pub(super) fn is_where(&self, recorded: Option<&DirId>) -> bool {
         self.identity().is_none_or(|here| recorded == Some(here))
+    }
+
+    /// Whether another user may have brought the store with its leases. Matters for those of the first
+    /// format, which do not say where they were written.
+    pub(super) fn may_be_brought(&self) -> bool {
+        let path = self.path.parent().unwrap_or(&self.path);
+        self.may_be_anywhere && others_may_bring(path)
     }
 
     /// Whether only this computer can use the store: it is on a local filesystem.

@@ -8,9 +8,12 @@
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 
-use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fstat, openat, unlinkat};
+use rustix::fs::{
+    AtFlags, Mode, OFlags, SeekFrom, fchmod, fstat, ftruncate, openat, seek, unlinkat,
+};
 use rustix::io::Errno;
 
+use crate::fs::rw::{read_at, write_all};
 use crate::lease::format::{End, VERSION};
 use crate::lease::id::new_id;
 use crate::lease::reader::{LockedLease, write_given, write_lines};
@@ -37,6 +40,10 @@ struct LeaseFile {
     fd: OwnedFd,
     /// Where its last line ends.
     end: End,
+    /// What it holds, if a command runs under it: the command may empty the file.
+    text: Option<Vec<u8>>,
+    /// Whether a command may have changed it since it was last written to.
+    may_be_changed: bool,
     /// The descriptor by which commands inherit the lock.
     inherited: Option<OwnedFd>,
 }
@@ -108,7 +115,10 @@ impl Lease {
             end.push_header(&mut lines, header)?;
             end.push_event(&mut lines, event)?;
             match write_lines(&fd, &lines, End::default(), end) {
-                Ok(()) => Ok(LeaseFile { store, fd, end, inherited: None }),
+                Ok(()) => {
+                    let text = (header.lifetime == Lifetime::Command).then_some(lines);
+                    Ok(LeaseFile { store, fd, end, text, may_be_changed: false, inherited: None })
+                }
                 Err(err) => {
                     let _ = unlinkat(store.dir(), &header.id, AtFlags::empty());
                     Err(err)
@@ -119,16 +129,19 @@ impl Lease {
         Ok(())
     }
 
-    /// Records that the caller has the paths. From now on, the lifetime counts.
-    /// Fails if the lease has been removed, so that nothing would be known of its resources.
+    /// Records that the caller has the paths. From now on, the lifetime counts. Fails if the lease has
+    /// been removed, so that nothing would be known of its resources.
     pub(crate) fn commit(&mut self) -> Result<(), StoreError> {
         self.header.committed = true;
-        let Some(file) = &self.file else { return Ok(()) };
+        let Some(file) = &mut self.file else { return Ok(()) };
         file.commit().map_err(|source| file.not_written(source))
     }
 
     /// Changes when the lease ends.
     pub(crate) fn change_lifetime(&mut self, lifetime: Lifetime) -> Result<(), StoreError> {
+        if let Some(file) = &mut self.file {
+            file.may_be_changed = true;
+        }
         self.append(&Event::Lifetime(lifetime.clone()))?;
         self.header.lifetime = lifetime;
         Ok(())
@@ -147,14 +160,16 @@ impl Lease {
         let Some(file) = &mut self.file else { return Ok(()) };
         let inherited = share_lock(file, &self.header.id).map_err(StoreError::LockNotShared)?;
         file.inherited = Some(inherited);
+        file.may_be_changed = true;
         Ok(())
     }
 
     /// Returns the lease in the form in which it can be reclaimed, with its store. Returns `None` if
     /// nothing was written.
     pub(crate) fn locked(&self) -> io::Result<Option<(&Store, LockedLease<'_>)>> {
-        let Some(LeaseFile { store, fd, .. }) = &self.file else { return Ok(None) };
-        Ok(Some((store, LockedLease::new(store, &self.header.id, fd.try_clone()?))))
+        let Some(LeaseFile { store, fd, text, .. }) = &self.file else { return Ok(None) };
+        let lease = LockedLease::new(store, &self.header.id, fd.try_clone()?, text.as_deref());
+        Ok(Some((store, lease)))
     }
 
     /// Releases the lock, and returns the store that holds the lease. Returns `None` if nothing was
@@ -169,16 +184,41 @@ impl LeaseFile {
     fn append(&mut self, event: &Event, committed: bool) -> io::Result<()> {
         let (mut line, mut end) = (Vec::with_capacity(256), self.end);
         end.push_event(&mut line, event)?;
+        self.restore()?;
         write_lines(&self.fd, &line, self.end, end)?;
         self.end = end;
-        if committed { write_given(&self.fd, end) } else { Ok(()) }
+        if let Some(text) = &mut self.text {
+            text.extend_from_slice(&line);
+        }
+        self.may_be_changed = matches!(event, Event::Command(_));
+        if committed { self.give() } else { Ok(()) }
     }
 
-    fn commit(&self) -> io::Result<()> {
+    fn commit(&mut self) -> io::Result<()> {
         if fstat(&self.fd)?.st_nlink == 0 {
             return Err(Errno::NOENT.into());
         }
+        self.give()
+    }
+
+    fn give(&mut self) -> io::Result<()> {
+        if let Some(text) = &mut self.text {
+            self.end.give(text);
+        }
         write_given(&self.fd, self.end)
+    }
+
+    /// Writes the lease again if a command has changed it. Commands get a read-only descriptor, but
+    /// they run as the same user, and can open the file by it.
+    fn restore(&mut self) -> io::Result<()> {
+        let Some(text) = self.text.as_ref().filter(|_| self.may_be_changed) else { return Ok(()) };
+        let mut found = vec![0; text.len() + 1];
+        if read_at(&self.fd, &mut found, 0)? != text {
+            ftruncate(&self.fd, 0)?;
+            seek(&self.fd, SeekFrom::Start(0))?;
+            write_all(self.fd.as_fd(), text)?;
+        }
+        Ok(())
     }
 
     fn not_written(&self, source: io::Error) -> StoreError {

@@ -1,5 +1,6 @@
 //! Leases: their lifetimes and the store that holds them.
 
+mod damage;
 mod lifetimes;
 mod store;
 mod trust;

@@ -1,0 +1,270 @@
+//! Leases that are changed, emptied, copied or removed while something depends on them.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use crate::support::lease::{GIVEN, NOT_GIVEN, edit, seal};
+use crate::support::sandbox::{KEPT, Sandbox, has, words};
+
+/// Ways in which a command can change the lease that it runs under.
+const CHANGES: [&str; 4] =
+    [": >", "echo x >", "dd if=/dev/zero bs=1 count=9 status=none >", "echo x >>"];
+
+#[test]
+fn a_command_that_changes_its_lease_loses_nothing() {
+    let sandbox = Sandbox::new();
+    for change in CHANGES {
+        let script = format!("echo data > big; {change} /proc/self/fd/100");
+        sandbox.tmpx(["exec", "--", "sh", "-c", &script]).expects(0, "", "");
+        assert_eq!((sandbox.left().len(), sandbox.leases().len()), (0, 0), "{script}");
+        let script = format!("{change} /proc/self/fd/100; cat $1");
+        let spool = ["spool", "--", "sh", "-c", &script, "sh", "{}"];
+        let ran = sandbox.tmpx(spool).input("text").run();
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), "text"), "{ran:?}");
+        assert_eq!((sandbox.left().len(), sandbox.leases().len()), (0, 0), "{script}");
+    }
+}
+
+#[test]
+fn a_workspace_that_is_kept_has_a_lease_even_if_its_command_changed_that() {
+    let sandbox = Sandbox::new();
+    for change in CHANGES {
+        let script = format!("{change} /proc/self/fd/100");
+        sandbox.tmpx(["exec", "--keep", "--", "sh", "-c", &script]).expects(0, "", KEPT);
+        let listed = sandbox.tmpx(["list"]).succeeds();
+        assert_eq!(listed.stdout, "$ROOT/tmp/tmp.RANDOM\n", "{script}");
+        sandbox.tmpx(words("cleanup -q --all")).succeeds();
+        assert_eq!(sandbox.leases().len(), 0, "{script}");
+    }
+}
+
+#[test]
+fn a_lease_that_is_emptied_before_exec_is_killed_is_damaged_and_not_forgotten() {
+    let sandbox = Sandbox::new();
+    sandbox.tmpx(["exec", "--", "sh", "-c", ": > /proc/self/fd/100; kill -9 $PPID"]).run();
+    let (id, workspace) = (sandbox.leases().remove(0), sandbox.left().remove(0));
+    let ran = sandbox.tmpx(words("cleanup --all")).run();
+    let expected = format!(
+        "tmpx: could not read the lease $ROOT/home/state/leases/{id}: it is damaged\n\
+         tmpx: removed 0\n"
+    );
+    assert_eq!((ran.status, ran.stderr), (Some(1), expected));
+    assert_eq!(sandbox.left(), [workspace.as_str()]);
+    fs::remove_dir_all(sandbox.tmp().join(workspace)).unwrap();
+    fs::remove_file(sandbox.leases_dir().join(id)).unwrap();
+}
+
+#[test]
+fn no_cleanup_removes_or_forgets_what_is_just_being_created() {
+    let sandbox = Sandbox::new();
+    if !has("strace") {
+        return;
+    }
+    sandbox.tmpx(["file"]).path();
+    sandbox.clean_up();
+    for (call, command) in [
+        ("mkdirat", "dir"),
+        ("mkdirat", "dir --name build"),
+        ("renameat2", "dir --name build"),
+        ("write", "dir --name build"),
+        ("write", "file"),
+        ("pwrite64", "file"),
+    ] {
+        let script = format!(
+            "strace -qq -o trace -e trace={call} -e inject={call}:delay_enter=200000 \
+             tmpx {command} > made & \
+             while kill -0 $! 2> /dev/null; do tmpx cleanup --all --force -q; done; \
+             wait $! && tmpx list | cmp - made && test -e \"$(cat made)\""
+        );
+        let ran = sandbox.sh(&script).run();
+        // The last cleanup may have come after the creator had ended.
+        let is_removed = sandbox.left().is_empty() && sandbox.leases().is_empty();
+        assert!(ran.status == Some(0) || is_removed, "{call} {command}: {ran:?}");
+        sandbox.tmpx(words("cleanup -q --all")).succeeds();
+        assert_eq!((sandbox.left().len(), sandbox.leases().len()), (0, 0), "{call} {command}");
+    }
+}
+
+#[test]
+fn a_file_whose_lease_was_removed_meanwhile_is_removed_and_an_error() {
+    let sandbox = Sandbox::new();
+    let mut creator = sandbox.tmpx(words("file --from -")).spawn();
+    let mut input = creator.stdin.take().unwrap();
+    // More than a pipe holds, so the file is being filled.
+    input.write_all(&vec![b'x'; 1 << 18]).unwrap();
+    fs::remove_file(sandbox.leases_dir().join(&sandbox.leases()[0])).unwrap();
+    drop(input);
+    assert_eq!(creator.wait_with_output().unwrap().status.code(), Some(1));
+    assert_eq!(sandbox.left().len(), 0);
+}
+
+#[test]
+fn a_file_whose_creator_is_killed_while_it_is_filled_is_removed_in_any_directory() {
+    let sandbox = Sandbox::new();
+    fs::set_permissions(sandbox.tmp(), fs::Permissions::from_mode(0o777)).unwrap();
+    for command in ["file --from -", "file --from - --name a.csv", "file --from - a.XXXXXX"] {
+        let mut creator = sandbox.tmpx(words(command)).cwd(sandbox.tmp()).spawn();
+        let mut input = creator.stdin.take().unwrap();
+        input.write_all(&vec![b'x'; 1 << 18]).unwrap();
+        creator.kill().unwrap();
+        creator.wait().unwrap();
+        assert_eq!(sandbox.left().len(), 1, "{command}");
+        sandbox.tmpx(words("cleanup -q")).succeeds();
+        assert_eq!((sandbox.left().len(), sandbox.leases().len()), (0, 0), "{command}");
+    }
+}
+
+#[test]
+fn leases_that_were_copied_elsewhere_are_kept_and_reported() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.tmpx(words("file --ttl 1ms")).path();
+    let id = sandbox.leases().remove(0);
+    let copy = sandbox.root().join("copy");
+    sandbox.sh("cp -a $TMPX_STATE_DIR ../copy").succeeds();
+    for force in ["", " --force"] {
+        let args = format!("cleanup --all{force}");
+        let ran = sandbox.tmpx(words(&args)).env("TMPX_STATE_DIR", &copy).run();
+        let expected = format!(
+            "tmpx: could not read the lease $ROOT/copy/leases/{id}: \
+             it was copied or brought from elsewhere\ntmpx: removed 0\n"
+        );
+        assert_eq!((ran.status, ran.stderr), (Some(1), expected));
+    }
+    assert!(path.exists() && copy.join("leases").join(&id).exists());
+    // Moving the store keeps its identity.
+    fs::rename(sandbox.state(), sandbox.root().join("moved")).unwrap();
+    let moved = sandbox.root().join("moved");
+    sandbox.tmpx(words("cleanup -q")).env("TMPX_STATE_DIR", &moved).succeeds();
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_lease_that_lost_or_gained_a_line_after_the_commit_is_damaged() {
+    let sandbox = Sandbox::new();
+    sandbox.tmpx(words("file --count 2 --ttl 1ms")).succeeds();
+    let lease = sandbox.leases_dir().join(&sandbox.leases()[0]);
+    let whole = fs::read_to_string(&lease).unwrap();
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    assert_eq!(lines.len(), 3, "{whole}");
+    let untold = |text: &str| text.replacen(&text[GIVEN], NOT_GIVEN, 1);
+    for damaged in [
+        lines[..2].concat(),
+        lines[..1].concat(),
+        format!("{whole}{}", lines[2]),
+        [lines[0], lines[2], lines[1]].concat(),
+        [lines[0], lines[2]].concat(),
+        whole.replacen("tmp.", "tmq.", 1),
+        untold(&whole).replacen("tmp.", "tmq.", 1),
+        untold(&whole).to_uppercase(),
+    ] {
+        fs::write(&lease, &damaged).unwrap();
+        let ran = sandbox.tmpx(words("cleanup --all --force")).run();
+        assert!(ran.stderr.ends_with("it is damaged\ntmpx: removed 0\n"), "{damaged}: {ran:?}");
+        assert_eq!((sandbox.left().len(), sandbox.leases().len()), (2, 1));
+    }
+    fs::write(&lease, whole + "{\"lifetime\":").unwrap();
+    sandbox.tmpx(words("cleanup -q")).succeeds();
+}
+
+#[test]
+fn a_lease_with_an_unknown_key_was_written_by_a_newer_tmpx() {
+    let sandbox = Sandbox::new();
+    sandbox.file();
+    let lease = sandbox.leases_dir().join(&sandbox.leases()[0]);
+    let whole = fs::read_to_string(&lease).unwrap();
+    for (part, newer) in [
+        ("\"local\":", "\"colour\":1,\"local\":"),
+        ("\"pid_ns\":", "\"net_ns\":1,\"pid_ns\":"),
+        ("{\"made\":", "{\"found\":"),
+    ] {
+        edit(&lease, |text| text.replacen(part, newer, 1));
+        let ran = sandbox.tmpx(words("cleanup --all --force")).run();
+        let newer = "it was written by a newer tmpx\ntmpx: removed 0\n";
+        assert!(ran.stderr.ends_with(newer), "{part}: {ran:?}");
+        fs::write(&lease, &whole).unwrap();
+    }
+    assert_eq!(seal(&whole), whole);
+    sandbox.clean_up();
+}
+
+/// Replaces the only lease by what version 1 would have written.
+fn rewrite_in_format_1(sandbox: &Sandbox, lifetime: &str) -> String {
+    let path = sandbox.leases_dir().join(&sandbox.leases()[0]);
+    let text = fs::read_to_string(&path).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (habitat, intent) = (&lines[0]["habitat"], &lines[1]["intent"]);
+    let mounts = fs::read_link("/proc/self/ns/mnt").unwrap();
+    let mounts = mounts.to_str().unwrap().trim_matches(|char: char| !char.is_ascii_digit());
+    let made: Vec<String> = lines[2]["made"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|id| old_id(id.as_str().unwrap()))
+        .collect();
+    let old = format!(
+        "{{\"v\":1,\"given\":1,\"id\":{},\"created\":{{\"wall_ms\":{},\"boot_ms\":{}}},\
+         \"habitat\":{{\"boot\":{},\"pid_ns\":{},\"mnt_ns\":{mounts},\"time_ns\":{}}},\
+         \"caller\":null,\"lifetime\":{lifetime},\"session\":null}}\n\
+         {{\"intent\":{{\"kind\":{},\"dir\":{},\"names\":{}}}}}\n{{\"made\":{}}}\n",
+        lines[0]["id"],
+        lines[0]["created"]["wall_ms"],
+        lines[0]["created"]["boot_ms"],
+        habitat["boot"],
+        habitat["pid_ns"],
+        habitat["time_ns"],
+        intent["kind"],
+        intent["dir"],
+        intent["names"],
+        serde_json::to_string(&made).unwrap(),
+    );
+    fs::write(&path, &old).unwrap();
+    old
+}
+
+fn old_id(id: &str) -> String {
+    id.replacen(['L', 'T'], "h", 1)
+}
+
+#[test]
+fn leases_of_the_first_format_are_read_in_place_and_never_rewritten() {
+    let sandbox = Sandbox::new();
+    for command in ["file --count 2", "dir"] {
+        sandbox.tmpx(words(command)).succeeds();
+        let old = rewrite_in_format_1(&sandbox, "\"manual\"");
+        let listed = sandbox.tmpx(["list"]).succeeds();
+        assert_eq!(listed.stdout.lines().count(), sandbox.left().len(), "{old}");
+        sandbox.tmpx(["cleanup"]).run();
+        let lease = sandbox.leases_dir().join(&sandbox.leases()[0]);
+        assert_eq!(fs::read_to_string(lease).unwrap(), old);
+        sandbox.tmpx(words("cleanup -q --all")).succeeds();
+        assert_eq!((sandbox.left().len(), sandbox.leases().len()), (0, 0), "{old}");
+    }
+    sandbox.file();
+    rewrite_in_format_1(&sandbox, "{\"bound\":{\"ttl_ms\":1}}");
+    sandbox.tmpx(words("cleanup -q")).succeeds();
+    assert_eq!((sandbox.left().len(), sandbox.leases().len()), (0, 0));
+}
+
+#[test]
+fn leases_of_the_first_format_in_a_store_that_others_may_have_brought_are_kept() {
+    let sandbox = Sandbox::new();
+    sandbox.file();
+    rewrite_in_format_1(&sandbox, "\"manual\"");
+    let id = sandbox.leases().remove(0);
+    let set_mode = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set_mode(&sandbox.home(), 0o777);
+    let ran = sandbox.tmpx(words("cleanup --all")).run();
+    let expected = format!(
+        "tmpx: could not read the lease $ROOT/home/state/leases/{id}: \
+         it was copied or brought from elsewhere\ntmpx: removed 0\n"
+    );
+    assert_eq!((ran.status, ran.stderr), (Some(1), expected));
+    set_mode(&sandbox.home(), 0o1777);
+    sandbox.tmpx(words("cleanup -q --all")).succeeds();
+    set_mode(&sandbox.home(), 0o755);
+}

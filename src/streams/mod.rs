@@ -8,4 +8,4 @@ pub(crate) mod target;
 pub(crate) use input::Input;
 pub(crate) use replace::{OnChange, Replacement};
 pub(crate) use spool::Spool;
-pub(crate) use target::{ReplaceError, Target};
+pub(crate) use target::{ReplaceError, Target, check_rename_over};

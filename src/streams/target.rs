@@ -40,6 +40,8 @@ pub(crate) enum ReplaceError {
     MountPoint,
     #[error("it is append-only (chattr +a)")]
     AppendOnly,
+    #[error("it is immutable (chattr +i)")]
+    Immutable,
     #[error("its directory is append-only (chattr +a)")]
     AppendOnlyDir,
     #[error("sticky directory: only the owner may replace this file")]
@@ -114,10 +116,7 @@ impl Target {
         let dir = Dir::open(real.parent().unwrap_or(Path::new("/")))?;
         let target = Self { dir, name, shown: path.to_owned() };
         let dir = Ownership::of(&target.dir)?;
-        if dir.attributes.contains(StatxAttributes::APPEND) {
-            // A new file could be created there, but neither renamed nor removed.
-            return Err(ReplaceError::AppendOnlyDir);
-        }
+        dir.may_rename()?;
         if let Some(existing) = target.look_up()? {
             target.check(&existing, &dir)?;
         }
@@ -179,22 +178,31 @@ impl Target {
 
     /// Checks that an existing file may be replaced.
     fn check(&self, existing: &Existing, dir: &Ownership) -> Result<(), ReplaceError> {
+        let entry = Ownership::of(existing)?;
+        let may_rename = dir.may_rename_over(&entry);
+        if matches!(may_rename, Err(ReplaceError::Immutable)) {
+            return may_rename;
+        }
         // A rename needs no right to write to the file, but a redirection does.
         may_access(&self.dir, &self.name, Access::WRITE_OK)?;
-        let Ownership { owner, attributes, .. } = Ownership::of(existing)?;
-        if attributes.contains(StatxAttributes::APPEND) {
-            return Err(ReplaceError::AppendOnly);
+        match may_rename {
+            Ok(()) | Err(ReplaceError::NotOwner) if dir.is_untrusted(entry.owner) => {
+                Err(ReplaceError::UntrustedFile)
+            }
+            checked => checked,
         }
-        if attributes.contains(StatxAttributes::MOUNT_ROOT) {
-            return Err(ReplaceError::MountPoint);
-        }
-        if dir.is_untrusted(owner) {
-            return Err(ReplaceError::UntrustedFile);
-        }
-        if dir.sticky_forbids_rename(owner) {
-            return Err(ReplaceError::NotOwner);
-        }
-        Ok(())
+    }
+}
+
+/// Asks the kernel whether an entry of a directory can be renamed over, as far as it answers before
+/// the rename. The entry need not exist.
+pub(crate) fn check_rename_over(dir: &Dir, name: &OsStr) -> Result<(), ReplaceError> {
+    let of_dir = Ownership::of(dir)?;
+    of_dir.may_rename()?;
+    match openat(dir, name, PATH_ONLY_NOFOLLOW, Mode::empty()) {
+        Ok(entry) => of_dir.may_rename_over(&Ownership::of(entry)?),
+        Err(Errno::NOENT) => Ok(()),
+        Err(err) => Err(err.into()),
     }
 }
 
@@ -230,6 +238,33 @@ impl Ownership {
     fn is_untrusted(&self, owner: u32) -> bool {
         let anyone_writes = self.mode & 0o002 != 0;
         self.is_sticky() && anyone_writes && owner != effective_user() && owner != self.owner
+    }
+
+    /// Checks that entries of this directory may be renamed. In an append-only one, a new file could be
+    /// created, but neither renamed nor removed.
+    fn may_rename(&self) -> Result<(), ReplaceError> {
+        if self.attributes.contains(StatxAttributes::APPEND) {
+            return Err(ReplaceError::AppendOnlyDir);
+        }
+        Ok(())
+    }
+
+    /// Checks that the kernel lets us rename over an entry of this directory.
+    fn may_rename_over(&self, entry: &Self) -> Result<(), ReplaceError> {
+        let is = |attribute| entry.attributes.contains(attribute);
+        if is(StatxAttributes::APPEND) {
+            return Err(ReplaceError::AppendOnly);
+        }
+        if is(StatxAttributes::IMMUTABLE) {
+            return Err(ReplaceError::Immutable);
+        }
+        if is(StatxAttributes::MOUNT_ROOT) {
+            return Err(ReplaceError::MountPoint);
+        }
+        if self.sticky_forbids_rename(entry.owner) {
+            return Err(ReplaceError::NotOwner);
+        }
+        Ok(())
     }
 
     /// Whether the sticky bit of this directory forbids us to rename over an entry (`inode(7)`).

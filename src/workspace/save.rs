@@ -23,6 +23,7 @@ use crate::fs::{Dir, Interrupt, SkipReason, Skipped, copy};
 use crate::lease::entry::{create_link, create_one};
 use crate::lease::{CreateOptions, FillError, Kind, Lease, NameRule};
 use crate::remove;
+use crate::streams::check_rename_over;
 use crate::values::Template;
 use crate::workspace::plan::{Plan, PlannedCopy};
 
@@ -55,6 +56,11 @@ pub(crate) fn save(
                 return Err(err);
             }
         }
+    }
+    // As long as nothing has its name, everything can still be undone.
+    if let Err(err) = staged.iter().try_for_each(|copy| dirs.check(copy)) {
+        dirs.roll_back(staged);
+        return Err(err);
     }
     let mut saved = Vec::new();
     let mut staged = staged.into_iter();
@@ -151,6 +157,12 @@ impl TargetDirs {
         let base = self.bases.get(&path.base).ok_or(io::ErrorKind::NotFound)?;
         let fd = open_beneath(base, &path.below, OFlags::PATH | OFlags::DIRECTORY)?;
         Dir::from_fd(fd, base.path().join(&path.below), base.real_path().join(&path.below))
+    }
+
+    /// Checks that a copy can replace its target.
+    fn check(&self, copy: &StagedCopy) -> anyhow::Result<()> {
+        let dir = self.reopen(&copy.dir).with_context(|| could_not_save(&copy.target))?;
+        check_target(&dir, &copy.name, &copy.target).with_context(|| could_not_save(&copy.target))
     }
 
     /// Renames a copy to its target, which it replaces.
@@ -272,21 +284,25 @@ enum Source {
     Symlink(PathBuf),
 }
 
-/// Refuses to replace anything but a regular file or a symlink to one.
-fn check_target(dir: &Dir, name: &OsStr, target: &Path) -> Result<(), TargetError> {
+/// Refuses to replace anything but a regular file or a symlink to one, and what the kernel does not
+/// let us rename over.
+fn check_target(dir: &Dir, name: &OsStr, target: &Path) -> anyhow::Result<()> {
     let file_type =
         |flags| statat(dir, name, flags).map(|stat| FileType::from_raw_mode(stat.st_mode)).ok();
     let link_target = || readlinkat(dir, name, Vec::new()).unwrap_or_default().into_bytes();
     let followed = file_type(AtFlags::empty());
     if followed == Some(FileType::Directory) {
-        return Err(TargetError::Directory(target.to_owned()));
+        return Err(TargetError::Directory(target.to_owned()).into());
     }
     let is_file = |file_type| matches!(file_type, None | Some(FileType::RegularFile));
     let may_be_replaced = match file_type(AtFlags::SYMLINK_NOFOLLOW) {
         Some(FileType::Symlink) => is_file(followed) && !link_target().starts_with(b"/proc/"),
         entry => is_file(entry),
     };
-    if may_be_replaced { Ok(()) } else { Err(TargetError::NotRegular) }
+    if !may_be_replaced {
+        return Err(TargetError::NotRegular.into());
+    }
+    Ok(check_rename_over(dir, name)?)
 }
 
 /// Opens a file that was regular when the plan was made. An orphan of the command may have replaced it

@@ -13,6 +13,7 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
         ReplaceError::ChangedByCommand => {
             "the command must leave the file alone and write to stdout: no -i, no -o"
         }
+        ReplaceError::Immutable => "'chattr -i' makes it changeable again",
         ReplaceError::AppendOnlyDir
         | ReplaceError::NotOwner
         | ReplaceError::UntrustedFile

@@ -1,10 +1,10 @@
 //! `tmpx exec --out`: saving results, and obstacles to that.
 
 use std::fs;
-use std::os::unix::fs::{FileTypeExt as _, symlink};
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
-use crate::support::sandbox::{KEPT, Ran, Sandbox, mode, names, words};
+use crate::support::sandbox::{KEPT, Ran, Sandbox, has, is_root, mode, names, skip_unless, words};
 
 /// The message about a workspace that is kept because a required pattern matches nothing.
 const KEPT_FOR_A_DAY: &str = "tmpx: kept $ROOT/tmp/tmp.RANDOM for a day\n\
@@ -363,4 +363,68 @@ fn patterns_that_are_not_utf_8_match() {
         );
         sandbox.sh("rm -f *").succeeds();
     }
+}
+
+/// Saves a, m and z under a target m that cannot be renamed over, and returns what the user sees, and
+/// the content of the three files afterwards.
+fn save_around_an_obstacle(sandbox: &Sandbox, prepare: &str, restore: &str) -> (String, String) {
+    let script = format!(
+        "echo old | tee a z >m; {prepare}; tmpx exec --out '*' -- sh -c 'echo new | tee a m >z'; \
+         {restore}; tmpx cleanup --all --force -q; cat a m z | paste -sd' '"
+    );
+    let mut command = std::process::Command::new("unshare");
+    command.args(["-m", "sh", "-c", &script]);
+    let ran = sandbox.command(command).run();
+    (ran.stderr, ran.stdout)
+}
+
+#[test]
+fn nothing_is_saved_if_one_target_cannot_be_replaced() {
+    if !skip_unless(is_root(), "root") || !has("chattr") || !has("unshare") {
+        return;
+    }
+    let can = "touch probe; chattr +ai probe && chattr -ai probe; s=$?; rm probe; exit $s";
+    if !skip_unless(Sandbox::new().sh(can).run().status == Some(0), "chattr +i") {
+        return;
+    }
+    for (prepare, restore, why) in [
+        (
+            "chattr +i m",
+            "chattr -i m",
+            "it is immutable (chattr +i)\nhint: 'chattr -i' makes it changeable again\n",
+        ),
+        ("chattr +a m", "chattr -a m", "it is append-only (chattr +a)\nhint: '>>' appends to it\n"),
+        (
+            "echo old >x; mount --bind x m",
+            "umount m; rm x",
+            "it is a mount point\nhint: '>' writes into it\n",
+        ),
+    ] {
+        let sandbox = Sandbox::new();
+        let (stderr, files) = save_around_an_obstacle(&sandbox, prepare, restore);
+        assert_eq!(stderr, format!("tmpx: could not save $ROOT/cwd/m: {why}{KEPT}"), "{prepare}");
+        assert_eq!(files, "old old old\n", "{prepare}");
+        assert_eq!(names(&sandbox.cwd()), ["a", "m", "z"], "{prepare}");
+    }
+}
+
+#[test]
+fn nothing_is_saved_if_a_target_in_a_sticky_directory_belongs_to_another_user() {
+    if !skip_unless(is_root(), "root") {
+        return;
+    }
+    let sandbox = Sandbox::for_nobody();
+    let dir = sandbox.root().join("shared");
+    fs::create_dir(&dir).unwrap();
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o1777)).unwrap();
+    fs::write(dir.join("m"), "old\n").unwrap();
+    let to = dir.to_str().unwrap();
+    let script = "echo new | tee a m >z";
+    let args = ["exec", "--out", &format!("*:{to}"), "--", "sh", "-c", script];
+    let message = format!(
+        "tmpx: could not save $ROOT/shared/m: sticky directory: only the owner may replace this file\n{KEPT}"
+    );
+    sandbox.tmpx(args).by_nobody().expects(125, "", &message);
+    assert_eq!(names(&dir), ["m"]);
+    sandbox.tmpx(["cleanup", "--all", "--force", "--quiet"]).by_nobody().succeeds();
 }

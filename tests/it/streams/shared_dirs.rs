@@ -176,13 +176,14 @@ fn an_append_only_file_is_not_replaced_and_nothing_stays_beside_it() {
     }
     let file = "it is append-only (chattr +a)\nhint: '>>' appends to it";
     let dir = "its directory is append-only (chattr +a)";
-    let immutable = "Operation not permitted";
+    let immutable = "it is immutable (chattr +i)\nhint: 'chattr -i' makes it changeable again";
+    let immutable_dir = "Operation not permitted";
     let cases = [
         ("f", "+a f", "f", file),
         ("d", "+a d", "d/f", dir),
         ("d", "+a d", "d/new", dir),
         ("f", "+i f", "f", immutable),
-        ("d", "+i d", "d/new", immutable),
+        ("d", "+i d", "d/new", immutable_dir),
     ];
     for (what, flag, target, why) in cases {
         let script = format!(

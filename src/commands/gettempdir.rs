@@ -6,16 +6,29 @@ use anyhow::Context as _;
 
 use crate::cli::GettempdirArgs;
 use crate::commands::context::Context;
-use crate::create::{TempDirCandidate, TempDirError, tempdir};
+use crate::commands::scratch::with_scratch;
+use crate::create::{Scratch, TempDirCandidate, TempDirError, tempdir};
 use crate::ui::{Format, GettempdirRow, Output};
 use crate::values::message::strerror;
 use crate::values::{PathField, Status};
 
 pub(super) fn run(args: &GettempdirArgs, context: &Context) -> anyhow::Result<Status> {
+    with_scratch(context, |scratch| search(args, context, scratch))
+}
+
+fn search(
+    args: &GettempdirArgs,
+    context: &Context,
+    scratch: &mut Scratch<'_>,
+) -> anyhow::Result<Status> {
     let mut output = Output::new(Format::from_flags(args.json, false));
     let mut found = false;
     for candidate in tempdir::candidates(&context.env) {
-        let probe = tempdir::probe(&candidate.path).map_err(|err| strerror(&err));
+        let probe = match tempdir::probe(&candidate.path) {
+            Ok(true) => Ok(()),
+            Ok(false) => scratch.probe(&candidate.path),
+            Err(err) => Err(strerror(&err)),
+        };
         let is_chosen = probe.is_ok() && !found;
         found |= is_chosen;
         if args.all || is_chosen {

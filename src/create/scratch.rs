@@ -1,12 +1,15 @@
 //! Scratch: resources that one run creates for itself and removes before it exits.
 
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use crate::create::transaction::Transaction;
 use crate::fs::Dir;
-use crate::lease::{CreateOptions, Kind, Lease, LeaseSpec, NameRule, TmpFile};
+use crate::fs::rw::write_all;
+use crate::lease::{CreateError, CreateOptions, Kind, Lease, LeaseSpec, NameRule, TmpFile};
 use crate::os::Env;
 use crate::values::Template;
+use crate::values::message::reason;
 
 /// Scratch resources under one lease, which is prepared on first use: finding out who the caller is
 /// costs as much as the rest of a short run.
@@ -38,6 +41,19 @@ impl<'a> Scratch<'a> {
         let created = self.transaction()?.tmpfile(dir);
         self.print_warnings();
         created
+    }
+
+    /// Checks whether a directory accepts files, by writing one under the lease. Returns why not.
+    pub(crate) fn probe(&mut self, dir: &Path) -> Result<(), String> {
+        let write = |lease: &mut Lease| {
+            let opened =
+                Dir::open(dir).map_err(|err| CreateError::refused(Kind::File, dir, err))?;
+            let file = TmpFile::create(lease, opened, 0o600)?;
+            write_all(file.as_fd(), b"blat")
+                .map_err(|err| CreateError::refused(Kind::File, dir, err))
+        };
+        let written = self.lease().and_then(|lease| Ok(write(lease)?));
+        written.map_err(|err| reason(&err))
     }
 
     /// Creates a directory that exists while a command or a child of it runs: in `parent`, or else in

@@ -6,6 +6,10 @@
 use std::io::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
+
+use crate::lease::tmpfile::lacks_unnamed_files;
 use crate::os::{CurrentDir, Env};
 
 /// The variables that name a temp dir.
@@ -78,10 +82,15 @@ fn normalize(path: &Path) -> PathBuf {
     normalized
 }
 
-/// Checks whether a directory is usable, as Python does: by writing a file there. The file is unnamed
-/// if the filesystem allows that, and it is always removed.
-pub(crate) fn probe(dir: &Path) -> io::Result<()> {
-    tempfile::tempfile_in(dir)?.write_all(b"blat")
+/// Checks whether a directory is usable, as Python does: by writing a file there. The file has no name,
+/// so that nothing is left if tmpx is killed. Returns false if the filesystem has no such files.
+pub(crate) fn probe(dir: &Path) -> io::Result<bool> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    match open(dir, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(_) => tempfile::tempfile_in(dir)?.write_all(b"blat").map(|()| true),
+        Err(err) if err != Errno::NOENT && lacks_unnamed_files(err) => Ok(false),
+        Err(err) => Err(err.into()),
+    }
 }
 
 #[cfg(test)]

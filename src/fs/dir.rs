@@ -18,6 +18,7 @@ use rustix::path::Arg;
 
 use crate::fs::identity::{DirFacts, EntryAt, EntryId};
 use crate::os::effective_user;
+use crate::sys;
 
 const PATH_ONLY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
@@ -58,6 +59,7 @@ impl Dir {
         // in sticky directories (`fs.protected_symlinks`). This call obeys it.
         openat(CWD, &path, PATH_ONLY, Mode::empty())?;
         let real = std::fs::canonicalize(&path)?;
+        let path = if depends_on_process(&path) { real.clone() } else { path };
         Self::from_fd(open_without_symlinks(&real)?, path, real)
     }
 
@@ -145,6 +147,17 @@ fn without_end_slash(path: PathBuf) -> PathBuf {
     match path.as_os_str().as_bytes() {
         [start @ .., b'/'] if !start.is_empty() => OsStr::from_bytes(start).into(),
         _ => path,
+    }
+}
+
+/// Whether a path leads to other directories in other processes, such as `/proc/self/cwd`, so that its
+/// text means nothing to those who get it from tmpx.
+fn depends_on_process(path: &Path) -> bool {
+    match openat2(CWD, path, PATH_ONLY, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {
+        Err(err) if sys::is_unknown_call(err) => {
+            ["/proc", "/dev/fd"].iter().any(|links| path.starts_with(links))
+        }
+        opened => opened.err() == Some(Errno::LOOP),
     }
 }
 

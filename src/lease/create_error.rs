@@ -95,17 +95,20 @@ impl CreateError {
     /// is worth trying.
     pub(crate) fn unusable_dir(&self) -> Option<&io::Error> {
         let Self::Refused { source, leftover: false, .. } = self else { return None };
-        let is_specific = matches!(
-            source.raw_os_error(),
-            Some(
-                libc::ENOENT
-                    | libc::ENOTDIR
-                    | libc::EACCES
-                    | libc::EPERM
-                    | libc::EROFS
-                    | libc::ELOOP
-            )
-        );
-        is_specific.then_some(source)
+        is_denial(source).then_some(source)
     }
+
+    /// Whether the directory has refused the entry, so that nothing was created.
+    pub(super) fn is_denial(&self) -> bool {
+        matches!(self, Self::Refused { source, .. } if is_denial(source))
+    }
+}
+
+/// Whether a system call that creates an entry has failed before it could create any, because of the
+/// directory.
+pub(super) fn is_denial(err: &io::Error) -> bool {
+    matches!(
+        err.raw_os_error(),
+        Some(libc::ENOENT | libc::ENOTDIR | libc::EACCES | libc::EPERM | libc::EROFS | libc::ELOOP)
+    )
 }

@@ -90,7 +90,7 @@ pub(crate) fn create(
     count: usize,
     fill: Fill<'_>,
 ) -> Result<Vec<Created>, CreateError> {
-    let mut creator = Creator { lease, dir, options, fill };
+    let mut creator = Creator { lease, dir, options, fill, made: 0 };
     match &options.name {
         NameRule::Random(template) if !template.is_guessable() => {
             let most = if creator.fill.is_some() { 1 } else { BATCH };
@@ -115,7 +115,7 @@ pub(crate) fn create_one(
     options: &CreateOptions,
     fill: Fill<'_>,
 ) -> Result<Created, CreateError> {
-    let mut creator = Creator { lease, dir, options, fill };
+    let mut creator = Creator { lease, dir, options, fill, made: 0 };
     match &options.name {
         NameRule::Random(template) if !template.is_guessable() => creator.create_random(template),
         rule => creator.create_and_publish(rule, &mut 0),
@@ -150,6 +150,10 @@ pub(super) fn record_or_remove(
         .and_then(|identity| Ok(lease.append(&Event::Created(vec![identity]))?));
     match recorded {
         Ok(()) => Ok(name),
+        Err(err) if err.is_denial() => {
+            lease.append(&Event::Created(Vec::new()))?;
+            Err(err)
+        }
         Err(err) => {
             remove_created(dir, kind, std::slice::from_ref(&name));
             Err(err)
@@ -177,6 +181,8 @@ struct Creator<'a, 'f> {
     dir: &'a Dir,
     options: &'a CreateOptions,
     fill: Fill<'f>,
+    /// How many entries of the last intent were created.
+    made: usize,
 }
 
 impl Creator<'_, '_> {
@@ -196,9 +202,15 @@ impl Creator<'_, '_> {
         let names: Vec<OsString> =
             names.collect::<io::Result<_>>().map_err(CreateError::NoRandomness)?;
         self.lease.append(&intent(self.options.kind, self.dir, &names, template))?;
+        self.made = 0;
         match self.create_each(&names) {
             Ok(fds) => {
                 Ok(names.into_iter().zip(fds).map(|(name, fd)| Created { name, fd }).collect())
+            }
+            // Nobody may be able to look whether the names exist in this directory.
+            Err(err) if self.made == 0 && err.is_denial() => {
+                self.lease.append(&Event::Created(Vec::new()))?;
+                Err(err)
             }
             // The intent has no identities, so it covers every entry that may exist. They are removed
             // at once all the same, because the lease may live on. Another directory may be tried only
@@ -265,15 +277,22 @@ impl Creator<'_, '_> {
         let name = c_name(name).map_err(|err| self.refused(err))?;
         match self.options.kind {
             Kind::File => {
-                let created = create_file(self.dir, &name);
-                let (identity, file) = created.map_err(|err| self.refused(err))?;
+                let file = create_file(self.dir, &name).map_err(|err| self.refused(err))?;
+                self.made += 1;
+                let identity = EntryId::of(self.dir.open_entry(file.as_fd()));
                 if self.fill.is_none() {
                     self.set_mode(&file)?;
                 }
                 let keeps_open = self.options.keep_open || self.fill.is_some();
                 Ok((identity, keeps_open.then_some(file)))
             }
-            Kind::Dir => create_dir(self.dir, &name, self.options).map_err(|err| self.refused(err)),
+            Kind::Dir => {
+                let before = clock_gettime(ClockId::RealtimeCoarse);
+                mkdirat(self.dir, &name, Mode::RWXU).map_err(|err| self.refused(err))?;
+                self.made += 1;
+                let prepared = prepare_dir(self.dir, &name, self.options, before);
+                prepared.map_err(|err| self.refused(err))
+            }
             Kind::Link => Err(self.refused(Errno::OPNOTSUPP)),
         }
     }
@@ -316,19 +335,19 @@ pub(super) fn remove_created(dir: &Dir, kind: Kind, names: &[OsString]) -> bool 
     })
 }
 
-fn create_file(dir: &Dir, name: &CStr) -> io::Result<(EntryId, OwnedFd)> {
+fn create_file(dir: &Dir, name: &CStr) -> io::Result<OwnedFd> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let file = openat(dir, name, flags, Mode::RUSR | Mode::WUSR)?;
-    Ok((EntryId::of(dir.open_entry(file.as_fd())), file))
+    Ok(openat(dir, name, flags, Mode::RUSR | Mode::WUSR)?)
 }
 
-fn create_dir(
+/// Gives a directory that was created after `before` its mode. Returns its identity, and its
+/// descriptor if the caller asked for that.
+fn prepare_dir(
     parent: &Dir,
     name: &CStr,
     options: &CreateOptions,
+    before: Timespec,
 ) -> io::Result<(EntryId, Option<OwnedFd>)> {
-    let before = clock_gettime(ClockId::RealtimeCoarse);
-    mkdirat(parent, name, Mode::RWXU)?;
     let is_protected = parent.entries_are_protected();
     if is_protected && options.mode.is_none() && !options.keep_open {
         return Ok((parent.identify(name), None));

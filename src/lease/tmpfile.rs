@@ -46,10 +46,7 @@ impl TmpFile {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         match openat(&dir, c".", flags, Mode::from_raw_mode(mode)) {
             Ok(file) => Ok(Ok(Self { file, dir, name: None })),
-            // The filesystem lacks unnamed files, or the kernel mistakes the flag for another one.
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT | Errno::NOSYS) => {
-                Ok(Err(dir))
-            }
+            Err(err) if lacks_unnamed_files(err) => Ok(Err(dir)),
             Err(err) => Err(CreateError::refused(Kind::File, dir.path(), err)),
         }
     }
@@ -142,6 +139,12 @@ impl TmpFile {
     pub(crate) fn hidden(&self) -> io::Result<&OsStr> {
         self.name.as_deref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
+}
+
+/// Whether an error says that the filesystem lacks unnamed files, or that the kernel mistakes the flag
+/// for another one.
+pub(crate) fn lacks_unnamed_files(err: Errno) -> bool {
+    matches!(err, Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT | Errno::NOSYS)
 }
 
 impl AsFd for TmpFile {

@@ -11,6 +11,11 @@ pub(crate) fn render(err: &anyhow::Error) -> String {
     links.join(": ")
 }
 
+/// Returns the innermost cause of an error.
+pub(crate) fn reason(err: &anyhow::Error) -> String {
+    strip_os_error(&err.root_cause().to_string())
+}
+
 /// Returns the system's own words for a failed call, as in strerror(3).
 pub(crate) fn strerror(err: &io::Error) -> String {
     strip_os_error(&err.to_string())

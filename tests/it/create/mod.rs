@@ -2,4 +2,5 @@
 
 mod gettempdir;
 mod options;
+mod temp_dirs;
 mod undelivered;

@@ -79,6 +79,17 @@ const CHUNK: Case =
     stream("chunk --format lines --rows 1 --merge -o target --report report -- cat");
 const CHUNK_PATH: Case = stream("chunk --format lines -j 1 -- test -s {}");
 
+const GETTEMPDIR: Case = case("", "gettempdir", false);
+const LIST: Case = case("tmpx file --ttl 0; tmpx dir --ttl 0; rm $(tmpx file)", "list", false);
+/// The drop-in, which records a lease if the environment asks for one.
+const MKTEMP: Case = Case {
+    program: "env",
+    before: "",
+    args: "TMPX_SESSION=s tmpx mktemp",
+    creates: true,
+    input: "",
+};
+
 const BOUND: Case = case("", "dir --ttl 1h", true);
 
 /// Creates a sandbox with files that must not be touched.
@@ -362,6 +373,9 @@ cases! {
     chunk_files_killed_at_every_call chunk_files_with_every_call_failing CHUNK_FILES
     chunk_killed_at_every_call chunk_with_every_call_failing CHUNK
     chunk_path_killed_at_every_call chunk_path_with_every_call_failing CHUNK_PATH
+    gettempdir_killed_at_every_call gettempdir_with_every_call_failing GETTEMPDIR
+    list_killed_at_every_call list_with_every_call_failing LIST
+    mktemp_killed_at_every_call mktemp_with_every_call_failing MKTEMP
     bound_killed_at_every_call bound_with_every_call_failing BOUND
     reaper_killed_at_every_call reaper_with_every_call_failing REAPER
 }

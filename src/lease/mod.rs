@@ -7,6 +7,8 @@ pub(crate) mod entry;
 pub(crate) mod format;
 mod format_v1;
 mod id;
+#[cfg(test)]
+pub(crate) mod mutations;
 pub(crate) mod reader;
 pub(crate) mod record;
 pub(crate) mod spec;

@@ -7,6 +7,8 @@
 mod fixture;
 mod inventory;
 mod judge;
+#[cfg(test)]
+mod mutations;
 mod occupants;
 mod plan;
 mod presence;

@@ -243,6 +243,7 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Print what would be removed, but remove nothing')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Print what would be removed, but remove nothing')
             [CompletionResult]::new('--other-jobs', '--other-jobs', [CompletionResultType]::ParameterName, 'Also remove what is another job''s, or unknown')
+            [CompletionResult]::new('--forget', '--forget', [CompletionResultType]::ParameterName, 'End the leases of what is out of sight, and remove nothing')
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Also remove what is live, in use, or another job''s')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print neither removed paths nor totals, only problems')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print neither removed paths nor totals, only problems')

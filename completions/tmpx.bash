@@ -353,7 +353,7 @@ _tmpx() {
             return 0
             ;;
         tmpx__subcmd__cleanup)
-            opts="-n -q -0 -h --dry-run --other-jobs --force --quiet --older-than --session --all --json --null --help"
+            opts="-n -q -0 -h --dry-run --other-jobs --forget --force --quiet --older-than --session --all --json --null --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -225,6 +225,7 @@ set edit:completion:arg-completer[tmpx] = {|@words|
             cand -n 'Print what would be removed, but remove nothing'
             cand --dry-run 'Print what would be removed, but remove nothing'
             cand --other-jobs 'Also remove what is another job''s, or unknown'
+            cand --forget 'End the leases of what is out of sight, and remove nothing'
             cand --force 'Also remove what is live, in use, or another job''s'
             cand -q 'Print neither removed paths nor totals, only problems'
             cand --quiet 'Print neither removed paths nor totals, only problems'

@@ -163,6 +163,7 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l older-than -d 'Onl
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l session -d 'Only resources of this session' -r
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -s n -l dry-run -d 'Print what would be removed, but remove nothing'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l other-jobs -d 'Also remove what is another job\'s, or unknown'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l forget -d 'End the leases of what is out of sight, and remove nothing'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l force -d 'Also remove what is live, in use, or another job\'s'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -s q -l quiet -d 'Print neither removed paths nor totals, only problems'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l all -d 'All resources, including manual and timed ones'

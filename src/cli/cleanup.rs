@@ -40,6 +40,9 @@ pub struct CleanupArgs {
     /// Also remove what is another job's, or unknown
     #[arg(long)]
     pub other_jobs: bool,
+    /// End the leases of what is out of sight, and remove nothing
+    #[arg(long)]
+    pub forget: bool,
     /// Also remove what is live, in use, or another job's
     #[arg(long)]
     pub force: bool,
@@ -67,9 +70,12 @@ Removed with --other-jobs, for when you know that no other job runs:
   of another job  With --all or --older-than.
 
 Kept even with --force:
-  replaced        Another file has its name, and is not provably tmpx's.
-  out of sight    It cannot be seen from here. With --force and its PATH, its
-                  lease ends.
+  replaced        Another file has its name.
+  unproven        Nothing proves that it is tmpx's, as on some network file
+                  systems. --force and its PATH remove it.
+  out of sight    Its directory was removed or moved, or cannot be seen from
+                  here. If it seems to be removed, its lease ends after 30 days;
+                  with --forget, it ends at once.
 
 Examples:
   See what would be removed:

@@ -1,6 +1,8 @@
 //! `tmpx list`: prints the resources that exist, with their states.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
@@ -10,7 +12,7 @@ use crate::commands::context::Context;
 use crate::commands::errors::print_error;
 use crate::lease::Stores;
 use crate::os::Namespaces;
-use crate::reclaim::{InventoryEntry, Selection, SystemState, survey};
+use crate::reclaim::{Absence, InventoryEntry, KeepReason, Selection, State, SystemState, survey};
 use crate::ui::{ListRow, Output, print_note, sanitize};
 use crate::values::{ByteSize, PathField, Span, Status};
 
@@ -31,8 +33,34 @@ pub(super) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<Status> 
         let system = system.for_store(store);
         entries.extend(survey(store, &selection, &system, &mut |problem| print_note(problem))?);
     }
+    if !args.output.json {
+        let out_of_sight;
+        (entries, out_of_sight) = entries.into_iter().partition(|entry| absence(entry).is_none());
+        print_absences(&out_of_sight);
+    }
     print(args, &entries).context("could not write to stdout")?;
     Ok(if is_complete { Status::Success } else { Status::Failed })
+}
+
+/// Returns why a resource is out of sight.
+fn absence(entry: &InventoryEntry) -> Option<&Absence> {
+    match &entry.state {
+        State::Kept(KeepReason::OutOfSight(absence)) => Some(absence),
+        _ => None,
+    }
+}
+
+/// Prints one line for each directory: one that was removed may have had thousands of resources.
+fn print_absences(entries: &[InventoryEntry]) {
+    let mut counts: BTreeMap<(&Path, String), u64> = BTreeMap::new();
+    for entry in entries {
+        let dir = entry.path.parent().unwrap_or(&entry.path);
+        let why = absence(entry).map(Absence::to_string).unwrap_or_default();
+        *counts.entry((dir, why)).or_default() += 1;
+    }
+    for ((dir, why), count) in counts {
+        print_note(format_args!("{count} out of sight in {}: {why}", dir.display()));
+    }
 }
 
 /// Prints a table to a terminal, and the paths alone to other programs, as ls(1) does.

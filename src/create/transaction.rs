@@ -82,10 +82,22 @@ impl Transaction {
         count: u64,
         mut fill: Fill<'_>,
     ) -> anyhow::Result<(Dir, Vec<Created>)> {
-        self.in_usable_dir(dir, options.kind, &mut |lease, dir| {
+        let (dir, created) = self.in_usable_dir(dir, options.kind, &mut |lease, dir| {
             let created = create_batch(lease, &dir, options, count, reborrow(&mut fill))?;
             Ok((dir, created))
-        })
+        })?;
+        self.warn_of_unprovable(&dir, &created);
+        Ok((dir, created))
+    }
+
+    /// Records a warning if a cleanup will not be able to prove that an entry is ours.
+    fn warn_of_unprovable(&mut self, dir: &Dir, created: &[Created]) {
+        if let Some(created) = created.iter().find(|created| created.is_unprovable) {
+            let path = dir.join(&created.name);
+            let path = path.display();
+            let why = "its filesystem lets nothing prove later that tmpx created it";
+            self.warnings.push(format!("cleanups will keep {path}: {why}"));
+        }
     }
 
     /// Creates more entries in the same directory, at most a batch.
@@ -130,10 +142,12 @@ impl Transaction {
         dir: Option<&Path>,
         options: &CreateOptions,
     ) -> anyhow::Result<(Dir, Created)> {
-        self.in_usable_dir(dir, options.kind, &mut |lease, dir| {
+        let (dir, created) = self.in_usable_dir(dir, options.kind, &mut |lease, dir| {
             let created = entry::create_one(lease, &dir, options, None)?;
             Ok((dir, created))
-        })
+        })?;
+        self.warn_of_unprovable(&dir, std::slice::from_ref(&created));
+        Ok((dir, created))
     }
 
     /// Creates one entry in a directory that is open.

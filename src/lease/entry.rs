@@ -45,6 +45,19 @@ pub(crate) enum NameRule {
     Random(Template),
     /// This name, with a number if it is taken.
     Exact(ExactName),
+    /// A hidden name. The caller renames the entry to what belongs to the user, so it has no mark.
+    Hidden,
+}
+
+impl NameRule {
+    /// Whether somebody can choose the same name.
+    fn is_chosen(&self) -> bool {
+        match self {
+            Self::Random(template) => template.is_guessable(),
+            Self::Exact(_) => true,
+            Self::Hidden => false,
+        }
+    }
 }
 
 /// The most names in one intent. A line of this length can still be read in one call.
@@ -66,6 +79,8 @@ pub(crate) struct Created {
     /// The open entry, if [`CreateOptions::keep_open`] asks for it: a file is open for reading and
     /// writing, a directory with `O_PATH`.
     pub fd: Option<OwnedFd>,
+    /// Whether its name was chosen, and nothing can prove later that it is ours.
+    pub is_unprovable: bool,
 }
 
 /// Fills a new file while it is open for writing. `None` leaves it empty.
@@ -118,6 +133,7 @@ pub(crate) fn create_one(
     let mut creator = Creator { lease, dir, options, fill, made: 0 };
     match &options.name {
         NameRule::Random(template) if !template.is_guessable() => creator.create_random(template),
+        NameRule::Hidden => creator.create_random(&Template::hidden()),
         rule => creator.create_and_publish(rule, &mut 0),
     }
 }
@@ -132,21 +148,9 @@ pub(crate) fn create_link(
     let name = template.name(&mut lease.random).map_err(CreateError::NoRandomness)?;
     lease.append(&intent(Kind::Link, dir, std::slice::from_ref(&name), &template))?;
     let linked = symlinkat(target, dir, &name).map_err(io::Error::from);
-    let identity = linked.and_then(|()| Ok(dir.identify(&c_name(&name)?)));
-    record_or_remove(lease, dir, Kind::Link, name, identity)
-}
-
-/// Records the identity of the only entry of the last intent, and returns its name. If the entry was
-/// not created, or its identity cannot be recorded, removes it.
-pub(super) fn record_or_remove(
-    lease: &mut Lease,
-    dir: &Dir,
-    kind: Kind,
-    name: OsString,
-    identity: io::Result<EntryId>,
-) -> Result<OsString, CreateError> {
-    let recorded = identity
-        .map_err(|err| CreateError::refused(kind, dir.path(), err))
+    let recorded = linked
+        .and_then(|()| Ok(dir.identify(&c_name(&name)?)))
+        .map_err(|err| CreateError::refused(Kind::Link, dir.path(), err))
         .and_then(|identity| Ok(lease.append(&Event::Created(vec![identity]))?));
     match recorded {
         Ok(()) => Ok(name),
@@ -155,7 +159,7 @@ pub(super) fn record_or_remove(
             Err(err)
         }
         Err(err) => {
-            remove_created(dir, kind, std::slice::from_ref(&name));
+            remove_created(dir, Kind::Link, std::slice::from_ref(&name));
             Err(err)
         }
     }
@@ -204,8 +208,9 @@ impl Creator<'_, '_> {
         self.lease.append(&intent(self.options.kind, self.dir, &names, template))?;
         self.made = 0;
         match self.create_each(&names) {
-            Ok(fds) => {
-                Ok(names.into_iter().zip(fds).map(|(name, fd)| Created { name, fd }).collect())
+            Ok(created) => {
+                let created = names.into_iter().zip(created);
+                Ok(created.map(|(name, created)| Created { name, ..created }).collect())
             }
             // Nobody may be able to look whether the names exist in this directory.
             Err(err) if self.made == 0 && err.is_denial() => {
@@ -221,15 +226,17 @@ impl Creator<'_, '_> {
     }
 
     /// Creates entries until one of the names is taken, records their identities, and then fills them.
-    /// Returns an item for each: its descriptor, if the caller asked for that.
-    fn create_each(&mut self, names: &[OsString]) -> Result<Vec<Option<OwnedFd>>, CreateError> {
+    /// Returns an item for each, still without its name.
+    fn create_each(&mut self, names: &[OsString]) -> Result<Vec<Created>, CreateError> {
+        let is_chosen = self.options.name.is_chosen();
         let mut identities = Vec::with_capacity(names.len());
-        let mut fds = Vec::with_capacity(names.len());
+        let mut all = Vec::with_capacity(names.len());
         for name in names {
             match self.create_entry(name) {
                 Ok((identity, fd)) => {
+                    let is_unprovable = is_chosen && identity.is_unknown();
+                    all.push(Created { name: OsString::new(), fd, is_unprovable });
                     identities.push(identity);
-                    fds.push(fd);
                 }
                 Err(err) if err.is_taken() => break,
                 Err(err) => return Err(err),
@@ -237,9 +244,9 @@ impl Creator<'_, '_> {
         }
         self.lease.append(&Event::Created(identities))?;
         if self.fill.is_some() {
-            fds.iter_mut().try_for_each(|file| self.fill_entry(file))?;
+            all.iter_mut().try_for_each(|created| self.fill_entry(&mut created.fd))?;
         }
-        Ok(fds)
+        Ok(all)
     }
 
     /// Creates one entry under a hidden name, and then publishes it: as the first name that is free
@@ -256,6 +263,7 @@ impl Creator<'_, '_> {
                 NameRule::Random(template) => {
                     template.name(&mut self.lease.random).map_err(CreateError::NoRandomness)?
                 }
+                NameRule::Hidden => return Ok(hidden),
             };
             *number += 1;
             self.lease.append(&Event::Publish(OsJson(name.clone())))?;
@@ -280,6 +288,7 @@ impl Creator<'_, '_> {
                 let file = create_file(self.dir, &name).map_err(|err| self.refused(err))?;
                 self.made += 1;
                 let identity = EntryId::of(self.dir.open_entry(file.as_fd()));
+                let identity = identity.or_mark(&file, self.mark());
                 if self.fill.is_none() {
                     self.set_mode(&file)?;
                 }
@@ -290,8 +299,8 @@ impl Creator<'_, '_> {
                 let before = clock_gettime(ClockId::RealtimeCoarse);
                 mkdirat(self.dir, &name, Mode::RWXU).map_err(|err| self.refused(err))?;
                 self.made += 1;
-                let prepared = prepare_dir(self.dir, &name, self.options, before);
-                prepared.map_err(|err| self.refused(err))
+                prepare_dir(self.dir, &name, self.options, before, self.mark())
+                    .map_err(|err| self.refused(err))
             }
             Kind::Link => Err(self.refused(Errno::OPNOTSUPP)),
         }
@@ -318,6 +327,14 @@ impl Creator<'_, '_> {
         }
     }
 
+    /// Returns the mark for entries that nothing else identifies.
+    fn mark(&self) -> Option<&str> {
+        match self.options.name {
+            NameRule::Hidden => None,
+            NameRule::Random(_) | NameRule::Exact(_) => Some(self.lease.id()),
+        }
+    }
+
     fn refused(&self, err: impl Into<io::Error>) -> CreateError {
         CreateError::refused(self.options.kind, self.dir.path(), err)
     }
@@ -328,7 +345,7 @@ impl Creator<'_, '_> {
 ///
 /// Removes files and empty directories only. Where others may rename entries, a directory may be
 /// another one by now, so its content stays.
-pub(super) fn remove_created(dir: &Dir, kind: Kind, names: &[OsString]) -> bool {
+fn remove_created(dir: &Dir, kind: Kind, names: &[OsString]) -> bool {
     names.iter().all(|name| match remove::entry_by_name(dir, name, kind == Kind::Dir) {
         Ok(()) => true,
         Err(err) => matches!(err.raw_os_error(), Some(libc::ENOENT | libc::ENAMETOOLONG)),
@@ -347,10 +364,14 @@ fn prepare_dir(
     name: &CStr,
     options: &CreateOptions,
     before: Timespec,
+    mark: Option<&str>,
 ) -> io::Result<(EntryId, Option<OwnedFd>)> {
     let is_protected = parent.entries_are_protected();
     if is_protected && options.mode.is_none() && !options.keep_open {
-        return Ok((parent.identify(name), None));
+        let identity = parent.identify(name);
+        if !identity.is_unknown() {
+            return Ok((identity, None));
+        }
     }
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let dir = openat(parent, name, flags, Mode::empty())?;
@@ -359,10 +380,19 @@ fn prepare_dir(
     if !is_protected && !is_ours_and_not_older(&dir, before)? {
         return Err(io::Error::other("another process replaced it while it was created"));
     }
+    let mut identity = EntryId::of(parent.open_entry(dir.as_fd()));
+    // Where nothing identifies the new directory and others may rename it, this may be another one,
+    // which must not get a mark.
+    if is_protected && identity.is_unknown() {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        if let Ok(readable) = openat(&dir, c".", flags, Mode::empty()) {
+            identity = identity.or_mark(readable, mark);
+        }
+    }
     if let Some(FileMode(mode)) = options.mode {
         sys::chmod_path_fd(dir.as_fd(), mode)?;
     }
-    Ok((EntryId::of(parent.open_entry(dir.as_fd())), options.keep_open.then_some(dir)))
+    Ok((identity, options.keep_open.then_some(dir)))
 }
 
 /// Whether a directory belongs to us and was not created before `time`, as far as its filesystem

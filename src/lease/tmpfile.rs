@@ -16,7 +16,7 @@ use rustix::process::umask;
 
 use crate::fs::{Dir, EntryId};
 use crate::lease::create_error::CreateError;
-use crate::lease::entry::{CreateOptions, NameRule, create_one, intent, publish, record_or_remove};
+use crate::lease::entry::{CreateOptions, NameRule, create_one, intent, publish};
 use crate::lease::record::{Event, Kind};
 use crate::lease::writer::Lease;
 use crate::sys::proc_path;
@@ -56,7 +56,7 @@ impl TmpFile {
         umask(mask);
         let options = CreateOptions {
             kind: Kind::File,
-            name: NameRule::Random(Template::hidden()),
+            name: NameRule::Hidden,
             mode: Some(FileMode(mode & !mask.as_raw_mode())),
             keep_open: true,
         };
@@ -81,11 +81,12 @@ impl TmpFile {
         let template = Template::hidden();
         let name = template.name(&mut lease.random).map_err(CreateError::NoRandomness)?;
         lease.append(&intent(Kind::File, dir, std::slice::from_ref(&name), &template))?;
-        let linked = linkat(CWD, proc_path(&self.file), dir, &name, AtFlags::SYMLINK_FOLLOW);
-        let identity = linked
-            .map_err(io::Error::from)
-            .map(|()| EntryId::of(dir.open_entry(self.file.as_fd())));
-        self.name = Some(record_or_remove(lease, dir, Kind::File, name, identity)?);
+        // It may already have another owner, by whom nothing would show that it is ours.
+        let identity = EntryId::of(dir.open_entry(self.file.as_fd()));
+        lease.append(&Event::Created(vec![identity]))?;
+        linkat(CWD, proc_path(&self.file), dir, &name, AtFlags::SYMLINK_FOLLOW)
+            .map_err(|err| CreateError::refused(Kind::File, dir.path(), err))?;
+        self.name = Some(name);
         Ok(())
     }
 

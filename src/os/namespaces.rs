@@ -100,16 +100,6 @@ impl Namespaces {
         self.same_clock(other) && self.pid_ns.is_some() && self.pid_ns == other.pid_ns
     }
 
-    /// Whether a path means the same in both. Mount namespaces do not outlive their boot, so a file
-    /// that is missing after a restart does not exist.
-    pub(crate) fn shares_mounts_with(&self, other: &Self) -> bool {
-        match self.same_boot(other) {
-            Some(false) => !self.masked && !other.masked,
-            Some(true) => self.shares_root_with(other),
-            None => false,
-        }
-    }
-
     /// Whether both have the same root in the same mount namespace. A record of an older tmpx has no
     /// root.
     pub(crate) fn shares_root_with(&self, other: &Self) -> bool {
@@ -153,14 +143,14 @@ mod tests {
     #[test]
     fn paths_mean_the_same_only_from_the_same_root_in_the_same_mount_namespace() {
         let here = Namespaces::current();
-        assert!(here.shares_mounts_with(&here));
+        assert!(here.shares_root_with(&here));
         let chroot = Namespaces { root: Some((1, 2)), ..here.clone() };
-        assert!(!here.shares_mounts_with(&chroot));
+        assert!(!here.shares_root_with(&chroot));
         // An older tmpx recorded the mount namespace alone.
         let older = Namespaces { root: None, mnt_ns: mount_namespace(), ..here.clone() };
-        assert!(here.shares_mounts_with(&older));
+        assert!(here.shares_root_with(&older));
         let elsewhere = Namespaces { mnt_ns: Some(1), ..older };
-        assert!(!here.shares_mounts_with(&elsewhere));
+        assert!(!here.shares_root_with(&elsewhere));
     }
 
     #[test]

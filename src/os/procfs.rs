@@ -114,6 +114,13 @@ pub(super) fn try_namespace_inode(path: &str) -> Result<Option<u64>, Errno> {
     Ok(inode)
 }
 
+/// Whether this process is in the user namespace of the machine, where it has the privileges that its
+/// capabilities name: `PROC_USER_INIT_INO` in the kernel's
+/// `include/linux/proc_ns.h`.
+pub(crate) fn is_initial_user_namespace() -> bool {
+    namespace_inode("/proc/self/ns/user") == Some(0xefff_fffd)
+}
+
 /// Returns the id of the mount that a descriptor of this process was opened on (`proc_pid_fdinfo(5)`,
 /// since Linux 3.15).
 pub(crate) fn mount_id_of_fd(fd: BorrowedFd<'_>) -> Option<i32> {

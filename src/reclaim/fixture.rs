@@ -13,9 +13,10 @@ use crate::lease::{
     Stores,
 };
 use crate::os::{Env, Moment, Namespaces, Process, Random};
+use crate::reclaim::outcome::{Observer, Outcome};
 use crate::reclaim::problem::LeaseProblem;
 use crate::reclaim::selection::Selection;
-use crate::reclaim::sweep::{Observer, Outcome, Sweep};
+use crate::reclaim::sweep::Sweep;
 use crate::reclaim::system::SystemState;
 use crate::remove::{Mode, Removal};
 use crate::values::Template;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::lease::{Content, Header, Kind, Lifetime, Record, Store};
 use crate::os::Process;
-use crate::reclaim::presence::{Presence, locate};
+use crate::reclaim::presence::{Locator, Presence, RemovedDirs};
 use crate::reclaim::problem::LeaseProblem;
 use crate::reclaim::selection::Selection;
 use crate::reclaim::state::{KeepReason, State};
@@ -68,19 +68,24 @@ fn resources(record: &Record, locked: bool, system: &SystemState) -> Vec<Invento
     let lease_state = State::of_lease(record, locked, system);
     let age = system.age(record);
     let left = record.lifetime.ttl().and_then(|ttl| ttl.checked_sub(age?));
-    let mut dir = None;
+    let removed = RemovedDirs::default();
+    let mut locator = Locator::new(record, system, &removed);
     let mut entries = Vec::new();
     for resource in &record.resources {
         let kind = resource.kind;
         let kept = |reason| (State::Kept(reason), Usage::default());
-        let (state, size) =
-            match locate(resource, &record.header.namespaces, &system.namespaces, &mut dir) {
-                Presence::Gone => continue,
-                Presence::Unreachable => kept(KeepReason::OutOfSight),
-                Presence::Unreadable(why) => kept(KeepReason::Unreadable(why)),
-                Presence::Foreign | Presence::Displaced => kept(KeepReason::Replaced(kind)),
-                Presence::Ours(root) => (lease_state.clone(), root.remove(Removal::DRY_RUN).freed),
-            };
+        let (state, size) = match locator.locate(resource) {
+            Presence::Gone => continue,
+            Presence::OutOfSight(absence) => kept(KeepReason::OutOfSight(absence)),
+            Presence::Unreadable(why) => kept(KeepReason::Unreadable(why)),
+            Presence::Unproven(_) => kept(KeepReason::Unproven(kind)),
+            Presence::Foreign | Presence::Displaced => kept(KeepReason::Replaced(kind)),
+            Presence::Proven(root, _)
+            | Presence::OursByName(root)
+            | Presence::OursIfEmpty(root) => {
+                (lease_state.clone(), root.remove(Removal::DRY_RUN).freed)
+            }
+        };
         entries.push(InventoryEntry {
             path: resource.path(),
             kind,

@@ -6,16 +6,22 @@
 use std::cell::OnceCell;
 use std::path::Path;
 
-use crate::fs::Dir;
-use crate::lease::{Content, Kind, LeaseSnapshot, Lifetime, Record, Resource, Store, Unreadable};
+use crate::lease::{
+    Content, Event, Kind, LeaseSnapshot, Lifetime, Record, Resource, Store, Unreadable,
+};
 use crate::os::processes::with_cwd_in;
 use crate::reclaim::judge::{Verdict, judge};
 use crate::reclaim::occupants::Occupants;
-use crate::reclaim::presence::{Presence, locate};
+use crate::reclaim::presence::{Locator, Presence, RemovedDirs};
 use crate::reclaim::selection::Selection;
+use crate::reclaim::sight::Absence;
 use crate::reclaim::state::KeepReason;
 use crate::reclaim::system::SystemState;
 use crate::remove::Root;
+
+/// How long a resource may be out of sight before its lease ends, if its directory was most likely
+/// removed.
+pub(super) const UNSEEN_MS: u64 = 30 * 24 * 3_600_000;
 
 /// What to do with a lease.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,11 +35,15 @@ pub(super) enum LeasePlan {
     Discard { displaced: Vec<Resource> },
     /// Keep the lease, and report these resources as kept.
     Keep {
-        resources: Vec<Resource>,
-        reason: KeepReason,
+        resources: Vec<(Resource, KeepReason)>,
         /// Whether it is kept only because its creator or another cleanup holds the lock for a moment.
         briefly: bool,
+        /// What to add to it.
+        event: Option<Event>,
     },
+    /// Remove the lease alone, since what it covers has been out of sight for long, or the user gives
+    /// it up.
+    GiveUp(Vec<Resource>),
     /// Remove its resources, then the lease.
     Remove {
         record: Box<Record>,
@@ -50,14 +60,24 @@ pub(super) enum ResourcePlan<'d> {
     Pass,
     /// Nothing: the selection does not match it. The lease stays because of it.
     Unselected,
+    /// Nothing: it has been out of sight for too long.
+    GiveUp,
     /// Keep it, and report why.
     Keep {
         reason: KeepReason,
         /// Whether the lease may end all the same.
         ends_lease: bool,
     },
-    /// Remove this entry.
-    Remove(Root<'d>),
+    /// Remove these entries.
+    Remove {
+        root: Root<'d>,
+        /// Whether its identity is proven, and not only its name ours.
+        is_proven: bool,
+        /// The other name of the same file.
+        twin: Option<Root<'d>>,
+        /// Whether to remove a directory only while it is empty.
+        alone: bool,
+    },
 }
 
 /// Plans a sweep of one store.
@@ -66,14 +86,25 @@ pub(super) struct Planner<'a> {
     pub(super) store: &'a Store,
     pub(super) selection: &'a Selection,
     pub(super) system: &'a SystemState,
+    /// What was removed so far.
+    pub(super) removed: RemovedDirs,
     /// Whether the leases are this process's own, which sees everything that it created.
     own: bool,
+    /// Whether somebody reads what the sweep reports. Otherwise no lease ends of which they should
+    /// know.
+    reports: bool,
     occupants: OnceCell<Occupants>,
 }
 
 impl<'a> Planner<'a> {
     pub(super) fn new(store: &'a Store, selection: &'a Selection, system: &'a SystemState) -> Self {
-        Self { store, selection, system, own: false, occupants: OnceCell::new() }
+        let (removed, occupants) = (RemovedDirs::default(), OnceCell::new());
+        Self { store, selection, system, removed, own: false, reports: true, occupants }
+    }
+
+    /// Returns a planner whose reports nobody reads.
+    pub(super) fn silent(self) -> Self {
+        Self { reports: false, ..self }
     }
 
     /// Returns a planner for leases of this very process.
@@ -83,6 +114,15 @@ impl<'a> Planner<'a> {
         system: &'a SystemState,
     ) -> Self {
         Self { own: true, ..Self::new(store, selection, system) }
+    }
+
+    /// Returns what looks for the resources of a lease.
+    pub(super) fn locator<'r>(&'r self, record: &'r Record) -> Locator<'r> {
+        if self.own {
+            Locator::for_own(record, &self.removed)
+        } else {
+            Locator::new(record, self.system, &self.removed)
+        }
     }
 
     /// Plans a lease.
@@ -96,8 +136,12 @@ impl<'a> Planner<'a> {
         };
         if self.is_selected(&record) {
             match self.judge(&record, locked) {
+                Verdict::Remove if self.selection.forget => self.forget(&record, locked),
                 Verdict::Remove => LeasePlan::Remove { record, locked },
-                Verdict::Keep(reason) => self.keep(*record, locked, reason),
+                Verdict::Keep(_) if self.selection.forget && !self.selection.names_paths() => {
+                    LeasePlan::Pass
+                }
+                Verdict::Keep(reason) => self.keep(&record, locked, &reason),
             }
         } else if record.resources.is_empty() && !locked {
             // A creator that was killed may leave a header and nothing else.
@@ -109,33 +153,85 @@ impl<'a> Planner<'a> {
 
     /// Plans a lease that the verdict keeps. If nothing is left of its resources, an unlocked one ends
     /// all the same.
-    fn keep(&self, record: Record, locked: bool, reason: KeepReason) -> LeasePlan {
-        let briefly = locked && self.is_being_handled(&record);
+    fn keep(&self, record: &Record, locked: bool, reason: &KeepReason) -> LeasePlan {
+        let briefly = locked && self.is_being_handled(record);
         let is_alone = record.resources.len() == 1;
-        let (mut displaced, mut resources) = (Vec::new(), Vec::new());
-        let (mut dir, mut nothing_is_left) = (None, true);
-        let Record { header, resources: all, .. } = record;
-        for resource in all {
-            let is_selected = self.selection.matches_resource(&resource);
-            if !is_selected && !nothing_is_left {
-                continue;
-            }
-            let presence = locate(&resource, &header.namespaces, &self.system.namespaces, &mut dir);
-            let is_gone = matches!(presence, Presence::Gone);
-            let is_displaced = matches!(presence, Presence::Displaced);
-            nothing_is_left &= is_gone || is_displaced;
-            if is_selected && is_displaced {
-                displaced.push(resource.clone());
-            }
+        let (mut displaced, mut given_up, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut nothing_is_left, mut expires) = (true, false);
+        let mut locator = self.locator(record);
+        for resource in &record.resources {
+            let is_selected = self.selection.matches_resource(resource);
+            let presence = locator.locate(resource);
+            let mut reason = reason.clone();
+            let is_gone = match presence {
+                Presence::Gone => true,
+                Presence::Displaced => {
+                    displaced.extend(is_selected.then(|| resource.clone()));
+                    true
+                }
+                Presence::OutOfSight(absence) => {
+                    expires |= absence.expires();
+                    let is_over = self.is_over(record, &absence);
+                    given_up.extend(is_over.then(|| resource.clone()));
+                    reason = KeepReason::OutOfSight(absence);
+                    is_over
+                }
+                _ => false,
+            };
+            nothing_is_left &= is_gone;
             // The creator of a lease with one resource may be about to create it.
             if is_selected && (is_alone || !is_gone) {
-                resources.push(resource);
+                kept.push((resource.clone(), reason));
             }
         }
-        if nothing_is_left && !locked {
+        if !nothing_is_left || locked {
+            let event = self.sighting(record, expires);
+            LeasePlan::Keep { resources: kept, briefly, event }
+        } else if given_up.is_empty() {
             LeasePlan::Discard { displaced }
         } else {
-            LeasePlan::Keep { resources, reason, briefly }
+            LeasePlan::GiveUp(given_up)
+        }
+    }
+
+    /// Plans a lease whose user gives up what is out of sight.
+    fn forget(&self, record: &Record, locked: bool) -> LeasePlan {
+        let (mut forgotten, mut in_sight) = (Vec::new(), Vec::new());
+        let mut locator = self.locator(record);
+        for resource in &record.resources {
+            let is_selected = self.selection.matches_resource(resource);
+            match locator.locate(resource) {
+                Presence::Gone => {}
+                Presence::OutOfSight(_) if is_selected => forgotten.push(resource.clone()),
+                _ => in_sight.push((resource.clone(), KeepReason::InSight)),
+            }
+        }
+        if !locked && in_sight.is_empty() && forgotten.is_empty() {
+            LeasePlan::Discard { displaced: Vec::new() }
+        } else if locked || !in_sight.is_empty() {
+            in_sight.retain(|(resource, _)| {
+                self.selection.names_paths() && self.selection.matches_resource(resource)
+            });
+            LeasePlan::Keep { resources: in_sight, briefly: false, event: None }
+        } else {
+            LeasePlan::GiveUp(forgotten)
+        }
+    }
+
+    /// Returns whether a resource that most likely exists no more has been out of sight for long.
+    fn is_over(&self, record: &Record, absence: &Absence) -> bool {
+        let unseen = record.unseen.map(|since| self.system.now.wall_ms.saturating_sub(since));
+        self.reports && absence.expires() && unseen.is_some_and(|unseen| unseen >= UNSEEN_MS)
+    }
+
+    /// Returns what a cleanup adds to a lease: since when its resources have been out of sight, or that
+    /// none is any more.
+    pub(super) fn sighting(&self, record: &Record, expires: bool) -> Option<Event> {
+        match (record.unseen, expires) {
+            _ if !self.reports => None,
+            (None, true) => Some(Event::Unseen(self.system.now.wall_ms)),
+            (Some(_), false) => Some(Event::Seen(self.system.now.wall_ms)),
+            _ => None,
         }
     }
 
@@ -154,43 +250,48 @@ impl<'a> Planner<'a> {
         record.lifetime != Lifetime::Command && self.judge(record, false) == Verdict::Remove
     }
 
-    /// Plans a resource of a lease whose resources are removed. `dir` keeps its directory open from
-    /// one resource to the next.
+    /// Plans a resource of a lease whose resources are removed.
     pub(super) fn resource<'d>(
         &self,
-        id: &str,
         record: &Record,
         resource: &Resource,
-        dir: &'d mut Option<Dir>,
+        locator: &'d mut Locator<'_>,
     ) -> ResourcePlan<'d> {
-        let presence = locate(resource, &record.header.namespaces, &self.system.namespaces, dir);
+        let presence = locator.locate(resource);
         if !self.selection.matches_resource(resource) {
             return match presence {
-                Presence::Gone | Presence::Displaced => ResourcePlan::Pass,
+                Presence::Gone => ResourcePlan::Pass,
+                Presence::Displaced if self.reports => ResourcePlan::Pass,
                 _ => ResourcePlan::Unselected,
             };
         }
         let replaced = KeepReason::Replaced(resource.kind);
         let keep = |reason, ends_lease| ResourcePlan::Keep { reason, ends_lease };
-        match presence {
-            Presence::Gone => ResourcePlan::Pass,
-            Presence::Displaced => keep(replaced, true),
-            Presence::Foreign => keep(replaced, self.selection.is_forced_by_path()),
-            Presence::Unreachable => keep(KeepReason::OutOfSight, self.may_forget(record)),
-            Presence::Unreadable(why) => keep(KeepReason::Unreadable(why), false),
-            Presence::Ours(root) => match self.in_use(id, record, resource, root.path()) {
-                Some(reason) => keep(reason, false),
-                None => ResourcePlan::Remove(root),
-            },
+        let insists = self.selection.is_forced_by_path();
+        let mut is_proven = false;
+        let (root, twin, alone) = match presence {
+            Presence::Gone => return ResourcePlan::Pass,
+            Presence::Displaced => return keep(replaced, self.reports),
+            Presence::Foreign => return keep(replaced, insists),
+            Presence::OutOfSight(absence) if self.is_over(record, &absence) => {
+                return ResourcePlan::GiveUp;
+            }
+            Presence::OutOfSight(absence) => return keep(KeepReason::OutOfSight(absence), insists),
+            Presence::Unreadable(why) => return keep(KeepReason::Unreadable(why), false),
+            Presence::Unproven(_) if !insists => {
+                return keep(KeepReason::Unproven(resource.kind), false);
+            }
+            Presence::OursIfEmpty(root) => (root, None, true),
+            Presence::Proven(root, twin) => {
+                is_proven = true;
+                (root, twin, false)
+            }
+            Presence::OursByName(root) | Presence::Unproven(root) => (root, None, false),
+        };
+        match self.in_use(&record.header.id, record, resource, root.path()) {
+            Some(reason) => keep(reason, false),
+            None => ResourcePlan::Remove { root, is_proven, twin, alone },
         }
-    }
-
-    /// Returns whether a lease may end although its resource is out of sight: if the user names it
-    /// and insists, or by force if no process can ever find out which namespace created it.
-    fn may_forget(&self, record: &Record) -> bool {
-        let theirs = &record.header.namespaces;
-        let unknowable = !theirs.mounts().are_known() || theirs.boot.is_none();
-        self.own || self.selection.is_forced_by_path() || self.selection.force && unknowable
     }
 
     /// Returns why a directory is in use although its own lease is not locked: a command that closed

@@ -1,13 +1,17 @@
 //! Finds out whether a resource still exists and is still ours.
 
+use std::cell::RefCell;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 
 use crate::fs::{Dir, Proof, Protection, Witness};
 use crate::lease::{Kind, Record, Resource};
-use crate::os::{Namespaces, effective_user};
+use crate::os::effective_user;
+use crate::reclaim::ownership::{Evidence, NameOrigin, Ruling};
+use crate::reclaim::sight::{Absence, Vantage, absence, is_absence};
+use crate::reclaim::system::SystemState;
 use crate::remove::Root;
 use crate::values::message::strerror;
 
@@ -15,123 +19,246 @@ use crate::values::message::strerror;
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "one at a time, on the stack")]
 pub(super) enum Presence<'d> {
-    /// It exists and is ours to remove. Holds the entry, opened.
-    Ours(Root<'d>),
+    /// It exists. Holds its entries, opened: two if its creator was killed while it gave the resource
+    /// another name.
+    Proven(Root<'d>, Option<Root<'d>>),
+    /// An entry has its name, which only we knew, and is ours to remove.
+    OursByName(Root<'d>),
+    /// The same, but as an empty directory only.
+    OursIfEmpty(Root<'d>),
+    /// An entry has its name, and may be ours.
+    Unproven(Root<'d>),
     /// No entry has any of its names.
     Gone,
-    /// No entry is visible, but one may exist where this mount namespace does not reach.
-    Unreachable,
-    /// Another entry has its name, and is not provably ours.
+    /// No entry is visible, but one may exist out of sight.
+    OutOfSight(Absence),
+    /// Another entry has the name that tmpx chose.
     Foreign,
     /// Another entry has its name, which anybody could have chosen: ours was removed or renamed.
     Displaced,
-    /// Its path could not be examined. Holds the path and the error.
+    /// Its entry could not be examined. Holds the path and the error.
     Unreadable(String),
 }
 
-/// Looks for a resource of a lease from the namespaces `theirs`. `dir` keeps its directory open from
-/// one resource to the next.
-pub(super) fn locate<'d>(
-    resource: &Resource,
-    theirs: &Namespaces,
-    ours: &Namespaces,
-    dir: &'d mut Option<Dir>,
-) -> Presence<'d> {
-    let same_boot = ours.same_boot(theirs) == Some(true);
-    let missing = || {
-        if ours.shares_mounts_with(theirs) { Presence::Gone } else { Presence::Unreachable }
-    };
-    if dir.as_ref().is_none_or(|dir| dir.real_path() != resource.dir) {
-        match Dir::reopen(&resource.dir) {
-            Ok(opened) => *dir = Some(opened),
-            Err(err) if is_absence(&err) => {
-                let mounted = is_mounted_above(&resource.dir, resource, same_boot);
-                return if mounted { missing() } else { Presence::Unreachable };
+/// Looks for the resources of one lease.
+#[derive(Debug)]
+pub(super) struct Locator<'a> {
+    lease: &'a str,
+    vantage: Vantage,
+    /// Directories that were removed with all that was in them.
+    removed: &'a RemovedDirs,
+    /// The directory of the last resource, which is often that of the next.
+    dir: Option<Dir>,
+}
+
+impl<'a> Locator<'a> {
+    /// Looks for the resources of any lease.
+    pub(super) fn new(record: &'a Record, system: &SystemState, removed: &'a RemovedDirs) -> Self {
+        Self { lease: &record.header.id, vantage: system.vantage(record), removed, dir: None }
+    }
+
+    /// Looks for the resources of a lease of this very process.
+    pub(super) fn for_own(record: &'a Record, removed: &'a RemovedDirs) -> Self {
+        let vantage = Vantage { same_boot: Some(true), shares_paths: true };
+        Self { lease: &record.header.id, vantage, removed, dir: None }
+    }
+
+    /// Looks for a resource.
+    pub(super) fn locate(&mut self, resource: &Resource) -> Presence<'_> {
+        if self.removed.contain(resource, self.lease, self.vantage) {
+            return Presence::Gone;
+        }
+        if self.dir.as_ref().is_none_or(|dir| dir.real_path() != resource.dir) {
+            match Dir::reopen(&resource.dir) {
+                Ok(dir) => self.dir = Some(dir),
+                Err(err) if is_absence(&err) => return self.without(None, resource),
+                Err(err) => {
+                    return Presence::OutOfSight(Absence::DirUnreadable(strerror(&err)));
+                }
             }
-            Err(err) => return unreadable(&resource.dir, &err),
+        }
+        match &self.dir {
+            Some(dir) => self.locate_in(dir, resource),
+            None => Presence::Gone,
         }
     }
-    let Some(dir) = dir else { return missing() };
-    if same_boot && resource.fsid().is_some_and(|fsid| fsid != dir.facts().filesystem.fsid) {
-        return Presence::Unreachable;
-    }
-    let witness = Witness { lease: "", same_boot: ours.same_boot(theirs) };
-    let (mut foreign, mut displaced) = (false, false);
-    for (name, guessable) in resource.names() {
-        let root = match Root::open(dir, name.as_os_str()) {
-            Ok(root) => root,
-            Err(err) if is_absence(&err) => continue,
-            Err(err) => return unreadable(&resource.path(), &err),
+
+    fn locate_in<'d>(&self, dir: &'d Dir, resource: &Resource) -> Presence<'d> {
+        let parent = match &resource.parent {
+            None => self.old_parent(dir, resource),
+            Some(parent) => {
+                let shares_root = Some(self.vantage.shares_paths);
+                dir.facts().proof(parent, self.vantage.same_boot, shares_root)
+            }
         };
-        match is_ours(resource, guessable, &root, dir, witness) {
-            true => return Presence::Ours(root),
-            false if guessable => displaced = true,
-            false => foreign = true,
+        let mut found: Option<Presence<'d>> = None;
+        for (name, is_chosen) in resource.names() {
+            let root = match Root::open(dir, name.as_os_str()) {
+                Ok(root) => root,
+                Err(err) if is_absence(&err) => continue,
+                Err(err) => return unreadable(&resource.path(), &err),
+            };
+            let name = if is_chosen { NameOrigin::Chosen } else { NameOrigin::Random };
+            let evidence = self.evidence(resource, &root, dir, parent, name);
+            let presence = match evidence.ruling() {
+                Ruling::Proven => Presence::Proven(root, None),
+                Ruling::Ours => Presence::OursByName(root),
+                Ruling::OursIfEmpty if !root.has_entries() => Presence::OursIfEmpty(root),
+                Ruling::OursIfEmpty if evidence.identity == Some(Proof::Other) => Presence::Foreign,
+                Ruling::OursIfEmpty | Ruling::Unproven => Presence::Unproven(root),
+                Ruling::Other if is_chosen => Presence::Displaced,
+                Ruling::Other => Presence::Foreign,
+                Ruling::Elsewhere => continue,
+            };
+            found = Some(match (found, presence) {
+                (
+                    Some(Presence::Proven(first, _)),
+                    Presence::Proven(second, _) | Presence::OursByName(second),
+                ) => Presence::Proven(first, Some(second)),
+                // The resource still has its first name, so the other name is another entry's.
+                (None | Some(Presence::Displaced), presence) => presence,
+                (Some(first), _) => first,
+            });
+        }
+        match found {
+            Some(found) => found,
+            None if parent == Proof::Same => Presence::Gone,
+            None if parent == Proof::Other => self.without(Some(dir), resource),
+            None => Presence::OutOfSight(Absence::DirUnproven),
         }
     }
-    match (foreign, displaced) {
-        (true, _) => Presence::Foreign,
-        (false, true) => Presence::Displaced,
-        (false, false) => missing(),
+
+    /// Judges a missing resource whose directory is missing, or is another one.
+    fn without<'d>(&self, found: Option<&Dir>, resource: &Resource) -> Presence<'d> {
+        let absence = match &resource.parent {
+            Some(parent) => absence(resource, parent, found, self.vantage),
+            // A lease of format 1: the filesystem decides.
+            None if self.is_on_old_filesystem(resource) => None,
+            None => Some(Absence::Elsewhere),
+        };
+        absence.map_or(Presence::Gone, Presence::OutOfSight)
+    }
+
+    /// Judges a directory for a lease of format 1, which recorded its filesystem at most.
+    fn old_parent(&self, dir: &Dir, resource: &Resource) -> Proof {
+        let is_here = self.vantage.same_boot == Some(true) && self.vantage.shares_paths;
+        match resource.fsid() {
+            Some(fsid) if is_here && fsid != dir.facts().filesystem.fsid => Proof::Other,
+            _ if is_here => Proof::Same,
+            _ => Proof::Unproven,
+        }
+    }
+
+    /// Returns whether the nearest existing ancestor of a missing directory is on its filesystem, so
+    /// that the directory was removed and not unmounted.
+    fn is_on_old_filesystem(&self, resource: &Resource) -> bool {
+        if self.vantage.same_boot != Some(true) || !self.vantage.shares_paths {
+            return false;
+        }
+        let Some(fsid) = resource.fsid() else { return true };
+        let mut ancestors =
+            resource.dir.ancestors().skip(1).map(Dir::reopen).filter_map(Result::ok);
+        ancestors.next().is_none_or(|ancestor| ancestor.facts().filesystem.fsid == fsid)
+    }
+
+    /// Collects what is known of an entry.
+    fn evidence(
+        &self,
+        resource: &Resource,
+        root: &Root<'_>,
+        dir: &Dir,
+        parent: Proof,
+        name: NameOrigin,
+    ) -> Evidence {
+        let fits = root.owner() == effective_user()
+            && match resource.kind {
+                Kind::File => root.file_type() == FileType::RegularFile,
+                Kind::Dir => root.file_type() == FileType::Directory,
+                Kind::Link => root.file_type() == FileType::Symlink,
+            };
+        let is_open_to_others = root.mode() & 0o022 != 0;
+        let witness = Witness { lease: self.lease, same_boot: self.vantage.same_boot };
+        let identity = resource.identity.as_ref().map(|identity| {
+            // Who may write to a directory, or owns a file, can mark it.
+            let may_be_forged = !fits
+                || resource.kind == Kind::Dir
+                    && is_open_to_others
+                    && dir.protection() != Protection::Private;
+            if identity.is_marked() && may_be_forged {
+                return Proof::Unproven;
+            }
+            root.proof(identity, witness)
+        });
+        Evidence {
+            parent,
+            protection: dir.protection(),
+            identity,
+            name,
+            fits,
+            is_dir: resource.kind == Kind::Dir,
+            is_open_to_others,
+            is_weak: dir.facts().filesystem.is_weak(),
+        }
     }
 }
 
-/// Returns whether nothing is left of any resource of a record, so that its lease may end.
-pub(super) fn nothing_is_left(record: &Record, ours: &Namespaces) -> bool {
-    let mut dir = None;
-    record.resources.iter().all(|resource| {
-        let presence = locate(resource, &record.header.namespaces, ours, &mut dir);
-        matches!(presence, Presence::Gone | Presence::Displaced)
-    })
+/// Directories that were removed with all that was in them. What later leases record inside them is
+/// gone.
+#[derive(Debug, Default)]
+pub(super) struct RemovedDirs(RefCell<Vec<RemovedDir>>);
+
+#[derive(Debug)]
+struct RemovedDir {
+    path: PathBuf,
+    mount: u64,
+    /// The lease that covered it.
+    lease: String,
 }
 
-/// Returns whether a missing directory was removed, rather than its filesystem unmounted. If it was
-/// unmounted, the nearest existing ancestor is on another filesystem. After a restart this proves
-/// nothing, since the ids of some filesystems change; the directory then counts as removed.
-fn is_mounted_above(dir: &Path, resource: &Resource, same_boot: bool) -> bool {
-    let Some(fsid) = resource.fsid().filter(|_| same_boot) else { return true };
-    let mut ancestors = dir.ancestors().skip(1).map(Dir::reopen).filter_map(Result::ok);
-    ancestors.next().is_none_or(|ancestor| ancestor.facts().filesystem.fsid == fsid)
+impl RemovedDirs {
+    /// Returns the id of the first lease that covered one of them.
+    pub(super) fn first_lease(&self) -> Option<String> {
+        self.0.borrow().iter().map(|removed| removed.lease.clone()).min()
+    }
+
+    /// Adds a directory that a lease covered.
+    pub(super) fn add(&self, path: PathBuf, mount: u64, lease: &str) {
+        self.0.borrow_mut().push(RemovedDir { path, mount, lease: lease.to_owned() });
+    }
+
+    /// Whether all resources of a lease were in them.
+    pub(super) fn contain_all(&self, record: &Record, system: &SystemState) -> bool {
+        let vantage = system.vantage(record);
+        let mut resources = record.resources.iter();
+        resources.all(|resource| self.contain(resource, &record.header.id, vantage))
+    }
+
+    /// Whether a resource of a lease was in one of them: created later, on the same mount.
+    pub(super) fn contain(&self, resource: &Resource, lease: &str, vantage: Vantage) -> bool {
+        let is_here = vantage.same_boot == Some(true) && vantage.shares_paths;
+        is_here
+            && self.0.borrow().iter().any(|removed| {
+                removed.lease.as_str() < lease
+                    && resource.mount == Some(removed.mount)
+                    && resource.dir.starts_with(&removed.path)
+            })
+    }
 }
 
-/// Returns whether an entry is ours: it has the recorded identity, or it has a name that only tmpx
-/// can have chosen, the recorded type and our user as its owner, in a directory where nobody else
-/// can have put it. The second rule covers `sed -i`, `mv new "$f"` and `rm -rf "$d"; mkdir "$d"`,
-/// which put another entry of ours under the name.
-fn is_ours(
-    resource: &Resource,
-    guessable: bool,
-    root: &Root<'_>,
-    dir: &Dir,
-    witness: Witness<'_>,
+/// Returns whether nothing is left of any resource of a record, so that its lease may end. What was
+/// displaced counts as left unless somebody was told (`displaced_was_reported`).
+pub(super) fn nothing_is_left(
+    record: &Record,
+    system: &SystemState,
+    removed: &RemovedDirs,
+    displaced_was_reported: bool,
 ) -> bool {
-    if let Some(identity) = &resource.identity
-        && root.proof(identity, witness) == Proof::Same
-    {
-        return true;
-    }
-    let same_type = match resource.kind {
-        Kind::File => root.file_type() == FileType::RegularFile,
-        Kind::Dir => root.file_type() == FileType::Directory && is_closed_to_others(root, dir),
-        Kind::Link => root.file_type() == FileType::Symlink,
-    };
-    // A creator that was killed before it recorded the identity had put nothing into the directory.
-    let is_full = resource.identity.is_none() && root.has_entries();
-    let our_user = root.owner() == effective_user();
-    !is_full && !guessable && same_type && our_user && dir.entries_are_protected()
-}
-
-/// Returns whether other users cannot have moved this directory to its place. In a directory such
-/// as /tmp they can move a directory of ours to a name that has become free, if they may write to
-/// it: a move rewrites its `..`. A file that they can move they could also have removed.
-fn is_closed_to_others(root: &Root<'_>, dir: &Dir) -> bool {
-    dir.protection() == Protection::Private || root.mode() & 0o022 == 0
-}
-
-/// Returns whether an error proves that no such entry exists: it is missing, an ancestor is no
-/// directory any more, or the filesystem finds the name too long and so never created it.
-fn is_absence(err: &io::Error) -> bool {
-    matches!(err.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG))
+    let mut locator = Locator::new(record, system, removed);
+    record.resources.iter().all(|resource| match locator.locate(resource) {
+        Presence::Gone => true,
+        Presence::Displaced => displaced_was_reported,
+        _ => false,
+    })
 }
 
 fn unreadable<'d>(path: &Path, err: &io::Error) -> Presence<'d> {

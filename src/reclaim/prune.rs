@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use crate::lease::{Content, LeaseSnapshot, Record, Store, reader};
 use crate::os::{Mounts, Namespaces, Random};
-use crate::reclaim::presence::nothing_is_left;
+use crate::reclaim::presence::{RemovedDirs, nothing_is_left};
+use crate::reclaim::system::SystemState;
 
 /// How many leases are looked at by one pruning.
 const PRUNE_BATCH: usize = 128;
@@ -20,9 +21,27 @@ pub(crate) fn prune(store: &Store, namespaces: &Namespaces, random: &mut Random)
     let Ok(start) = random.index_below(ids.len()) else { return };
     ids.rotate_left(start);
     ids.truncate(PRUNE_BATCH);
+    let system = SystemState::without_ancestry(namespaces.clone()).for_store(store);
+    let removed = RemovedDirs::default();
     for (id, snapshot) in store.records_of(ids) {
-        if unlocked(snapshot).is_some_and(|record| nothing_is_left(&record, namespaces)) {
-            let _ = discard(store, &id, namespaces);
+        if unlocked(snapshot)
+            .is_some_and(|record| nothing_is_left(&record, &system, &removed, false))
+        {
+            let _ = discard(store, &system, &removed, &id, false);
+        }
+    }
+}
+
+/// Removes the leases of what was in directories that this process has just removed. Only later
+/// leases can cover that. Skips leases that fail.
+pub(super) fn end_inner_leases(store: &Store, system: &SystemState, removed: &RemovedDirs) {
+    let Some(first) = removed.first_lease() else { return };
+    let Ok(mut ids) = store.ids() else { return };
+    ids.retain(|id| *id > first);
+    for (id, snapshot) in store.records_of(ids) {
+        let was_inside = |record: Box<Record>| removed.contain_all(&record, system);
+        if unlocked(snapshot).is_some_and(was_inside) {
+            let _ = discard(store, system, removed, &id, false);
         }
     }
 }
@@ -60,11 +79,19 @@ fn unlocked(snapshot: io::Result<LeaseSnapshot>) -> Option<Box<Record>> {
 
 /// Removes a lease if nothing is left that it covers. Does nothing if another process has the lock.
 /// Reads the lease again under the lock, since its creator may have created a resource meanwhile.
-pub(super) fn discard(store: &Store, id: &str, namespaces: &Namespaces) -> io::Result<()> {
+pub(super) fn discard(
+    store: &Store,
+    system: &SystemState,
+    removed: &RemovedDirs,
+    id: &str,
+    displaced_was_reported: bool,
+) -> io::Result<()> {
     let Some(lease) = reader::lock(store, id)? else { return Ok(()) };
     let covers_nothing = match lease.content() {
         Ok(Content::Empty) => true,
-        Ok(Content::Record(record)) => nothing_is_left(&record, namespaces),
+        Ok(Content::Record(record)) => {
+            nothing_is_left(&record, system, removed, displaced_was_reported)
+        }
         Ok(Content::Unreadable(_)) | Err(_) => false,
     };
     if covers_nothing { lease.delete() } else { Ok(()) }

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use anyhow::{Context as _, anyhow};
 
 use crate::lease::{Content, Lease, Resource};
+use crate::reclaim::outcome::{Observer, Outcome};
 use crate::reclaim::problem::LeaseProblem;
-use crate::reclaim::sweep::{Observer, Outcome, remove_own};
+use crate::reclaim::sweep::remove_own;
 use crate::remove::{Removal, RemovalProgress};
 
 /// Removes everything that a lease of this very process covers, then the lease: when the command that
@@ -39,7 +40,7 @@ struct Remains(Vec<(PathBuf, String)>);
 impl Observer for Remains {
     fn outcome(&mut self, _: &str, resource: &Resource, outcome: Outcome) -> io::Result<()> {
         match outcome {
-            Outcome::Removed(_) => {}
+            Outcome::Removed(_) | Outcome::GivenUp => {}
             Outcome::Kept(reason) => self.0.push((resource.path(), reason.to_string())),
             Outcome::Failed { failures, .. } => self.0.extend(failures),
         }

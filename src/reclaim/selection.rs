@@ -9,6 +9,7 @@ use crate::reclaim::system::SystemState;
 
 /// What the user selected. A resource must match all parts that are set. Any part but `other_jobs`
 /// and `force` also selects manual and timed resources, which a bare cleanup keeps.
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Selection {
     /// The least age of a lease.
@@ -21,6 +22,8 @@ pub(crate) struct Selection {
     pub paths: HashSet<PathBuf>,
     /// Whether to remove what is of another job, or unknown.
     pub other_jobs: bool,
+    /// Whether to end the leases of what is out of sight, and to remove nothing.
+    pub forget: bool,
     /// Whether to remove even what is live, in use, of another job, or unknown.
     pub force: bool,
 }
@@ -57,7 +60,11 @@ impl Selection {
 
     /// Returns whether manual and timed resources are selected too.
     pub(crate) fn includes_manual(&self) -> bool {
-        self.all || self.older_than.is_some() || self.session.is_some() || self.names_paths()
+        self.all
+            || self.forget
+            || self.older_than.is_some()
+            || self.session.is_some()
+            || self.names_paths()
     }
 
     /// Returns whether the selection restricts a cleanup to some leases or resources.
@@ -68,7 +75,8 @@ impl Selection {
     /// Returns whether the selection covers what other jobs of the same user created, although the
     /// user named neither.
     pub(super) fn is_broad(&self) -> bool {
-        (self.all || self.older_than.is_some()) && !self.names_paths()
+        let forgets_all = self.forget && self.session.is_none();
+        (self.all || forgets_all || self.older_than.is_some()) && !self.names_paths()
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::lease::{Kind, Lifetime, Record};
 use crate::os::{Liveness, Process};
+use crate::reclaim::sight::Absence;
 use crate::reclaim::system::SystemState;
 use crate::values::Span;
 
@@ -37,9 +38,13 @@ pub(crate) enum KeepReason {
     OtherJob(Process),
     /// Its name now belongs to an entry that is not provably ours. Holds the kind of the original.
     Replaced(Kind),
-    /// It cannot be seen here. It may exist in another mount namespace, or on a filesystem that is not
-    /// mounted.
-    OutOfSight,
+    /// Its name now belongs to an entry that may be ours, which nothing proves. Holds the kind of the
+    /// original.
+    Unproven(Kind),
+    /// It cannot be seen here, and may exist elsewhere.
+    OutOfSight(Absence),
+    /// It is not out of sight, and only what is was to be forgotten.
+    InSight,
     /// Its path could not be examined. Holds the path and the error.
     Unreadable(String),
     /// A process that decides about it cannot be seen from here. Holds which one.
@@ -98,6 +103,11 @@ impl State {
 }
 
 impl KeepReason {
+    /// Whether the resource was most likely removed out of sight.
+    pub(super) fn expires(&self) -> bool {
+        matches!(self, Self::OutOfSight(absence) if absence.expires())
+    }
+
     /// Returns the word for it in `list` and in the summary of `cleanup`.
     pub(crate) fn word(&self) -> &'static str {
         match self {
@@ -107,7 +117,9 @@ impl KeepReason {
             Self::Manual => "manual",
             Self::OtherJob(_) => "of another job",
             Self::Replaced(_) => "replaced",
-            Self::OutOfSight | Self::Unreadable(_) => "out of sight",
+            Self::Unproven(_) => "unproven",
+            Self::OutOfSight(_) | Self::Unreadable(_) => "out of sight",
+            Self::InSight => "in sight",
             Self::Unknown(_) => "unknown",
         }
     }
@@ -123,12 +135,15 @@ impl fmt::Display for KeepReason {
                 write!(f, "created by {}, which still runs", describe(caller.pid))
             }
             Self::Replaced(kind) => write!(f, "no longer the {} tmpx created", kind.word()),
-            Self::OutOfSight => f.write_str(
-                "out of sight: in another mount namespace, or on a filesystem that is not mounted",
-            ),
+            Self::Unproven(kind) => {
+                write!(f, "nothing proves that it is the {} tmpx created", kind.word())
+            }
+            Self::OutOfSight(absence) => write!(f, "out of sight: {absence}"),
             Self::Unreadable(why) => write!(f, "out of sight: {why}"),
             Self::Unknown(process) => write!(f, "its {process} cannot be seen from here"),
-            Self::InUse(None) | Self::Timed(None) | Self::Manual => f.write_str(self.word()),
+            Self::InUse(None) | Self::Timed(None) | Self::Manual | Self::InSight => {
+                f.write_str(self.word())
+            }
         }
     }
 }
@@ -237,7 +252,9 @@ mod tests {
             (timed(0), "timed"),
             (State::Kept(KeepReason::Manual), "manual"),
             (State::Kept(KeepReason::Replaced(Kind::File)), "replaced"),
-            (State::Kept(KeepReason::OutOfSight), "out of sight"),
+            (State::Kept(KeepReason::Unproven(Kind::File)), "unproven"),
+            (State::Kept(KeepReason::OutOfSight(Absence::DirMissing)), "out of sight"),
+            (State::Kept(KeepReason::InSight), "in sight"),
             (State::Kept(KeepReason::Unreadable(String::new())), "out of sight"),
             (State::Kept(KeepReason::Unknown("owner")), "unknown"),
         ];

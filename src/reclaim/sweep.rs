@@ -1,43 +1,17 @@
 //! Carries out the plans for all leases of a store, or only measures what that would free.
 
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::lease::{LeaseSnapshot, LockedLease, Record, Resource, Store, reader};
+use crate::lease::{Kind, LeaseSnapshot, LockedLease, Record, Resource, Store, reader};
+use crate::reclaim::outcome::{Observer, Outcome};
 use crate::reclaim::plan::{LeasePlan, Planner, ResourcePlan};
 use crate::reclaim::problem::LeaseProblem;
 use crate::reclaim::prune;
 use crate::reclaim::selection::Selection;
 use crate::reclaim::state::KeepReason;
 use crate::reclaim::system::SystemState;
-use crate::remove::{Mode, Removal, RemovalOutcome, Usage};
-use crate::values::message::strerror;
-
-/// What became of one resource.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// It was removed, or would be in a dry run. Holds what that frees.
-    Removed(Usage),
-    /// It was kept.
-    Kept(KeepReason),
-    /// It was removed in part or not at all.
-    Failed {
-        /// The entries that could not be removed, and why.
-        failures: Vec<(PathBuf, String)>,
-        /// What was removed all the same.
-        freed: Usage,
-    },
-}
-
-/// Receives what a sweep does, as it happens.
-pub(crate) trait Observer {
-    /// Reports what became of a resource of the lease `id`. An error ends the sweep.
-    fn outcome(&mut self, id: &str, resource: &Resource, outcome: Outcome) -> io::Result<()>;
-
-    /// Reports a lease that was skipped.
-    fn problem(&mut self, problem: LeaseProblem);
-}
+use crate::remove::{Mode, Removal};
 
 /// A pass through the leases of a store.
 #[derive(Debug)]
@@ -62,8 +36,24 @@ impl<'a> Sweep<'a> {
         Self { planner: Planner::new(store, selection, system), removal }
     }
 
+    /// Returns the same pass for a process whose reports nobody reads.
+    pub(super) fn silent(self) -> Self {
+        Self { planner: self.planner.silent(), ..self }
+    }
+
     /// Visits all leases. Fails only if the observer does.
     pub(crate) fn all(&self, observer: &mut dyn Observer) -> io::Result<()> {
+        self.visit_all(observer)?;
+        self.end_inner_leases();
+        Ok(())
+    }
+
+    /// Removes the leases of what was in directories that this pass has removed.
+    pub(super) fn end_inner_leases(&self) {
+        prune::end_inner_leases(self.planner.store, self.planner.system, &self.planner.removed);
+    }
+
+    fn visit_all(&self, observer: &mut dyn Observer) -> io::Result<()> {
         let records = match self.planner.store.records() {
             Ok(records) => records,
             Err(err) => {
@@ -129,16 +119,24 @@ impl<'a> Sweep<'a> {
                     observer.outcome(id, &resource, Outcome::Kept(reason))?;
                 }
                 if self.removal.mode == Mode::Remove {
-                    let discarded =
-                        prune::discard(self.planner.store, id, &self.planner.system.namespaces);
+                    let Planner { store, system, removed, .. } = &self.planner;
+                    let discarded = prune::discard(store, system, removed, id, true);
                     self.check_removed(id, discarded, observer);
                 }
             }
             LeasePlan::Keep { briefly: true, .. } if !is_last => return Ok(false),
             // Only a user who names the resource needs to know.
             LeasePlan::Keep { briefly: true, .. } if !self.planner.selection.names_paths() => {}
-            LeasePlan::Keep { resources, reason, .. } => {
-                keep(id, &resources, &reason, observer)?;
+            LeasePlan::Keep { resources, event, .. } => {
+                keep(id, resources, observer)?;
+                if let Some(event) = event.filter(|_| self.removal.mode == Mode::Remove)
+                    && let Ok(Some(lease)) = reader::lock(self.planner.store, id)
+                {
+                    self.check_written(id, lease.append(&event), observer);
+                }
+            }
+            LeasePlan::GiveUp(resources) if self.removal.mode == Mode::DryRun => {
+                give_up(id, &resources, observer)?;
             }
             LeasePlan::Remove { record, .. } if self.removal.mode == Mode::DryRun => {
                 self.remove(id, &record, observer)?;
@@ -147,13 +145,15 @@ impl<'a> Sweep<'a> {
             LeasePlan::Remove { record, locked: true } => {
                 self.remove(id, &record, observer)?;
             }
-            LeasePlan::Remove { locked: false, .. } => match reader::lock(self.planner.store, id) {
-                Ok(Some(lease)) => self.remove_locked(lease, id, observer)?,
-                Ok(None) => return Ok(is_last),
-                Err(err) => {
-                    observer.problem(LeaseProblem::call("lock", self.planner.store, id, err));
+            LeasePlan::Remove { locked: false, .. } | LeasePlan::GiveUp(_) => {
+                match reader::lock(self.planner.store, id) {
+                    Ok(Some(lease)) => self.remove_locked(lease, id, observer)?,
+                    Ok(None) => return Ok(is_last),
+                    Err(err) => {
+                        observer.problem(LeaseProblem::call("lock", self.planner.store, id, err));
+                    }
                 }
-            },
+            }
         }
         Ok(true)
     }
@@ -169,43 +169,69 @@ impl<'a> Sweep<'a> {
         let Ok(content) = lease.content() else { return Ok(()) };
         match self.planner.lease(LeaseSnapshot { content, locked: false }) {
             LeasePlan::Remove { record, .. } => {
-                if self.remove(id, &record, observer)? {
+                let swept = self.remove(id, &record, observer)?;
+                if swept.ends_lease {
                     self.check_removed(id, lease.delete(), observer);
+                } else if let Some(event) = self.planner.sighting(&record, swept.expires) {
+                    self.check_written(id, lease.append(&event), observer);
                 }
                 Ok(())
             }
-            LeasePlan::Keep { resources, reason, .. } => keep(id, &resources, &reason, observer),
+            LeasePlan::GiveUp(resources) => {
+                give_up(id, &resources, observer)?;
+                self.check_removed(id, lease.delete(), observer);
+                Ok(())
+            }
+            LeasePlan::Keep { resources, .. } => keep(id, resources, observer),
             LeasePlan::Pass | LeasePlan::Report(_) | LeasePlan::Discard { .. } => Ok(()),
         }
     }
 
-    /// Removes the selected resources of a record, or measures them in a dry run. Returns whether the
-    /// lease may be removed, since nothing is left that it covers.
-    fn remove(&self, id: &str, record: &Record, observer: &mut dyn Observer) -> io::Result<bool> {
-        let mut lease_ends = self.removal.mode == Mode::Remove;
-        let mut dir = None;
+    /// Removes the selected resources of a record, or measures them in a dry run.
+    fn remove(
+        &self,
+        id: &str,
+        record: &Record,
+        observer: &mut dyn Observer,
+    ) -> io::Result<SweptLease> {
+        let mut swept = SweptLease { ends_lease: true, expires: false };
+        let mut locator = self.planner.locator(record);
         for resource in &record.resources {
-            match self.planner.resource(id, record, resource, &mut dir) {
+            match self.planner.resource(record, resource, &mut locator) {
                 ResourcePlan::Pass => {}
-                ResourcePlan::Unselected => lease_ends = false,
+                ResourcePlan::Unselected => swept.ends_lease = false,
+                ResourcePlan::GiveUp => observer.outcome(id, resource, Outcome::GivenUp)?,
                 ResourcePlan::Keep { reason, ends_lease } => {
-                    lease_ends &= ends_lease;
+                    swept.ends_lease &= ends_lease;
+                    swept.expires |= reason.expires();
                     observer.outcome(id, resource, Outcome::Kept(reason))?;
                 }
-                ResourcePlan::Remove(root) => {
-                    // Without an identity, only the name proves that a directory is ours, and it was
-                    // created empty.
-                    let removed = if resource.identity.is_some() {
-                        root.remove(self.removal)
-                    } else {
+                ResourcePlan::Remove { root, is_proven, twin, alone } => {
+                    let (path, mount) = (root.path().to_owned(), root.parent().facts().mount);
+                    let mut removed = if alone {
                         root.remove_alone(self.removal)
+                    } else {
+                        root.remove(self.removal)
                     };
-                    lease_ends &= removed.is_complete();
+                    if let Some(twin) = twin {
+                        removed.add(twin.remove(self.removal));
+                    }
+                    swept.ends_lease &= removed.is_complete();
+                    if is_proven && resource.kind == Kind::Dir && removed.is_complete() {
+                        self.planner.removed.add(path, mount, id);
+                    }
                     observer.outcome(id, resource, removed.into())?;
                 }
             }
         }
-        Ok(lease_ends)
+        swept.ends_lease &= self.removal.mode == Mode::Remove;
+        Ok(swept)
+    }
+
+    fn check_written(&self, id: &str, written: io::Result<()>, observer: &mut dyn Observer) {
+        if let Err(err) = written {
+            observer.problem(LeaseProblem::call("write to", self.planner.store, id, err));
+        }
     }
 
     fn check_removed(&self, id: &str, removed: io::Result<()>, observer: &mut dyn Observer) {
@@ -215,32 +241,33 @@ impl<'a> Sweep<'a> {
     }
 }
 
-/// Reports resources that are kept for one reason.
+/// What a sweep of one lease leads to.
+#[derive(Clone, Copy, Debug)]
+struct SweptLease {
+    /// Whether the lease may be removed, since nothing is left that it covers.
+    ends_lease: bool,
+    /// Whether a resource is out of sight, and was most likely removed.
+    expires: bool,
+}
+
+/// Reports resources that are kept.
 fn keep(
     id: &str,
-    resources: &[Resource],
-    reason: &KeepReason,
+    resources: Vec<(Resource, KeepReason)>,
     observer: &mut dyn Observer,
 ) -> io::Result<()> {
-    for resource in resources {
-        observer.outcome(id, resource, Outcome::Kept(reason.clone()))?;
+    for (resource, reason) in resources {
+        observer.outcome(id, &resource, Outcome::Kept(reason))?;
     }
     Ok(())
 }
 
-impl From<RemovalOutcome> for Outcome {
-    fn from(outcome: RemovalOutcome) -> Self {
-        if outcome.is_complete() {
-            return Self::Removed(outcome.freed);
-        }
-        let failures = outcome.failures.into_iter();
-        let mut failures: Vec<_> =
-            failures.map(|failure| (failure.path, strerror(&failure.cause))).collect();
-        if let (Some((_, why)), more @ 1..) = (failures.last_mut(), outcome.more_failures) {
-            *why = format!("{why} (and {more} more)");
-        }
-        Self::Failed { failures, freed: outcome.freed }
+/// Reports resources that are given up.
+fn give_up(id: &str, resources: &[Resource], observer: &mut dyn Observer) -> io::Result<()> {
+    for resource in resources {
+        observer.outcome(id, resource, Outcome::GivenUp)?;
     }
+    Ok(())
 }
 
 /// Removes everything that a record of this very process covers. Returns whether its lease may be
@@ -254,8 +281,10 @@ pub(super) fn remove_own(
 ) -> io::Result<bool> {
     let selection = Selection { force: true, ..Selection::default() };
     let system = SystemState::without_ancestry(record.header.namespaces.clone());
-    let planner = Planner::for_own(store, &selection, &system);
-    Sweep { planner, removal }.remove(id, record, observer)
+    let sweep = Sweep { planner: Planner::for_own(store, &selection, &system), removal };
+    let swept = sweep.remove(id, record, observer)?;
+    sweep.end_inner_leases();
+    Ok(swept.ends_lease)
 }
 
 #[cfg(test)]

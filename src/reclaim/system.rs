@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::lease::{Record, Store};
 use crate::os::{Liveness, Moment, Namespaces, PidNamespaces, Process, processes};
+use crate::reclaim::sight::Vantage;
 
 /// What leases are judged against. Taken once per run, so that all leases are judged at one moment.
 #[derive(Clone, Debug)]
@@ -44,6 +45,21 @@ impl SystemState {
     /// Returns the same state to judge the leases of a store.
     pub(crate) fn for_store(&self, store: &Store) -> Self {
         Self { store_is_local: store.is_local(), ..self.clone() }
+    }
+
+    /// Returns where a lease was written, seen from here. After a restart, the inode of the root shows
+    /// whether it was below another one, such as that of a container.
+    pub(super) fn vantage(&self, record: &Record) -> Vantage {
+        let (ours, theirs) = (&self.namespaces, &record.header.namespaces);
+        let inode = |namespaces: &Namespaces| namespaces.root.map(|(_, inode)| inode);
+        let (same_boot, shares_paths) = match ours.same_boot(theirs) {
+            Some(true) => (Some(true), ours.shares_root_with(theirs)),
+            Some(false) if self.has_restarted_since(record) => {
+                (Some(false), inode(theirs).is_none_or(|theirs| inode(ours) == Some(theirs)))
+            }
+            _ => (None, false),
+        };
+        Vantage { same_boot, shares_paths }
     }
 
     /// Returns the age of a lease; `None` if its creation time lies in the future.

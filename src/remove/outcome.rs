@@ -85,7 +85,7 @@ impl RemovalOutcome {
     }
 
     /// Adds the outcome of another part of the same removal.
-    pub(super) fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.freed += other.freed;
         self.more_failures += other.more_failures;
         for Failure { path, cause } in other.failures {

@@ -69,6 +69,11 @@ impl<'a> Root<'a> {
         &self.path
     }
 
+    /// Returns the directory that it is in.
+    pub(crate) fn parent(&self) -> &'a Dir {
+        self.parent
+    }
+
     /// Whether it is the entry that `identity` was recorded for.
     pub(crate) fn proof(&self, identity: &EntryId, witness: Witness<'_>) -> Proof {
         let entry = match &self.dir {

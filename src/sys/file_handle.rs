@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_int};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
 /// The size of the largest handle that the kernel returns, in bytes (`MAX_HANDLE_SZ`).
 const MAX_HANDLE: usize = 128;
@@ -43,6 +43,31 @@ impl HandleBuffer {
         let length = usize::try_from(self.bytes).unwrap_or(MAX_HANDLE).min(MAX_HANDLE);
         Handle { kind: self.kind, data: self.data[..length].to_vec() }
     }
+}
+
+/// Opens a directory (`O_PATH`) by its handle. `mount` is any directory of its filesystem, open for
+/// reading. Fails with `ESTALE` if the directory no longer exists.
+pub(crate) fn open_by_handle(mount: BorrowedFd<'_>, handle: &Handle) -> io::Result<OwnedFd> {
+    let length = handle.data.len();
+    let mut data = [0; MAX_HANDLE];
+    let Some(space) = data.get_mut(..length) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    space.copy_from_slice(&handle.data);
+    let bytes = u32::try_from(length).unwrap_or(0);
+    let mut buffer = HandleBuffer { bytes, kind: handle.kind, data };
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    // SAFETY: HandleBuffer has the layout of struct file_handle, followed by as many bytes as its
+    // first field says. The pointer is to a live value.
+    let fd = unsafe {
+        let buffer = (&raw mut buffer).cast::<libc::file_handle>();
+        libc::open_by_handle_at(mount.as_raw_fd(), buffer, flags)
+    };
+    if fd == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has just opened this descriptor, and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Returns the id of the mount that a descriptor was opened on. Since Linux 2.6.39; fails on

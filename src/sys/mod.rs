@@ -19,7 +19,7 @@ mod write_guard;
 pub(crate) use fd::{
     chmod_path_fd, close_from, duplicate_inheritable, proc_path, unshare_working_directory,
 };
-pub(crate) use file_handle::{Handle, fid_at, handle_at, mount_id};
+pub(crate) use file_handle::{Handle, fid_at, handle_at, mount_id, open_by_handle};
 pub(crate) use lock::{
     ByteLock, is_byte_locked, is_locked, share_lock, try_lock, try_lock_byte, unlock_byte,
     wait_lock_byte,

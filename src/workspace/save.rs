@@ -24,7 +24,6 @@ use crate::lease::entry::{create_link, create_one};
 use crate::lease::{CreateOptions, FillError, Kind, Lease, NameRule};
 use crate::remove;
 use crate::streams::check_rename_over;
-use crate::values::Template;
 use crate::workspace::plan::{Plan, PlannedCopy};
 
 /// Why a file cannot get the name of its target.
@@ -262,7 +261,7 @@ impl Stage<'_> {
             Source::File(file) => file,
             Source::Symlink(target) => return Ok(create_link(lease, dir, target)?),
         };
-        let name = NameRule::Random(Template::hidden());
+        let name = NameRule::Hidden;
         let options = CreateOptions { kind: Kind::File, name, mode: None, keep_open: false };
         let created = create_one(
             lease,

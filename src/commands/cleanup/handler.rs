@@ -78,6 +78,7 @@ fn selection(args: &CleanupArgs, named: &NamedPaths) -> anyhow::Result<Selection
         all: args.select.all,
         paths: named.real(),
         force: args.force,
+        forget: args.forget,
         other_jobs: args.other_jobs,
     };
     if args.force && !selection.includes_manual() {
@@ -128,6 +129,8 @@ fn row<'a>(
         Outcome::Removed(freed) if mode == Mode::DryRun => ("would_remove", None, Some(*freed)),
         Outcome::Removed(freed) => ("removed", None, Some(*freed)),
         Outcome::Kept(reason) => ("kept", Some(reason.to_string()), None),
+        Outcome::GivenUp if mode == Mode::DryRun => ("would_give_up", None, None),
+        Outcome::GivenUp => ("given_up", None, None),
         Outcome::Failed { failures, freed } => {
             ("failed", failures.first().map(|(_, why)| why.clone()), Some(*freed))
         }

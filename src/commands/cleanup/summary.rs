@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::lease::Kind;
 use crate::reclaim::{KeepReason, Outcome, Selection};
@@ -23,11 +23,21 @@ pub(super) struct Summary {
     names_paths: bool,
     /// Whether the user selected more than what has ended, and may still add force.
     may_force: bool,
+    /// Whether the user selected more than what has ended.
+    has_selection: bool,
     freed: Usage,
     removed: u64,
     /// How many resources were removed in part.
     in_part: u64,
     kept: BTreeMap<&'static str, u64>,
+    /// How many resources are out of sight, by their directories and the reasons.
+    out_of_sight: BTreeMap<(PathBuf, String), u64>,
+    /// How many resources of each directory were given up.
+    given_up: BTreeMap<PathBuf, u64>,
+    /// Whether the user asked for that.
+    forgets: bool,
+    /// Whether force would remove a path that is unproven.
+    force_with_path_helps: bool,
     /// Whether a selection would remove some of the kept resources.
     selection_helps: bool,
     /// How many resources are kept because a process cannot be seen from here.
@@ -47,11 +57,16 @@ impl Summary {
             mode,
             is_quiet,
             names_paths: selection.names_paths(),
+            has_selection: selection.includes_manual(),
             may_force: selection.includes_manual() && !selection.force,
             freed: Usage::default(),
             removed: 0,
             in_part: 0,
             kept: BTreeMap::new(),
+            out_of_sight: BTreeMap::new(),
+            given_up: BTreeMap::new(),
+            forgets: selection.forget,
+            force_with_path_helps: false,
             selection_helps: false,
             unknown: 0,
             other_jobs_helps: false,
@@ -69,6 +84,7 @@ impl Summary {
                 self.freed += *freed;
             }
             Outcome::Kept(reason) => self.add_kept(path, reason),
+            Outcome::GivenUp => *self.given_up.entry(dir_of(path)).or_default() += 1,
             Outcome::Failed { failures, freed } => {
                 self.failed = true;
                 self.in_part += u64::from(freed.entries > 0);
@@ -107,7 +123,17 @@ impl Summary {
                 self.unknown += u64::from(!self.names_paths);
                 self.names_paths
             }
-            KeepReason::Replaced(_) | KeepReason::OutOfSight | KeepReason::Unreadable(_) => true,
+            // A directory that was removed may have had thousands.
+            KeepReason::OutOfSight(absence) => {
+                let count = self.out_of_sight.entry((dir_of(path), absence.to_string()));
+                *count.or_default() += 1;
+                self.names_paths
+            }
+            KeepReason::Unproven(_) => {
+                self.force_with_path_helps = true;
+                true
+            }
+            KeepReason::Replaced(_) | KeepReason::Unreadable(_) | KeepReason::InSight => true,
         };
         if is_news {
             print_note(format_args!("kept {}: {reason}{}", path.display(), advice(reason)));
@@ -144,8 +170,19 @@ impl Summary {
                 self.unknown
             ));
         }
+        if !self.forgets {
+            for (dir, count) in &self.given_up {
+                let dir = dir.display();
+                let gave_up = self.gave_up();
+                print_note(format_args!("{gave_up} {count} that was not seen for 30 days: {dir}"));
+            }
+        }
         if self.is_quiet {
             return;
+        }
+        let tells_absence = self.has_selection && !self.names_paths;
+        for ((dir, why), count) in self.out_of_sight.iter().filter(|_| tells_absence) {
+            print_note(format_args!("kept {count} out of sight in {}: {why}", dir.display()));
         }
         print_note(self.totals());
         if self.selection_helps {
@@ -158,12 +195,25 @@ impl Summary {
         if self.force_helps && self.may_force {
             print_hint("add --force to remove these too");
         }
+        if self.force_with_path_helps {
+            print_hint("--force and its PATH remove what is unproven");
+        }
+        if !self.out_of_sight.is_empty() && self.has_selection {
+            print_hint("--forget ends the leases of what is out of sight");
+        }
         if self.names_foreign {
             print_hint("rm -r removes what tmpx did not create");
         }
     }
 
+    fn gave_up(&self) -> &'static str {
+        if self.mode == Mode::DryRun { "would give up" } else { "gave up" }
+    }
+
     fn totals(&self) -> String {
+        if self.forgets {
+            return format!("{} {}", self.gave_up(), self.given_up.values().sum::<u64>());
+        }
         let removed = if self.mode == Mode::DryRun { "would remove" } else { "removed" };
         let mut totals = format!("{removed} {}", self.removed);
         // Writing to a String cannot fail.
@@ -179,6 +229,10 @@ impl Summary {
         }
         totals
     }
+}
+
+fn dir_of(path: &Path) -> PathBuf {
+    path.parent().unwrap_or(path).to_owned()
 }
 
 /// Says what the user can do about a resource that tmpx will never remove.

@@ -12,7 +12,7 @@ use crate::fs::identity::entry_id::birth;
 use crate::fs::identity::filesystem::{Class, Filesystem};
 use crate::fs::identity::text::{BadIdentity, Durable, Parts, Proof};
 use crate::os::mount_id_of_fd;
-use crate::sys;
+use crate::sys::{self, Handle};
 
 /// Reports the id of the mount that is never used again (Linux 6.8). rustix does not name it yet.
 const MNT_ID_UNIQUE: StatxFlags = StatxFlags::from_bits_retain(0x4000);
@@ -111,10 +111,19 @@ impl DirFacts {
             (DirForm::Weak { .. }, _) => Proof::Unproven,
         }
     }
+
+    /// Whether this directory is on the filesystem of another one, or on one of the same type if no
+    /// more is known of it.
+    pub(crate) fn may_share_filesystem(&self, with: &DirId) -> bool {
+        match &with.0 {
+            DirForm::Durable(durable) => durable.may_be_on(self.filesystem),
+            DirForm::Ramfs { .. } | DirForm::Weak { .. } => false,
+        }
+    }
 }
 
 impl DirId {
-    /// Returns its class.
+    /// Returns the class of the filesystem, or [`Class::Weak`] if it gave nothing better.
     pub(crate) fn class(&self) -> Class {
         match &self.0 {
             DirForm::Durable(durable) => durable.class(),
@@ -128,9 +137,17 @@ impl DirId {
         matches!(self.class(), Class::Tmpfs | Class::Ramfs)
     }
 
-    /// Whether it lasts beyond the mount and the boot.
-    pub(crate) fn is_lasting(&self) -> bool {
-        matches!(self.class(), Class::Lasting | Class::Dated | Class::Overlay)
+    /// Whether it contains the id of its filesystem.
+    pub(crate) fn has_fsid(&self) -> bool {
+        matches!(&self.0, DirForm::Durable(Durable::Handle { fsid: 1.., .. }))
+    }
+
+    /// Returns the handle by which the kernel can find the directory again.
+    pub(crate) fn handle(&self) -> Option<&Handle> {
+        match &self.0 {
+            DirForm::Durable(durable) => durable.handle(),
+            DirForm::Ramfs { .. } | DirForm::Weak { .. } => None,
+        }
     }
 }
 
@@ -194,7 +211,6 @@ impl TryFrom<String> for DirId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::Handle;
     use std::fs::File;
 
     fn facts(class: Class, id: &str) -> DirFacts {

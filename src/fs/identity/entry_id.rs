@@ -61,9 +61,6 @@ pub(crate) struct Witness<'a> {
 }
 
 impl EntryId {
-    /// The identity of an entry that has the mark of its lease.
-    pub(crate) const MARKED: Self = Self(EntryForm::Marked);
-
     /// Identifies an entry without a mark. Follows no symlink.
     pub(crate) fn of(entry: EntryAt<'_>) -> Self {
         let ino = || stat(entry, StatxFlags::INO).map(|stat| stat.stx_ino);
@@ -74,6 +71,13 @@ impl EntryId {
             }
             None => EntryForm::Unknown,
         })
+    }
+
+    /// Marks an open file or directory with the id of its lease if nothing else identifies it. Returns
+    /// the identity that it then has.
+    pub(crate) fn or_mark(self, file: impl AsFd, lease: Option<&str>) -> Self {
+        let is_marked = self.is_unknown() && lease.is_some_and(|lease| mark::set(file, lease));
+        if is_marked { Self(EntryForm::Marked) } else { self }
     }
 
     /// Whether nothing identifies the entry, so that only a mark could.
@@ -211,6 +215,7 @@ mod tests {
     use proptest::prelude::*;
     use std::fs::File;
 
+    const MARKED: EntryId = EntryId(EntryForm::Marked);
     const SAME_BOOT: Witness<'_> = Witness { lease: "one", same_boot: Some(true) };
 
     fn at<'a>(dir: &'a File, name: &'a CStr, filesystem: Filesystem) -> EntryAt<'a> {
@@ -273,13 +278,13 @@ mod tests {
         let entry = at(&dir, c"a", weak);
         let file = File::create(temp.path().join("a")).unwrap();
         assert!(EntryId::of(entry).is_unknown());
-        assert_eq!(EntryId::MARKED.proof(entry, SAME_BOOT), Proof::Other);
+        assert_eq!(MARKED.proof(entry, SAME_BOOT), Proof::Other);
         if !mark::set(&file, "one") {
             return;
         }
-        assert_eq!(EntryId::MARKED.proof(entry, SAME_BOOT), Proof::Same);
+        assert_eq!(MARKED.proof(entry, SAME_BOOT), Proof::Same);
         let another = Witness { lease: "two", ..SAME_BOOT };
-        assert_eq!(EntryId::MARKED.proof(entry, another), Proof::Other);
+        assert_eq!(MARKED.proof(entry, another), Proof::Other);
         assert_eq!(EntryId(EntryForm::Unknown).proof(entry, SAME_BOOT), Proof::Unproven);
     }
 

@@ -80,9 +80,9 @@ impl Filesystem {
         }
     }
 
-    /// Whether both have the same type.
-    pub(crate) fn has_type_of(self, other: Self) -> bool {
-        self.magic == other.magic
+    /// Whether nothing identifies a file on it, and it may let users act against modes.
+    pub(crate) fn is_weak(self) -> bool {
+        self.class() == Class::Weak
     }
 
     /// Returns the handle of an entry of `dir`, or of `dir` itself if `name` is empty, if handles

@@ -17,7 +17,7 @@ const NAME: &CStr = c"user.tmpx";
 const MAX_BYTES: usize = 64;
 
 /// Marks an open file or directory. Returns whether that succeeded.
-pub(crate) fn set(file: impl AsFd, lease: &str) -> bool {
+pub(super) fn set(file: impl AsFd, lease: &str) -> bool {
     fsetxattr(file, NAME, lease.as_bytes(), XattrFlags::empty()).is_ok()
 }
 

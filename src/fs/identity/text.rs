@@ -1,7 +1,6 @@
 //! The text forms that identities have in leases, and the part that entries and directories share.
 
 use std::fmt::{self, Write as _};
-use std::str::FromStr;
 
 use crate::fs::identity::filesystem::{Class, Filesystem};
 use crate::sys::Handle;
@@ -74,6 +73,23 @@ impl Durable {
                 Some(Self::Handle { fsid: other, handle: found, .. }),
             ) if fsid != other && handle == found => Proof::Unproven,
             (_, Some(found)) => Proof::of(self == found),
+        }
+    }
+
+    /// Whether the filesystem is the recorded one, or of its type if its id was not recorded.
+    pub(super) fn may_be_on(&self, filesystem: Filesystem) -> bool {
+        let has_fsid = match self {
+            Self::Handle { fsid, .. } => *fsid == filesystem.fsid,
+            Self::Dated { .. } => true,
+        };
+        has_fsid && self.class() == filesystem.class()
+    }
+
+    /// Returns the handle, if the kernel can open it.
+    pub(super) fn handle(&self) -> Option<&Handle> {
+        match self {
+            Self::Handle { class: Class::Overlay, .. } => None,
+            Self::Handle { handle, .. } | Self::Dated { handle, .. } => Some(handle),
         }
     }
 
@@ -168,12 +184,4 @@ fn parse_hex(text: &str) -> Result<Vec<u8>, BadIdentity> {
         return Err(BadIdentity);
     }
     Ok(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
-}
-
-impl FromStr for Durable {
-    type Err = BadIdentity;
-
-    fn from_str(text: &str) -> Result<Self, BadIdentity> {
-        Self::parse(text)
-    }
 }

@@ -17,11 +17,12 @@ use rustix::time::{
 
 use crate::lease::{Content, Lifetime, Record, Resource, Store};
 use crate::os::{Moment, Namespaces, Process};
+use crate::reclaim::outcome::{Observer, Outcome};
 use crate::reclaim::problem::LeaseProblem;
 use crate::reclaim::reaper::fifo::{Fifo, Message};
 use crate::reclaim::selection::Selection;
 use crate::reclaim::state::{KeepReason, State};
-use crate::reclaim::sweep::{Observer, Outcome, Sweep};
+use crate::reclaim::sweep::Sweep;
 use crate::reclaim::system::SystemState;
 use crate::remove::Removal;
 
@@ -77,7 +78,7 @@ impl<'a> Watch<'a> {
     fn process(&mut self, ids: impl IntoIterator<Item = String>) {
         let system = SystemState::without_ancestry(self.namespaces.clone()).for_store(self.store);
         let selection = Selection::default();
-        let sweep = Sweep::new(self.store, &selection, &system, Removal::PLAIN);
+        let sweep = Sweep::new(self.store, &selection, &system, Removal::PLAIN).silent();
         for (id, snapshot) in self.store.records_of(ids) {
             let Ok(snapshot) = snapshot else { continue };
             let Content::Record(record) = &snapshot.content else { continue };
@@ -96,6 +97,7 @@ impl<'a> Watch<'a> {
                 State::Kept(_) => {}
             }
         }
+        sweep.end_inner_leases();
     }
 
     fn watch(&mut self, record: &Record, id: &str, system: &SystemState) {

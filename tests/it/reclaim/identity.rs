@@ -109,22 +109,6 @@ fn another_file_under_a_guessable_name_is_kept() {
 }
 
 #[test]
-fn a_replacement_is_kept_if_others_could_have_created_it() {
-    let sandbox = Sandbox::new();
-    let shared = sandbox.cwd().join("shared");
-    fs::create_dir(&shared).unwrap();
-    fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
-    let path = sandbox.tmpx(words("file -p shared")).path();
-    fs::rename(&path, shared.join("aside")).unwrap();
-    fs::write(&path, "anybody could have").unwrap();
-    let ran = sandbox.tmpx(words("cleanup --all")).run();
-    assert!(ran.stderr.contains(REPLACED), "{ran:?}");
-    fs::rename(shared.join("aside"), &path).unwrap();
-    sandbox.tmpx(words("cleanup --all -q")).succeeds();
-    assert!(!path.exists(), "the file itself is known by its identity");
-}
-
-#[test]
 fn a_resource_created_through_a_symlink_is_removed_by_its_real_path() {
     let sandbox = Sandbox::new();
     for dir in ["one", "two"] {

@@ -2,8 +2,10 @@
 
 mod cleanup;
 mod concurrent;
+mod forgetting;
 mod identity;
 mod jobs;
 mod list;
 mod namespaces;
 mod reaper;
+mod replaced;

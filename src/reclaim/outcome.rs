@@ -1,0 +1,52 @@
+//! What a sweep reports.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::lease::Resource;
+use crate::reclaim::problem::LeaseProblem;
+use crate::reclaim::state::KeepReason;
+use crate::remove::{RemovalOutcome, Usage};
+use crate::values::message::strerror;
+
+/// What became of one resource.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It was removed, or would be in a dry run. Holds what that frees.
+    Removed(Usage),
+    /// It was kept.
+    Kept(KeepReason),
+    /// Its lease ended although it was out of sight: for too long, or on request.
+    GivenUp,
+    /// It was removed in part or not at all.
+    Failed {
+        /// The entries that could not be removed, and why.
+        failures: Vec<(PathBuf, String)>,
+        /// What was removed all the same.
+        freed: Usage,
+    },
+}
+
+/// Receives what a sweep does, as it happens.
+pub(crate) trait Observer {
+    /// Reports what became of a resource of the lease `id`. An error ends the sweep.
+    fn outcome(&mut self, id: &str, resource: &Resource, outcome: Outcome) -> io::Result<()>;
+
+    /// Reports a lease that was skipped.
+    fn problem(&mut self, problem: LeaseProblem);
+}
+
+impl From<RemovalOutcome> for Outcome {
+    fn from(outcome: RemovalOutcome) -> Self {
+        if outcome.is_complete() {
+            return Self::Removed(outcome.freed);
+        }
+        let failures = outcome.failures.into_iter();
+        let mut failures: Vec<_> =
+            failures.map(|failure| (failure.path, strerror(&failure.cause))).collect();
+        if let (Some((_, why)), more @ 1..) = (failures.last_mut(), outcome.more_failures) {
+            *why = format!("{why} (and {more} more)");
+        }
+        Self::Failed { failures, freed: outcome.freed }
+    }
+}

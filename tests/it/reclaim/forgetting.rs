@@ -1,0 +1,272 @@
+//! When the lease of a resource that cannot be found ends.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::support::lease::edit;
+use crate::support::namespaces::with_mounts;
+use crate::support::sandbox::{Sandbox, names, words};
+
+/// Thirty days, in milliseconds.
+const MONTH_MS: u64 = 30 * 24 * 3_600_000;
+
+const FORGET: &str = "hint: --forget ends the leases of what is out of sight\n";
+
+/// The only lease of a sandbox, as text.
+fn lease(sandbox: &Sandbox) -> String {
+    fs::read_to_string(sandbox.leases_dir().join(&sandbox.leases()[0])).unwrap()
+}
+
+/// Changes the only lease of a sandbox.
+fn edit_lease(sandbox: &Sandbox, change: impl FnOnce(&str) -> String) {
+    edit(sandbox.leases_dir().join(&sandbox.leases()[0]), change);
+}
+
+/// Makes the only lease of a sandbox one that was written before a restart.
+fn age_by_a_boot(sandbox: &Sandbox) {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    edit_lease(sandbox, |text| text.replace(boot.trim(), "01234567-89ab-cdef-0123-456789abcdef"));
+}
+
+/// Makes the last sighting in the only lease of a sandbox older.
+fn age_the_sighting(sandbox: &Sandbox, by_ms: u64) {
+    edit_lease(sandbox, |text| {
+        let (before, after) = text.split_once("\"unseen\":").unwrap();
+        let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+        let since: u64 = after[..digits].parse().unwrap();
+        format!("{before}\"unseen\":{}{}", since - by_ms, &after[digits..])
+    });
+}
+
+/// A sandbox of a user without privileges, with a file in `cwd/build`.
+fn with_file_in_build() -> Sandbox {
+    let sandbox = Sandbox::for_nobody();
+    let made = sandbox.sh("mkdir build; tmpx file -p build").by_nobody();
+    made.succeeds();
+    sandbox
+}
+
+#[test]
+fn what_is_in_a_moved_directory_is_out_of_sight_until_it_is_back() {
+    let sandbox = with_file_in_build();
+    let file = sandbox.cwd().join("build").join(&names(&sandbox.cwd().join("build"))[0]);
+    let mv = |script| sandbox.sh(script).by_nobody().succeeds();
+    mv("mv build moved");
+    let run = |args: &str| sandbox.tmpx(words(args)).by_nobody();
+    run("cleanup").expects(0, "", "tmpx: removed 0, kept 1 out of sight\n");
+    let why = "the directory was removed or moved";
+    let line = format!("tmpx: kept 1 out of sight in $ROOT/cwd/build: {why}\n");
+    run("cleanup --all").expects(
+        0,
+        "",
+        &format!("{line}tmpx: removed 0, kept 1 out of sight\n{FORGET}"),
+    );
+    run("list").expects(0, "", &format!("tmpx: 1 out of sight in $ROOT/cwd/build: {why}\n"));
+    let json = run("list --json").succeeds().json();
+    assert_eq!(json[0]["state"], "out_of_sight");
+    let named = sandbox.tmpx(["cleanup".as_ref(), file.as_os_str()]).by_nobody();
+    named.expects(
+        1,
+        "",
+        &format!(
+            "tmpx: kept $ROOT/cwd/build/tmp.RANDOM: out of sight: {why}\n\
+             tmpx: removed 0, kept 1 out of sight\n{FORGET}"
+        ),
+    );
+    mv("mv moved build");
+    run("cleanup --all -q").succeeds();
+    assert!(!file.exists());
+}
+
+#[test]
+fn another_directory_in_the_place_proves_nothing() {
+    let sandbox = with_file_in_build();
+    sandbox.sh("mv build moved; mkdir build").by_nobody().succeeds();
+    let kept = "tmpx: kept 1 out of sight in $ROOT/cwd/build: another directory has its place\n\
+                tmpx: removed 0, kept 1 out of sight\n";
+    sandbox.tmpx(words("cleanup --all")).by_nobody().expects(0, "", &format!("{kept}{FORGET}"));
+    sandbox.sh("rmdir build; mv moved build").by_nobody().succeeds();
+    sandbox.tmpx(words("cleanup --all -q")).by_nobody().succeeds();
+    assert_eq!(names(&sandbox.cwd().join("build")), Vec::<String>::new());
+}
+
+#[test]
+fn what_seems_to_be_removed_is_given_up_after_thirty_days_out_of_sight() {
+    let sandbox = with_file_in_build();
+    let cleanup = || sandbox.tmpx(["cleanup"]).by_nobody();
+    sandbox.sh("rm -r build").by_nobody().succeeds();
+    let kept = "tmpx: removed 0, kept 1 out of sight\n";
+    cleanup().expects(0, "", kept);
+    age_the_sighting(&sandbox, MONTH_MS - 60_000);
+    cleanup().expects(0, "", kept);
+    // A dry run changes nothing.
+    age_the_sighting(&sandbox, 60_000);
+    let would = "tmpx: would give up 1 that was not seen for 30 days: $ROOT/cwd/build\n";
+    sandbox.tmpx(words("cleanup -n -q")).by_nobody().expects(0, "", would);
+    assert_eq!(sandbox.leases().len(), 1);
+    let gave_up =
+        "tmpx: gave up 1 that was not seen for 30 days: $ROOT/cwd/build\ntmpx: removed 0\n";
+    cleanup().expects(0, "", gave_up);
+}
+
+#[test]
+fn a_sighting_starts_the_thirty_days_again() {
+    let sandbox = with_file_in_build();
+    let run = |script| sandbox.sh(script).by_nobody().run();
+    run("mv build moved; tmpx cleanup");
+    age_the_sighting(&sandbox, MONTH_MS);
+    run("mv moved build; tmpx cleanup");
+    assert!(lease(&sandbox).contains("\"seen\":"));
+    let ran =
+        run("mv build moved; tmpx cleanup; tmpx cleanup; mv moved build; tmpx cleanup -q --all");
+    let kept = "tmpx: removed 0, kept 1 out of sight\n";
+    assert_eq!(ran.stderr, kept.repeat(2));
+}
+
+#[test]
+fn forget_ends_leases_out_of_sight_and_removes_nothing() {
+    let sandbox = with_file_in_build();
+    let run = |script: &str| sandbox.sh(script).by_nobody().run();
+    run("mv build moved; tmpx file --ttl 0; tmpx file; tmpx file --until-exit=$$ -p moved");
+    let ran =
+        run("mv moved gone; tmpx cleanup --forget -n; tmpx cleanup --forget; ls gone | wc -l");
+    assert_eq!(
+        (ran.stdout.as_str(), ran.stderr.as_str()),
+        ("2\n", "tmpx: would give up 2\ntmpx: gave up 2\n")
+    );
+    assert_eq!((sandbox.left().len(), sandbox.leases().len()), (2, 2));
+    let path = sandbox.tmp().join(&sandbox.left()[0]);
+    let named = sandbox.tmpx(["cleanup".as_ref(), "--forget".as_ref(), path.as_os_str()]);
+    named.by_nobody().expects(
+        1,
+        "",
+        "tmpx: kept $ROOT/tmp/tmp.RANDOM: in sight\ntmpx: gave up 0\n",
+    );
+    run("tmpx cleanup -q --all");
+}
+
+#[test]
+fn forget_keeps_what_a_living_owner_has_out_of_sight() {
+    let sandbox = with_file_in_build();
+    sandbox.tmpx(words("cleanup --all -q")).by_nobody().succeeds();
+    let script = "tmpx file --until-exit=$$ -p build >path; mv build moved; tmpx cleanup --forget; \
+                  mv moved build; tmpx cleanup $(cat path) -q";
+    let ran = sandbox.sh(script).by_nobody().run();
+    assert_eq!(ran.stderr, "tmpx: gave up 0\n", "{ran:?}");
+}
+
+#[test]
+fn root_learns_by_the_handle_whether_a_directory_was_removed_or_moved() {
+    let sandbox = Sandbox::new();
+    let script = "mkdir disk; mount -t tmpfs none disk || exit 9; cd disk; mkdir a b; tmpx file -p a; \
+                  tmpx file -p b; rm -r a; mv b c; tmpx cleanup --all; mv c b; tmpx cleanup -q --all; ls b";
+    let Some(ran) = with_mounts(&sandbox, script) else { return };
+    let moved = "tmpx: kept 1 out of sight in $ROOT/cwd/disk/b: the directory is now \
+                 $ROOT/cwd/disk/c\ntmpx: removed 0, kept 1 out of sight\n";
+    assert_eq!(ran.stderr, format!("{moved}{FORGET}"), "{ran:?}");
+}
+
+#[test]
+fn what_is_not_mounted_is_out_of_sight_for_ever() {
+    let sandbox = Sandbox::new();
+    // A bind mount of the same filesystem, a filesystem in memory, and one in the place of another.
+    let script = "mkdir data real cover; mount --bind real data; f=$(tmpx file -p data); umount data; \
+                  tmpx cleanup --all; mount --bind cover data; tmpx cleanup --all; umount data; \
+                  mount --bind real data; ls $f >/dev/null && tmpx cleanup --all -q; ls real; umount data";
+    let Some(ran) = with_mounts(&sandbox, script) else { return };
+    let kept = |why| {
+        format!(
+            "tmpx: kept 1 out of sight in $ROOT/cwd/data: {why}\n\
+             tmpx: removed 0, kept 1 out of sight\n{FORGET}"
+        )
+    };
+    // Root finds the directory by its handle, below the mount point that is left.
+    let now = kept("the directory is now $ROOT/cwd/real");
+    let elsewhere = kept("not mounted here, or only visible elsewhere");
+    assert!(ran.stderr == now.clone() + &elsewhere || ran.stderr == elsewhere.repeat(2), "{ran:?}");
+    let script = "mount -t tmpfs none data; tmpx file -p data; umount data; tmpx cleanup -q; \
+                  tmpx cleanup --forget";
+    let ran = with_mounts(&sandbox, script).unwrap();
+    assert_eq!(ran.stderr, "tmpx: gave up 1\n", "{ran:?}");
+}
+
+#[test]
+fn after_a_restart_a_directory_that_is_not_there_yet_is_out_of_sight() {
+    let sandbox = with_file_in_build();
+    age_by_a_boot(&sandbox);
+    sandbox.sh("mv build unmounted").by_nobody().succeeds();
+    sandbox.tmpx(["cleanup"]).by_nobody().expects(0, "", "tmpx: removed 0, kept 1 out of sight\n");
+    sandbox.sh("mv unmounted build").by_nobody().succeeds();
+    sandbox.tmpx(words("cleanup --all -q")).by_nobody().succeeds();
+    assert_eq!(names(&sandbox.cwd().join("build")), Vec::<String>::new());
+}
+
+#[test]
+fn after_a_restart_what_was_in_memory_is_gone() {
+    if !Path::new("/dev/shm").is_dir() {
+        return;
+    }
+    let sandbox = Sandbox::in_memory();
+    sandbox.sh("mkdir a; tmpx file -p a; rm -r a").succeeds();
+    age_by_a_boot(&sandbox);
+    sandbox.tmpx(["cleanup"]).expects(0, "", "tmpx: removed 0\n");
+}
+
+#[test]
+fn a_chroot_with_the_same_store_forgets_nothing_of_the_host_nor_the_host_of_it() {
+    let sandbox = Sandbox::new();
+    let script = "root=$PWD/root; mkdir -p $root$HOME $root$TMPDIR $root/proc $root/bin; cp $(readlink -f $(command -v tmpx)) $root/bin/tmpx; \
+                  mount --bind $HOME $root$HOME; mount -t proc none $root/proc; \
+                  outer=$(tmpx file); inner=$(chroot $root /bin/tmpx file); \
+                  chroot $root /bin/tmpx cleanup; tmpx cleanup; ls $outer $root$inner; \
+                  tmpx cleanup -q $outer; chroot $root /bin/tmpx cleanup -q $inner; ls $TMPDIR $root$TMPDIR";
+    let Some(ran) = with_mounts(&sandbox, script) else { return };
+    let kept = "tmpx: removed 0, kept 1 manual, 1 out of sight\n\
+                hint: --all removes manual and timed ones too\n";
+    assert_eq!(ran.stderr, kept.repeat(2), "{ran:?}");
+    assert_eq!(ran.stdout.matches("tmp.RANDOM").count(), 2, "{ran:?}");
+}
+
+#[test]
+fn leases_made_in_a_directory_end_when_tmpx_removes_it() {
+    let sandbox = Sandbox::for_nobody();
+    let made = "for i in 1 2 3 4 5; do tmpx file; rm $(tmpx file); done; tmpx dir; \
+                mkdir sub; tmpx file -p sub";
+    let script = format!("tmpx exec sh -c '{made}'");
+    sandbox.sh(&script).by_nobody().succeeds();
+    assert_eq!(sandbox.leases(), Vec::<String>::new(), "exec");
+    let script = format!("d=$(tmpx dir); (export TMPDIR=$d; cd $d; {made}); tmpx cleanup -q $d");
+    sandbox.sh(&script).by_nobody().succeeds();
+    assert_eq!(sandbox.leases(), Vec::<String>::new(), "cleanup");
+}
+
+#[test]
+fn leases_made_in_a_directory_end_when_the_reaper_removes_it() {
+    let sandbox = Sandbox::for_nobody();
+    let script = "d=$(tmpx dir --ttl 300ms); TMPX_REAPER=0 tmpx file -p $d";
+    sandbox.sh(script).by_nobody().env("TMPX_REAPER", "1").succeeds();
+    let start = Instant::now();
+    while !sandbox.leases().is_empty() && start.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(sandbox.leases(), Vec::<String>::new());
+}
+
+#[test]
+fn a_lease_does_not_end_with_a_directory_that_took_the_place_of_its_own() {
+    let sandbox = Sandbox::for_nobody();
+    let run = |script: &str| sandbox.sh(script).by_nobody().run();
+    // The directory that is removed has only the name of the one with the file.
+    run("d=$(tmpx dir); tmpx file -p $d; mv $d aside; mkdir $d; tmpx cleanup -q $d");
+    assert_eq!(sandbox.leases().len(), 1);
+    run("tmpx cleanup -q --forget; rm -r aside");
+}
+
+#[test]
+fn scripts_that_remove_their_files_leave_no_leases() {
+    let sandbox = Sandbox::in_memory();
+    let rounds = if std::env::var_os("TMPX_STRESS").is_some() { 10_000 } else { 200 };
+    let script = format!("for i in $(seq {rounds}); do f=$(tmpx file); rm $f; done; tmpx cleanup");
+    sandbox.sh(&script).expects(0, "", "tmpx: removed 0\n");
+}

@@ -55,6 +55,8 @@ pub(crate) enum Unkept {
     InputsChanged,
     /// The store was cleared during the run.
     Cleared,
+    /// The output of the run that this one has waited for could not be kept.
+    Avoided,
     /// The store, or the key, could not be used.
     Trouble(anyhow::Error),
 }
@@ -71,6 +73,7 @@ impl Unkept {
             Self::Interrupted => "tmpx was interrupted".into(),
             Self::InputsChanged => "the program or a --key-file changed during the run".into(),
             Self::Cleared => "the cache was cleared during the run".into(),
+            Self::Avoided => "the output of another run could not be kept".into(),
             Self::Trouble(err) => crate::values::message::render(err),
         }
     }

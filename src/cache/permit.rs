@@ -42,9 +42,7 @@ impl<'a> Permit<'a> {
     /// Begins the entry. Returns why there will be none.
     pub(crate) fn begin(&mut self, create_hidden: CreateHidden<'_>) -> Result<Filler, Unkept> {
         if !self.may_keep {
-            return Err(Unkept::Trouble(anyhow::anyhow!(
-                "the output of another run could not be kept"
-            )));
+            return Err(Unkept::Avoided);
         }
         let CacheRequest { key, max_bytes, .. } = self.request;
         Filler::begin(self.store, key, max_bytes, create_hidden).map_err(|err| {
@@ -83,8 +81,11 @@ impl<'a> Permit<'a> {
             self.give_up();
             return Err(why);
         }
-        // A refresh that fails must not replace an answer that is still good.
-        let keeps_failures = self.request.keep_failures && !self.request.is_background();
+        // A refresh that fails must not replace an answer that is still good. The other two say that a
+        // command did not run at all.
+        let keeps_failures = self.request.keep_failures
+            && !self.request.is_background()
+            && !matches!(status, RunStatus::Exited(126 | 127));
         if status.succeeded() || keeps_failures {
             let published = self.publish(filler, status, FileKind::Entry);
             if published.is_err() {

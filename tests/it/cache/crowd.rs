@@ -1,1 +1,235 @@
-//! crowd
+//! One run for many callers: who runs the command, who waits, and who never does.
+
+use std::fs;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::fixture::{files, printed, read_report, runs, wait_until};
+use crate::support::sandbox::{Sandbox, names};
+
+/// A run that is killed if its test fails.
+struct Running(Option<Child>);
+
+impl Running {
+    fn child(&self) -> &Child {
+        self.0.as_ref().unwrap()
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(self.child())
+    }
+
+    fn output(mut self) -> std::process::Output {
+        self.0.take().unwrap().wait_with_output().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = kill_process(Pid::from_child(child), Signal::TERM);
+            let _ = child.wait();
+        }
+    }
+}
+
+/// Starts a run of a script whose output is piped.
+fn start(sandbox: &Sandbox, options: &[&str], script: &str) -> Running {
+    let args = [&["cache", "run"], options, &["--", "sh", "-c", script]].concat();
+    let mut command = sandbox.tmpx(args).prepared();
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Running(Some(command.spawn().unwrap()))
+}
+
+fn end(run: Running) -> (Option<i32>, String) {
+    let output = run.output();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// Waits until a process waits for a lock.
+fn wait_for_waiter(run: &Running) {
+    let path = format!("/proc/{}/wchan", run.child().id());
+    wait_until("it waits for a lock", || {
+        fs::read_to_string(&path).is_ok_and(|name| name.contains("setlk") || name.contains("lock"))
+    });
+}
+
+#[test]
+fn fifty_misses_at_once_run_the_command_once() {
+    let sandbox = Sandbox::new();
+    let script = "echo x >> runs; sleep 0.5; echo done; echo err >&2";
+    let script = format!(
+        "for n in $(seq 50); do tmpx cache run -- sh -c '{script}' > out$n 2>&1 & done; wait; \
+         cat out* | sort | uniq -c | tr -d ' '"
+    );
+    let began = Instant::now();
+    sandbox.sh(&script).expects(0, "50done\n50err\n", "");
+    assert!(began.elapsed() < Duration::from_secs(30));
+    assert_eq!(runs(&sandbox), 1);
+}
+
+#[test]
+fn those_who_wait_get_the_failure_and_later_ones_try_again() {
+    let sandbox = Sandbox::new();
+    let script = "echo x >> runs; mkfifo go; read n < go; rm go; echo out; exit 3";
+    let first = start(&sandbox, &[], script);
+    wait_until("the command runs", || sandbox.cwd().join("go").exists());
+    let others: Vec<Running> = (0..8).map(|_| start(&sandbox, &[], script)).collect();
+    others.iter().for_each(wait_for_waiter);
+    fs::write(sandbox.cwd().join("go"), "x\n").unwrap();
+    for child in others.into_iter().chain([first]) {
+        assert_eq!(end(child), (Some(3), "out\n".into()));
+    }
+    assert_eq!(runs(&sandbox), 1);
+    assert_eq!(files(&sandbox), [""; 0], "nobody gets it any more");
+    let later = start(&sandbox, &[], script);
+    wait_until("it runs again", || sandbox.cwd().join("go").exists());
+    fs::write(sandbox.cwd().join("go"), "x\n").unwrap();
+    assert_eq!(end(later), (Some(3), "out\n".into()));
+    assert_eq!(runs(&sandbox), 2);
+}
+
+#[test]
+fn another_takes_over_if_the_process_that_runs_the_command_is_killed() {
+    let sandbox = Sandbox::new();
+    let script = "echo x >> runs; echo $$ > pid$(wc -l < runs); [ $(wc -l < runs) = 1 ] && exec sleep 60; echo done";
+    let first = start(&sandbox, &[], script);
+    wait_until("the command runs", || names(&sandbox.cwd()).contains(&"pid1".into()));
+    let others: Vec<Running> = (0..5).map(|_| start(&sandbox, &[], script)).collect();
+    others.iter().for_each(wait_for_waiter);
+    kill_process(first.pid(), Signal::KILL).unwrap();
+    drop(first);
+    for child in others {
+        assert_eq!(end(child), (Some(0), "done\n".into()));
+    }
+    assert_eq!(runs(&sandbox), 2);
+    sandbox.sh("kill $(cat pid1)").run();
+}
+
+#[test]
+fn those_who_wait_take_over_if_a_signal_ends_the_run() {
+    let sandbox = Sandbox::new();
+    let script = "echo x >> runs; [ $(wc -l < runs) = 1 ] && { : > on; exec sleep 60; }; echo done";
+    let first = start(&sandbox, &["--cache-failures"], script);
+    wait_until("the command runs", || sandbox.cwd().join("on").exists());
+    let others: Vec<Running> =
+        (0..3).map(|_| start(&sandbox, &["--cache-failures"], script)).collect();
+    others.iter().for_each(wait_for_waiter);
+    kill_process(first.pid(), Signal::TERM).unwrap();
+    let status = first.output().status;
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(15));
+    for child in others {
+        assert_eq!(end(child), (Some(0), "done\n".into()));
+    }
+    assert_eq!(runs(&sandbox), 2);
+}
+
+#[test]
+fn one_that_waits_ends_at_once_on_a_signal() {
+    let sandbox = Sandbox::new();
+    let script = "mkfifo go; read n < go; echo done";
+    let first = start(&sandbox, &[], script);
+    wait_until("the command runs", || sandbox.cwd().join("go").exists());
+    for signal in [Signal::INT, Signal::TERM] {
+        let other = start(&sandbox, &[], script);
+        wait_for_waiter(&other);
+        kill_process(other.pid(), signal).unwrap();
+        let status = other.output().status;
+        let number = std::os::unix::process::ExitStatusExt::signal(&status);
+        assert_eq!(number, Some(signal.as_raw()));
+    }
+    fs::write(sandbox.cwd().join("go"), "x\n").unwrap();
+    assert_eq!(end(first), (Some(0), "done\n".into()));
+}
+
+#[test]
+fn a_run_inside_a_run_never_waits() {
+    let sandbox = Sandbox::new();
+    // A script that caches itself, once.
+    let own = "#!/bin/sh\necho x >> runs\n[ $(wc -l < runs) -gt 2 ] || tmpx cache run ./own.sh\necho own\n";
+    // Two that cache each other.
+    let one = "#!/bin/sh\necho x >> runs\n[ $(wc -l < runs) -gt 6 ] || tmpx cache run ./two.sh\necho one\n";
+    for (name, text) in [("own.sh", own), ("one.sh", one), ("two.sh", &one.replace("two", "one"))] {
+        fs::write(sandbox.cwd().join(name), text).unwrap();
+    }
+    let script = "chmod +x *.sh; tmpx cache run ./own.sh; tmpx cache run ./one.sh";
+    sandbox.sh(script).expects(0, "own\nown\nown\none\none\none\none\n", "");
+}
+
+#[test]
+fn a_slow_reader_of_the_first_caller_holds_up_nobody() {
+    let sandbox = Sandbox::new();
+    let script = "echo x >> runs; seq 300000; : > written";
+    let first = start(&sandbox, &[], script);
+    // Nobody reads the pipe of the first one.
+    wait_until("the output is kept", || files(&sandbox).len() == 1);
+    assert!(sandbox.cwd().join("written").exists());
+    let second = end(start(&sandbox, &[], script)).1;
+    assert_eq!(second.lines().count(), 300_000);
+    assert_eq!(end(first), (Some(0), second));
+    assert_eq!(runs(&sandbox), 1);
+}
+
+#[test]
+fn those_who_wait_run_at_once_if_the_output_cannot_be_kept() {
+    let sandbox = Sandbox::new();
+    // It becomes too large after a while, and each run waits for all others.
+    let script = "echo x >> runs; [ $(wc -l < runs) = 1 ] && { : > on; mkfifo go; read n < go; }; \
+        seq 30000; : > on$$; i=0; while [ $(ls on?* | wc -l) -lt 6 ] && [ $i -lt 900 ]; do i=$((i+1)); sleep 0.02; done";
+    let options = ["--max-bytes", "100K"];
+    let first = start(&sandbox, &options, script);
+    wait_until("the command runs", || sandbox.cwd().join("go").exists());
+    let others: Vec<Running> = (0..5).map(|_| start(&sandbox, &options, script)).collect();
+    others.iter().for_each(wait_for_waiter);
+    fs::write(sandbox.cwd().join("go"), "x\n").unwrap();
+    for child in others.into_iter().chain([first]) {
+        let (status, out) = end(child);
+        assert_eq!((status, out.lines().count()), (Some(0), 30_000));
+    }
+    assert_eq!(runs(&sandbox), 6);
+    assert_eq!(files(&sandbox), [""; 0]);
+}
+
+#[test]
+fn a_refresh_that_the_user_asks_for_counts_only_runs_that_began_later() {
+    let sandbox = Sandbox::new();
+    let script =
+        "echo x >> runs; n=$(wc -l < runs); [ $n = 1 ] && { mkfifo go; read x < go; }; echo $n";
+    let first = start(&sandbox, &[], script);
+    wait_until("the command runs", || sandbox.cwd().join("go").exists());
+    std::thread::sleep(Duration::from_millis(5));
+    let others: Vec<Running> = (0..5).map(|_| start(&sandbox, &["--refresh"], script)).collect();
+    others.iter().for_each(wait_for_waiter);
+    fs::write(sandbox.cwd().join("go"), "x\n").unwrap();
+    assert_eq!(end(first).1, "1\n");
+    for child in others {
+        assert_eq!(end(child), (Some(0), "2\n".into()));
+    }
+    assert_eq!(runs(&sandbox), 2);
+}
+
+#[test]
+fn one_that_has_waited_reports_a_hit() {
+    let sandbox = Sandbox::new();
+    let script = "mkfifo go; read n < go; echo done";
+    let first = start(&sandbox, &[], script);
+    wait_until("the command runs", || sandbox.cwd().join("go").exists());
+    let second = start(&sandbox, &["--report", "report"], script);
+    wait_for_waiter(&second);
+    fs::write(sandbox.cwd().join("go"), "x\n").unwrap();
+    assert_eq!(end(first), end(second));
+    assert_eq!(read_report(&sandbox)["status"], "hit");
+}
+
+#[test]
+fn runs_of_different_keys_do_not_wait_for_each_other() {
+    let sandbox = Sandbox::new();
+    let first = start(&sandbox, &["--key", "a"], "mkfifo go; read n < go; echo done");
+    wait_until("the command runs", || sandbox.cwd().join("go").exists());
+    printed(&sandbox.tmpx(["cache", "run", "--key", "b", "echo", "other"]).run(), "other\n");
+    fs::write(sandbox.cwd().join("go"), "x\n").unwrap();
+    assert_eq!(end(first), (Some(0), "done\n".into()));
+}

@@ -1,1 +1,178 @@
-//! filling
+//! How an output is taken, kept and passed on while the command runs.
+
+use std::fs;
+use std::io::Read as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use super::fixture::{files, read_report, runs};
+use crate::support::sandbox::Sandbox;
+
+#[test]
+fn the_first_caller_sees_output_while_the_command_runs() {
+    let sandbox = Sandbox::new();
+    let script = "mkfifo go; echo first; read n < go; echo second";
+    let mut command = sandbox.tmpx(["cache", "run", "--", "sh", "-c", script]).prepared();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = child.stdout.take().unwrap();
+    let mut line = [0; 6];
+    out.read_exact(&mut line).unwrap();
+    assert_eq!(&line, b"first\n");
+    assert_eq!(files(&sandbox), [""; 0], "nothing is published yet");
+    fs::write(sandbox.cwd().join("go"), "x\n").unwrap();
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "second\n");
+    assert!(child.wait().unwrap().success());
+}
+
+/// The peak of a process's resident memory so far, in KiB.
+fn peak(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+}
+
+#[test]
+fn memory_stays_small_whatever_the_size() {
+    const SIZE: usize = 100_000_000;
+    let sandbox = Sandbox::in_memory();
+    // A miss, whose reader is slow at first, and then a hit.
+    for _ in 0..2 {
+        let args = ["cache", "run", "--", "head", "-c", "100000000", "/dev/zero"];
+        let mut command = sandbox.tmpx(args).prepared();
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        super::fixture::wait_until("the output is kept", || files(&sandbox).len() == 1);
+        let mut out = child.stdout.take().unwrap();
+        let mut block = vec![0; 1 << 20];
+        let mut left = SIZE;
+        while left > 4 * block.len() {
+            left -= out.read(&mut block).unwrap();
+        }
+        let kib = peak(child.id());
+        assert!(kib < 8192, "{kib} KiB");
+        let mut rest = Vec::new();
+        out.read_to_end(&mut rest).unwrap();
+        assert_eq!(rest.len(), left);
+        assert!(child.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_does_not_keep_the_output_from_being_kept() {
+    let sandbox = Sandbox::new();
+    let script = "echo x >> runs; seq 200000; echo $? > status; exit 0";
+    let line = format!("{{ tmpx cache run -- sh -c '{script}'; echo $? >&2; }} | head -n 1");
+    sandbox.sh(&line).expects(0, "1\n", "0\n");
+    let ran = sandbox.tmpx(["cache", "run", "--", "sh", "-c", script]).succeeds();
+    assert_eq!(ran.stdout.lines().count(), 200_000);
+    assert_eq!(runs(&sandbox), 1);
+    // A hit whose reader goes away ends with the status of the command, too.
+    sandbox.sh(&line).expects(0, "1\n", "0\n");
+}
+
+#[test]
+fn without_a_reader_the_command_gets_a_broken_pipe_beyond_the_bound() {
+    let sandbox = Sandbox::new();
+    let script = "{ tmpx cache run --max-bytes 1M --report report yes; echo $? >&2; } | head -n 2";
+    sandbox.sh(script).expects(0, "y\ny\n", "141\n");
+    let report = read_report(&sandbox);
+    assert_eq!(
+        (&report["why"], &report["exit"]),
+        (&"the output is larger than 1.0 MiB".into(), &141.into())
+    );
+    assert_eq!(files(&sandbox), [""; 0]);
+}
+
+#[test]
+fn an_output_larger_than_the_bound_is_passed_on_and_not_kept() {
+    let sandbox = Sandbox::new();
+    let script = "echo x >> runs; seq 100000; seq 100000 >&2";
+    for n in 1..=2 {
+        let args =
+            ["cache", "run", "--max-bytes", "100K", "--report", "report", "--", "sh", "-c", script];
+        let ran = sandbox.tmpx(args).run();
+        assert_eq!((ran.status, ran.stdout.lines().count()), (Some(0), 100_000));
+        assert_eq!(ran.stderr.lines().count(), 100_000);
+        let report = read_report(&sandbox);
+        assert_eq!(report["status"], "uncached");
+        assert_eq!(report["why"], "the output is larger than 100 KiB");
+        assert_eq!(report["bytes"], 1_177_790);
+        assert_eq!(runs(&sandbox), n);
+    }
+    assert_eq!(files(&sandbox), [""; 0]);
+}
+
+#[test]
+fn only_success_is_kept_unless_failures_are_asked_for() {
+    let sandbox = Sandbox::new();
+    let run = |options: &[&str]| {
+        let args =
+            [&["cache", "run"], options, &["--", "sh", "-c", "echo x >> runs; exit 5"]].concat();
+        sandbox.tmpx(args).expects(5, "", "");
+    };
+    run(&[]);
+    run(&[]);
+    assert_eq!((runs(&sandbox), files(&sandbox).len()), (2, 0));
+    run(&["--cache-failures"]);
+    run(&["--cache-failures"]);
+    assert_eq!((runs(&sandbox), files(&sandbox).len()), (3, 1));
+    run(&[]);
+    assert_eq!(runs(&sandbox), 4, "who does not ask for failures gets none");
+}
+
+#[test]
+fn what_a_daemon_holds_open_is_not_kept_and_the_rest_is_passed_on() {
+    let sandbox = Sandbox::new();
+    let script = "echo x >> runs; echo one; (sleep 1.5; echo two) &";
+    for n in 1..=2 {
+        let args = ["cache", "run", "--report", "report", "--", "sh", "-c", script];
+        sandbox.tmpx(args).expects(0, "one\ntwo\n", "");
+        let report = read_report(&sandbox);
+        assert_eq!(report["why"], "a process that the command started holds its output open");
+        assert_eq!(runs(&sandbox), n);
+    }
+    assert_eq!(files(&sandbox), [""; 0]);
+}
+
+#[test]
+fn a_process_that_ends_soon_after_the_command_does_not_count() {
+    let sandbox = Sandbox::new();
+    let script = "echo x >> runs; echo one; (sleep 0.1; echo two) &";
+    for _ in 0..2 {
+        sandbox.tmpx(["cache", "run", "--", "sh", "-c", script]).expects(0, "one\ntwo\n", "");
+    }
+    assert_eq!(runs(&sandbox), 1);
+}
+
+#[test]
+fn a_run_that_a_signal_ends_is_not_kept() {
+    let sandbox = Sandbox::new();
+    // The command ends by itself, but only because tmpx passed the signal on.
+    let script = "trap 'echo bye; exit 0' TERM; echo on; : > on; while :; do sleep 0.01; done";
+    let args = ["cache", "run", "--cache-failures", "--", "sh", "-c", script];
+    let mut command = sandbox.tmpx(args).prepared();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    super::fixture::wait_until("the command runs", || sandbox.cwd().join("on").exists());
+    std::thread::sleep(Duration::from_millis(20));
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"on\nbye\n"[..]));
+    assert_eq!(files(&sandbox), [""; 0]);
+}
+
+#[test]
+fn a_slow_reader_is_given_up_when_tmpx_is_asked_to_end() {
+    let sandbox = Sandbox::new();
+    let args = ["cache", "run", "--", "seq", "300000"];
+    let mut command = sandbox.tmpx(args).prepared();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    super::fixture::wait_until("the output is kept", || files(&sandbox).len() == 1);
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    // Nobody reads before it has ended.
+    let mut child = child;
+    let status = child.wait().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(2));
+}

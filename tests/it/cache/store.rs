@@ -1,1 +1,155 @@
-//! store
+//! The store stays small: expired entries and the least recently used ones are removed.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use super::fixture::{HEADER, age, count, entry, files, printed, store};
+use crate::support::sandbox::{Sandbox, names};
+
+fn size(sandbox: &Sandbox) -> u64 {
+    files(sandbox).iter().map(|name| fs::metadata(store(sandbox).join(name)).unwrap().len()).sum()
+}
+
+fn set(sandbox: &Sandbox, key: &str, bytes: usize) {
+    let run = sandbox.tmpx(["cache", "set", key]).input("x".repeat(bytes));
+    run.env("TMPX_CACHE_MAX", "100K").succeeds();
+}
+
+/// Sets the time of last use of what is stored under a key of one letter.
+fn use_at(sandbox: &Sandbox, key: &str, hours_ago: u64) {
+    for name in files(sandbox) {
+        let path = store(sandbox).join(name);
+        // The key follows the tag and the length of its field.
+        if fs::read(&path).unwrap()[HEADER + 5] == key.as_bytes()[0] {
+            let time = SystemTime::now() - Duration::from_secs(3600 * hours_ago);
+            fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_least_recently_used_entries_go_down_to_four_fifths() {
+    let sandbox = Sandbox::new();
+    for (n, key) in ["a", "b", "c", "d", "e", "f"].into_iter().enumerate() {
+        set(&sandbox, key, 15_000);
+        use_at(&sandbox, key, 20 - n as u64);
+    }
+    assert_eq!(files(&sandbox).len(), 6);
+    // A hit makes the first one the most recently used.
+    sandbox.tmpx(["cache", "get", "a"]).succeeds();
+    set(&sandbox, "g", 15_000);
+    let left: Vec<&str> = ["a", "b", "c", "d", "e", "f", "g"]
+        .into_iter()
+        .filter(|key| sandbox.tmpx(["cache", "get", *key]).run().status == Some(0))
+        .collect();
+    assert_eq!(left, ["a", "d", "e", "f", "g"]);
+    assert!(size(&sandbox) <= 80 * 1024, "{}", size(&sandbox));
+}
+
+#[test]
+fn the_bound_holds_however_fast_entries_come() {
+    let sandbox = Sandbox::new();
+    for n in 0..30 {
+        count(&sandbox, &format!("--key {n} --max-bytes 2K")).succeeds();
+        assert!(size(&sandbox) <= 2048, "{n}: {}", size(&sandbox));
+    }
+    count(&sandbox, "--key last").env("TMPX_CACHE_MAX", "1K").succeeds();
+    assert!(size(&sandbox) <= 1024);
+}
+
+#[test]
+fn the_time_of_last_use_is_noted_at_most_once_an_hour() {
+    let sandbox = Sandbox::new();
+    count(&sandbox, "").succeeds();
+    let path = entry(&sandbox);
+    let time = |minutes: u64| {
+        let time = SystemTime::now() - Duration::from_secs(60 * minutes);
+        fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        let set = fs::metadata(&path).unwrap().modified().unwrap();
+        count(&sandbox, "").succeeds();
+        fs::metadata(&path).unwrap().modified().unwrap() != set
+    };
+    assert!(!time(50));
+    assert!(time(61));
+}
+
+#[test]
+fn a_miss_removes_expired_entries_at_most_once_a_minute() {
+    let sandbox = Sandbox::new();
+    count(&sandbox, "--key old").succeeds();
+    let old = entry(&sandbox);
+    age(&old, 2 * 3_600_000);
+    // That miss has looked for expired entries, so the next one does not.
+    count(&sandbox, "--key a").succeeds();
+    assert!(old.exists());
+    let lock = store(&sandbox).join("lock");
+    let mut numbers = fs::read(&lock).unwrap();
+    let cleaned = u64::from_le_bytes(*numbers[8..].first_chunk().unwrap());
+    numbers[8..16].copy_from_slice(&(cleaned - 61_000).to_le_bytes());
+    fs::write(&lock, numbers).unwrap();
+    count(&sandbox, "--key a").succeeds();
+    assert!(old.exists(), "a hit removes nothing");
+    count(&sandbox, "--key b").succeeds();
+    assert!(!old.exists());
+    assert_eq!(files(&sandbox).len(), 2);
+}
+
+#[test]
+fn cleanup_removes_expired_entries_and_says_so_in_one_line() {
+    let sandbox = Sandbox::new();
+    let cleanup = |args: &str| {
+        let ran = sandbox.tmpx(["cleanup"].into_iter().chain(args.split_whitespace())).run();
+        assert_eq!((ran.status, &*ran.stdout), (Some(0), ""), "{ran:?}");
+        ran.stderr.replace("tmpx: removed 0\n", "").replace("tmpx: would remove 0\n", "")
+    };
+    for key in ["a", "b", "c"] {
+        count(&sandbox, &format!("--key {key}")).succeeds();
+    }
+    assert_eq!(cleanup(""), "");
+    let paths: Vec<_> =
+        files(&sandbox).into_iter().map(|name| store(&sandbox).join(name)).collect();
+    age(&paths[0], 3_600_000);
+    age(&paths[1], 3_600_000);
+    let bytes: u64 = paths[..2].iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+    for other in ["--session s", "--older-than 1d", "-q -n"] {
+        assert_eq!(cleanup(other), "", "{other}");
+    }
+    assert_eq!(files(&sandbox).len(), 3);
+    assert_eq!(cleanup("-n"), format!("tmpx: would remove 2 expired cache entries ({bytes} B)\n"));
+    assert_eq!(files(&sandbox).len(), 3);
+    assert_eq!(cleanup(""), format!("tmpx: removed 2 expired cache entries ({bytes} B)\n"));
+    assert_eq!(files(&sandbox).len(), 1);
+    age(&entry(&sandbox), 3_600_000);
+    assert!(cleanup("--all").starts_with("tmpx: removed 1 expired cache entry ("));
+    assert_eq!(names(&store(&sandbox)), ["lock"]);
+    assert_eq!(cleanup("-q"), "");
+}
+
+#[test]
+fn a_cleanup_removes_what_a_killed_process_has_left() {
+    let sandbox = Sandbox::new();
+    count(&sandbox, "").succeeds();
+    let path = entry(&sandbox);
+    for suffix in ["new", "failed"] {
+        fs::copy(&path, path.with_extension(suffix)).unwrap();
+    }
+    sandbox.tmpx(["cleanup", "-q"]).succeeds();
+    assert_eq!(entry(&sandbox), path);
+    printed(&count(&sandbox, "").run(), "run 1\n");
+    // The next run replaces the entry all the same.
+    fs::copy(&path, path.with_extension("new")).unwrap();
+    printed(&count(&sandbox, "--refresh").run(), "run 2\n");
+    assert_eq!(entry(&sandbox), path);
+    printed(&count(&sandbox, "").run(), "run 2\n");
+}
+
+#[test]
+fn a_cache_can_end_with_its_script() {
+    let sandbox = Sandbox::new();
+    let script = "export TMPX_UNTIL_EXIT=$$\nTMPX_CACHE_DIR=$(tmpx dir)\nexport TMPX_CACHE_DIR\n\
+        for n in 1 2; do tmpx cache run -- sh -c 'echo x >> runs; wc -l < runs'; done";
+    printed(&sandbox.sh(script).run(), "1\n1\n");
+    sandbox.tmpx(["cleanup", "-q"]).succeeds();
+    assert_eq!(sandbox.left(), [""; 0]);
+    assert!(!store(&sandbox).exists());
+}

@@ -22,7 +22,7 @@ pub(crate) use create_error::{CreateError, FillError};
 pub(crate) use entry::{CreateOptions, Created, Fill, NameRule};
 pub(crate) use id::is_id;
 pub(crate) use reader::{Content, LeaseSnapshot, LockedLease};
-pub(crate) use record::{Event, Header, Kind, Lifetime, Record, Resource, Unreadable};
+pub(crate) use record::{Event, Header, Kind, Lifetime, PrivateTmp, Record, Resource, Unreadable};
 pub(crate) use spec::{LeaseSpec, LifetimeOptions, SpecError, UntilExit};
 pub(crate) use store::{Store, StoreError, Stores};
 pub(crate) use tmpfile::TmpFile;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fs::{DirId, EntryId};
 use crate::os::random::is_unguessable;
-use crate::os::{Moment, Namespaces, Process};
+use crate::os::{Moment, Mounts, Namespaces, Process};
 use crate::values::OsJson;
 
 /// The first line of a lease.
@@ -139,6 +139,9 @@ pub(crate) enum Event {
     Lifetime(Lifetime),
     /// The command that the lease was created for runs as this process.
     Command(Process),
+    /// The command has other directories at these paths, which are parts of the workspace and end with
+    /// it.
+    PrivateTmp(PrivateTmp),
     /// From now on, the resource with this index has this identity.
     Identity(usize, EntryId),
     /// At this time (milliseconds since the epoch), a cleanup could not see the resources.
@@ -159,6 +162,16 @@ impl RandomPart {
             |run| is_unguessable(run.len()) && run.iter().all(u8::is_ascii_alphanumeric),
         )
     }
+}
+
+/// Directories that a command sees at paths where others see other ones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PrivateTmp {
+    /// What the command sees at its paths.
+    pub mounts: Mounts,
+    /// The paths.
+    pub dirs: Vec<OsJson>,
 }
 
 /// A resource, as far as its lease describes it.
@@ -212,6 +225,8 @@ pub(crate) struct Record {
     pub lifetime: Lifetime,
     /// The command that the lease was created for, once it runs.
     pub command: Option<Process>,
+    /// Its private /tmp, if it has one.
+    pub private_tmp: Option<PrivateTmp>,
     /// Since when the resources have been out of sight, in milliseconds since the epoch.
     pub unseen: Option<u64>,
 }
@@ -240,8 +255,14 @@ pub(super) struct Replay {
 impl Replay {
     pub(super) fn new(header: Header) -> Self {
         let lifetime = header.lifetime.clone();
-        let record =
-            Record { header, resources: Vec::new(), lifetime, command: None, unseen: None };
+        let record = Record {
+            header,
+            resources: Vec::new(),
+            lifetime,
+            command: None,
+            private_tmp: None,
+            unseen: None,
+        };
         Self { record, intended: 0 }
     }
 
@@ -286,6 +307,7 @@ impl Replay {
             }
             Event::Lifetime(lifetime) => self.record.lifetime = lifetime,
             Event::Command(command) => self.record.command = Some(command),
+            Event::PrivateTmp(private) => self.record.private_tmp = Some(private),
             Event::Identity(index, identity) => {
                 let resource = self.record.resources.get_mut(index);
                 resource.ok_or(Unreadable::Damaged)?.identity = Some(identity);

@@ -17,7 +17,7 @@ use crate::fs::rw::{read_at, write_all};
 use crate::lease::format::{End, VERSION};
 use crate::lease::id::new_id;
 use crate::lease::reader::{LockedLease, write_given, write_lines};
-use crate::lease::record::{Event, Header, Lifetime};
+use crate::lease::record::{Event, Header, Lifetime, PrivateTmp};
 use crate::lease::spec::LeaseSpec;
 use crate::lease::store::{Store, StoreError, Stores};
 use crate::os::{Moment, Namespaces, Process, Random};
@@ -149,7 +149,14 @@ impl Lease {
 
     /// Records the process of the command that the lease was created for. If tmpx is killed, the lease
     /// does not end before that process, even if the command has closed the descriptor with the lock.
-    pub(crate) fn record_command(&mut self, command: Process) -> Result<(), StoreError> {
+    pub(crate) fn record_command(
+        &mut self,
+        command: Process,
+        private_tmp: Option<PrivateTmp>,
+    ) -> Result<(), StoreError> {
+        if let Some(private_tmp) = private_tmp {
+            self.append(&Event::PrivateTmp(private_tmp))?;
+        }
         self.append(&Event::Command(command))
     }
 

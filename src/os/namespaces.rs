@@ -38,7 +38,8 @@ pub(crate) struct Namespaces {
 
 /// What a process sees at its paths: its root, and its mount namespace where the root does not say
 /// which that is. The fields are those of [`Namespaces`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Mounts {
     root: Option<(u64, u64)>,
     mnt_ns: Option<u64>,

@@ -63,6 +63,11 @@ impl Child {
         Ok(Self { pid, held, started, mounts })
     }
 
+    /// The mounts that were created for the command.
+    pub(crate) fn mounts(&self) -> Option<Mounts> {
+        self.mounts
+    }
+
     /// The process of the command, unless it was reaped before.
     pub(crate) fn process(&self) -> Option<Process> {
         u32::try_from(self.pid.as_raw_nonzero().get()).ok().and_then(Process::find)

@@ -47,7 +47,14 @@ pub(super) fn lease(lifetime: Lifetime) -> Record {
         lifetime: lifetime.clone(),
         session: None,
     };
-    Record { header, resources: Vec::new(), lifetime, command: None, unseen: None }
+    Record {
+        header,
+        resources: Vec::new(),
+        lifetime,
+        command: None,
+        private_tmp: None,
+        unseen: None,
+    }
 }
 
 /// A record like [`lease`] with an owner, a TTL, or both.

@@ -5,7 +5,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::lease::{Content, LeaseSnapshot, Record, Store, reader};
+use crate::lease::{Content, LeaseSnapshot, PrivateTmp, Record, Store, reader};
 use crate::os::{Mounts, Namespaces, Random};
 use crate::reclaim::presence::{RemovedDirs, nothing_is_left};
 use crate::reclaim::system::SystemState;
@@ -68,6 +68,13 @@ pub(crate) fn forget_resources_in(
             let _ = lease.delete();
         }
     }
+}
+
+/// Removes the leases of what was in the private /tmp of a command, which was removed with its
+/// workspace.
+pub(super) fn end_private_tmp(store: &Store, private: &PrivateTmp, namespaces: &Namespaces) {
+    let dirs: Vec<PathBuf> = private.dirs.iter().map(|dir| dir.as_path().to_owned()).collect();
+    forget_resources_in(store, private.mounts, &dirs, namespaces);
 }
 
 fn unlocked(snapshot: io::Result<LeaseSnapshot>) -> Option<Box<Record>> {

@@ -172,6 +172,10 @@ impl<'a> Sweep<'a> {
                 let swept = self.remove(id, &record, observer)?;
                 if swept.ends_lease {
                     self.check_removed(id, lease.delete(), observer);
+                    let Planner { store, system, .. } = &self.planner;
+                    if let Some(private_tmp) = &record.private_tmp {
+                        prune::end_private_tmp(store, private_tmp, &system.namespaces);
+                    }
                 } else if let Some(event) = self.planner.sighting(&record, swept.expires) {
                     self.check_written(id, lease.append(&event), observer);
                 }

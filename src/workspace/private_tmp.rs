@@ -10,8 +10,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use rustix::fs::{AtFlags, Mode, Stat, chmodat, fstat, stat};
 
+use crate::lease::PrivateTmp;
+use crate::os::Mounts;
 use crate::process::Command;
 use crate::sys::PrivateMounts;
+use crate::values::OsJson;
 use crate::workspace::dir::Workspace;
 use crate::workspace::layout::{TEMP_DIR, VAR_TEMP_DIR};
 
@@ -34,6 +37,12 @@ pub(crate) fn hidden() -> io::Result<Vec<(PathBuf, &'static str)>> {
         }
     }
     Ok(found)
+}
+
+/// Returns what the lease of a command with these mounts records of its private /tmp.
+pub(crate) fn record(mounts: Mounts) -> Option<PrivateTmp> {
+    let dirs = hidden().ok()?.into_iter().map(|(path, _)| OsJson::from(path)).collect();
+    Some(PrivateTmp { mounts, dirs })
 }
 
 /// Whether a private /tmp hides this directory.

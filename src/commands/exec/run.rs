@@ -19,7 +19,9 @@ use crate::process::{Child, Command, ExitOutcome, Orphans, check_interrupt};
 use crate::sys::SignalQueue;
 use crate::ui::{ExecReport, print_hint, print_note, sh_quote};
 use crate::values::{FileMode, OsJson, PathField, Status, Template, WorkspaceField};
-use crate::workspace::{Pattern, Plan, PlanError, Snapshot, TEMP_DIR, Workspace, save};
+use crate::workspace::{
+    Pattern, Plan, PlanError, Snapshot, TEMP_DIR, Workspace, private_tmp, save,
+};
 
 /// A run whose workspace exists.
 pub(super) struct Run<'a> {
@@ -91,7 +93,8 @@ impl<'a> Run<'a> {
             .and_then(|child| {
                 // Without it, the lock alone keeps the workspace if tmpx is killed.
                 if let Some(process) = child.process() {
-                    let _ = self.transaction.lease.record_command(process);
+                    let private_tmp = child.mounts().and_then(private_tmp::record);
+                    let _ = self.transaction.lease.record_command(process, private_tmp);
                 }
                 child.wait(self.signals, self.job.limits, orphans.earlier())
             });

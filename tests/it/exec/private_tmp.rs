@@ -125,3 +125,22 @@ fn leases_of_resources_in_a_private_tmp_are_removed_with_it() {
     assert_eq!((lines.len(), lines[3]), (4, "1"), "{ran:?}");
     assert!(Path::new(lines[2]).exists(), "what lies where all can see it stays");
 }
+
+#[test]
+fn leases_of_resources_in_the_private_tmp_of_a_killed_exec_end_with_its_workspace() {
+    let sandbox = Sandbox::new();
+    if !can_mount(&sandbox) {
+        return;
+    }
+    let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
+    let script = "cp $(command -v tmpx) $E/tmpx; PATH=$E:$PATH TMPX_STATE_DIR=$E/state; \
+                  export PATH TMPX_STATE_DIR; tmpx exec --private-tmp -- sh -c \
+                  'kill -9 $PPID; tmpx file; mkdir /tmp/d; tmpx dir -p /tmp/d; tmpx file -p $E; \
+                   tmpx cleanup -q; echo done > $E/fifo' & read end < $E/fifo; \
+                  while ! tmpx cleanup -q || [ $(ls -A $TMPDIR) ]; do :; done; tmpx list";
+    std::process::Command::new("mkfifo").arg(elsewhere.path().join("fifo")).status().unwrap();
+    let ran = sandbox.sh(script).env("E", elsewhere.path()).run();
+    let lines: Vec<&str> = ran.raw.lines().collect();
+    assert_eq!((lines.len(), lines.get(3)), (4, lines.get(2)), "{ran:?}");
+    assert!(Path::new(lines[3]).exists(), "what lies where all can see it stays");
+}

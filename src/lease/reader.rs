@@ -135,7 +135,6 @@ impl<'a> LockedLease<'a> {
         }
     }
 
-    #[allow(dead_code, reason = "cleanups note what is out of sight")]
     /// Adds a line. Does nothing to a lease of an earlier format, which is never written to.
     pub(crate) fn append(&self, event: &Event) -> io::Result<()> {
         let (Content::Record(record), Some(mut end)) = content(self.store, self.id, &self.file)?

@@ -355,14 +355,19 @@ mod tests {
     }
 
     #[test]
-    fn a_locked_lease_is_kept_and_only_force_removes_it() {
+    fn only_force_removes_what_a_locked_lease_covers_and_never_while_it_is_created() {
         let store = TestStore::new();
-        let (_lease, paths) = store.locked(spec(Lifetime::Command), &random(Kind::Dir), 1);
-        for selection in [bare(), all(), path(&paths[0])] {
+        let (mut lease, paths) = store.locked(spec(Lifetime::Command), &random(Kind::Dir), 1);
+        let force = Selection { force: true, ..all() };
+        for selection in [bare(), all(), path(&paths[0]), force.clone()] {
             assert_eq!(store.sweep(&selection, Mode::Remove).kept(), ["in use"]);
         }
-        let swept = store.sweep(&Selection { force: true, ..all() }, Mode::Remove);
-        assert_eq!(swept.removed(), paths);
+        lease.commit().unwrap();
+        assert_eq!(store.sweep(&all(), Mode::Remove).kept(), ["in use"]);
+        assert_eq!(store.sweep(&force, Mode::Remove).removed(), paths);
+        assert_eq!(store.ids(), [lease.id()], "its holder may add to it");
+        drop(lease);
+        store.sweep(&bare(), Mode::Remove);
         assert_eq!(store.ids(), [""; 0]);
     }
 
@@ -464,10 +469,16 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_lease_is_removed() {
+    fn an_empty_lease_is_removed_and_an_emptied_one_is_damaged() {
         let store = TestStore::new();
-        store.create(ENDED, Kind::File, 1);
-        fs::write(store.store().path().join(&store.ids()[0]), "").unwrap();
+        let paths = store.create(ENDED, Kind::File, 1);
+        let lease = store.store().path().join(&store.ids()[0]);
+        fs::write(&lease, "").unwrap();
+        let swept = store.sweep(&bare(), Mode::Remove);
+        assert_eq!((swept.outcomes.len(), swept.problems.len()), (0, 1));
+        assert!(paths[0].exists() && lease.exists());
+        fs::remove_file(&lease).unwrap();
+        fs::write(&lease, "").unwrap();
         assert_eq!(store.sweep(&bare(), Mode::Remove).outcomes, []);
         assert_eq!(store.ids(), [""; 0]);
     }

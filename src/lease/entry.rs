@@ -11,8 +11,8 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, Mode, OFlags, RenameFlags, StatxFlags, fchmod, linkat, mkdirat, openat, renameat,
-    renameat_with, symlinkat, unlinkat,
+    AtFlags, Mode, OFlags, RenameFlags, StatxFlags, fchmod, fstat, linkat, mkdirat, openat,
+    renameat, renameat_with, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::time::{ClockId, Timespec, clock_gettime};
@@ -381,11 +381,13 @@ fn prepare_dir(
         return Err(io::Error::other("another process replaced it while it was created"));
     }
     let mut identity = EntryId::of(parent.open_entry(dir.as_fd()));
-    // Where nothing identifies the new directory and others may rename it, this may be another one,
-    // which must not get a mark.
-    if is_protected && identity.is_unknown() {
+    if identity.is_unknown() {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        if let Ok(readable) = openat(&dir, c".", flags, Mode::empty()) {
+        // Where others may rename the new directory, this may be another one, which must not get a
+        // mark.
+        if let Ok(readable) = openat(&dir, c".", flags, Mode::empty())
+            && (is_protected || is_new(&readable, before))
+        {
             identity = identity.or_mark(readable, mark);
         }
     }
@@ -393,6 +395,19 @@ fn prepare_dir(
         sys::chmod_path_fd(dir.as_fd(), mode)?;
     }
     Ok((identity, options.keep_open.then_some(dir)))
+}
+
+/// Whether a directory is empty and did not change before `time`. An older one that was moved has an
+/// older time, which only its owner can set.
+fn is_new(dir: &OwnedFd, time: Timespec) -> bool {
+    let changed = fstat(dir).is_ok_and(|stat| {
+        (stat.st_mtime, stat.st_mtime_nsec)
+            >= (time.tv_sec, u64::try_from(time.tv_nsec).unwrap_or(0))
+    });
+    let is_dot = |name: &CStr| matches!(name.to_bytes(), b"." | b"..");
+    let entries = rustix::fs::Dir::read_from(dir);
+    changed
+        && entries.is_ok_and(|mut all| all.all(|one| one.is_ok_and(|one| is_dot(one.file_name()))))
 }
 
 /// Whether a directory belongs to us and was not created before `time`, as far as its filesystem

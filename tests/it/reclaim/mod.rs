@@ -2,6 +2,7 @@
 
 mod cleanup;
 mod concurrent;
+mod filesystems;
 mod forgetting;
 mod identity;
 mod jobs;

@@ -1,0 +1,182 @@
+//! What is removed, kept and forgotten on real filesystems of each class.
+
+use std::fs;
+
+use crate::support::namespaces::with_mounts;
+use crate::support::sandbox::{Ran, Sandbox, has};
+
+/// Makes `mount_it` mount the directory `src` at `m`, whose files have other numbers each time.
+const BINDFS: &str = "mkdir src m; mount_it() { bindfs src m; }";
+
+/// The same on another machine, which stores no marks.
+const SSHFS: &str = "mkdir src m; printf '#!/bin/sh\\nexec /usr/lib/openssh/sftp-server\\n' >ssh; \
+                     chmod +x ssh; mount_it() { sshfs -o ssh_command=$PWD/ssh x:$PWD/src m; }";
+
+/// The same with encryption.
+const GOCRYPTFS: &str = "mkdir src m; gocryptfs -q -init -extpass echo -extpass x src >/dev/null 2>&1; \
+    mount_it() { gocryptfs -q -extpass echo -extpass x src m >/dev/null 2>&1; }";
+
+/// A layer on the filesystem of the test.
+const OVERLAY: &str = "mkdir lower lower/private up work m; chmod 755 lower/private; \
+    mount_it() { mount -t overlay o -o lowerdir=lower,upperdir=up,workdir=work m; }";
+
+/// A disk of its own, which has another device number each time.
+const XFS: &str = "mkdir m; truncate -s 320M image; mkfs.xfs -q image; n=0; \
+    mount_it() { n=$((n+1)); truncate -s 1M other$n; l=$(losetup --show -f other$n) || return; \
+                 mount -o loop image m; losetup -d $l; }";
+
+/// The same with a filesystem that has no birth times.
+const EXT2: &str = "mkdir m; truncate -s 32M image; mkfs.ext2 -q -I 128 image >/dev/null; \
+                    mount_it() { mount -o loop image m; }";
+
+/// Runs a script in which `mount_it` mounts the filesystem at `m`, and `again` mounts it anew. Returns
+/// `None` if that is not possible here.
+fn on(sandbox: &Sandbox, filesystem: &str, tools: &[&str], script: &str) -> Option<Ran> {
+    if !tools.iter().all(|tool| has(tool)) {
+        return None;
+    }
+    let script = format!(
+        "{filesystem}; again() {{ umount m && mount_it; }}; mount_it >/dev/null 2>&1 || exit 9; \
+         {script}; umount m"
+    );
+    let ran = with_mounts(sandbox, &script)?;
+    if ran.status == Some(9) {
+        println!("skipped: this filesystem cannot be mounted here");
+        return None;
+    }
+    Some(ran)
+}
+
+/// The line about an entry that is another one.
+fn replaced(path: &str) -> String {
+    format!(
+        "tmpx: kept $ROOT/cwd/m/{path}: no longer the file tmpx created (rewritten by sed -i or mv?); \
+         remove it with rm\n"
+    )
+}
+
+#[test]
+fn what_the_user_creates_under_a_name_that_became_free_is_kept_everywhere() {
+    let script = "f=$(tmpx file -p m --name report.csv); rm $f; echo thesis >$f; tmpx cleanup --all; cat $f; \
+                  f=$(tmpx file -p m --name other.csv); rm $f; again; echo thesis >$f; tmpx cleanup --all; \
+                  cat $f; f=$(tmpx file -p m --name third.csv); echo thesis >m/new; mv m/new $f; again; \
+                  tmpx cleanup --all; cat $f";
+    let each = |name| replaced(name) + "tmpx: removed 0, kept 1 replaced\n";
+    let expected = ["report.csv", "other.csv", "third.csv"].map(each).concat();
+    for (filesystem, tools) in [
+        (BINDFS, &["bindfs"][..]),
+        (GOCRYPTFS, &["gocryptfs"]),
+        (OVERLAY, &[]),
+        (XFS, &["mkfs.xfs", "losetup"]),
+        (EXT2, &["mkfs.ext2"]),
+    ] {
+        let sandbox = Sandbox::new();
+        let Some(ran) = on(&sandbox, filesystem, tools, script) else { continue };
+        assert_eq!(ran.stdout, "thesis\n".repeat(3), "{filesystem} {ran:?}");
+        assert_eq!(ran.stderr, expected, "{filesystem}");
+    }
+}
+
+#[test]
+fn what_tmpx_created_is_removed_everywhere_after_a_remount_and_a_full_memory() {
+    let script = "mkdir -p m/private m/shared; chmod 775 m/shared; \
+        tmpx file -p m --name report.csv; tmpx dir -p m work.XXX; tmpx file -p m/private; \
+        tmpx file -p m/shared; tmpx dir -p m/shared; touch $(tmpx dir -p m/shared)/file; \
+        tmpx workspace -p m/shared --mkdir a; sync; echo 2 >/proc/sys/vm/drop_caches; tmpx list >list; \
+        wc -l <list; again; tmpx cleanup --all -q; ls m m/private m/shared";
+    for (filesystem, tools) in [
+        (BINDFS, &["bindfs"][..]),
+        (GOCRYPTFS, &["gocryptfs"]),
+        (OVERLAY, &[]),
+        (XFS, &["mkfs.xfs", "losetup"]),
+        (EXT2, &["mkfs.ext2"]),
+    ] {
+        let sandbox = Sandbox::new();
+        let Some(ran) = on(&sandbox, filesystem, tools, script) else { continue };
+        let left =
+            ran.stdout.split_once("7\nm:\n").map(|(_, left)| left.replace("lost+found\n", ""));
+        let empty = "private\nshared\n\nm/private:\n\nm/shared:\n";
+        assert_eq!(left.as_deref(), Some(empty), "{filesystem} {ran:?}");
+        assert_eq!(ran.stderr, "", "{filesystem}");
+    }
+}
+
+#[test]
+fn where_nothing_can_be_proven_a_chosen_name_is_kept_until_the_user_insists() {
+    if !has("sshfs") || !has("bindfs") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let script = "f=$(tmpx file -p m --name report.csv); tmpx file -p m; tmpx exec -p m -- sh -c 'echo a >b'; \
+                  tmpx cleanup --all; tmpx list --json | grep -o '\"state\":\"[a-z]*\"'; \
+                  tmpx cleanup $f; echo $?; tmpx cleanup -q --force $f; ls src";
+    let Some(ran) = on(&sandbox, SSHFS, &["sshfs"], script) else { return };
+    let kept =
+        "tmpx: kept $ROOT/cwd/m/report.csv: nothing proves that it is the file tmpx created\n";
+    let hint = "hint: --force and its PATH remove what is unproven\n";
+    let expected = format!(
+        "tmpx: cleanups will keep $ROOT/cwd/m/report.csv: its filesystem lets nothing prove later that tmpx created it\n\
+         {kept}tmpx: removed 1 (0 B), kept 1 unproven\n{hint}\
+         {kept}tmpx: removed 0, kept 1 unproven\n{hint}"
+    );
+    assert_eq!(ran.stderr, expected);
+    let random = "$ROOT/cwd/m/tmp.RANDOM\n".repeat(2);
+    assert_eq!(ran.stdout, format!("{random}\"state\":\"unproven\"\n1\n"), "{ran:?}");
+}
+
+#[test]
+fn force_never_removes_what_is_another_file() {
+    let sandbox = Sandbox::new();
+    let script = "f=$(tmpx file -p m --name report.csv); rm $f; echo thesis >$f; \
+                  tmpx cleanup -q --force $f; cat $f";
+    let Some(ran) = on(&sandbox, BINDFS, &["bindfs"], script) else { return };
+    assert_eq!((ran.stdout.as_str(), ran.stderr), ("thesis\n", replaced("report.csv")));
+}
+
+#[test]
+fn the_mark_is_not_on_what_becomes_the_users() {
+    let sandbox = Sandbox::new();
+    let script = "echo a | tmpx replace m/new; echo a >m/old; echo b | tmpx replace m/old; \
+                  tmpx exec --out r:m/saved -- sh -c 'echo a >r'; tmpx exec --report m/report -- true; \
+                  f=$(tmpx file -p m); getfattr -d -R -h m; tmpx cleanup -q $f";
+    let Some(ran) = on(&sandbox, BINDFS, &["bindfs", "getfattr"], script) else { return };
+    assert_eq!(ran.stdout.matches("# file: m/tmp.RANDOM\nuser.tmpx=").count(), 1, "{ran:?}");
+    assert_eq!(ran.stdout.matches("user.").count(), 1, "{ran:?}");
+}
+
+#[test]
+fn a_directory_whose_mark_anybody_could_have_set_is_kept() {
+    let sandbox = Sandbox::new();
+    // Another user has a directory of ours, open to all, marked and moved to the name.
+    let script = "mkdir m/tmp; chmod 1777 m/tmp; d=$(tmpx dir -p m/tmp --name d); mark=$(getfattr \
+        --only-values -n user.tmpx $d); rmdir $d; mkdir $d; touch $d/precious; chmod 777 $d; \
+        setfattr -n user.tmpx -v \"$mark\" $d; tmpx cleanup --all -q; ls $d; rm -r $d; tmpx cleanup -q";
+    let Some(ran) = on(&sandbox, BINDFS, &["bindfs", "getfattr", "setfattr"], script) else {
+        return;
+    };
+    assert_eq!(ran.stdout, "precious\n", "{ran:?}");
+}
+
+#[test]
+fn inode_numbers_prove_on_ramfs_within_the_boot() {
+    let sandbox = Sandbox::new();
+    let ramfs = "mkdir m; mount_it() { mount -t ramfs none m; }";
+    let script = "tmpx file -p m --name ours.csv; f=$(tmpx file -p m --name other.csv); echo a >m/new; \
+                  mv m/new $f; tmpx cleanup --all; ls m";
+    let Some(ran) = on(&sandbox, ramfs, &[], script) else { return };
+    let expected = replaced("other.csv") + "tmpx: removed 1 (0 B), kept 1 replaced\n";
+    assert_eq!(ran.stderr.replace("4.0 KiB", "0 B"), expected);
+    assert_eq!(ran.stdout.lines().last(), Some("other.csv"));
+}
+
+#[test]
+fn another_filesystem_in_the_place_is_left_alone() {
+    let sandbox = Sandbox::new();
+    // Two sources at one mount point in turn: the numbers of their files are the same.
+    let script = "tmpx file -p m --name report.csv; umount m; mkdir b; echo thesis >b/report.csv; \
+                  bindfs b m; tmpx cleanup --all -q; cat m/report.csv; again; rm src/report.csv";
+    let Some(ran) = on(&sandbox, BINDFS, &["bindfs"], script) else { return };
+    assert!(ran.stdout.ends_with("thesis\n"), "{ran:?}");
+    fs::write(sandbox.cwd().join("b/report.csv"), "").unwrap();
+    sandbox.tmpx(["cleanup", "-q", "--forget"]).run();
+}

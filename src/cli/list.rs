@@ -1,25 +1,31 @@
 //! Arguments of `tmpx list`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::cli::shared::{OutputArgs, SelectArgs};
 
 /// List what tmpx created, and its state
 ///
-/// On a terminal, this prints a table. Otherwise it prints the paths alone, one
-/// per line, or with --json all details. It lists every resource of yours that
-/// still exists.
+/// On a terminal, this prints a table and totals; columns without a value are
+/// left out. Otherwise it prints the paths alone, one per line, or with --json
+/// all details. It lists every resource of yours that still exists.
 ///
 /// TMPX_STATE_DIR determines which leases are read, see 'tmpx --help'. The exit
-/// status is 1 if a state directory cannot be read.
+/// status is 1 if a state directory cannot be read, or if a PATH is not one of
+/// a resource.
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,
-    override_usage = "tmpx list [OPTIONS]",
+    override_usage = "tmpx list [OPTIONS] [PATH]...",
     after_long_help = DETAILS,
     mut_arg("all", |all| all.help("Everything (the default)")),
 )]
 pub struct ListArgs {
+    /// Only the resources with these paths
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
     #[command(flatten)]
     pub select: SelectArgs,
     #[command(flatten)]

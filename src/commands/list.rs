@@ -6,10 +6,12 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::cli::ListArgs;
 use crate::commands::context::Context;
 use crate::commands::errors::print_error;
+use crate::commands::named_paths::NamedPaths;
 use crate::lease::Stores;
 use crate::os::Namespaces;
 use crate::reclaim::{Absence, InventoryEntry, KeepReason, Selection, State, SystemState, survey};
@@ -17,13 +19,15 @@ use crate::ui::{ListRow, Output, print_note, sanitize};
 use crate::values::{ByteSize, PathField, Span, Status};
 
 pub(super) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<Status> {
+    let mut named = NamedPaths::new(&args.paths);
     let selection = Selection {
+        paths: named.real(),
         older_than: args.select.older_than.map(|Span(least)| least),
         session: args.select.session.clone(),
         ..Selection::default()
     };
     let (stores, errors) = Stores::new(&context.env)?.existing();
-    let is_complete = errors.is_empty();
+    let mut is_complete = errors.is_empty();
     for err in errors {
         print_error(&err.into());
     }
@@ -39,6 +43,14 @@ pub(super) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<Status> 
         print_absences(&out_of_sight);
     }
     print(args, &entries).context("could not write to stdout")?;
+    for entry in entries {
+        named.cover(entry.path);
+    }
+    for (path, exists) in named.uncovered() {
+        is_complete = false;
+        let why = if exists { "not created by tmpx for this user" } else { "does not exist" };
+        print_note(format_args!("{}: {why}", path.given.display()));
+    }
     Ok(if is_complete { Status::Success } else { Status::Failed })
 }
 
@@ -69,7 +81,9 @@ fn print(args: &ListArgs, entries: &[InventoryEntry]) -> std::io::Result<()> {
     let for_people =
         !args.output.json && !args.output.null && rustix::termios::isatty(rustix::stdio::stdout());
     if for_people && entries.is_empty() {
-        print_note("no resources");
+        if args.paths.is_empty() {
+            print_note("no resources");
+        }
     } else if for_people {
         output.text(table(entries).as_bytes())?;
     } else {
@@ -80,35 +94,45 @@ fn print(args: &ListArgs, entries: &[InventoryEntry]) -> std::io::Result<()> {
     output.flush()
 }
 
-/// Returns a line per entry, each column as wide as its widest cell.
+/// A cell without a value.
+const NO_VALUE: &str = "-";
+
+/// Returns a line per entry, each column as wide as its widest cell, and the totals. Leaves out columns
+/// without any value.
 fn table(entries: &[InventoryEntry]) -> String {
     const RIGHT: [bool; 7] = [false, true, true, true, true, false, false];
     let head = ["STATE", "AGE", "LEFT", "OWNER", "SIZE", "SESSION", "PATH"].map(str::to_owned);
     let mut rows = vec![head];
     rows.extend(entries.iter().map(cells));
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: [usize; 7] = std::array::from_fn(|column| width(column).unwrap_or(0));
+    let is_empty = |column: usize| rows[1..].iter().all(|row| row[column] == NO_VALUE);
+    let columns: Vec<usize> = (0..RIGHT.len()).filter(|column| !is_empty(*column)).collect();
+    let widest = |column: usize| rows.iter().map(|row| row[column].width()).max();
+    let widths: Vec<usize> = columns.iter().map(|column| widest(*column).unwrap_or(0)).collect();
     let mut table = String::new();
+    // Writing to a String cannot fail.
     for row in &rows {
-        let cells = row.iter().zip(widths).zip(RIGHT).map(|((cell, width), right)| {
-            if right { format!("{cell:>width$}") } else { format!("{cell:width$}") }
+        let cells = columns.iter().zip(&widths).map(|(&column, width)| {
+            let cell = &row[column];
+            let padding = " ".repeat(width - cell.width());
+            if RIGHT[column] { padding + cell } else { cell.clone() + &padding }
         });
         let line = cells.collect::<Vec<_>>().join("  ");
-        // Writing to a String cannot fail.
         let _ = writeln!(table, "{}", line.trim_end());
     }
+    let bytes = entries.iter().map(|entry| entry.size.bytes).sum();
+    let _ = writeln!(table, "total {}, {}", entries.len(), ByteSize(bytes));
     table
 }
 
 fn cells(entry: &InventoryEntry) -> [String; 7] {
-    let time = |time: Option<Duration>| time.map_or("-".into(), |time| Span(time).to_string());
+    let time = |time: Option<Duration>| time.map_or(NO_VALUE.into(), |time| Span(time).to_string());
     [
         entry.state.word().to_owned(),
         time(entry.age),
         time(entry.left.map(round_up)),
-        entry.owner().map_or("-".into(), |owner| owner.pid.to_string()),
+        entry.owner().map_or(NO_VALUE.into(), |owner| owner.pid.to_string()),
         ByteSize(entry.size.bytes).to_string(),
-        sanitize(entry.header.session.as_deref().unwrap_or("-")),
+        sanitize(entry.header.session.as_deref().unwrap_or(NO_VALUE)),
         sanitize(&entry.path.display().to_string()),
     ]
 }

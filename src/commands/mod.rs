@@ -14,6 +14,7 @@ mod gettempdir;
 mod layout;
 mod list;
 mod mktemp;
+mod named_paths;
 mod replace;
 mod scratch;
 mod spool;

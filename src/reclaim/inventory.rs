@@ -52,7 +52,7 @@ pub(crate) fn survey(
         match snapshot.map(|snapshot| (snapshot.content, snapshot.locked)) {
             Ok((Content::Record(record), locked)) => {
                 if selection.matches_lease(&record, system) {
-                    entries.extend(resources(&record, locked, system));
+                    entries.extend(resources(&record, locked, selection, system));
                 }
             }
             Ok((Content::Empty, _)) => {}
@@ -63,15 +63,20 @@ pub(crate) fn survey(
     Ok(entries)
 }
 
-/// Returns the resources of a lease that are not known to be gone.
-fn resources(record: &Record, locked: bool, system: &SystemState) -> Vec<InventoryEntry> {
+/// Returns the selected resources of a lease that are not known to be gone.
+fn resources(
+    record: &Record,
+    locked: bool,
+    selection: &Selection,
+    system: &SystemState,
+) -> Vec<InventoryEntry> {
     let lease_state = State::of_lease(record, locked, system);
     let age = system.age(record);
     let left = record.lifetime.ttl().and_then(|ttl| ttl.checked_sub(age?));
     let removed = RemovedDirs::default();
     let mut locator = Locator::new(record, system, &removed);
     let mut entries = Vec::new();
-    for resource in &record.resources {
+    for resource in record.resources.iter().filter(|one| selection.matches_resource(one)) {
         let kind = resource.kind;
         let kept = |reason| (State::Kept(reason), Usage::default());
         let (state, size) = match locator.locate(resource) {

@@ -33,8 +33,8 @@ pub(super) fn judge(
         State::Kept(reason) => reason,
     };
     match reason {
-        // Only a script itself removes what it owns while it runs, and only by naming it.
-        KeepReason::Live(owner) if selection.names_paths() && system.is_ancestor(owner) => {
+        // Only a script itself removes what it owns while it runs, and only by naming it or its session.
+        KeepReason::Live(owner) if selection.is_narrow() && system.is_ancestor(owner) => {
             Verdict::Remove
         }
         // No process waits for these, so they are removed on request.
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_live_lease_is_removed_only_for_its_own_script_by_path_or_by_force() {
+    fn a_live_lease_is_removed_only_for_its_own_script_by_name_or_by_force() {
         let owned = bound(Some(this()), Some(2 * HOUR_MS));
         let live = Verdict::Keep(KeepReason::Live(this()));
         for selection in [Selection::default(), all(), session(), path()] {
@@ -163,8 +163,13 @@ mod tests {
         }
         assert_eq!(verdict(&owned, &Selection { force: true, ..path() }), Verdict::Remove);
         let ours = bound(Some(system().ancestry[0]), None);
-        assert_eq!(verdict(&ours, &path()), Verdict::Remove);
-        assert!(matches!(verdict(&ours, &all()), Verdict::Keep(KeepReason::Live(_))));
+        for selection in [path(), session()] {
+            assert_eq!(verdict(&ours, &selection), Verdict::Remove, "{selection:?}");
+        }
+        for selection in [Selection::default(), all(), older_than_zero()] {
+            let kept = verdict(&ours, &selection);
+            assert!(matches!(kept, Verdict::Keep(KeepReason::Live(_))), "{selection:?}");
+        }
     }
 
     #[test]

@@ -72,6 +72,11 @@ impl Selection {
         self.older_than.is_some() || self.session.is_some() || self.names_paths()
     }
 
+    /// Returns whether the user names resources, by their paths or their session.
+    pub(super) fn is_narrow(&self) -> bool {
+        self.names_paths() || self.session.is_some()
+    }
+
     /// Returns whether the selection covers what other jobs of the same user created, although the
     /// user named neither.
     pub(super) fn is_broad(&self) -> bool {

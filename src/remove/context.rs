@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::Statx;
 
 use crate::remove::options::{Mode, Removal};
-use crate::remove::stat::{self, FileKey, is_dir};
+use crate::remove::stat::{self, FileKey, is_dir, stat_fd};
 
 /// One removal, as every walk through a part of its tree sees it.
 pub(super) struct RemovalContext<'a> {
@@ -27,6 +27,15 @@ impl<'a> RemovalContext<'a> {
     /// Whether entries are removed, not only counted.
     pub(super) fn removes(&self) -> bool {
         self.removal.mode == Mode::Remove
+    }
+
+    /// Returns the bytes that an open directory itself occupies, if bytes are counted. A walk asks before
+    /// it removes entries, since some filesystems then shrink the directory.
+    pub(super) fn dir_bytes(&self, dir: BorrowedFd<'_>) -> u64 {
+        if !self.removal.counts_bytes() {
+            return 0;
+        }
+        stat_fd(dir).map_or(0, |stat| stat::bytes_freed(&stat))
     }
 
     /// Returns the bytes that removing one name of a file frees: its storage if this is the last

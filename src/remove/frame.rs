@@ -24,6 +24,8 @@ pub(super) struct DirFrame {
     pub(super) key: Option<FileKey>,
     /// If the descriptor was closed: the position up to which it had read.
     position: u64,
+    /// The bytes that the directory itself occupies, if bytes are counted.
+    pub(super) bytes: u64,
     /// Subdirectories that were read and are not yet removed.
     pub(super) pending_dirs: Vec<CString>,
     pub(super) state: ReadState,
@@ -39,13 +41,14 @@ pub(super) struct DirFrame {
 }
 
 impl DirFrame {
-    /// A directory of which nothing has been read.
-    pub(super) fn new(name: CString, fd: Arc<OwnedFd>) -> Self {
+    /// A directory of which nothing has been read. It occupies `bytes` itself.
+    pub(super) fn new(name: CString, fd: Arc<OwnedFd>, bytes: u64) -> Self {
         Self {
             name,
             fd: Some(fd),
             key: None,
             position: 0,
+            bytes,
             pending_dirs: Vec::new(),
             state: ReadState::More,
             failed: false,
@@ -58,7 +61,7 @@ impl DirFrame {
     /// A part of this directory for another walk, which reads no further and does not remove the
     /// directory itself. `fd` refers to this directory.
     pub(super) fn part(&self, fd: Arc<OwnedFd>, pending_dirs: Vec<CString>) -> Self {
-        let whole = Self::new(CString::default(), fd);
+        let whole = Self::new(CString::default(), fd, 0);
         Self { pending_dirs, state: ReadState::End, second_pass: self.second_pass, ..whole }
     }
 
@@ -172,7 +175,7 @@ mod tests {
 
     fn frame(path: &Path) -> DirFrame {
         let fd = OwnedFd::from(fs::File::open(path).unwrap());
-        DirFrame::new(c"dir".into(), Arc::new(fd))
+        DirFrame::new(c"dir".into(), Arc::new(fd), 0)
     }
 
     #[test]

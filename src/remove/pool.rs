@@ -286,7 +286,7 @@ mod tests {
 
     fn walk(path: &Path) -> RemovalWalk {
         let name = CString::new(path.file_name().unwrap().as_bytes()).unwrap();
-        RemovalWalk::new(name, path.to_owned(), fs::File::open(path).unwrap().into())
+        RemovalWalk::new(name, path.to_owned(), fs::File::open(path).unwrap().into(), 0)
     }
 
     /// Removes `path`, shares up to `places` parts, and returns how often a walk was parked.

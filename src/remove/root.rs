@@ -107,7 +107,8 @@ impl<'a> Root<'a> {
                 Ok(fd) => {
                     let context = RemovalContext::new(removal, self.parent.as_fd());
                     let newest_fd = fd.as_raw_fd();
-                    let walk = RemovalWalk::new(self.name, self.path, fd);
+                    let bytes = if removal.counts_bytes() { bytes_freed(&self.stat) } else { 0 };
+                    let walk = RemovalWalk::new(self.name, self.path, fd, bytes);
                     return Pool::new(&context).run(walk, newest_fd);
                 }
                 // A real removal would grant itself access, so the entry counts.

@@ -64,10 +64,10 @@ impl DirStack {
         frames.find(|(depth, frame)| matches(*depth, frame)).map(|(depth, _)| depth)
     }
 
-    /// Enters a directory that was opened in the deepest one.
-    pub(super) fn enter(&mut self, name: CString, fd: OwnedFd) {
+    /// Enters a directory that was opened in the deepest one. It occupies `bytes` itself.
+    pub(super) fn enter(&mut self, name: CString, fd: OwnedFd, bytes: u64) {
         let second_pass = self.deepest().is_some_and(|parent| parent.second_pass);
-        let mut frame = DirFrame::new(name, Arc::new(fd));
+        let mut frame = DirFrame::new(name, Arc::new(fd), bytes);
         frame.second_pass = second_pass;
         self.push(frame);
         // The root keeps its descriptor: from there every directory can be found again.
@@ -187,13 +187,13 @@ mod tests {
     /// Creates and enters nested directories, all named `d`.
     fn deep_stack(top: &Path, levels: usize) -> DirStack {
         let fd = OwnedFd::from(fs::File::open(top).unwrap());
-        let root = DirFrame::new(CString::default(), Arc::new(fd));
+        let root = DirFrame::new(CString::default(), Arc::new(fd), 0);
         let mut stack = DirStack::new("/top".into(), root);
         let mut path = top.to_owned();
         for _ in 0..levels {
             path.push("d");
             fs::create_dir(&path).unwrap();
-            stack.enter(c"d".into(), fs::File::open(&path).unwrap().into());
+            stack.enter(c"d".into(), fs::File::open(&path).unwrap().into(), 0);
         }
         stack
     }

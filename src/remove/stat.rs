@@ -34,9 +34,9 @@ pub(super) fn storage(stat: &Statx) -> u64 {
 }
 
 /// Returns the bytes of storage that removing this entry frees: none while the file has another
-/// hard link. The blocks of a directory itself are not counted.
+/// hard link. For a directory, those of the directory itself, which has a link in each subdirectory.
 pub(super) fn bytes_freed(stat: &Statx) -> u64 {
-    if stat.stx_nlink == 1 && !is_dir(stat) { storage(stat) } else { 0 }
+    if stat.stx_nlink == 1 || is_dir(stat) { storage(stat) } else { 0 }
 }
 
 pub(super) fn is_dir(stat: &Statx) -> bool {
@@ -101,7 +101,8 @@ mod tests {
         fs::hard_link(dir.path().join("file"), dir.path().join("link")).unwrap();
         assert_eq!(bytes_freed(&stat(c"file")), 0);
         fs::create_dir(dir.path().join("dir")).unwrap();
-        assert_eq!(bytes_freed(&stat(c"dir")), 0);
+        fs::create_dir(dir.path().join("dir/sub")).unwrap();
+        assert_eq!(bytes_freed(&stat(c"dir")), storage(&stat(c"dir")));
     }
 
     #[test]

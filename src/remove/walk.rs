@@ -64,10 +64,10 @@ pub(super) struct RemovalWalk {
 }
 
 impl RemovalWalk {
-    /// Returns a walk that removes the directory `name`, which is open as `fd`. Messages show
-    /// `path`.
-    pub(super) fn new(name: CString, path: PathBuf, fd: OwnedFd) -> Self {
-        Self::from_root(path, DirFrame::new(name, Arc::new(fd)))
+    /// Returns a walk that removes the directory `name`, which is open as `fd` and occupies `bytes`
+    /// itself. Messages show `path`.
+    pub(super) fn new(name: CString, path: PathBuf, fd: OwnedFd, bytes: u64) -> Self {
+        Self::from_root(path, DirFrame::new(name, Arc::new(fd), bytes))
     }
 
     fn from_root(path: PathBuf, root: DirFrame) -> Self {
@@ -211,13 +211,17 @@ impl RemovalWalk {
     /// Enters a subdirectory of the deepest directory.
     fn descend(&mut self, context: &RemovalContext<'_>, name: &CStr) {
         self.with_deepest(|walk, fd| match walk.stack.open_child(fd, name, context.removes()) {
-            Ok(child) => walk.stack.enter(name.to_owned(), child),
+            Ok(child) => {
+                let bytes = context.dir_bytes(child.as_fd());
+                walk.stack.enter(name.to_owned(), child, bytes);
+            }
             Err(err) => match err.raw_os_error() {
                 Some(libc::ENOENT) => {}
                 // Another process has replaced it by something else.
                 Some(libc::ENOTDIR | libc::ELOOP) => walk.unlink_from(context, fd, fd, name),
                 Some(libc::EACCES) if !context.removes() => {
-                    walk.tally.count(0, context.removal.progress);
+                    let bytes = stat_entry(fd, name).map_or(0, |stat| context.bytes_freed(&stat));
+                    walk.tally.count(bytes, context.removal.progress);
                 }
                 _ => walk.fail(name, err),
             },
@@ -351,7 +355,7 @@ impl RemovalWalk {
             (true, false) => with_owner_access(parent, rmdir),
         };
         match removed {
-            Ok(()) => self.tally.count(0, context.removal.progress),
+            Ok(()) => self.tally.count(frame.bytes, context.removal.progress),
             Err(Errno::NOENT) if is_root && frame.is_linked() => self.fail(&frame.name, moved()),
             Err(Errno::NOENT) => {}
             Err(Errno::NOTEMPTY | Errno::EXIST) if !frame.is_entry_of(parent) => {

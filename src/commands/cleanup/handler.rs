@@ -6,10 +6,10 @@ use anyhow::Context as _;
 
 use crate::cache::{CacheStore, Expired};
 use crate::cli::CleanupArgs;
-use crate::commands::cleanup::named::NamedPaths;
-use crate::commands::cleanup::summary::Summary;
+use crate::commands::cleanup::summary::{Rerun, Summary};
 use crate::commands::context::Context;
 use crate::commands::errors::InvalidUse;
+use crate::commands::named_paths::NamedPaths;
 use crate::lease::{Resource, Stores};
 use crate::reclaim::{LeaseProblem, Observer, Outcome, Selection, Sweep, SystemState, reaper};
 use crate::remove::{Mode, Removal};
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &CleanupArgs, context: &Context) -> anyhow::Result<Statu
     let (stores, problems) = Stores::new(&context.env)?.existing();
     let system = SystemState::now();
     let mut output = Output::new(args.output.format());
-    let mut summary = Summary::new(mode, args.quiet, &selection);
+    let mut summary = Summary::new(mode, args.quiet, &selection, Rerun::of(context.env.args()));
     for problem in problems {
         summary.add_problem(render(&problem.into()));
     }

@@ -1,6 +1,5 @@
 //! `tmpx cleanup`: removes what has ended, and reports what it kept and why.
 
 mod handler;
-mod named;
 mod summary;
 pub(crate) use handler::run;

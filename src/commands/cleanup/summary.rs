@@ -1,13 +1,14 @@
 //! Counts what a cleanup did, and says so on stderr.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::lease::Kind;
 use crate::reclaim::{KeepReason, Outcome, Selection};
 use crate::remove::{Mode, Usage};
-use crate::ui::{print_hint, print_note};
+use crate::ui::{print_hint, print_note, sh_quote};
 use crate::values::ByteSize;
 
 /// The totals so far.
@@ -19,6 +20,10 @@ use crate::values::ByteSize;
 pub(super) struct Summary {
     mode: Mode,
     is_quiet: bool,
+    /// The command line with one more option, for hints.
+    rerun: Rerun,
+    /// The session, if that is all that the user selected.
+    session: Option<String>,
     /// Whether the user named paths.
     names_paths: bool,
     /// Whether the user selected more than what has ended, and may still add force.
@@ -38,6 +43,8 @@ pub(super) struct Summary {
     forgets: bool,
     /// Whether force would remove a path that is unproven.
     force_with_path_helps: bool,
+    /// What is reported in one line for each reason and owner, by that reason: how many, and the first.
+    groups: BTreeMap<String, (u64, PathBuf)>,
     /// Whether a selection would remove some of the kept resources.
     selection_helps: bool,
     /// How many resources are kept because a process cannot be seen from here.
@@ -46,16 +53,20 @@ pub(super) struct Summary {
     other_jobs_helps: bool,
     /// Whether force would remove some of the kept resources.
     force_helps: bool,
-    /// Whether the user named a path that tmpx did not create.
-    names_foreign: bool,
+    /// What the user named and tmpx did not create.
+    foreign: Vec<PathBuf>,
     failed: bool,
 }
 
 impl Summary {
-    pub(super) fn new(mode: Mode, is_quiet: bool, selection: &Selection) -> Self {
+    pub(super) fn new(mode: Mode, is_quiet: bool, selection: &Selection, rerun: Rerun) -> Self {
+        let selects_more =
+            selection.all || selection.older_than.is_some() || selection.names_paths();
         Self {
             mode,
             is_quiet,
+            rerun,
+            session: selection.session.clone().filter(|_| !selects_more),
             names_paths: selection.names_paths(),
             has_selection: selection.includes_manual(),
             may_force: selection.includes_manual() && !selection.force,
@@ -67,11 +78,12 @@ impl Summary {
             given_up: BTreeMap::new(),
             forgets: selection.forget,
             force_with_path_helps: false,
+            groups: BTreeMap::new(),
             selection_helps: false,
             unknown: 0,
             other_jobs_helps: false,
             force_helps: false,
-            names_foreign: false,
+            foreign: Vec::new(),
             failed: false,
         }
     }
@@ -100,43 +112,49 @@ impl Summary {
         *self.kept.entry(reason.word()).or_default() += 1;
         // A path that the user named and that was kept is a failure.
         self.failed |= self.names_paths;
-        let is_news = match reason {
+        let (is_news, is_rare) = match reason {
             KeepReason::Manual | KeepReason::Timed(_) => {
                 self.selection_helps = true;
-                self.names_paths
+                (false, false)
             }
             KeepReason::Live(_) => {
                 self.force_helps = true;
-                self.names_paths
+                (false, false)
             }
             KeepReason::InUse(_) => {
                 self.force_helps = true;
-                !self.is_quiet
+                (!self.is_quiet, false)
             }
             KeepReason::OtherJob(_) => {
                 self.other_jobs_helps = true;
-                !self.is_quiet
+                (!self.is_quiet, false)
             }
-            // A container may leave thousands of them.
             KeepReason::Unknown(_) => {
                 self.other_jobs_helps = true;
                 self.unknown += u64::from(!self.names_paths);
-                self.names_paths
+                (false, false)
             }
             // A directory that was removed may have had thousands.
             KeepReason::OutOfSight(absence) => {
                 let count = self.out_of_sight.entry((dir_of(path), absence.to_string()));
                 *count.or_default() += 1;
-                self.names_paths
+                (false, false)
             }
             KeepReason::Unproven(_) => {
                 self.force_with_path_helps = true;
-                true
+                (true, true)
             }
-            KeepReason::Replaced(_) | KeepReason::Unreadable(_) | KeepReason::InSight => true,
+            // The lease may end with this message, so it is the last chance to learn the path.
+            KeepReason::Replaced(_) | KeepReason::Unreadable(_) | KeepReason::InSight => {
+                (true, true)
+            }
         };
-        if is_news {
+        if self.names_paths || is_rare {
             print_note(format_args!("kept {}: {reason}{}", path.display(), advice(reason)));
+        } else if is_news {
+            // A script or a container may leave thousands of them.
+            let group = self.groups.entry(reason.to_string());
+            group.or_insert_with(|| (0, path.to_owned())).0 += 1;
         }
     }
 
@@ -146,15 +164,17 @@ impl Summary {
         print_note(problem);
     }
 
-    /// Prints that a path which the user named is covered by no lease.
+    /// Prints that a path which the user named is covered by no lease. One that does not exist is no
+    /// failure: a lifetime may have been quicker than the last step of a script.
     pub(super) fn add_uncovered(&mut self, given: &Path, exists: bool) {
-        let why = if exists {
-            self.names_foreign = true;
-            "not created by tmpx for this user"
-        } else {
-            "No such file or directory"
-        };
-        self.add_problem(format_args!("could not remove {}: {why}", given.display()));
+        let path = given.display();
+        if exists {
+            self.foreign.push(given.to_owned());
+            let why = "not created by tmpx for this user";
+            self.add_problem(format_args!("could not remove {path}: {why}"));
+        } else if !self.is_quiet {
+            print_note(format_args!("nothing to remove: {path} does not exist"));
+        }
     }
 
     /// Returns whether anything went wrong.
@@ -164,6 +184,12 @@ impl Summary {
 
     /// Prints the totals in one line, and hints at what removes the rest.
     pub(super) fn print(&self) {
+        for (reason, (count, first)) in &self.groups {
+            match count {
+                1 => print_note(format_args!("kept {}: {reason}", first.display())),
+                _ => print_note(format_args!("kept {count}: {reason}")),
+            }
+        }
         if self.unknown > 0 {
             print_note(format_args!(
                 "kept {}: whether their owners run cannot be seen from here",
@@ -184,16 +210,22 @@ impl Summary {
         for ((dir, why), count) in self.out_of_sight.iter().filter(|_| tells_absence) {
             print_note(format_args!("kept {count} out of sight in {}: {why}", dir.display()));
         }
-        print_note(self.totals());
+        match &self.session {
+            Some(session) if self.is_without_resources() => {
+                print_note(format_args!("no resources in session {session}"));
+            }
+            _ => print_note(self.totals()),
+        }
         if self.selection_helps {
-            print_hint("--all removes manual and timed ones too");
+            let command = self.rerun.with("--all");
+            print_hint(format_args!("{command} removes manual and timed ones too"));
         }
         if self.other_jobs_helps {
-            print_hint("if no other job runs, add --other-jobs to remove theirs too");
+            print_hint(format_args!("if no other job runs: {}", self.rerun.with("--other-jobs")));
         }
         // A cleanup of what has ended is not meant to remove the others.
         if self.force_helps && self.may_force {
-            print_hint("add --force to remove these too");
+            print_hint(format_args!("{} removes these too", self.rerun.with("--force")));
         }
         if self.force_with_path_helps {
             print_hint("--force and its PATH remove what is unproven");
@@ -201,9 +233,23 @@ impl Summary {
         if !self.out_of_sight.is_empty() && self.has_selection {
             print_hint("--forget ends the leases of what is out of sight");
         }
-        if self.names_foreign {
-            print_hint("rm -r removes what tmpx did not create");
+        match self.foreign.as_slice() {
+            [] => {}
+            [path] => {
+                let rm = if path.is_dir() && !path.is_symlink() { "rm -r" } else { "rm" };
+                let path = sh_quote::quote(path.as_os_str());
+                print_hint(format_args!("remove it with: {rm} {}", path.display()));
+            }
+            _ => print_hint("rm -r removes what tmpx did not create"),
         }
+    }
+
+    /// Whether the selection matched nothing at all.
+    fn is_without_resources(&self) -> bool {
+        self.removed + self.in_part == 0
+            && self.kept.is_empty()
+            && self.given_up.is_empty()
+            && !self.failed
     }
 
     fn gave_up(&self) -> &'static str {
@@ -241,5 +287,44 @@ fn advice(reason: &KeepReason) -> &'static str {
         KeepReason::Replaced(Kind::Dir) => "; remove it with rm -r",
         KeepReason::Replaced(_) => " (rewritten by sed -i or mv?); remove it with rm",
         _ => "",
+    }
+}
+
+/// The command line of this cleanup.
+#[derive(Debug)]
+pub(super) struct Rerun {
+    words: Vec<OsString>,
+}
+
+impl Rerun {
+    /// Takes the arguments of the process: the program, the subcommand, its arguments.
+    pub(super) fn of(args: &[OsString]) -> Self {
+        Self { words: args.get(2..).unwrap_or_default().to_vec() }
+    }
+
+    /// Returns the command line with another option, for a shell. Leaves the rest out if it is long.
+    fn with(&self, option: &str) -> String {
+        const LONG: usize = 120;
+        let mut line = format!("tmpx cleanup {option}");
+        for word in &self.words {
+            let _ = write!(line, " {}", sh_quote::quote(word).display());
+        }
+        if line.len() > LONG { format!("tmpx cleanup {option} …") } else { line }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_repeats_the_command_line_unless_that_is_long() {
+        let rerun = |words: &[&str]| {
+            let args = ["tmpx", "cleanup"].iter().chain(words);
+            Rerun::of(&args.map(OsString::from).collect::<Vec<_>>()).with("--force")
+        };
+        assert_eq!(rerun(&[]), "tmpx cleanup --force");
+        assert_eq!(rerun(&["--session", "a b"]), "tmpx cleanup --force --session 'a b'");
+        assert_eq!(rerun(&["/tmp/tmp.8QA6fr72SM"; 10]), "tmpx cleanup --force …");
     }
 }

@@ -99,9 +99,12 @@ fn with_until_exit_and_ttl_the_first_end_counts() {
 }
 
 #[test]
-fn a_live_resource_is_removed_only_by_its_own_script_and_only_by_path() {
+fn a_live_resource_is_removed_only_by_its_own_script_and_only_by_path_or_session() {
     let sandbox = Sandbox::new();
     let own = "f=$(tmpx file --until-exit=$$); tmpx cleanup -q $f; ls $TMPDIR";
+    sandbox.sh(own).expects(0, "", "");
+    let own = "export TMPX_UNTIL_EXIT=$$ TMPX_SESSION=s; f=$(tmpx file) g=$(sh -c 'tmpx dir; :')
+               tmpx cleanup -q --session s; ls $TMPDIR";
     sandbox.sh(own).expects(0, "", "");
     let other = "f=$(tmpx file --until-exit=$$); echo $f; read wait; :";
     let mut script = sandbox.sh(other).spawn();
@@ -111,7 +114,7 @@ fn a_live_resource_is_removed_only_by_its_own_script_and_only_by_path() {
     let expected = format!(
         "tmpx: kept $ROOT/tmp/tmp.RANDOM: live until sh ({}) exits\n\
          tmpx: removed 0, kept 1 live\n\
-         hint: add --force to remove these too\n",
+         hint: tmpx cleanup --force $ROOT/tmp/tmp.RANDOM removes these too\n",
         script.id()
     );
     assert_eq!((ran.status, ran.stderr), (Some(1), expected));

@@ -17,13 +17,14 @@ fn a_foreign_path_is_never_removed() {
         1,
         "",
         "tmpx: could not remove precious: not created by tmpx for this user\ntmpx: removed 0\n\
-         hint: rm -r removes what tmpx did not create\n",
+         hint: remove it with: rm precious\n",
     );
-    sandbox.tmpx(words("cleanup nosuch")).expects(
-        1,
-        "",
-        "tmpx: could not remove nosuch: No such file or directory\ntmpx: removed 0\n",
-    );
+    fs::create_dir(sandbox.cwd().join("a dir")).unwrap();
+    let ran = sandbox.tmpx(["cleanup", "a dir"]).run();
+    assert!(ran.stderr.ends_with("hint: remove it with: rm -r 'a dir'\n"), "{ran:?}");
+    let ran = sandbox.tmpx(["cleanup", "a dir", "precious"]).run();
+    let hint = "hint: rm -r removes what tmpx did not create\n";
+    assert!(ran.status == Some(1) && ran.stderr.ends_with(hint), "{ran:?}");
     assert!(precious.exists());
 }
 

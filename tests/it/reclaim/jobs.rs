@@ -32,14 +32,32 @@ fn a_broad_cleanup_keeps_resources_of_another_living_script() {
         let expected = format!(
             "tmpx: kept $ROOT/tmp/tmp.RANDOM: created by sh ({}), which still runs\n\
              tmpx: removed 0, kept 1 of another job\n\
-             hint: if no other job runs, add --other-jobs to remove theirs too\n",
-            job.id()
+             hint: if no other job runs: tmpx {}\n",
+            job.id(),
+            cleanup.replace("cleanup", "cleanup --other-jobs"),
         );
         assert_eq!((ran.status, ran.stderr), (Some(0), expected));
         assert_eq!(finish(job), path, "it was there to the end");
         sandbox.tmpx(words(cleanup)).run();
         assert!(!Path::new(&path).exists(), "{cleanup}: the job is over");
     }
+}
+
+#[test]
+fn many_kept_resources_of_one_owner_are_reported_in_one_line() {
+    let sandbox = Sandbox::new();
+    let (job, _) = living_job(&sandbox, "f=$(tmpx file --count 204 | tail -n 1); echo $f");
+    let expected = format!(
+        "tmpx: kept 204: created by sh ({}), which still runs\n\
+         tmpx: removed 0, kept 204 of another job\n\
+         hint: if no other job runs: tmpx cleanup --other-jobs --all\n",
+        job.id(),
+    );
+    sandbox.tmpx(words("cleanup --all")).expects(0, "", &expected);
+    sandbox.tmpx(words("cleanup --all -q")).expects(0, "", "");
+    let ran = sandbox.tmpx(words("cleanup --other-jobs --all")).run();
+    assert_eq!(ran.stdout.lines().count(), 204, "the hint does what it says: {ran:?}");
+    drop(job.stdin);
 }
 
 #[test]

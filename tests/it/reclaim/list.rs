@@ -100,14 +100,70 @@ fn a_terminal_gets_a_table() {
     sandbox.tmpx(words("file --session nightly --ttl 2h")).path();
     let ran = sandbox.sh("script -qec 'tmpx list' /dev/null").run();
     let lines: Vec<&str> = ran.stdout.lines().collect();
-    assert_eq!(lines.len(), 2, "{ran:?}");
+    assert_eq!(lines.len(), 3, "{ran:?}");
     assert_eq!(
         lines[0].split_whitespace().collect::<Vec<_>>(),
-        ["STATE", "AGE", "LEFT", "OWNER", "SIZE", "SESSION", "PATH"]
+        ["STATE", "AGE", "LEFT", "SIZE", "SESSION", "PATH"],
+        "nothing has an owner"
     );
+    assert_eq!(lines[2], "total 1, 0 B");
     assert!(lines[1].contains("timed") && lines[1].contains("nightly"), "{ran:?}");
     assert!(lines[1].trim_end().ends_with("tmp.RANDOM"), "{ran:?}");
     sandbox.clean_up();
+}
+
+#[test]
+fn columns_are_aligned_with_wide_and_combining_characters() {
+    if !has("script") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    for session in ["日本", "cafe\u{301}", "plain"] {
+        sandbox.tmpx(["file", "--session", session]).path();
+    }
+    let ran = sandbox.sh("script -qec 'tmpx list' /dev/null").run();
+    let before = |line: &str| line.split_once("$ROOT").map(|(before, _)| before.to_owned());
+    let lines: Vec<String> = ran.stdout.lines().filter_map(before).collect();
+    let session = |line: &String| line.split_whitespace().last().map(str::to_owned);
+    let padding: Vec<usize> = lines.iter().map(|line| line.len() - line.trim_end().len()).collect();
+    assert_eq!(
+        lines.iter().filter_map(session).collect::<Vec<_>>(),
+        ["日本", "cafe\u{301}", "plain"]
+    );
+    assert_eq!(padding, [5, 5, 4], "the widest is SESSION, of seven columns: {ran:?}");
+    sandbox.clean_up();
+}
+
+#[test]
+fn a_path_narrows_the_list_and_a_foreign_one_is_an_error() {
+    let sandbox = Sandbox::new();
+    sandbox.file();
+    let path = sandbox.file();
+    let path = path.to_str().unwrap();
+    let ran = sandbox.tmpx(["list", path]).succeeds();
+    assert_eq!(ran.raw, format!("{path}\n"));
+    fs::write(sandbox.cwd().join("foreign"), "").unwrap();
+    let ran = sandbox.tmpx(["list", path, "foreign", "nosuch"]).run();
+    assert_eq!((ran.status, ran.raw.as_str()), (Some(1), format!("{path}\n").as_str()));
+    let message =
+        "tmpx: foreign: not created by tmpx for this user\ntmpx: nosuch: does not exist\n";
+    assert_eq!(ran.stderr, message);
+    sandbox.clean_up();
+}
+
+#[test]
+fn the_size_of_a_directory_is_that_of_du() {
+    let sandbox = Sandbox::new();
+    let dir = sandbox.dir();
+    fs::create_dir_all(dir.join("a/b/c")).unwrap();
+    fs::write(dir.join("a/file"), vec![b'x'; 10_000]).unwrap();
+    let bytes = sandbox.tmpx(words("list --json")).succeeds().json()[0]["bytes"].to_string();
+    let du = format!("du -s --block-size=1 {} | cut -f 1", dir.display());
+    assert_eq!(sandbox.sh(&du).succeeds().raw.trim_end(), bytes);
+    let dry = sandbox.tmpx(words("cleanup --all -n --json -q")).succeeds().json();
+    let real = sandbox.tmpx(words("cleanup --all --json -q")).succeeds().json();
+    assert_eq!(dry[0]["bytes"].to_string(), bytes);
+    assert_eq!(real[0]["bytes"].to_string(), bytes);
 }
 
 #[test]

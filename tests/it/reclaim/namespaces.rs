@@ -18,7 +18,7 @@ fn elsewhere(sandbox: &Sandbox, unshare: &[&str], script: &str) -> Option<Ran> {
 }
 
 /// The hint of a cleanup that keeps what it cannot judge.
-const HINT: &str = "hint: if no other job runs, add --other-jobs to remove theirs too\n";
+const HINT: &str = "hint: if no other job runs: tmpx cleanup --other-jobs\n";
 
 /// Whether this is the initial PID namespace, from which all others are visible.
 fn sees_all_pid_namespaces() -> bool {
@@ -42,7 +42,8 @@ fn an_owner_in_another_pid_namespace_is_unknown_while_that_lasts_and_dead_after_
     let Some(ran) = elsewhere(&sandbox, &["-m"], script) else { return };
     let kept = "tmpx: kept 2: whether their owners run cannot be seen from here\n\
                 tmpx: removed 0, kept 2 unknown\n";
-    assert_eq!(ran.stderr, format!("{kept}{HINT}{kept}{HINT}"), "{ran:?}");
+    let hint_all = HINT.replace("-jobs", "-jobs --all");
+    assert_eq!(ran.stderr, format!("{kept}{HINT}{kept}{hint_all}"), "{ran:?}");
     assert_eq!(ran.stdout.matches("\"state\":\"unknown\"").count(), 2, "{ran:?}");
     assert_eq!(sandbox.left().len(), 0, "the namespace has ended, and its owners with it");
 }

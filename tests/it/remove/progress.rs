@@ -40,7 +40,7 @@ fn progress_is_shown_only_on_a_terminal_and_only_for_a_long_removal() {
     };
     let shown = output(slow, "", true);
     assert!(shown.contains(" entries"), "{shown:?}");
-    assert!(shown.ends_with("tmpx: removed 1 (0 B)\r\n"), "{shown:?}");
+    assert!(shown.contains("\r\ntmpx: removed 1 ("), "{shown:?}");
     for not_shown in [output(slow, "-q", true), output(slow, "", false)] {
         assert!(!not_shown.contains(" entries"), "{not_shown:?}");
     }

@@ -311,6 +311,17 @@ impl Ran {
         }
     }
 
+    /// stderr without the size in the totals of a cleanup: what a directory itself occupies depends on
+    /// the filesystem.
+    pub(crate) fn stderr_without_size(&self) -> String {
+        let totals = |line: &&str| line.starts_with("tmpx: ") && line.ends_with("B)");
+        let line = |line: &str| match line.rsplit_once(" (").filter(|_| totals(&line)) {
+            Some((before, _)) => format!("{before}\n"),
+            None => format!("{line}\n"),
+        };
+        self.stderr.lines().map(line).collect()
+    }
+
     /// The JSON objects on stdout, one per line.
     pub(crate) fn json(&self) -> Vec<serde_json::Value> {
         self.raw.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -5,25 +5,25 @@ use std::path::{Path, PathBuf};
 
 /// A path from the command line.
 #[derive(Debug)]
-pub(super) struct NamedPath {
+pub(crate) struct NamedPath {
     /// As it was given.
-    pub(super) given: PathBuf,
+    pub(crate) given: PathBuf,
     /// Its real path.
-    pub(super) real: PathBuf,
+    pub(crate) real: PathBuf,
     /// Whether an entry had this path when the cleanup began.
     existed: bool,
 }
 
 /// The paths from the command line, and which of them a lease covers.
 #[derive(Debug)]
-pub(super) struct NamedPaths {
+pub(crate) struct NamedPaths {
     paths: Vec<NamedPath>,
     covered: HashSet<PathBuf>,
 }
 
 impl NamedPaths {
     /// Resolves the paths.
-    pub(super) fn new(paths: &[PathBuf]) -> Self {
+    pub(crate) fn new(paths: &[PathBuf]) -> Self {
         // Thousands of paths often share one directory, which is resolved once.
         let mut dirs = HashMap::new();
         let resolve = |given: &PathBuf| {
@@ -34,17 +34,17 @@ impl NamedPaths {
         Self { paths: paths.iter().map(resolve).collect(), covered: HashSet::new() }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.paths.is_empty()
     }
 
     /// Returns the set of real paths.
-    pub(super) fn real(&self) -> HashSet<PathBuf> {
+    pub(crate) fn real(&self) -> HashSet<PathBuf> {
         self.paths.iter().map(|path| path.real.clone()).collect()
     }
 
     /// Notes that a lease covers a resource with this real path.
-    pub(super) fn cover(&mut self, real: PathBuf) {
+    pub(crate) fn cover(&mut self, real: PathBuf) {
         if !self.is_empty() {
             self.covered.insert(real);
         }
@@ -52,7 +52,7 @@ impl NamedPaths {
 
     /// Returns the paths that no lease covers, and whether an entry has each now. Leaves out those that
     /// existed at the beginning and do not now: another cleanup has removed them meanwhile.
-    pub(super) fn uncovered(&self) -> impl Iterator<Item = (&NamedPath, bool)> {
+    pub(crate) fn uncovered(&self) -> impl Iterator<Item = (&NamedPath, bool)> {
         self.paths.iter().filter_map(|path| {
             let exists = path.real.symlink_metadata().is_ok();
             let concerns_user = exists || !path.existed;

@@ -93,3 +93,8 @@ fn what_replaces_tempfile_runs_as_shown() {
         runs_as_shown("docs/from-python.md");
     }
 }
+
+#[test]
+fn the_steps_of_a_job_run_as_shown() {
+    runs_as_shown("docs/ci.md");
+}

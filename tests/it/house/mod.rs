@@ -1,5 +1,6 @@
 //! The repository itself: layers, generated files, README and examples.
 
+mod ci;
 mod console;
 mod examples;
 mod generated;

@@ -223,7 +223,7 @@ fn a_chroot_with_the_same_store_forgets_nothing_of_the_host_nor_the_host_of_it()
                   tmpx cleanup -q $outer; chroot $root /bin/tmpx cleanup -q $inner; ls $TMPDIR $root$TMPDIR";
     let Some(ran) = with_mounts(&sandbox, script) else { return };
     let kept = "tmpx: removed 0, kept 1 manual, 1 out of sight\n\
-                hint: --all removes manual and timed ones too\n";
+                hint: tmpx cleanup --all removes manual and timed ones too\n";
     assert_eq!(ran.stderr, kept.repeat(2), "{ran:?}");
     assert_eq!(ran.stdout.matches("tmp.RANDOM").count(), 2, "{ran:?}");
 }

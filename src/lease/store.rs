@@ -161,11 +161,16 @@ impl Store {
     /// Whether a lease with this identity of its store was written in this directory, as far as the
     /// filesystem can tell.
     pub(super) fn is_where(&self, recorded: Option<&DirId>) -> bool {
-        self.identity().is_none_or(|here| recorded == Some(here))
+        match (self.identity(), recorded) {
+            (None, _) => true,
+            (Some(here), Some(recorded)) => here == recorded,
+            // A sandbox may have hidden it from the creator.
+            (Some(_), None) => !self.may_be_brought(),
+        }
     }
 
-    /// Whether another user may have brought the store with its leases. Matters for those of the first
-    /// format, which do not say where they were written.
+    /// Whether another user may have brought the store with its leases. Matters for leases that do not
+    /// say where they were written.
     pub(super) fn may_be_brought(&self) -> bool {
         let path = self.path.parent().unwrap_or(&self.path);
         self.may_be_anywhere && others_may_bring(path)

@@ -13,8 +13,8 @@ use std::os::unix::fs::MetadataExt as _;
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::{
-    Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags, fchmod, fchown, fremovexattr,
-    fsetxattr, fstat, futimens, getxattr, listxattr,
+    Gid, Mode, Stat, StatVfsMountFlags, Timespec, Timestamps, Uid, XattrFlags, fchmod, fchown,
+    fgetxattr, flistxattr, fremovexattr, fsetxattr, fstat, fstatvfs, futimens, getxattr, listxattr,
 };
 use rustix::io::Errno;
 
@@ -22,6 +22,12 @@ use crate::sys::proc_path;
 
 /// The access ACL, which a new file can inherit from its directory.
 const ACL: &CStr = c"system.posix_acl_access";
+
+/// The ACL that new entries of a directory inherit.
+const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
+
+/// The capabilities of a program (capabilities(7)).
+const CAPABILITY: &[u8] = b"security.capability";
 
 /// Attributes that certify the old content: its hash, and a signature (xattr(7), evmctl(1)).
 const INTEGRITY_XATTRS: [&[u8]; 2] = [b"security.ima", b"security.evm"];
@@ -54,10 +60,76 @@ pub(crate) fn preserve(old: impl AsFd, new: impl AsFd) -> io::Result<Vec<String>
     Ok(lost)
 }
 
-/// Sets the permission bits and times of a copy to those of its source. Omits the set-id bits: a
-/// copy must not lend the rights of its new owner.
-pub(crate) fn preserve_mode_and_times(source: &Metadata, copy: impl AsFd) -> io::Result<()> {
-    fchmod(&copy, Mode::from_raw_mode(source.mode() & 0o777))?;
+/// Sets the mode, times, ACLs, capabilities and extended attributes of a copy to those of its source,
+/// which is open for reading. Returns the names of those that it could not preserve.
+///
+/// The set-id bits and capabilities are preserved only if the copy has the same owner or group and the
+/// source lies where they have an effect: a copy must not lend rights that the source did not have.
+pub(crate) fn preserve_in_copy(
+    source: impl AsFd,
+    metadata: &Metadata,
+    copy: impl AsFd,
+) -> io::Result<Vec<String>> {
+    let mut lost = Vec::new();
+    // Without these, nothing depends on the owner.
+    let (mut owner, mut group) = (true, true);
+    let names = copied_names(&source);
+    if metadata.mode() & SET_ID != 0 || names.iter().any(|name| name == CAPABILITY) {
+        let current = fstat(&copy)?;
+        let has_effect = !fstatvfs(&source)?.f_flag.contains(StatVfsMountFlags::NOSUID);
+        owner = has_effect && current.st_uid == metadata.uid();
+        group = has_effect && current.st_gid == metadata.gid();
+    }
+    // Attributes come first, as the mode may forbid the owner to write.
+    for name in names {
+        let is_permitted = owner || name != CAPABILITY;
+        if !(is_permitted && copy_attribute(&source, &copy, &name)) {
+            lost.push(if name == CAPABILITY {
+                "capabilities".to_owned()
+            } else {
+                format!("attribute {}", String::from_utf8_lossy(&name))
+            });
+        }
+    }
+    let set_uid = if owner { metadata.mode() & 0o4000 } else { 0 };
+    let set_gid = if group { metadata.mode() & 0o2000 } else { 0 };
+    let mode = metadata.mode() & 0o1777 | set_uid | set_gid;
+    preserve_mode_and_times(metadata, mode, &copy)?;
+    let wanted = metadata.mode() & SET_ID;
+    // The kernel drops the bit of a group that the caller is not in.
+    if wanted != 0 && metadata.is_file() && fstat(&copy)?.st_mode & SET_ID != wanted {
+        lost.push("set-id bits".to_owned());
+    }
+    Ok(lost)
+}
+
+/// Returns the names of the attributes that a copy preserves: those that users or administrators set.
+/// Labels of security modules are as the system sets them.
+fn copied_names(source: impl AsFd) -> Vec<Vec<u8>> {
+    // Most files have none.
+    if let Ok(0) = flistxattr(&source, &mut [0_u8; 256][..]) {
+        return Vec::new();
+    }
+    let mut list = Vec::with_capacity(MAX_XATTR);
+    if flistxattr(&source, spare_capacity(&mut list)).is_err() {
+        return Vec::new();
+    }
+    let names = list.split(|&byte| byte == 0).filter(|name| {
+        name.starts_with(b"user.") || [ACL.to_bytes(), DEFAULT_ACL, CAPABILITY].contains(name)
+    });
+    names.map(<[u8]>::to_vec).collect()
+}
+
+fn copy_attribute(source: impl AsFd, copy: impl AsFd, name: &[u8]) -> bool {
+    let name = OsStr::from_bytes(name);
+    let mut value = Vec::with_capacity(MAX_XATTR);
+    let copied = fgetxattr(source, name, spare_capacity(&mut value))
+        .and_then(|_| fsetxattr(copy, name, &value, XattrFlags::empty()));
+    matches!(copied, Ok(()) | Err(Errno::NODATA))
+}
+
+fn preserve_mode_and_times(source: &Metadata, mode: u32, copy: impl AsFd) -> io::Result<()> {
+    fchmod(&copy, Mode::from_raw_mode(mode))?;
     let time = |seconds, nanoseconds| Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
     futimens(
         copy,

@@ -32,6 +32,8 @@ pub(super) struct PlannedCopy {
     /// names below it are the command's choice.
     pub(super) base: PathBuf,
     pub(super) file_type: FileType,
+    /// Identifies the file if it has several names.
+    pub(super) linked: Option<u64>,
     /// Whether the user named exactly this file, so that it must not be skipped.
     pub(super) is_required: bool,
 }
@@ -190,7 +192,10 @@ fn matches(
         };
         let is_required = !has_wildcard && !is_inside_match;
         let from = path.clone();
-        copies.push((target, PlannedCopy { from, base, file_type: file_type(stat), is_required }));
+        let file_type = file_type(stat);
+        let has_links = file_type == FileType::RegularFile && stat.stx_nlink > 1;
+        let linked = has_links.then_some(stat.stx_ino);
+        copies.push((target, PlannedCopy { from, base, file_type, linked, is_required }));
     }
     Ok(copies)
 }

@@ -6,7 +6,7 @@
 //! The directory that the user names may be a symlink. The names below it are the command's choice,
 //! perhaps that of an earlier run. There, no symlink is followed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -18,7 +18,7 @@ use anyhow::{Context as _, anyhow};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, readlinkat, renameat, statat};
 
 use crate::fs::dir::{create_missing, open_beneath, open_child};
-use crate::fs::metadata::preserve_mode_and_times;
+use crate::fs::metadata::preserve_in_copy;
 use crate::fs::{Dir, Interrupt, SkipReason, Skipped, copy};
 use crate::lease::entry::{create_link, create_one};
 use crate::lease::{CreateOptions, FillError, Kind, Lease, NameRule};
@@ -46,6 +46,7 @@ pub(crate) fn save(
 ) -> anyhow::Result<Vec<PathBuf>> {
     let mut dirs = TargetDirs::default();
     let mut staged = Vec::new();
+    lose_links(plan, skipped);
     for (target, copy) in &plan.copies {
         let stage = Stage { root: plan.root, copy, target };
         match stage.run(&mut dirs, lease, skipped, check_interrupt) {
@@ -72,6 +73,16 @@ pub(crate) fn save(
         saved.push(copy.target);
     }
     Ok(saved)
+}
+
+/// Notes the names of files that have another name in the workspace: each gets a copy of its own.
+fn lose_links(plan: &Plan<'_>, skipped: &mut Skipped) {
+    let mut seen = BTreeSet::new();
+    for (target, PlannedCopy { linked, .. }) in &plan.copies {
+        if linked.is_some_and(|id| !seen.insert(id)) {
+            skipped.lose(target, vec!["hard link".to_owned()]);
+        }
+    }
 }
 
 fn could_not_save(target: &Path) -> String {
@@ -235,8 +246,9 @@ impl Stage<'_> {
                 None => return Err(err).with_context(could_not_save),
             },
         };
-        let hidden = Self::copy(&source, dir, lease, check_interrupt);
-        let hidden = hidden.with_context(could_not_save)?;
+        let copied = Self::copy(&source, dir, lease, check_interrupt);
+        let (hidden, lost) = copied.with_context(could_not_save)?;
+        skipped.lose(self.target, lost);
         Ok(Some(StagedCopy { dir: path, hidden, name, target: self.target.to_owned() }))
     }
 
@@ -250,17 +262,18 @@ impl Stage<'_> {
         Ok(Source::File(open_regular_beneath(self.root, from)?))
     }
 
-    /// Copies to a hidden name, and returns it.
+    /// Copies to a hidden name. Returns it, and the names of metadata that were not preserved.
     fn copy(
         source: &Source,
         dir: &Dir,
         lease: &mut Lease,
         check_interrupt: Interrupt<'_>,
-    ) -> anyhow::Result<OsString> {
+    ) -> anyhow::Result<(OsString, Vec<String>)> {
         let source = match source {
             Source::File(file) => file,
-            Source::Symlink(target) => return Ok(create_link(lease, dir, target)?),
+            Source::Symlink(target) => return Ok((create_link(lease, dir, target)?, Vec::new())),
         };
+        let mut lost = Vec::new();
         let name = NameRule::Hidden;
         let options = CreateOptions { kind: Kind::File, name, mode: None, keep_open: false };
         let created = create_one(
@@ -269,11 +282,11 @@ impl Stage<'_> {
             &options,
             Some(&mut |copy: &OwnedFd| {
                 copy::fill(source, copy, &|| Ok::<_, FillError>(check_interrupt()?))?;
-                preserve_mode_and_times(&source.metadata()?, copy)?;
+                lost = preserve_in_copy(source, &source.metadata()?, copy)?;
                 Ok(())
             }),
         )?;
-        Ok(created.name)
+        Ok((created.name, lost))
     }
 }
 

@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags, SeekFrom, Timespec, ioctl_ficlone, openat, seek};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
-use crate::fs::metadata::preserve_mode_and_times;
+use crate::fs::metadata::preserve_in_copy;
 
 /// Runs repeatedly during a long copy; an error ends the copy.
 pub(crate) type Interrupt<'a, E = anyhow::Error> = &'a dyn Fn() -> Result<(), E>;
@@ -33,14 +33,15 @@ pub(crate) fn fill<E: From<io::Error>>(
     copy_content(&from, &to, check_interrupt)
 }
 
-/// Copies an open file into a new one. Preserves the mode and times of a regular file.
+/// Copies an open file into a new one. Preserves the metadata of a regular file, and returns the names
+/// of what it could not preserve.
 pub(super) fn copy_file(
     source: &File,
     metadata: &Metadata,
     to: impl AsFd,
     name: impl Arg,
     check_interrupt: Interrupt<'_>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<String>> {
     let is_regular = metadata.is_file();
     // Nobody else may read the copy of a private file before it has the mode of that file.
     let mode = Mode::from_raw_mode(if is_regular { 0o600 } else { 0o666 });
@@ -49,10 +50,10 @@ pub(super) fn copy_file(
     if ioctl_ficlone(&copy, source).is_err() {
         copy_content(source, &copy, check_interrupt)?;
     }
-    if is_regular {
-        preserve_mode_and_times(metadata, &copy)?;
+    if !is_regular {
+        return Ok(Vec::new());
     }
-    Ok(())
+    Ok(preserve_in_copy(source, metadata, &copy)?)
 }
 
 fn copy_content<E: From<io::Error>>(

@@ -3,6 +3,8 @@
 
 mod file;
 mod skipped;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub(crate) use file::{Interrupt, fill};

@@ -1,6 +1,7 @@
-//! The entries that a copy leaves out.
+//! What a copy leaves out: whole entries, and metadata of entries.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use rustix::io::Errno;
@@ -43,11 +44,13 @@ pub(super) fn has_vanished(err: Errno) -> bool {
     matches!(err, Errno::NOENT | Errno::STALE)
 }
 
-/// The entries that a copy has left out. The caller reports them.
+/// What a copy has left out. The caller reports it.
 #[derive(Debug, Default)]
 pub(crate) struct Skipped {
     named: Vec<(PathBuf, SkipReason)>,
     count: usize,
+    /// The metadata that was not preserved, each with the first entry and the number of entries.
+    lost: BTreeMap<String, (PathBuf, usize)>,
 }
 
 impl Skipped {
@@ -58,12 +61,29 @@ impl Skipped {
         }
     }
 
-    /// Returns the messages about them: one for each of the first, and one for all others.
+    /// Adds metadata of a copied entry that were not preserved.
+    pub(crate) fn lose(&mut self, path: &Path, lost: Vec<String>) {
+        for what in lost {
+            self.lost.entry(what).or_insert_with(|| (path.to_owned(), 0)).1 += 1;
+        }
+    }
+
+    /// Returns the messages about them: one for each of the first entries, one for all others, and one
+    /// for all metadata.
     pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
         let more = self.count - self.named.len();
         self.named
             .iter()
             .map(|(path, reason)| format!("skipped {}: {reason}", path.display()))
             .chain((more > 0).then(|| format!("skipped {more} more entries")))
+            .chain((!self.lost.is_empty()).then(|| {
+                let lost: Vec<String> = self.lost.iter().map(describe).collect();
+                format!("could not keep the {}", lost.join(", the "))
+            }))
     }
+}
+
+fn describe((what, (path, count)): (&String, &(PathBuf, usize))) -> String {
+    let more = if *count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+    format!("{what} of {}{more}", path.display())
 }

@@ -11,6 +11,7 @@
 //! does not limit the depth. On the way back it opens a parent as `..` and checks that this is still
 //! the same directory.
 
+use std::collections::HashMap;
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::{File, Metadata};
 use std::io;
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RawDir, openat, readlinkat, statat, symlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, RawDir, linkat, openat, readlinkat, statat, symlinkat,
 };
 use rustix::io::Errno;
 use rustix::path::Arg;
@@ -29,7 +30,7 @@ use rustix::path::Arg;
 use crate::fs::copy::file::{Interrupt, copy_file};
 use crate::fs::copy::skipped::{SkipReason, Skipped, has_vanished};
 use crate::fs::dir::{create_missing, open_child};
-use crate::fs::metadata::preserve_mode_and_times;
+use crate::fs::metadata::preserve_in_copy;
 
 /// Identifies a directory while it exists: device and inode.
 pub(crate) type DirKey = (u64, u64);
@@ -62,12 +63,15 @@ pub(crate) fn tree(
     let could_not_copy = || could_not_copy(source);
     let (file, metadata) = open_source(source).with_context(could_not_copy)?;
     if !metadata.is_dir() {
-        return copy_file(&file, &metadata, &to, name, options.check_interrupt)
-            .with_context(could_not_copy);
+        let lost = copy_file(&file, &metadata, &to, name, options.check_interrupt)
+            .with_context(could_not_copy)?;
+        skipped.lose(source, lost);
+        return Ok(());
     }
     let (target, created) = open_target(&to, name).with_context(could_not_copy)?;
     let here = Dirs { source: file, target };
-    CopyWalk::new(source, options, skipped, here, Frame::new(c"", metadata, created)).run()
+    let frame = Frame::new(c"", metadata, created);
+    CopyWalk::new(source, options, skipped, here, frame).with_context(could_not_copy)?.run()
 }
 
 /// Copies everything in a directory into an open directory.
@@ -81,7 +85,8 @@ pub(crate) fn contents(
     let (file, metadata) = open_source(source).with_context(could_not_copy)?;
     let target = to.as_fd().try_clone_to_owned().with_context(could_not_copy)?;
     let here = Dirs { source: file, target: target.into() };
-    CopyWalk::new(source, options, skipped, here, Frame::new(c"", metadata, false)).run()
+    let frame = Frame::new(c"", metadata, false);
+    CopyWalk::new(source, options, skipped, here, frame).with_context(could_not_copy)?.run()
 }
 
 fn could_not_copy(source: &Path) -> String {
@@ -135,6 +140,13 @@ impl Frame {
 
 /// How far an entry has been copied.
 enum Copied {
+    /// A file, with the metadata that were not preserved. If the source has several names, the copy
+    /// may get them too.
+    File {
+        lost: Vec<String>,
+        several_names: Option<DirKey>,
+    },
+    /// A symlink, or another name of a file.
     Whole,
     /// Its own entries are still to be copied.
     Directory,
@@ -158,6 +170,10 @@ struct CopyWalk<'a> {
     frame: Frame,
     parents: Vec<(ParentDirs, Frame)>,
     buffer: Vec<u8>,
+    /// The outermost directory of the copy.
+    top: File,
+    /// The copies of files with several names, by what identifies the source, as paths from `top`.
+    links: HashMap<DirKey, PathBuf>,
 }
 
 impl<'a> CopyWalk<'a> {
@@ -167,9 +183,11 @@ impl<'a> CopyWalk<'a> {
         skipped: &'a mut Skipped,
         here: Dirs,
         frame: Frame,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let buffer = Vec::with_capacity(BUFFER);
-        Self { root, options, skipped, here, frame, parents: Vec::new(), buffer }
+        let (parents, links) = (Vec::new(), HashMap::new());
+        let top = here.target.try_clone()?;
+        Ok(Self { root, options, skipped, here, frame, parents, buffer, top, links })
     }
 
     fn run(mut self) -> anyhow::Result<()> {
@@ -211,6 +229,14 @@ impl<'a> CopyWalk<'a> {
             match self.copy_entry(name, entry.file_type()) {
                 Ok(Copied::Directory) => subdirs.push(name.to_owned()),
                 Ok(Copied::Whole) => {}
+                Ok(Copied::File { lost, several_names }) => {
+                    if !lost.is_empty() {
+                        self.skipped.lose(&self.path(name), lost);
+                    }
+                    if let Some(id) = several_names {
+                        self.links.insert(id, self.below_top(name));
+                    }
+                }
                 Ok(Copied::Not(reason)) => self.skipped.add(self.path(name), reason),
                 Err(err) => return Err(err.context(could_not_copy(&self.path(name)))),
             }
@@ -251,7 +277,15 @@ impl<'a> CopyWalk<'a> {
                 if !metadata.is_file() {
                     return Ok(Copied::Not(SkipReason::Special));
                 }
-                copy_file(&file, &metadata, target, name, self.options.check_interrupt)?;
+                let several_names = (metadata.nlink() > 1).then(|| id(&metadata));
+                if let Some(copy) = several_names.and_then(|id| self.links.get(&id))
+                    && linkat(&self.top, copy, target, name, AtFlags::empty()).is_ok()
+                {
+                    return Ok(Copied::Whole);
+                }
+                let check_interrupt = self.options.check_interrupt;
+                let lost = copy_file(&file, &metadata, target, name, check_interrupt)?;
+                return Ok(Copied::File { lost, several_names });
             }
             _ => return Ok(Copied::Not(SkipReason::Special)),
         }
@@ -298,7 +332,11 @@ impl<'a> CopyWalk<'a> {
     fn ascend(&mut self) -> io::Result<bool> {
         self.reopen_parent()?;
         if self.frame.created {
-            preserve_mode_and_times(&self.frame.metadata, &self.here.target)?;
+            let Dirs { source, target } = &self.here;
+            let lost = preserve_in_copy(source, &self.frame.metadata, target)?;
+            if !lost.is_empty() {
+                self.skipped.lose(&self.path(c""), lost);
+            }
         }
         let Some((ParentDirs::Open(dirs), frame)) = self.parents.pop() else { return Ok(false) };
         self.here = dirs;
@@ -324,172 +362,17 @@ impl<'a> CopyWalk<'a> {
     /// The path of an entry of the current directory, for messages; of the directory itself if the
     /// name is empty.
     fn path(&self, name: &CStr) -> PathBuf {
+        self.root.join(self.below_top(name))
+    }
+
+    fn below_top(&self, name: &CStr) -> PathBuf {
         let parents = self.parents.iter().map(|(_, frame)| frame);
         let frames = parents.chain([&self.frame]).map(|frame| frame.name.as_c_str());
         let names = frames.chain([name]).filter(|name| !name.is_empty());
-        names.fold(self.root.to_owned(), |path, name| path.join(OsStr::from_bytes(name.to_bytes())))
+        names.fold(PathBuf::new(), |path, name| path.join(OsStr::from_bytes(name.to_bytes())))
     }
 }
 
 fn id(metadata: &Metadata) -> DirKey {
     (metadata.dev(), metadata.ino())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::cell::Cell;
-    use std::fs;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
-
-    /// A source tree, a directory to copy into, and files of another user.
-    struct Scene(tempfile::TempDir);
-
-    impl Scene {
-        fn new(files: &[&str]) -> Self {
-            let scene = Self(tempfile::tempdir().unwrap());
-            for file in files.iter().map(|file| scene.path(file)) {
-                fs::create_dir_all(file.parent().unwrap()).unwrap();
-                fs::write(file, "content").unwrap();
-            }
-            fs::create_dir_all(scene.path("copies")).unwrap();
-            scene
-        }
-
-        fn path(&self, path: &str) -> PathBuf {
-            self.0.path().join(path)
-        }
-
-        /// Copies, and returns the messages about skipped entries.
-        fn copy(&self, check_interrupt: &dyn Fn()) -> Result<Vec<String>, String> {
-            let to = File::open(self.path("copies")).unwrap();
-            let check_interrupt = || {
-                check_interrupt();
-                Ok(())
-            };
-            let options = CopyOptions { check_interrupt: &check_interrupt, exclude: (0, 0) };
-            let mut skipped = Skipped::default();
-            let copied = tree(&self.path("src"), to, OsStr::new("src"), options, &mut skipped);
-            let plain = |text: String| text.replace(&format!("{}/", self.0.path().display()), "");
-            copied.map_err(|err| plain(format!("{err:#}")))?;
-            Ok(skipped.lines().map(plain).collect())
-        }
-
-        /// Copies, and swaps an entry of the source for a symlink once the walk has read its type.
-        fn copy_and_swap(&self, entry: &str, for_link_to: &str) -> Result<Vec<String>, String> {
-            self.copy(&|| {
-                if !self.path("moved").exists() {
-                    fs::rename(self.path(entry), self.path("moved")).unwrap();
-                    symlink(self.path(for_link_to), self.path(entry)).unwrap();
-                }
-            })
-        }
-    }
-
-    #[test]
-    fn a_directory_that_becomes_a_symlink_during_the_copy_is_not_followed() {
-        let scene = Scene::new(&["src/sub/file", "secret/key"]);
-        let copied = scene.copy_and_swap("src/sub", "secret");
-        assert_eq!(copied.unwrap_err(), "could not copy src/sub: Not a directory (os error 20)");
-        assert!(!scene.path("copies/src/sub").exists());
-    }
-
-    #[test]
-    fn a_file_that_becomes_a_symlink_during_the_copy_is_not_followed() {
-        let scene = Scene::new(&["src/file", "secret/key"]);
-        let copied = scene.copy_and_swap("src/file", "secret/key");
-        // The C library words it.
-        let err = copied.unwrap_err();
-        assert!(err.starts_with("could not copy src/file: "), "{err}");
-        assert!(err.ends_with("(os error 40)"), "{err}");
-        assert!(!scene.path("copies/src/file").exists());
-    }
-
-    #[test]
-    fn a_file_that_becomes_a_fifo_during_the_copy_is_skipped_and_not_waited_for() {
-        let scene = Scene::new(&["src/file"]);
-        let copied = scene.copy(&|| {
-            fs::remove_file(scene.path("src/file")).unwrap();
-            let path = scene.path("src/file");
-            rustix::fs::mknodat(CWD, path, FileType::Fifo, Mode::RWXU, 0).unwrap();
-        });
-        let skipped = "skipped src/file: it is neither file, directory nor symlink";
-        assert_eq!(copied.unwrap(), [skipped]);
-    }
-
-    #[test]
-    fn entries_that_vanish_during_the_copy_are_skipped() {
-        let scene = Scene::new(&["src/file", "src/sub/file"]);
-        let copied = scene.copy(&|| {
-            for entry in fs::read_dir(scene.path("src")).unwrap().map(|entry| entry.unwrap().path())
-            {
-                let _ = fs::remove_file(&entry);
-                let _ = fs::remove_dir_all(&entry);
-            }
-        });
-        let mut skipped = copied.unwrap();
-        skipped.sort();
-        assert_eq!(
-            skipped,
-            ["skipped src/file: it has vanished", "skipped src/sub: it has vanished"]
-        );
-        assert!(fs::read_dir(scene.path("copies/src")).unwrap().next().is_none());
-    }
-
-    #[test]
-    fn the_source_itself_may_be_a_symlink() {
-        let scene = Scene::new(&["real/sub/file"]);
-        symlink("real", scene.path("src")).unwrap();
-        scene.copy(&|| {}).unwrap();
-        assert!(scene.path("copies/src/sub/file").is_file());
-    }
-
-    #[test]
-    fn a_tree_deeper_than_the_open_parents_keeps_its_content_modes_and_times() {
-        let scene = Scene::new(&["src/1/2/3/4/5/6/7/8/9/10/11/12/file", "src/1/2/3/other/file"]);
-        let [dir, copy] = ["src/1/2", "copies/src/1/2"].map(|path| scene.path(path));
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o500)).unwrap();
-        scene.copy(&|| {}).unwrap();
-        for file in ["1/2/3/4/5/6/7/8/9/10/11/12/file", "1/2/3/other/file"] {
-            assert_eq!(fs::read(scene.path("copies/src").join(file)).unwrap(), b"content");
-        }
-        let [source, copied] = [&dir, &copy].map(|path| fs::metadata(path).unwrap());
-        assert_eq!(copied.mode(), source.mode());
-        assert_eq!(copied.modified().unwrap(), source.modified().unwrap());
-        for dir in [dir, copy] {
-            fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).unwrap();
-        }
-    }
-
-    #[test]
-    fn a_directory_that_moves_while_its_parent_is_closed_ends_the_copy() {
-        let scene = Scene::new(&["src/1/2/3/4/5/6/7/8/9/10/11/12/file", "src/1/file"]);
-        let files = Cell::new(0);
-        let copied = scene.copy(&|| {
-            files.set(
-                files.get()
-                    + usize::from(scene.path("copies/src/1/2/3/4/5/6/7/8/9/10/11/12").exists()),
-            );
-            if files.get() == 1 {
-                fs::rename(scene.path("src/1/2"), scene.path("moved")).unwrap();
-            }
-        });
-        assert_eq!(
-            copied.unwrap_err(),
-            "could not copy src/1/2: another process moved it during the copy"
-        );
-    }
-
-    #[test]
-    fn directories_merge_and_a_symlink_in_the_place_of_one_is_refused() {
-        let scene = Scene::new(&["src/sub/new", "copies/src/sub/old", "elsewhere/file"]);
-        scene.copy(&|| {}).unwrap();
-        assert!(scene.path("copies/src/sub/old").exists());
-        assert!(scene.path("copies/src/sub/new").exists());
-        fs::remove_dir_all(scene.path("copies/src/sub")).unwrap();
-        symlink(scene.path("elsewhere"), scene.path("copies/src/sub")).unwrap();
-        let err = scene.copy(&|| {}).unwrap_err();
-        assert_eq!(err, "could not copy src/sub: File exists (os error 17)");
-        assert!(!scene.path("elsewhere/new").exists());
-    }
 }

@@ -67,7 +67,9 @@ impl Forward {
         while self.current.is_none() && self.at < self.end {
             let mut word = [0; WORD];
             let file = file.ok_or(io::ErrorKind::NotFound)?;
-            if read_at(file, &mut word, self.at)?.len() < WORD {
+            // Once more: a read that fails once may succeed.
+            let read = read_at(file, &mut word, self.at).map(<[u8]>::len);
+            if read.or_else(|_| read_at(file, &mut word, self.at).map(<[u8]>::len))? < WORD {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             let frame = OutputFrame::from_word(word);

@@ -31,7 +31,7 @@ pub(crate) use inputs::{KeyInputs, hash_to_end};
 pub(crate) use key::CacheKey;
 pub(crate) use outlet::Outlets;
 pub(crate) use permit::Permit;
-pub(crate) use pump::{Execution, RunResult};
+pub(crate) use pump::{Capture, Execution, RunResult};
 pub(crate) use refresh::{RefreshSpec, is_refresh};
 pub(crate) use replay::ReplayError;
 pub(crate) use request::{Asker, CacheRequest};

@@ -80,8 +80,10 @@ impl Outlet {
             OutletKind::Waiting => Err(Errno::INVAL),
         };
         let sent = match sent {
-            // A file open for appending, a terminal, or a sandbox that forbids the call.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM | Errno::BADF) => {
+            Err(Errno::PIPE | Errno::AGAIN | Errno::INTR) => sent,
+            // A file open for appending, a terminal, or a sandbox that forbids the call. Another error
+            // occurs again.
+            Err(_) => {
                 let mut buffer = [0; ATOMIC];
                 let count = count.min(ATOMIC);
                 let read = rustix::io::pread(file, &mut buffer[..count], at);

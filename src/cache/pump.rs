@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{Errno, ioctl_fionbio, read};
+use rustix::io::{Errno, read};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 
@@ -23,6 +23,7 @@ use crate::cache::outlet::Outlets;
 use crate::cache::permit::Permit;
 use crate::fs::transfer::{BLOCK, enlarge_pipe};
 use crate::process::{Children, Command};
+use crate::sys::SignalQueue;
 use crate::values::Status;
 
 /// How long a process that the command left behind may hold its output open.
@@ -44,6 +45,18 @@ pub(crate) struct RunResult {
     pub(crate) kept: Result<u64, Unkept>,
 }
 
+/// What a run needs to take a command's output.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    children: Children,
+    /// The pipes of stdout and stderr.
+    pipes: [(OwnedFd, OwnedFd); 2],
+}
+
+/// How many calls in a row may fail that are not known to fail: the command must not be left alone
+/// because of one.
+const RETRIES: u32 = 10;
+
 /// A run of a command.
 pub(crate) struct Execution<'a, 'p> {
     children: Children,
@@ -62,6 +75,8 @@ pub(crate) struct Execution<'a, 'p> {
     bytes: u64,
     ended: Option<(Status, Instant)>,
     kept: Option<Result<u64, Unkept>>,
+    /// How many calls in a row have failed.
+    failures: u32,
 }
 
 impl<'a, 'p> Execution<'a, 'p> {
@@ -73,13 +88,13 @@ impl<'a, 'p> Execution<'a, 'p> {
     /// Starts the command. `filler` takes its output, or says why it is not kept.
     pub(crate) fn start(
         mut command: Command<'_>,
-        mut children: Children,
+        capture: Capture,
         outlets: &'a mut Outlets,
         permit: Option<&'a mut Permit<'p>>,
         filler: Result<Filler, Unkept>,
         is_same: &'a dyn Fn() -> bool,
     ) -> anyhow::Result<Self> {
-        let [out, err] = [pipe()?, pipe()?];
+        let Capture { mut children, pipes: [out, err] } = capture;
         command.pass_fd(out.1, 1);
         command.pass_fd(err.1, 2);
         command.set_env(VARIABLE, "1");
@@ -102,6 +117,7 @@ impl<'a, 'p> Execution<'a, 'p> {
             bytes: 0,
             ended: None,
             kept,
+            failures: 0,
         })
     }
 
@@ -193,7 +209,7 @@ impl<'a, 'p> Execution<'a, 'p> {
             let file = self.filler.as_ref().map(Filler::as_fd);
             let next = self.forward.next(file).context("could not read the output again")?;
             let Some(stream) = next else { break };
-            if self.outlets.must_be_polled(stream) && !self.is_writable(stream)? {
+            if self.outlets.must_be_polled(stream) && !self.is_writable(stream) {
                 break;
             }
             let file = self.filler.as_ref().map(Filler::as_fd);
@@ -209,14 +225,19 @@ impl<'a, 'p> Execution<'a, 'p> {
         Ok(())
     }
 
-    fn is_writable(&self, stream: OutputStream) -> anyhow::Result<bool> {
+    /// Whether a failed call is tried again.
+    fn retry(&mut self, err: Errno) -> io::Result<()> {
+        if matches!(err, Errno::INTR | Errno::AGAIN) {
+            return Ok(());
+        }
+        self.failures += 1;
+        if self.failures < RETRIES { Ok(()) } else { Err(err.into()) }
+    }
+
+    fn is_writable(&self, stream: OutputStream) -> bool {
         let fd = self.outlets.fds()[stream.index()];
         let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::OUT)];
-        match poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
-            Ok(ready) => Ok(ready > 0),
-            Err(Errno::INTR) => Ok(false),
-            Err(err) => Err(io::Error::from(err)).context("could not wait for stdout"),
-        }
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
     }
 
     /// Whether the command's output is taken now. An output that is not kept waits in the pipe.
@@ -256,9 +277,9 @@ impl<'a, 'p> Execution<'a, 'p> {
         });
         match poll(&mut fds, deadline.as_ref()) {
             Ok(_) => {}
-            Err(Errno::INTR) => return Ok(()),
             Err(err) => {
-                return Err(io::Error::from(err)).context("could not wait for the command");
+                drop(fds);
+                return self.retry(err).context("could not wait for the command");
             }
         }
         let has_signal = !fds[0].revents().is_empty();
@@ -295,11 +316,9 @@ impl<'a, 'p> Execution<'a, 'p> {
                 return Ok(());
             }
             Ok(count) => count,
-            Err(Errno::INTR | Errno::AGAIN) => return Ok(()),
-            Err(err) => {
-                return Err(io::Error::from(err)).context("could not read the command's output");
-            }
+            Err(err) => return self.retry(err).context("could not read the command's output"),
         };
+        self.failures = 0;
         if count >= FULL {
             enlarge_pipe(source);
         }
@@ -329,9 +348,10 @@ impl<'a, 'p> Execution<'a, 'p> {
     }
 }
 
-/// Creates a pipe whose reading end does not block.
-fn pipe() -> anyhow::Result<(OwnedFd, OwnedFd)> {
-    let pipe = pipe_with(PipeFlags::CLOEXEC).context("could not create a pipe")?;
-    ioctl_fionbio(&pipe.0, true).context("could not create a pipe")?;
-    Ok(pipe)
+impl Capture {
+    /// Creates what is needed. The command has not been started if that fails.
+    pub(crate) fn new(signals: SignalQueue) -> anyhow::Result<Self> {
+        let pipe = || pipe_with(PipeFlags::CLOEXEC).context("could not create a pipe");
+        Ok(Self { children: Children::new(signals)?, pipes: [pipe()?, pipe()?] })
+    }
 }

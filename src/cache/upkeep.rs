@@ -198,7 +198,8 @@ impl CacheStore {
         for (file, _, _) in self.files()? {
             let size = self.stat(&file).map_or(0, |stat| size(&stat));
             let entry = CacheEntry::open(self, &file)?;
-            let has_name = |name| entry.as_ref().is_some_and(|entry| entry.key().has_name(name));
+            // A damaged entry may have had the name.
+            let has_name = |name| entry.as_ref().is_none_or(|entry| entry.key().has_name(name));
             if name.is_none_or(has_name) && self.remove(&dir, &file)? {
                 removed += size;
             }

@@ -7,8 +7,8 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::stdio::{stderr, stdout};
 
 use crate::cache::{
-    Answer, Asker, CacheEntry, CacheKey, CacheRequest, CacheStore, Execution, KeyInputs, Outlets,
-    Permit, RefreshSpec, RunResult, Unkept, is_refresh, milliseconds, resolve,
+    Answer, Asker, CacheEntry, CacheKey, CacheRequest, CacheStore, Capture, Execution, KeyInputs,
+    Outlets, Permit, RefreshSpec, RunResult, Unkept, is_refresh, milliseconds, resolve,
 };
 use crate::cli::CacheRunArgs;
 use crate::commands::cache::output::{print, stdout_failed};
@@ -20,7 +20,7 @@ use crate::commands::scratch::{with_scratch, write_report};
 use crate::create::Scratch;
 use crate::lease::TmpFile;
 use crate::os::CurrentDir;
-use crate::process::{Children, Command, check_interrupt};
+use crate::process::{self, Command, check_interrupt};
 use crate::streams::Target;
 use crate::sys::SignalQueue;
 use crate::ui::CacheReport;
@@ -184,8 +184,12 @@ impl CacheJob<'_, '_, '_> {
         key: &CacheKey,
     ) -> anyhow::Result<(Status, u64)> {
         let signals = SignalQueue::open(self.context.signals);
+        check_interrupt(&signals)?;
         let mut outlets = Outlets::new(stdout(), stderr());
-        let ran = self.run_command(permit, unkept, key, signals, &mut outlets);
+        let ran = match Capture::new(signals) {
+            Ok(capture) => self.run_captured(permit, unkept, key, capture, &mut outlets),
+            Err(err) => self.run_plainly(err),
+        };
         let RunResult { status, bytes, kept } = match ran {
             Ok(result) => result,
             Err(err) => {
@@ -220,21 +224,37 @@ impl CacheJob<'_, '_, '_> {
         Ok((exit, size))
     }
 
-    fn run_command(
+    /// Runs the command without taking its output, which could not be set up.
+    fn run_plainly(&self, err: anyhow::Error) -> anyhow::Result<RunResult> {
+        let signals = SignalQueue::open(self.context.signals);
+        let status = process::run(self.command()?, &signals)?.status;
+        Ok(RunResult { status, bytes: 0, kept: Err(Unkept::Trouble(err)) })
+    }
+
+    /// Returns the command with its standard input.
+    fn command(&self) -> anyhow::Result<Command<'_>> {
+        let null = || open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        let stdin = match &self.stdin {
+            Some(stdin) => stdin.open()?,
+            None => null()
+                .or_else(|_| null())
+                .map_err(std::io::Error::from)
+                .context("could not open /dev/null")?,
+        };
+        let words = self.args.command.clone();
+        let mut command = Command::new(words, &self.context.env, &self.search_dir);
+        command.pass_fd(stdin, 0);
+        Ok(command)
+    }
+
+    fn run_captured(
         &mut self,
         mut permit: Option<&mut Permit<'_>>,
         unkept: Option<Unkept>,
         key: &CacheKey,
-        signals: SignalQueue,
+        capture: Capture,
         outlets: &mut Outlets,
     ) -> anyhow::Result<RunResult> {
-        check_interrupt(&signals)?;
-        let stdin = match &self.stdin {
-            Some(stdin) => stdin.open()?,
-            None => open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-                .map_err(std::io::Error::from)
-                .context("could not open /dev/null")?,
-        };
         let filler = match (unkept, permit.as_deref_mut()) {
             (None, Some(permit)) => {
                 let scratch = &mut *self.scratch;
@@ -242,13 +262,10 @@ impl CacheJob<'_, '_, '_> {
             }
             (why, _) => Err(why.unwrap_or(Unkept::Failed)),
         };
-        let words = self.args.command.clone();
-        let mut command = Command::new(words, &self.context.env, &self.search_dir);
-        command.pass_fd(stdin, 0);
+        let command = self.command()?;
         // What the command has read is not known, so the key must be the same before and after.
         let is_same = || self.inputs().key().is_ok_and(|now| now == *key);
-        let children = Children::new(signals)?;
-        Execution::start(command, children, outlets, permit, filler, &is_same)?.run()
+        Execution::start(command, capture, outlets, permit, filler, &is_same)?.run()
     }
 
     /// Writes the report, if the user asked for one. `complete` fills in the rest.

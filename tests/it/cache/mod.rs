@@ -3,11 +3,13 @@
 mod age;
 mod crowd;
 mod damage;
+mod faults;
 mod filling;
 mod fixture;
 mod keys;
 mod named;
 mod replay;
 mod store;
+mod stress;
 mod trouble;
 mod usage;

@@ -51,6 +51,19 @@ try chunk --format lines --rows 1 -- cat <lines
 try chunk --format lines --rows 1 -j 2 --merge -o merged --report chunked -- cat <lines
 cat merged
 try chunk --format lines --rows 1 lines
+for n in 1 2; do try cache run -- sh -c 'echo x >>cached; echo out; wc -l <cached'; done
+try cache run --refresh --report cache-report -- echo fresh
+grep -c '"status":"miss"' cache-report
+try cache run --key-stdin -- wc -c <big
+try cache run --key-stdin -- cat <source
+try cache run -- cat big | wc -c
+try cache run -- cat big | wc -c
+echo value | try cache set key
+echo newer | try cache set key
+try cache get key
+try cache list | wc -l
+try cache clear
+try cache get key
 try gettempdir
 try gettempdir --all | wc -l
 try file --until-exit=$$

@@ -45,3 +45,50 @@ fn the_pdf_example_exits_with_the_status_of_the_failed_tool() {
     let ran = take_a_pdf_apart(&sandbox, "nosuch.pdf");
     assert_eq!((ran.status, ran.stderr.as_str()), (Some(125), message));
 }
+
+/// Runs an example with these arguments.
+fn example(sandbox: &Sandbox, name: &str, args: &str) -> Ran {
+    let path = format!("{}/examples/{name}", env!("CARGO_MANIFEST_DIR"));
+    sandbox.sh(&format!("sh {path} {args}")).run()
+}
+
+#[test]
+fn the_scrape_example_fetches_each_page_once_until_it_expires() {
+    if !has("curl") || !has("python3") {
+        return;
+    }
+    let pages = "This is page one.\nThis is page two.\nThis is page three.\nno such page\n";
+    // Of 1 ms, everything has expired at the second time.
+    for (ttl, second) in [("", 3), ("1ms", 6)] {
+        let sandbox = Sandbox::new();
+        let ran = example(&sandbox, "scrape.sh", ttl);
+        let expected = format!(
+            "{pages}first time: 4 requests\n\
+             second time: {second} requests for pages, 2 for a missing one\n"
+        );
+        assert_eq!((ran.status, &*ran.stdout), (Some(0), &*expected), "{ran:?}");
+        sandbox.tmpx(["cleanup", "-q"]).succeeds();
+        assert_eq!(sandbox.left(), [""; 0]);
+    }
+}
+
+#[test]
+fn the_prompt_example_answers_at_once_and_refreshes_in_the_background() {
+    if !has("git") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let prompt = || example(&sandbox, "prompt.sh", "");
+    let git = "git init -q -b trunk . && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m one";
+    assert_eq!((prompt().stdout, prompt().status), (String::new(), Some(0)), "no repository");
+    sandbox.tmpx(["cache", "clear"]).succeeds();
+    sandbox.sh(git).succeeds();
+    assert_eq!(prompt().stdout, "(trunk) ");
+    fs::write(sandbox.cwd().join("new"), "").unwrap();
+    assert_eq!(prompt().stdout, "(trunk) ", "the last answer, within two seconds");
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while prompt().stdout != "(trunk*) " {
+        assert!(std::time::Instant::now() < end, "it is never refreshed");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+}

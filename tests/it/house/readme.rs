@@ -56,6 +56,7 @@ fn the_recipes_print_the_expected_results() {
     assert_eq!(outputs[6], "two\n");
     assert_eq!(outputs[7].lines().filter(|line| line.starts_with("3 ")).count(), 4);
     assert!(outputs[8].starts_with("501 even.csv\n401 $ROOT/tmp/"), "{}", outputs[8]);
+    assert_eq!(outputs[9], "1\n");
 }
 
 #[test]

@@ -40,10 +40,10 @@ States:
   timed         Its time is not up.
   manual        It stays until a cleanup selects it.
   ended         The next cleanup removes it.
-  replaced      Another file has its name, and is not provably tmpx's.
-  out of sight  It cannot be seen from here: it is in another mount
-                namespace, its filesystem is not mounted, or its directory
-                cannot be read.
+  replaced      Another file has its name.
+  unproven      Nothing proves that the file with its name is tmpx's.
+  out of sight  Its directory was removed or moved, is not mounted, or cannot
+                be seen from here. Only --json lists each one.
   unknown       Its owner cannot be seen from here, as in another container.
 
 Examples:

@@ -58,6 +58,8 @@ pub struct PlaceArgs {
     #[arg(short, long, value_name = "S", value_parser = affix(), allow_hyphen_values = true)]
     pub suffix: Option<Affix>,
     /// Create exactly this name; if it is taken, a_1.csv for a.csv
+    ///
+    /// What sed -i or mv puts in its place is yours: cleanups keep it.
     #[arg(long, conflicts_with_all = ["prefix", "suffix"],
           value_parser = exact_name(), allow_hyphen_values = true)]
     pub name: Option<ExactName>,

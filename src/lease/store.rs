@@ -162,10 +162,10 @@ impl Store {
     /// filesystem can tell.
     pub(super) fn is_where(&self, recorded: Option<&DirId>) -> bool {
         match (self.identity(), recorded) {
-            (None, _) => true,
             (Some(here), Some(recorded)) => here == recorded,
-            // A sandbox may have hidden it from the creator.
-            (Some(_), None) => !self.may_be_brought(),
+            (None, None) => true,
+            // A sandbox may have hidden it from the creator, or hides it here.
+            (Some(_), None) | (None, Some(_)) => !self.may_be_brought(),
         }
     }
 

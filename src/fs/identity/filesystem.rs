@@ -88,11 +88,13 @@ impl Filesystem {
     /// Returns the handle of an entry of `dir`, or of `dir` itself if `name` is empty, if handles
     /// identify files on this filesystem and the kernel gives one.
     pub(super) fn handle(self, dir: impl AsFd, name: &CStr) -> Option<Handle> {
-        match self.class() {
-            Class::Lasting | Class::Tmpfs | Class::Dated => handle_at(dir, name).ok(),
-            Class::Overlay => fid_at(dir, name).ok().filter(identifies_a_layer),
+        let handle = || match self.class() {
+            Class::Lasting | Class::Tmpfs | Class::Dated => handle_at(&dir, name).ok(),
+            Class::Overlay => fid_at(&dir, name).ok().filter(identifies_a_layer),
             Class::Ramfs | Class::Weak => None,
-        }
+        };
+        // A call may fail once, for want of memory. Later calls would find another identity.
+        handle().or_else(handle)
     }
 }
 

@@ -37,6 +37,7 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
             [CompletionResult]::new('cleanup', 'cleanup', [CompletionResultType]::ParameterValue, 'Remove what has ended, or what you select')
             [CompletionResult]::new('gettempdir', 'gettempdir', [CompletionResultType]::ParameterValue, 'Print the directory for temporary files')
             [CompletionResult]::new('mktemp', 'mktemp', [CompletionResultType]::ParameterValue, 'Create a file or directory; a drop-in for GNU mktemp')
+            [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
             break
         }
         'tmpx;file' {
@@ -276,6 +277,11 @@ Register-ArgumentCompleter -Native -CommandName 'tmpx' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            break
+        }
+        'tmpx;completions' {
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
     })

@@ -34,6 +34,7 @@ set edit:completion:arg-completer[tmpx] = {|@words|
             cand cleanup 'Remove what has ended, or what you select'
             cand gettempdir 'Print the directory for temporary files'
             cand mktemp 'Create a file or directory; a drop-in for GNU mktemp'
+            cand completions 'Print the completion script of a shell'
         }
         &'tmpx;file'= {
             cand --from 'Fill it from SRC, or from standard input if SRC is ''-'''
@@ -256,6 +257,10 @@ set edit:completion:arg-completer[tmpx] = {|@words|
             cand --help 'Print help'
             cand -V 'Print version'
             cand --version 'Print version'
+        }
+        &'tmpx;completions'= {
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
         }
     ]
     $completions[$command]

@@ -45,7 +45,7 @@ pub fn run(start: Start) -> Status {
 /// The types that the tests of this package use. They are not a public interface.
 #[doc(hidden)]
 pub mod testing {
-    pub use crate::cli::CliArgs;
+    pub use crate::cli::{CliArgs, full_command};
     pub use crate::fs::{Dir, EntryId};
     pub use crate::remove::{Removal, Root};
 }

@@ -4,11 +4,12 @@
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Args as _, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::cli::cache::{CacheArgs, CacheCommandArgs};
 use crate::cli::chunk::ChunkArgs;
 use crate::cli::cleanup::CleanupArgs;
+use crate::cli::completions::{CompletionsArgs, CompletionsCliArgs};
 use crate::cli::dir::DirArgs;
 use crate::cli::exec::ExecArgs;
 use crate::cli::file::FileArgs;
@@ -26,23 +27,25 @@ const OVERVIEW: &str = "\
 {usage-heading} {usage}
 
 Create:
-  file        Create a file and print its path
-  dir         Create a directory and print its path
-  workspace   Create a workspace with a private TMPDIR and print its path
+  file         Create a file and print its path
+  dir          Create a directory and print its path
+  workspace    Create a workspace with a private TMPDIR and print its path
 Run:
-  exec        Run a command in a workspace, then remove the workspace
+  exec         Run a command in a workspace, then remove the workspace
 Stream:
-  spool       Buffer standard input to its end, in memory or an unnamed file
-  replace     Replace a file's content atomically, from stdin or a command
-  chunk       Run a command on chunks of records, or write chunk files
+  spool        Buffer standard input to its end, in memory or an unnamed file
+  replace      Replace a file's content atomically, from stdin or a command
+  chunk        Run a command on chunks of records, or write chunk files
 Data:
-  cache       Keep a command's output for a while
+  cache        Keep a command's output for a while
 Look:
-  list        List what tmpx created, and its state
-  cleanup     Remove what has ended, or what you select
-  gettempdir  Print the directory for temporary files
+  list         List what tmpx created, and its state
+  cleanup      Remove what has ended, or what you select
+  gettempdir   Print the directory for temporary files
 Drop-in:
-  mktemp      Create a file or directory; a drop-in for GNU mktemp
+  mktemp       Create a file or directory; a drop-in for GNU mktemp
+Set up:
+  completions  Print the completion script of a shell
 
 Options:
 {options}
@@ -190,6 +193,18 @@ fn parse_by_clap(args: &[OsString]) -> clap::error::Result<CliArgs> {
     parsed
 }
 
+/// Returns the command line with all subcommands, also those that are not parsed with the others.
+pub fn full_command() -> Command {
+    let completions = CompletionsArgs::augment_args(Command::new("completions"));
+    CliArgs::command().subcommand(completions)
+}
+
+/// Parses the arguments of `tmpx completions`.
+pub(crate) fn parse_completions(args: &[OsString]) -> clap::error::Result<CompletionsArgs> {
+    let program = [OsString::from("tmpx completions")];
+    CompletionsCliArgs::try_parse_from(program.iter().chain(args)).map(|cli| cli.args)
+}
+
 /// Returns the help of `tmpx mktemp`, whose command line clap does not parse.
 pub(crate) fn mktemp_help() -> String {
     let mut command = CliArgs::command();
@@ -277,11 +292,11 @@ mod tests {
 
     #[test]
     fn the_overview_and_the_help_of_a_subcommand_describe_it_in_the_same_words() {
-        for listed in CliArgs::command().get_subcommands() {
+        for listed in full_command().get_subcommands() {
             let name = listed.get_name();
-            let line = format!("\n  {name:<10}  {}\n", listed.get_about().unwrap());
+            let line = format!("\n  {name:<11}  {}\n", listed.get_about().unwrap());
             assert!(OVERVIEW.contains(&line), "{line}");
-            let mut built = CliArgs::command();
+            let mut built = full_command();
             built.build();
             let own = built.find_subcommand(name).unwrap();
             assert_eq!(own.get_about(), listed.get_about());
@@ -292,7 +307,7 @@ mod tests {
 
     #[test]
     fn help_fits_a_terminal_of_80_columns() {
-        let mut tmpx = CliArgs::command();
+        let mut tmpx = full_command();
         tmpx.build();
         let names: Vec<String> =
             tmpx.get_subcommands().map(|command| command.get_name().to_owned()).collect();

@@ -10,7 +10,7 @@ use crate::cli::command::CliArgs;
 use crate::ui::sh_quote::quote;
 
 /// Names that other tools have for a subcommand.
-const ALIASES: [(&str, &[&str]); 8] = [
+const ALIASES: [(&str, &[&str]); 9] = [
     ("file", &["create", "new", "make", "touch", "tmp", "temp", "tempfile"]),
     ("dir", &["mkdir", "directory", "folder"]),
     ("exec", &["run", "with", "shell"]),
@@ -18,6 +18,7 @@ const ALIASES: [(&str, &[&str]); 8] = [
     ("chunk", &["split", "batch", "chunks", "partition"]),
     ("list", &["ls", "ps", "status", "show", "info"]),
     ("cleanup", &["rm", "remove", "delete", "clean", "prune", "gc", "purge", "sweep"]),
+    ("completions", &["completion", "complete"]),
     ("--version", &["version"]),
 ];
 
@@ -251,7 +252,7 @@ mod tests {
 
     #[test]
     fn aliases_are_no_subcommands() {
-        let tmpx = CliArgs::command();
+        let tmpx = crate::cli::full_command();
         for (subcommand, aliases) in ALIASES {
             assert!(subcommand.starts_with("--") || tmpx.find_subcommand(subcommand).is_some());
             for alias in aliases {

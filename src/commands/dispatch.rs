@@ -5,21 +5,23 @@ use std::ffi::{OsStr, OsString};
 use crate::cli::{self, CommandArgs};
 use crate::commands::context::Context;
 use crate::commands::{
-    cache, chunk, cleanup, dir, errors, exec, file, gettempdir, list, mktemp, replace, spool,
-    workspace,
+    cache, chunk, cleanup, completions, dir, errors, exec, file, gettempdir, list, mktemp, replace,
+    spool, workspace,
 };
 use crate::os::Env;
 use crate::reclaim::reaper;
 use crate::sys::Start;
 use crate::values::Status;
 
-/// The three kinds of command lines. They are told apart once, before clap: clap cannot parse
+/// The kinds of command lines. They are told apart once, before clap: clap cannot parse
 /// mktemp's options, and mktemp must start fast.
 enum Invocation<'a> {
     /// The background process of a store.
     Reaper(&'a OsStr),
     /// mktemp with these arguments, under its own name or as a subcommand.
     Mktemp(&'a [OsString]),
+    /// The subcommand that prints completion scripts, with these arguments.
+    Completions(&'a [OsString]),
     /// Any other subcommand.
     Cli,
 }
@@ -30,6 +32,9 @@ impl<'a> Invocation<'a> {
             [program, store] if program == reaper::NAME => Self::Reaper(store),
             [program, rest @ ..] if mktemp::is_name(program) => Self::Mktemp(rest),
             [_, subcommand, rest @ ..] if subcommand == "mktemp" => Self::Mktemp(rest),
+            [_, subcommand, rest @ ..] if subcommand == completions::NAME => {
+                Self::Completions(rest)
+            }
             _ => Self::Cli,
         }
     }
@@ -41,6 +46,12 @@ pub(crate) fn run(start: Start) -> Status {
     match Invocation::of(context.env.args()) {
         Invocation::Reaper(store) => reaper::run(store),
         Invocation::Mktemp(args) => mktemp::run(args, &context),
+        Invocation::Completions(args) => match cli::parse_completions(args) {
+            Ok(args) => {
+                completions::run(&args).unwrap_or_else(|err| errors::report(&err, Status::Failed))
+            }
+            Err(err) => errors::report_clap_error(&err, context.env.args()),
+        },
         Invocation::Cli => match cli::parse(context.env.args()) {
             Ok(parsed) => {
                 let runs_a_command = parsed.command.runs_a_command();

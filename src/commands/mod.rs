@@ -3,6 +3,7 @@
 mod cache;
 mod chunk;
 mod cleanup;
+mod completions;
 mod context;
 mod create;
 mod dir;

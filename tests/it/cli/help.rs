@@ -3,13 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use clap::{Command, CommandFactory as _};
+use clap::Command;
 
 use crate::support::sandbox::Sandbox;
 
 /// Returns tmpx and its subcommands, as help sees them.
 fn commands() -> Vec<Command> {
-    let mut tmpx = tmpx::testing::CliArgs::command();
+    let mut tmpx = tmpx::testing::full_command();
     tmpx.build();
     let mut all: Vec<Command> = tmpx.get_subcommands().cloned().collect();
     all.insert(0, tmpx);

@@ -1,8 +1,7 @@
-//! Runs the recipes of the README unchanged.
+//! Runs the README: the console block, and all recipes in order in one shell.
 
-use std::fs;
-
-use crate::support::sandbox::Sandbox;
+use super::console::runs_as_shown;
+use crate::support::sandbox::{Sandbox, has};
 
 const README: &str = include_str!("../../../README.md");
 
@@ -20,51 +19,79 @@ fn blocks(tag: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_recipe_works_and_leaves_nothing() {
+fn the_console_session_runs_as_shown() {
+    runs_as_shown("README.md");
+}
+
+#[test]
+fn all_recipes_run_in_order_in_one_shell_and_leave_nothing() {
     let recipes = blocks("```sh recipe");
-    assert!(recipes.len() >= 5, "{} recipes", recipes.len());
-    for recipe in recipes {
-        let sandbox = Sandbox::new();
-        fs::write(sandbox.cwd().join("words.txt"), "one\ntwo\nthree\ntwo\n").unwrap();
-        let ran = sandbox.shell("bash -eu", &recipe).run();
-        assert_eq!(ran.status, Some(0), "{recipe}\n{ran:?}");
-        // Does the reaper's work for lifetimes that ended with the script.
-        if recipe.contains("--ttl 10m") {
-            sandbox.clean_up();
+    assert!(recipes.len() >= 8, "{} recipes", recipes.len());
+    for shell in ["bash -eu", "dash -eu", "zsh -eu", "busybox ash -eu"] {
+        if !has(shell.split(' ').next().unwrap()) {
+            continue;
         }
+        let sandbox = Sandbox::new();
+        let script = recipes.join("\nprintf '\\036'\n");
+        let ran = sandbox.shell(shell, &script).run();
+        let printed: Vec<&str> = ran.stdout.split('\u{1e}').collect();
+        assert_eq!((ran.status, printed.len()), (Some(0), recipes.len()), "{shell}: {ran:?}");
+        for (recipe, printed) in recipes.iter().zip(printed) {
+            check(recipe, printed);
+        }
+        // Does the reaper's work for lifetimes that ended with the script.
         sandbox.tmpx(["cleanup", "-q"]).succeeds();
-        assert_eq!(sandbox.left(), Vec::<String>::new(), "{recipe}");
+        // Those for ten minutes.
+        sandbox.tmpx(["cleanup", "--all", "-q"]).succeeds();
+        assert_eq!(sandbox.left(), Vec::<String>::new(), "{shell}");
+    }
+}
+
+/// Checks what a recipe prints, if the README says it.
+fn check(recipe: &str, printed: &str) {
+    let says = |text: &str| recipe.contains(text);
+    if says("printf 'two") {
+        assert_eq!(printed, "one\nthree\ntwo\ntwo\n");
+    } else if says("split -l 1") {
+        assert_eq!(printed, "4\n");
+    } else if says("cat results/unique") {
+        assert_eq!(printed, "one\nthree\ntwo\n");
+    } else if says("--name report.csv") {
+        assert!(printed.contains("$ROOT/tmp/report.csv\n"), "{printed}");
+    } else if says("spool --suffix") {
+        assert_eq!(printed, "two\n");
+    } else if says("--count 4") {
+        assert_eq!(printed.lines().filter(|line| line.starts_with("3 ")).count(), 4);
+    } else if says("runs.log") {
+        assert_eq!(printed, "1\n");
+    } else if says("even.csv") {
+        assert!(printed.starts_with("501 even.csv\n401 $ROOT/tmp/"), "{printed}");
     }
 }
 
 #[test]
-fn the_recipes_print_the_expected_results() {
-    let outputs: Vec<String> = blocks("```sh recipe")
-        .iter()
-        .map(|recipe| {
-            let sandbox = Sandbox::new();
-            fs::write(sandbox.cwd().join("words.txt"), "one\ntwo\nthree\ntwo\n").unwrap();
-            let ran = sandbox.shell("bash -eu", recipe).run();
-            sandbox.clean_up();
-            ran.stdout
-        })
-        .collect();
-    assert_eq!(outputs[0], "");
-    assert_eq!(outputs[1], "4\n");
-    assert_eq!(outputs[2], "one\nthree\ntwo\n");
-    assert!(outputs[3].contains("$ROOT/tmp/report.csv\n"), "{}", outputs[3]);
-    assert_eq!(outputs[6], "two\n");
-    assert_eq!(outputs[7].lines().filter(|line| line.starts_with("3 ")).count(), 4);
-    assert!(outputs[8].starts_with("501 even.csv\n401 $ROOT/tmp/"), "{}", outputs[8]);
-    assert_eq!(outputs[9], "1\n");
+fn the_recipes_for_other_shells_run_too() {
+    for shell in ["fish", "elvish"] {
+        let recipes = blocks(&format!("```{shell} recipe"));
+        assert_eq!(recipes.len(), 1, "{shell}");
+        if !has(shell) {
+            continue;
+        }
+        let sandbox = Sandbox::new();
+        // A subshell, whose exit ends the lifetimes.
+        let ran = sandbox.shell(shell, &recipes[0]).run();
+        assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{ran:?}");
+        assert!(!sandbox.left().is_empty(), "{shell} creates something");
+        sandbox.tmpx(["cleanup", "-q"]).succeeds();
+        assert_eq!(sandbox.left(), Vec::<String>::new(), "{shell}");
+    }
 }
 
 #[test]
-fn the_first_two_commands_are_the_tested_ones() {
+fn the_first_command_is_the_tested_one() {
     let commands = blocks("```sh");
-    assert_eq!(
-        commands[0],
-        "cargo run --release -- exec --in README.md -- sh -c 'wc -w README.md > count; cat count'"
-    );
-    assert_eq!(commands[1], "cargo test");
+    let first =
+        "cargo run --release -- exec --in README.md -- sh -c 'wc -w README.md > count; cat count'";
+    assert!(commands.iter().any(|block| block == first));
+    assert!(commands.iter().any(|block| block == "cargo test"));
 }

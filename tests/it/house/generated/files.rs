@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory as _;
+use clap::ValueHint;
 use clap_complete::{Generator as _, Shell};
 
 use super::man::all_commands;
@@ -20,17 +20,105 @@ fn in_tree(path: &str) -> PathBuf {
 
 /// Returns tmpx with all its subcommands, as help and completions see them.
 pub(super) fn built() -> clap::Command {
-    let mut tmpx = tmpx::testing::CliArgs::command();
+    let mut tmpx = tmpx::testing::full_command();
     tmpx.build();
     tmpx
+}
+
+/// Returns what the completions are generated from: values without files, which would otherwise be
+/// offered, have a hint, and names of values have no colon, at which zsh splits.
+fn for_completions() -> clap::Command {
+    const NO_FILES: [&str; 9] = ["S", "N", "NAME", "OCTAL", "DURATION", "SIZE", "PID", "STR", "C"];
+    let plain = |argument: clap::Arg| {
+        let name = argument.get_value_names().and_then(|names| names.first()).cloned();
+        match name.as_deref() {
+            Some("SRC[:DEST]") => argument.value_name("SRC"),
+            Some("GLOB[:DEST]") => argument.value_name("GLOB"),
+            Some(name) if NO_FILES.contains(&name) && argument.get_id() != "session" => {
+                argument.value_hint(ValueHint::Other)
+            }
+            _ => argument,
+        }
+    };
+    let names: Vec<String> =
+        built().get_subcommands().map(|one| one.get_name().to_owned()).collect();
+    let all = |tmpx: clap::Command, name: String| {
+        tmpx.mut_subcommand(name, |command| {
+            let below: Vec<String> =
+                command.get_subcommands().map(|one| one.get_name().to_owned()).collect();
+            let command = command.mut_args(plain);
+            below.into_iter().fold(command, |command, name| {
+                command.mut_subcommand(name, |command| command.mut_args(plain))
+            })
+        })
+    };
+    names.into_iter().fold(built(), all)
+}
+
+/// Returns the options of `exec` and `cache run` whose values are words of their own.
+fn options_with_values() -> Vec<String> {
+    let tmpx = built();
+    let subcommand = |path: &[&str]| {
+        path.iter().fold(&tmpx, |command, name| command.find_subcommand(name).unwrap()).clone()
+    };
+    let mut options: Vec<String> = [subcommand(&["exec"]), subcommand(&["cache", "run"])]
+        .iter()
+        .flat_map(clap::Command::get_arguments)
+        .filter(|one| one.get_action().takes_values() && !one.is_require_equals_set())
+        .flat_map(|one| {
+            let long = one.get_long().map(|long| format!("--{long}"));
+            long.into_iter().chain(one.get_short().map(|short| format!("-{short}")))
+        })
+        .collect();
+    // fish takes long options at the beginning for its own.
+    options.sort_by_key(|option| (option.starts_with("--"), option.clone()));
+    options.dedup();
+    options
+}
+
+/// Adds what the generator cannot know: values that only a run of tmpx knows, and the completions of
+/// other commands.
+fn with_dynamic_values(shell: Shell, script: &str) -> String {
+    let lines = script.lines().map(|line| match shell {
+        Shell::Zsh if line.contains("--session=[") => {
+            line.replace(":_default'", ":_tmpx_sessions'")
+        }
+        Shell::Zsh if line.starts_with("'*::paths ") => line.replace(":_files'", ":_tmpx_leased'"),
+        Shell::Zsh if line.ends_with(":_cmdambivalent' \\") => line
+            // With three colons, the words of the action begin with the command.
+            .replace("'*::command ", "'*:::command ")
+            .replace(":_cmdambivalent'", ":_tmpx_command'"),
+        Shell::Fish if line.contains(" -l session ") => {
+            line.replace(" -r", " -x -a \"(__fish_tmpx_sessions)\"")
+        }
+        _ => line.to_owned(),
+    });
+    let script = lines.collect::<Vec<_>>().join("\n") + "\n";
+    let options = options_with_values();
+    match shell {
+        Shell::Bash => {
+            let (definition, _) = script.split_once("if [[ \"${BASH_VERSINFO[0]}\" -eq 4").unwrap();
+            let dynamic = include_str!("dynamic/bash").replace("@OPTIONS@", &options.join(" | "));
+            definition.trim_end().to_owned() + "\n" + &dynamic
+        }
+        Shell::Zsh => {
+            let (before, end) = script.split_once("if [ \"$funcstack[1]\"").unwrap();
+            format!("{before}{}if [ \"$funcstack[1]\"{end}", include_str!("dynamic/zsh"))
+        }
+        Shell::Fish => {
+            script + &include_str!("dynamic/fish").replace("@OPTIONS@", &options.join(" "))
+        }
+        _ => script,
+    }
 }
 
 pub(super) fn completions() -> Files {
     let shells = [Shell::Bash, Shell::Elvish, Shell::Fish, Shell::PowerShell, Shell::Zsh];
     let generated = shells.into_iter().map(|shell| {
         let mut script = Vec::new();
-        clap_complete::generate(shell, &mut tmpx::testing::CliArgs::command(), "tmpx", &mut script);
-        (shell.file_name("tmpx"), String::from_utf8(script).unwrap())
+        clap_complete::generate(shell, &mut for_completions(), "tmpx", &mut script);
+        let script = String::from_utf8(script).unwrap();
+        (shell.file_name("tmpx"), with_dynamic_values(shell, &script))
     });
     generated.collect()
 }

@@ -1,7 +1,7 @@
 //! The completions work in their shells.
 
 use super::files::{completions, write};
-use crate::support::sandbox::{Sandbox, has};
+use crate::support::sandbox::{Sandbox, has, skip_unless};
 
 /// Creates a sandbox with the completions in its working directory.
 fn sandbox() -> Sandbox {
@@ -31,7 +31,7 @@ fn bash_completes_subcommands_options_and_values() {
     if has("bash") {
         assert_eq!(bash_offers("tmpx clea"), "cleanup\n");
         assert_eq!(bash_offers("tmpx file --unt"), "--until-exit\n");
-        assert_eq!(bash_offers("tmpx exec --keep alw"), "always\n");
+        assert_eq!(bash_offers("tmpx exec --keep = alw"), "always\n");
     }
 }
 
@@ -39,6 +39,130 @@ fn bash_completes_subcommands_options_and_values() {
 fn fish_offers(line: &str) -> String {
     let script = format!("source ./tmpx.fish; complete -C '{line}'");
     sandbox().shell("fish --no-config", &script).succeeds().raw
+}
+
+/// Creates a sandbox with the completions, a session and a file in it.
+fn sandbox_with_a_session() -> (Sandbox, String) {
+    let sandbox = sandbox();
+    let path = sandbox.tmpx(["file", "--session", "nightly"]).path();
+    (sandbox, path.to_str().unwrap().to_owned())
+}
+
+/// Returns what bash offers for these words, with the completions of the system loaded.
+fn bash_offers_in(sandbox: &Sandbox, words: &[&str]) -> String {
+    let line = words.join(" ");
+    let last = words.len() - 1;
+    let script = format!(
+        "source /usr/share/bash-completion/bash_completion
+        source ./tmpx.bash
+        COMP_WORDS=({}) COMP_CWORD={last} COMP_LINE='{line}' COMP_POINT={}
+        _tmpx_dynamic tmpx '{}' '{}' 2>/dev/null
+        printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        words.map_quoted(),
+        line.len(),
+        words[last],
+        words[last - 1],
+    );
+    sandbox.shell("bash", &script).succeeds().raw
+}
+
+/// Words of a shell.
+trait Quoted {
+    fn map_quoted(&self) -> String;
+}
+
+impl Quoted for [&str] {
+    fn map_quoted(&self) -> String {
+        self.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[test]
+fn bash_completes_paths_sessions_and_the_commands_that_tmpx_runs() {
+    let library = std::path::Path::new("/usr/share/bash-completion/bash_completion").exists();
+    if !has("bash") || !skip_unless(library, "bash-completion") {
+        return;
+    }
+    let (sandbox, path) = sandbox_with_a_session();
+    let offers = |words: &[&str]| bash_offers_in(&sandbox, words);
+    for subcommand in ["cleanup", "list"] {
+        assert_eq!(offers(&["tmpx", subcommand, ""]), format!("{path}\n"), "{subcommand}");
+    }
+    for words in [&["cleanup", "--session", "ni"][..], &["exec", "--session", "=", "ni"]] {
+        assert_eq!(offers(&[&["tmpx"], words].concat()), "nightly\n", "{words:?}");
+    }
+    for words in [
+        &["exec", "fmtre"][..],
+        &["exec", "--in", "x", "--timeout", "=", "5", "fmtre"],
+        &["exec", "--here", "--", "fmtre"],
+        &["replace", "file", "--", "fmtre"],
+        &["spool", "--", "fmtre"],
+        &["cache", "run", "--ttl", "1h", "fmtre"],
+    ] {
+        std::os::unix::fs::symlink("/bin/true", sandbox.bin().join("fmtreal")).unwrap();
+        assert_eq!(offers(&[&["tmpx"], words].concat()), "fmtreal\n", "{words:?}");
+        std::fs::remove_file(sandbox.bin().join("fmtreal")).unwrap();
+    }
+    assert_eq!(offers(&["tmpx", "exec", "--he"]), "--here\n--help\n");
+    sandbox.clean_up();
+}
+
+#[test]
+fn fish_completes_paths_sessions_and_the_commands_that_tmpx_runs() {
+    if !has("fish") {
+        return;
+    }
+    let (sandbox, path) = sandbox_with_a_session();
+    std::os::unix::fs::symlink("/bin/true", sandbox.bin().join("fmtreal")).unwrap();
+    let offers = |line: &str| {
+        let script = format!("source ./tmpx.fish; complete -C '{line}'");
+        let ran = sandbox.shell("fish --no-config", &script).succeeds();
+        let first = |line: &str| line.split('\t').next().unwrap_or_default().to_owned();
+        ran.raw.lines().map(first).collect::<Vec<_>>()
+    };
+    assert_eq!(offers("tmpx cleanup /"), [path.as_str()]);
+    assert_eq!(offers("tmpx list --session ni"), ["nightly"]);
+    for line in [
+        "tmpx exec fmtre",
+        "tmpx exec --in x fmtre",
+        "tmpx exec --here -- fmtre",
+        "tmpx replace file -- fmtre",
+        "tmpx spool -- fmtre",
+    ] {
+        assert_eq!(offers(line), ["fmtreal"], "{line}");
+    }
+    assert_eq!(offers("tmpx file --ttl "), [""; 0], "a duration is no file");
+    sandbox.clean_up();
+}
+
+#[test]
+fn zsh_completes_paths_sessions_and_files_without_an_error() {
+    if !has("zsh") {
+        return;
+    }
+    let (sandbox, path) = sandbox_with_a_session();
+    std::fs::write(sandbox.cwd().join("data.csv"), "").unwrap();
+    std::os::unix::fs::symlink("/bin/true", sandbox.bin().join("fmtreal")).unwrap();
+    let completes = |line: &str| zsh_completes_in(&sandbox, line);
+    assert_eq!(completes("tmpx exec --in da"), "exec --in data.csv");
+    assert_eq!(completes("tmpx workspace --in=da"), "workspace --in=data.csv");
+    assert_eq!(completes(&format!("tmpx cleanup {}", &path[..5])), format!("cleanup {path}"));
+    assert_eq!(completes("tmpx list --session ni"), "list --session nightly");
+    assert_eq!(completes("tmpx exec fmtre"), "exec fmtreal");
+    assert_eq!(completes("tmpx replace data.csv -- fmtre"), "replace data.csv -- fmtreal");
+    sandbox.clean_up();
+}
+
+#[test]
+fn the_subcommand_prints_the_scripts() {
+    let sandbox = sandbox();
+    for (shell, file) in [("bash", "tmpx.bash"), ("zsh", "_tmpx"), ("fish", "tmpx.fish")] {
+        let script = sandbox.tmpx(["completions", shell]).succeeds().raw;
+        assert!(script == std::fs::read_to_string(sandbox.cwd().join(file)).unwrap(), "{shell}");
+    }
+    let ran = sandbox.tmpx(["completions", "tcsh"]).run();
+    assert_eq!((ran.status, ran.stderr.lines().count()), (Some(2), 1), "{ran:?}");
+    assert!(sandbox.tmpx(["completions", "--help"]).succeeds().stdout.contains("fpath"));
 }
 
 #[test]
@@ -56,6 +180,10 @@ fn fish_completes_subcommands_options_and_values() {
 /// Returns what an interactive zsh turns a command line into when Tab is pressed at its end. `tmpx`
 /// is a function there that prints its arguments.
 fn zsh_completes(line: &str) -> String {
+    zsh_completes_in(&sandbox(), line)
+}
+
+fn zsh_completes_in(sandbox: &Sandbox, line: &str) -> String {
     let script = format!(
         "zmodload zsh/zpty
         zpty shell zsh -f -i
@@ -67,7 +195,7 @@ fn zsh_completes(line: &str) -> String {
         print -r -- ${{seen##*called: }}
         zpty -d shell",
     );
-    let ran = sandbox().shell("zsh -f", &script).env("TERM", "dumb").succeeds();
+    let ran = sandbox.shell("zsh -f", &script).env("TERM", "dumb").succeeds();
     ran.raw.trim().to_owned()
 }
 

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use clap::CommandFactory as _;
-
 use super::graph::Graph;
 use super::rules;
 use super::source::{Source, read, sources, without_test_files};
@@ -79,7 +77,7 @@ fn floors() -> Vec<String> {
 }
 
 fn subcommands() -> Vec<String> {
-    let command = tmpx::testing::CliArgs::command();
+    let command = tmpx::testing::full_command();
     command.get_subcommands().map(|command| command.get_name().to_owned()).collect()
 }
 

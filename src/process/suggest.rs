@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use rustix::fs::CWD;
+use rustix::fs::{CWD, StatVfsMountFlags, statvfs};
 
 use crate::os::CurrentDir;
 use crate::process::search::is_file;
@@ -22,6 +22,8 @@ pub(crate) enum Guess {
     ShellSyntax,
     /// The file exists and is not executable.
     NotExecutable,
+    /// The file exists and is executable, but its filesystem runs no programs.
+    NoExecMount,
     /// The name is not in PATH; a file in the caller's directory has it.
     InSearchDir,
     /// The name is a command of the shell.
@@ -48,7 +50,7 @@ pub(super) fn guess(
     let is_path = bytes.contains(&b'/');
     let is_shell_syntax = |byte: &u8| byte.is_ascii_whitespace() || b"|&;<>()$`".contains(byte);
     let path = search_dir.join(Path::new(program));
-    let exists = path.is_some_and(|path| is_file(CWD, &path));
+    let exists = path.as_deref().is_some_and(|path| is_file(CWD, path));
     if is_path && !exists && run_dir.is_some_and(|dir| is_file(dir, Path::new(program))) {
         return Some(Guess::InRunDir);
     }
@@ -56,7 +58,10 @@ pub(super) fn guess(
         return Some(Guess::ShellSyntax);
     }
     if err.kind() == io::ErrorKind::PermissionDenied && exists {
-        return Some(Guess::NotExecutable);
+        let forbids = path.is_some_and(|path| {
+            statvfs(&path).is_ok_and(|fs| fs.f_flag.contains(StatVfsMountFlags::NOEXEC))
+        });
+        return Some(if forbids { Guess::NoExecMount } else { Guess::NotExecutable });
     }
     if is_path || err.kind() != io::ErrorKind::NotFound {
         return None;

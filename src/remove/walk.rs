@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::{io, mem};
 
-use rustix::fs::{AtFlags, CWD, unlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, openat, unlinkat};
 use rustix::io::Errno;
 use rustix::process::fchdir;
 
@@ -296,7 +296,9 @@ impl RemovalWalk {
         at: BorrowedFd<'_>,
         name: &CStr,
     ) {
-        let bytes = if context.removal.counts_bytes() {
+        // Each removal of an open file gives it another such name, and frees nothing.
+        let is_open = name.to_bytes().starts_with(FUSE_HIDDEN);
+        let bytes = if context.removal.counts_bytes() && !is_open {
             stat_entry(at, name).map_or(0, |stat| context.bytes_freed(&stat))
         } else {
             0
@@ -365,7 +367,12 @@ impl RemovalWalk {
                 self.enter_again(frame);
             }
             Err(Errno::NOTEMPTY | Errno::EXIST) => {
-                let cause = io::Error::other("another process keeps adding entries");
+                let cause = if holds_open_file(parent, &frame.name) {
+                    "a process has a file in it open, which this filesystem keeps as .fuse_hidden*"
+                } else {
+                    "another process keeps adding entries"
+                };
+                let cause = io::Error::other(cause);
                 self.fail(&frame.name, cause);
             }
             // Some filesystems report another error for a directory that is not empty.
@@ -409,4 +416,16 @@ impl RemovalWalk {
         });
         self.tally.fail(path, cause, second_pass);
     }
+}
+
+/// How FUSE names a removed file that a process has open.
+const FUSE_HIDDEN: &[u8] = b".fuse_hidden";
+
+/// Whether a directory holds a removed file that a process has open.
+fn holds_open_file(parent: BorrowedFd<'_>, name: &CStr) -> bool {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let entries = openat(parent, name, flags, Mode::empty()).and_then(rustix::fs::Dir::new);
+    entries.is_ok_and(|entries| {
+        entries.flatten().any(|entry| entry.file_name().to_bytes().starts_with(FUSE_HIDDEN))
+    })
 }

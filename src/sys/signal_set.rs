@@ -6,7 +6,6 @@
 
 use std::ffi::{c_int, c_long, c_ulong};
 use std::mem::MaybeUninit;
-use std::ptr;
 
 /// The kernel's real-time signals: SIGRTMIN and SIGRTMAX in signal(7).
 pub(super) const REAL_TIME: std::ops::RangeInclusive<c_int> = 32..=64;
@@ -44,19 +43,14 @@ impl SignalSet {
         }
     }
 
-    /// Returns the mask of this thread.
-    pub(super) fn mask() -> Self {
-        Self::change_mask(libc::SIG_SETMASK, ptr::null())
-    }
-
     /// Makes this set the mask of this thread.
     pub(super) fn set_as_mask(&self) {
         Self::change_mask(libc::SIG_SETMASK, self.as_ptr());
     }
 
-    /// Adds these signals to the mask of this thread.
-    pub(super) fn block(&self) {
-        Self::change_mask(libc::SIG_BLOCK, self.as_ptr());
+    /// Adds these signals to the mask of this thread. Returns the mask before.
+    pub(super) fn block(&self) -> Self {
+        Self::change_mask(libc::SIG_BLOCK, self.as_ptr())
     }
 
     /// Removes these signals from the mask of this thread.

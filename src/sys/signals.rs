@@ -126,9 +126,7 @@ impl SignalQueue {
     /// Queues the signals that stop and continue this process, too.
     #[allow(clippy::unused_self, reason = "a queue without these is what they are added to")]
     pub(crate) fn hold_stops(&self) -> HeldSignals {
-        let mask_before = SignalSet::mask();
-        SignalSet::of(HELD).block();
-        HeldSignals { mask_before }
+        HeldSignals { mask_before: SignalSet::of(HELD).block() }
     }
 
     /// Restores the signal mask. Queued signals take effect now.
@@ -171,11 +169,15 @@ impl SignalQueue {
         }
         // SAFETY: all zeroes is a valid siginfo_t, and the call has filled it.
         let info = unsafe { info.assume_init() };
-        // SAFETY: SIGPIPE comes from kill(2) or from a write(2) of this process, and both fill this
-        // field.
-        let is_own_pipe = signal == libc::SIGPIPE
-            && unsafe { info.si_pid() } == rustix::process::getpid().as_raw_nonzero().get();
-        Some(ReceivedSignal { signal, from_process: info.si_code <= 0 && !is_own_pipe })
+        // A write(2) of this process caused these, and has returned the error.
+        if matches!(signal, libc::SIGPIPE | libc::SIGXFSZ) {
+            // SAFETY: kill(2) and a failing write(2) both fill this field.
+            let sender = unsafe { info.si_pid() };
+            if sender == rustix::process::getpid().as_raw_nonzero().get() {
+                return None;
+            }
+        }
+        Some(ReceivedSignal { signal, from_process: info.si_code <= 0 })
     }
 
     /// Returns the next queued signal that would have ended this process, if one has arrived.

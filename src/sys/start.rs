@@ -95,7 +95,8 @@ pub unsafe fn enter(count: c_int, argv: *const *const c_char, run: fn(Start) -> 
         .collect();
     occupy_closed_standard_descriptors();
     let signals = InheritedSignals {
-        mask: SignalSet::mask(),
+        // Beyond `ulimit -f`, a write must be an error too. The signal stays blocked and pending.
+        mask: SignalSet::of([libc::SIGXFSZ]).block(),
         // A closed pipe must be an error, so that tmpx can remove the resource, and must not kill
         // tmpx halfway.
         pipe: set_disposition(libc::SIGPIPE, libc::SIG_IGN),

@@ -13,6 +13,7 @@ mod lease;
 mod process;
 mod report;
 mod streams;
+mod system;
 mod workspace;
 
 pub(crate) use invalid_use::InvalidUse;

@@ -75,6 +75,9 @@ fn hint_for(guess: Guess, program: &OsStr) -> String {
         Guess::NotExecutable => {
             format!("it is not executable: chmod +x {name}, or pass it to its interpreter")
         }
+        Guess::NoExecMount => {
+            "its filesystem is mounted noexec; a script can be passed to its interpreter".to_owned()
+        }
         Guess::InSearchDir => format!("for the one in this directory: ./{name}"),
         Guess::ShellBuiltin => format!("{name} is a command of the shell: sh -c '{name} …'"),
         Guess::Assignment => format!("to set a variable: env {name} …"),

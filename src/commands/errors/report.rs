@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use crate::cli::UsageError;
 use crate::commands::errors::advice::{Advice, Adviser};
 use crate::commands::errors::{
-    cache, chunk, create, invalid_use, lease, process, streams, workspace,
+    cache, chunk, create, invalid_use, lease, process, streams, system, workspace,
 };
 use crate::create::NotRolledBack;
 use crate::ui::{Format, Output, print_hint, print_note, write_stderr};
@@ -15,7 +15,7 @@ use crate::values::Status;
 use crate::values::message::{render, strerror};
 
 /// One function per folder that defines error types.
-const ADVISERS: [Adviser; 8] = [
+const ADVISERS: [Adviser; 9] = [
     cache::advice,
     chunk::advice,
     invalid_use::advice,
@@ -24,6 +24,7 @@ const ADVISERS: [Adviser; 8] = [
     process::advice,
     streams::advice,
     workspace::advice,
+    system::advice,
 ];
 
 /// The remedy if resources of a failed run are left.

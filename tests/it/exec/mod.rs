@@ -4,6 +4,7 @@ mod cases;
 mod command;
 mod descriptors;
 mod inputs;
+mod limits;
 mod metadata;
 mod orphans;
 mod outputs;

@@ -5,6 +5,7 @@
 //! `&mut Lease`. [`Lease::commit`] records that the caller has the paths. An unlocked lease that was
 //! not committed has ended, whatever its lifetime: nobody knows the resources that it covers.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 
@@ -31,6 +32,8 @@ pub(crate) struct Lease {
     pub(super) random: Random,
     stores: Stores,
     file: Option<LeaseFile>,
+    /// The hidden names that this process has given up itself.
+    renamed: Vec<OsString>,
 }
 
 /// A lease file, open and locked.
@@ -63,7 +66,18 @@ impl Lease {
             lifetime: spec.lifetime,
             session: spec.session,
         };
-        Self { header, random, stores, file: None }
+        Self { header, random, stores, file: None, renamed: Vec::new() }
+    }
+
+    /// Notes that this process has renamed the entry with this hidden name to what belongs to the user.
+    /// Nothing is left of it then, even if its directory was moved meanwhile.
+    pub(crate) fn note_renamed(&mut self, hidden: &OsStr) {
+        self.renamed.push(hidden.to_owned());
+    }
+
+    /// Whether this process has renamed the entry that was created under a name.
+    pub(crate) fn is_renamed(&self, name: &OsStr) -> bool {
+        self.renamed.iter().any(|hidden| hidden == name)
     }
 
     /// The id of the lease. It is empty before the first intent.

@@ -22,7 +22,8 @@ pub(crate) fn release(
     let mut remains = Remains(Vec::new());
     let is_complete = match locked.content().context("could not read the lease")? {
         Content::Empty => true,
-        Content::Record(record) => {
+        Content::Record(mut record) => {
+            record.resources.retain(|resource| !lease.is_renamed(resource.name.as_os_str()));
             let removal = Removal { progress, ..Removal::PLAIN };
             remove_own(&record, store, lease.id(), removal, &mut remains)?
         }

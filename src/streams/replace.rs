@@ -182,6 +182,9 @@ impl Replacement {
         } else {
             self.commit_unchanged(sync, lease)?
         };
+        if let Ok(hidden) = self.new.hidden() {
+            lease.note_renamed(hidden);
+        }
         if sync {
             sync_dir(self.target.dir()).with_context(|| {
                 format!("could not sync the directory of {}", self.target.shown().display())

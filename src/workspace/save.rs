@@ -70,6 +70,7 @@ pub(crate) fn save(
             dirs.roll_back([copy].into_iter().chain(staged));
             return err;
         }
+        lease.note_renamed(&copy.hidden);
         saved.push(copy.target);
     }
     Ok(saved)

@@ -13,6 +13,7 @@ use crate::cache::lock_file::{KeyByte, KeyLock};
 use crate::cache::permit::{Permit, remove_failure};
 use crate::cache::request::{Asker, CacheRequest};
 use crate::cache::store::{CacheStore, FileKind};
+use crate::os::processes;
 use crate::sys::ByteLock;
 
 /// The answer to a request.
@@ -51,7 +52,7 @@ pub(crate) fn resolve<'a>(
     let first = KeyLock::try_exclusive(&locks, KeyByte::Run, hash);
     let (lock, waiting) = match first {
         None if request.is_background() => return Ok(Answer::Refreshed),
-        None if request.asker == Asker::Caller => {
+        None if may_wait(&request) => {
             let waiting = KeyLock::wait(&locks, KeyByte::Waiting, hash, ByteLock::Shared);
             (KeyLock::wait(&locks, KeyByte::Run, hash, ByteLock::Exclusive), waiting)
         }
@@ -79,6 +80,12 @@ pub(crate) fn resolve<'a>(
     let mut permit = Permit::new(store, request, Some(locks), lock);
     permit.may_keep = !is_unkept;
     Ok(Answer::Run(permit))
+}
+
+/// Whether nobody can be waiting for this process. A script may have cleared the environment by which a
+/// run inside a run is known.
+fn may_wait(request: &CacheRequest<'_>) -> bool {
+    request.asker == Asker::Caller && !processes::has_ancestor_with_args(&["cache", "run"])
 }
 
 /// Finds an entry that answers the request: of a run that began `since`.

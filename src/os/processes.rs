@@ -55,6 +55,20 @@ fn parent_pid() -> Option<u32> {
     rustix::process::getppid().and_then(|pid| u32::try_from(pid.as_raw_nonzero().get()).ok())
 }
 
+/// Whether an ancestor was started with these words after its name.
+pub(crate) fn has_ancestor_with_args(words: &[&str]) -> bool {
+    let wanted: String = words.iter().flat_map(|word| [word, "\0"]).collect();
+    ancestors().any(|process| {
+        let path = format!("/proc/{}/cmdline", process.pid);
+        let mut buffer = [0; CMDLINE];
+        let after_name = read_small(&path, &mut buffer).and_then(|line| {
+            let end = line.iter().position(|&byte| byte == 0)?;
+            line.get(end + 1..)
+        });
+        after_name.is_some_and(|words| words.starts_with(wanted.as_bytes()))
+    })
+}
+
 /// How much of an argument list is read at first, in bytes; a longer list is then read completely.
 const CMDLINE: usize = 1024;
 

@@ -160,6 +160,15 @@ fn a_run_inside_a_run_never_waits() {
 }
 
 #[test]
+fn a_run_inside_a_run_does_not_wait_either_if_the_environment_was_cleared() {
+    let sandbox = Sandbox::new();
+    let own = "#!/bin/sh\necho x >> runs\n[ $(wc -l < runs) -gt 1 ] || \
+        env -i HOME=\"$HOME\" PATH=\"$PATH\" tmpx cache run ./own.sh\necho own\n";
+    fs::write(sandbox.cwd().join("own.sh"), own).unwrap();
+    sandbox.sh("chmod +x own.sh; tmpx cache run ./own.sh").expects(0, "own\nown\n", "");
+}
+
+#[test]
 fn a_slow_reader_of_the_first_caller_holds_up_nobody() {
     let sandbox = Sandbox::new();
     let script = "echo x >> runs; seq 300000; : > written";

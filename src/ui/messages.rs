@@ -5,6 +5,9 @@
 
 use std::fmt::Display;
 
+use rustix::stdio::stderr;
+use rustix::termios::isatty;
+
 use crate::fs::rw::write_all;
 
 /// Prints a line that begins with `tmpx: `.
@@ -14,7 +17,17 @@ pub(crate) fn print_note(message: impl Display) {
 
 /// Prints a line that names a remedy.
 pub(crate) fn print_hint(remedy: impl Display) {
-    write_stderr(format!("hint: {}\n", sanitize(&remedy.to_string())));
+    let label = if shows_colors() { "\u{1b}[36mhint:\u{1b}[0m" } else { "hint:" };
+    write_stderr(format!("{label} {}\n", sanitize(&remedy.to_string())));
+}
+
+/// Returns whether stderr is a terminal that shows colors, and the user wants them
+/// (<https://no-color.org>).
+fn shows_colors() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    isatty(stderr())
+        && !is_set("NO_COLOR")
+        && std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
 /// Escapes control characters: a file name must not send commands to the terminal.

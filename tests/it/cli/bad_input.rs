@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::support::sandbox::{Sandbox, words};
+use crate::support::sandbox::{Sandbox, has, words};
 
 fn refuses(args: &str, status: i32, stderr: &str) {
     let sandbox = Sandbox::new();
@@ -229,6 +229,22 @@ fn options_before_the_subcommand_are_moved_after_it_by_the_hint() {
     refuses("--json", 2, &unexpected("--json", see));
     refuses("-d", 2, &unexpected("-d", "did you mean tmpx dir?"));
     refuses("-- file", 2, &unexpected("file", "drop the --: tmpx file"));
+}
+
+#[test]
+fn the_word_hint_is_colored_on_a_terminal_that_shows_colors() {
+    if !has("script") {
+        return;
+    }
+    let shown = |term: &str, no_color: &str| {
+        let sandbox = Sandbox::new();
+        let run = sandbox.sh("script -qec 'tmpx frobnicate' /dev/null");
+        run.env("TERM", term).env("NO_COLOR", no_color).run().raw
+    };
+    assert!(shown("xterm", "").contains("\r\n\u{1b}[36mhint:\u{1b}[0m tmpx --help"));
+    for (term, no_color) in [("dumb", ""), ("", ""), ("xterm", "1")] {
+        assert!(shown(term, no_color).contains("\r\nhint: tmpx --help"), "{term} {no_color}");
+    }
 }
 
 #[test]

@@ -211,7 +211,7 @@ pub(super) fn renders(command: &str) {
     for name in pages.keys() {
         let run = sandbox.sh(&format!("{command} ./{name}"));
         let ran = run.env("LC_ALL", "C.UTF-8").env("MANWIDTH", "80").succeeds();
-        let header = format!("{}(1)", name.trim_end_matches(".1"));
+        let header = format!("{}(1)", name.trim_end_matches(".1").to_uppercase());
         assert!(ran.raw.contains(&header), "{name}: {ran:?}");
     }
 }
@@ -220,6 +220,19 @@ pub(super) fn renders(command: &str) {
 pub(super) fn groff_renders_the_man_pages_without_a_warning() {
     if has("groff") {
         renders("groff -man -ww -rLL=80n -Tutf8");
+    }
+}
+
+#[test]
+pub(super) fn mandoc_has_nothing_to_say_about_the_man_pages() {
+    if !has("mandoc") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let pages = super::man::pages(&built());
+    write(&sandbox, &pages);
+    for name in pages.keys() {
+        sandbox.sh(&format!("mandoc -T lint ./{name}")).expects(0, "", "");
     }
 }
 

@@ -14,7 +14,7 @@ use super::files::Files;
 /// All pages, by file name.
 pub(super) fn pages(tmpx: &clap::Command) -> Files {
     let all = all_commands(tmpx);
-    let titles: Vec<&str> = all.iter().filter_map(|command| command.get_display_name()).collect();
+    let titles: Vec<&str> = all.iter().map(|command| name_of(command)).collect();
     let version = tmpx.get_version().unwrap_or_default();
     all.iter().map(|command| page(command, &format!("tmpx {version}"), &titles)).collect()
 }
@@ -23,6 +23,11 @@ pub(super) fn pages(tmpx: &clap::Command) -> Files {
 pub(super) fn all_commands(command: &clap::Command) -> Vec<&clap::Command> {
     let below = command.get_subcommands().flat_map(all_commands);
     std::iter::once(command).chain(below).collect()
+}
+
+/// Returns the name of a page. The top command has no other one to display.
+fn name_of(command: &clap::Command) -> &str {
+    command.get_display_name().unwrap_or(command.get_name())
 }
 
 fn page(command: &clap::Command, source: &str, titles: &[&str]) -> (String, String) {
@@ -39,21 +44,101 @@ fn page(command: &clap::Command, source: &str, titles: &[&str]) -> (String, Stri
         .after_long_help(Resettable::Reset)
         .subcommand_value_name("COMMAND")
         .version(Resettable::Reset);
-    let title = command.get_display_name().unwrap_or_default().to_owned();
-    // An empty date must still be an argument.
-    let man = Man::new(command).source(source).manual("User Commands").date(" ");
+    let title = name_of(&command).to_owned();
+    let man = Man::new(command).source(source).manual("User Commands");
+    let man = man.title(title.to_uppercase()).date(DATE);
     let mut page = Vec::new();
     man.render(&mut page).unwrap();
     // The name of an option must not be hyphenated.
     let page =
         String::from_utf8(page).unwrap().replacen(".SH SYNOPSIS\n", ".SH SYNOPSIS\n.nh\n", 1);
     let mut roff = Roff::new();
+    let further = further_sections(&title, &rest);
+    let rest = match rest.split_once("Examples:\n") {
+        Some((before, examples)) => format!("{before}{further}\nExamples:\n{examples}"),
+        None => rest + &further,
+    };
     sections(&mut roff, &rest);
     see_also(&mut roff, &title, titles);
     // Both parts begin with the same definition of the apostrophe.
     let rest = roff.render();
     let rest = rest.find(".SH ").map_or("", |at| &rest[at..]);
-    (man.get_filename(), page + rest)
+    (format!("{title}.1"), tidy(&(page + rest)))
+}
+
+/// The day of the last release, or of the last large change before the first one.
+const DATE: &str = "2026-11-28";
+
+/// The fields of the JSON objects that a command prints or reports.
+const JSON: [(&[&str], &str); 7] = [
+    (&["tmpx-file", "tmpx-dir", "tmpx-workspace"], "path, kind, lease, lifetime, session"),
+    (
+        &["tmpx-list"],
+        "path, kind, state, lease, lifetime, session, created, age_ms, left_ms, owner and caller \
+         (process IDs), entries, bytes (on the disk)",
+    ),
+    (
+        &["tmpx-cleanup"],
+        "path, lease, action (removed, would_remove, kept or failed), reason, entries and bytes (how \
+         much was removed, even in part)",
+    ),
+    (&["tmpx-gettempdir"], "path, variable, usable, chosen, reason"),
+    (
+        &["tmpx-exec"],
+        "--report: command, workspace, status, signal, timed_out, exit (tmpx's own status), wall_ms, \
+         user_ms, system_ms, peak_memory_bytes, outputs, kept",
+    ),
+    (&["tmpx-spool"], "--report: bytes, held_in, rolled_over, path (the directory), status"),
+    (&["tmpx-replace"], "--report: path, bytes, replaced, status"),
+];
+
+/// Returns the sections that only a page has, in the form of the help texts: the exit status where the
+/// help leaves it out, since it is that of tmpx(1), the JSON fields, and where the rest is described.
+fn further_sections(title: &str, rest: &str) -> String {
+    let mut text = String::from("\n");
+    if !rest.contains("Exit status:") {
+        text += "Exit status:\n  0    Success.\n  1    Failure. A message on stderr gives the reason.\n";
+        text += if title == "tmpx-mktemp" { "" } else { "  2    Usage error.\n" };
+    }
+    if let Some((_, fields)) = JSON.iter().find(|(titles, _)| titles.contains(&title)) {
+        text.extend(["JSON:\n  One object on a line, with these fields. ", fields, ".\n"]);
+        text += "  A path that is not UTF-8 appears as path_b64, in base64.\n";
+    }
+    if !rest.contains("Environment:") {
+        text += "Environment:\n  TMPX_UNTIL_EXIT, TMPX_TTL, TMPX_SESSION, TMPX_STATE_DIR, TMPX_REAPER and \
+                 TMPDIR are described in tmpx(1).\n";
+        text += "Files:\n  The directories of the leases are listed in tmpx(1).\n";
+    }
+    text
+}
+
+/// Removes macros that have no effect, and breaks long lines of text, which are filled anyway.
+fn tidy(page: &str) -> String {
+    const WIDTH: usize = 80;
+    let mut tidied = String::new();
+    let (mut previous, mut is_code) = ("", false);
+    let mut lines = page.lines().peekable();
+    while let Some(line) = lines.next() {
+        is_code = line == ".EX" || is_code && line != ".EE";
+        let is_idle = line == ".PP" && previous.starts_with(".SH")
+            || line == ".br" && (previous.is_empty() || lines.peek() == Some(&""));
+        previous = line;
+        if is_idle {
+            continue;
+        }
+        let mut rest = line;
+        while rest.len() > WIDTH && !is_code && !rest.starts_with('.') {
+            let Some(at) = rest[..=WIDTH].rfind(' ') else { break };
+            // A line that begins with one of these would be a request.
+            if rest[at + 1..].starts_with(['.', '\'']) {
+                break;
+            }
+            tidied.extend([rest[..at].trim_end(), "\n"]);
+            rest = &rest[at + 1..];
+        }
+        tidied.extend([rest, "\n"]);
+    }
+    tidied
 }
 
 fn sections(roff: &mut Roff, text: &str) {

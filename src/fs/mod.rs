@@ -3,7 +3,6 @@
 pub(crate) mod copy;
 pub(crate) mod dir;
 pub(crate) mod disk_full;
-#[allow(dead_code, unused_imports, reason = "leases of format 2 record parents and marks")]
 pub(crate) mod identity;
 mod kernel_file;
 mod local;
@@ -14,7 +13,6 @@ pub(crate) mod transfer;
 pub(crate) use copy::{CopyOptions, Interrupt, SkipReason, Skipped};
 pub use dir::Dir;
 pub(crate) use dir::Protection;
-#[allow(unused_imports, reason = "leases of format 2 record parents")]
 pub(crate) use identity::DirId;
 pub use identity::EntryId;
 pub(crate) use identity::{Proof, Witness};

@@ -13,7 +13,7 @@ use crate::reclaim::reaper;
 use crate::sys::Start;
 use crate::values::Status;
 
-/// The kinds of command lines. They are told apart once, before clap: clap cannot parse
+/// The kinds of command lines. They are distinguished once, before clap: clap cannot parse
 /// mktemp's options, and mktemp must start fast.
 enum Invocation<'a> {
     /// The background process of a store.

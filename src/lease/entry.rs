@@ -50,7 +50,7 @@ pub(crate) enum NameRule {
 }
 
 impl NameRule {
-    /// Whether somebody can choose the same name.
+    /// Whether another process can choose the same name.
     fn is_chosen(&self) -> bool {
         match self {
             Self::Random(template) => template.is_guessable(),

@@ -187,7 +187,7 @@ pub(crate) struct Resource {
     pub mount: Option<u64>,
     /// The name under which it was created.
     pub name: OsJson,
-    /// The random part of `name`. `None` if somebody chose the name.
+    /// The random part of `name`. `None` if the name is not known to be random.
     pub run: Option<RandomPart>,
     /// The name under which it was published, or was about to be.
     pub published: Option<OsJson>,
@@ -206,8 +206,8 @@ impl Resource {
         self.identity.as_ref().and_then(EntryId::old_fsid)
     }
 
-    /// Returns the names that it may have, each with whether somebody may have chosen it. A published
-    /// name always counts as chosen.
+    /// Returns the names that it may have, each with whether another process may have chosen it. A
+    /// published name always counts as chosen.
     pub(crate) fn names(&self) -> impl Iterator<Item = (&OsJson, bool)> {
         let published = self.published.iter().map(|name| (name, true));
         published.chain(std::iter::once((&self.name, self.run.is_none())))

@@ -90,8 +90,8 @@ pub(super) struct Planner<'a> {
     pub(super) removed: RemovedDirs,
     /// Whether the leases are this process's own, which sees everything that it created.
     own: bool,
-    /// Whether somebody reads what the sweep reports. Otherwise no lease ends of which they should
-    /// know.
+    /// Whether the user reads what the sweep reports. If not, a lease whose end must be reported is
+    /// kept.
     reports: bool,
     occupants: OnceCell<Occupants>,
 }

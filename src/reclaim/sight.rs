@@ -1,4 +1,4 @@
-//! Tells a resource that is gone from one that is out of sight.
+//! Distinguishes a resource that is gone from one that is out of sight.
 //!
 //! A resource is gone if its name is missing in the very directory that it was created in. If that
 //! directory itself cannot be found, it may be elsewhere: moved, not mounted, or below another root.

@@ -43,7 +43,7 @@ pub(crate) enum KeepReason {
     Unproven(Kind),
     /// It cannot be seen here, and may exist elsewhere.
     OutOfSight(Absence),
-    /// It is not out of sight, and only what is was to be forgotten.
+    /// It can be seen here, and `--forget` ends only leases of what is out of sight.
     InSight,
     /// Its path could not be examined. Holds the path and the error.
     Unreadable(String),

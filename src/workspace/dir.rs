@@ -127,8 +127,8 @@ impl Workspace {
         Ok(dir)
     }
 
-    /// Makes a command run in the workspace. `cwd` is the
-    /// caller's working directory, if it has a path.
+    /// Sets a command's working directory and environment to the workspace. `cwd` is the caller's
+    /// working directory, if it has a path.
     pub(crate) fn run_inside<'a>(&'a self, command: &mut Command<'a>, cwd: Option<&Path>) {
         self.set_env(command);
         command.current_dir(self.dir.as_fd());

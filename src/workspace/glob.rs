@@ -7,7 +7,7 @@ use std::path::Path;
 /// The most alternatives that the braces of a pattern may stand for.
 const MAX_ALTERNATIVES: usize = 1024;
 
-/// Why a pattern makes no sense.
+/// Why a pattern is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum GlobError {
     #[error("an opening [ has no ]")]

@@ -1,4 +1,4 @@
-//! `tmpx exec`.
+//! `tmpx exec`: plans a run, carries it out, and exits as its command did.
 
 mod handler;
 mod job;

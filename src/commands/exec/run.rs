@@ -228,7 +228,7 @@ impl<'a> Run<'a> {
         write_report(Some(file), &report, status, || Ok(&mut self.transaction.lease))
     }
 
-    /// Makes the workspace outlive tmpx, and prints its path.
+    /// Lets the workspace outlive tmpx, and prints its path.
     fn keep_workspace(&mut self, lifetime: Lifetime) -> Result<(), NotKept> {
         let path = self.workspace.path();
         let term = if lifetime == Lifetime::Manual { "" } else { " for a day" };
@@ -291,8 +291,8 @@ fn create_workspace(
     Ok((parent, workspace))
 }
 
-/// Whether the temp dir is that of another workspace. Names are shorter there: nothing has to tell
-/// them from those of other programs, and paths of nested workspaces must stay short enough for the
+/// Whether the temp dir is that of another workspace. Names are shorter there: they cannot be
+/// confused with those of other programs, and paths of nested workspaces must stay short enough for the
 /// sockets in them (unix(7)).
 fn is_in_workspace(env: &Env) -> bool {
     let outer = env.get("TMPX_WORKSPACE").map(PathBuf::from);

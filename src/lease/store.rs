@@ -12,10 +12,10 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{fstat, fstatfs};
+use rustix::fs::fstat;
 
 use crate::fs::identity::{Class, DirFacts};
-use crate::fs::{DirId, PrivateDirError, is_local};
+use crate::fs::{DirId, PrivateDirError};
 use crate::lease::candidate::{StoreCandidate, others_may_bring};
 use crate::lease::id::is_id;
 use crate::os::Env;
@@ -64,7 +64,7 @@ pub(crate) struct Store {
     path: PathBuf,
     /// Whether the user named its place.
     may_be_anywhere: bool,
-    identity: OnceCell<Option<DirId>>,
+    facts: OnceCell<Option<DirFacts>>,
 }
 
 impl Stores {
@@ -135,7 +135,7 @@ fn concerns_all_stores(err: &PrivateDirError) -> bool {
 impl Store {
     fn new((leases, path): (OwnedFd, PathBuf), candidate: &StoreCandidate) -> Self {
         let may_be_anywhere = candidate.may_be_anywhere();
-        Self { leases, path, may_be_anywhere, identity: OnceCell::new() }
+        Self { leases, path, may_be_anywhere, facts: OnceCell::new() }
     }
 
     /// Opens an existing store by the path of its state directory, the parent of [`Store::path`].
@@ -151,11 +151,12 @@ impl Store {
 
     /// Returns the identity of the directory, if its filesystem has lasting ones.
     pub(super) fn identity(&self) -> Option<&DirId> {
-        let identify = || {
-            let id = DirFacts::of(&self.leases).ok()?.id;
-            (!matches!(id.class(), Class::Ramfs | Class::Weak)).then_some(id)
-        };
-        self.identity.get_or_init(identify).as_ref()
+        let id = &self.facts()?.id;
+        (!matches!(id.class(), Class::Ramfs | Class::Weak)).then_some(id)
+    }
+
+    fn facts(&self) -> Option<&DirFacts> {
+        self.facts.get_or_init(|| DirFacts::of(&self.leases).ok()).as_ref()
     }
 
     /// Whether a lease with this identity of its store was written in this directory, as far as the
@@ -178,7 +179,7 @@ impl Store {
 
     /// Whether only this computer can use the store: it is on a local filesystem.
     pub(crate) fn is_local(&self) -> bool {
-        fstatfs(&self.leases).is_ok_and(|filesystem| is_local(&filesystem))
+        self.facts().is_some_and(|facts| facts.filesystem.is_local())
     }
 
     /// Whether both are the same directory.

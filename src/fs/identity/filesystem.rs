@@ -10,6 +10,7 @@ use std::os::fd::AsFd;
 
 use rustix::fs::fstatfs;
 
+use crate::fs::local::is_local_type;
 use crate::sys::{Handle, fid_at, filesystem_id, handle_at};
 
 /// What identifies a file on a filesystem.
@@ -78,6 +79,11 @@ impl Filesystem {
             magic if DATED.contains(&magic) => Class::Dated,
             _ => Class::Weak,
         }
+    }
+
+    /// Whether no other computer can use it.
+    pub(crate) fn is_local(self) -> bool {
+        is_local_type(self.magic)
     }
 
     /// Whether nothing identifies a file on it, and it may let users act against modes.

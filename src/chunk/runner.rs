@@ -195,19 +195,32 @@ impl ActiveRun<'_> {
 
     /// Asks commands to end; later they are killed.
     fn end_jobs(&mut self, which: impl Fn(&ChunkJob) -> bool) {
-        let now = Instant::now();
+        let kill_at = Instant::now() + KILL_AFTER;
+        let mut ending = Vec::new();
         for job in self.running.iter_mut().filter(|job| which(job)) {
             if job.kill_at.is_none() && job.ended.is_none() {
-                self.runner.children.end(job.pid, Signal::TERM);
-                job.kill_at = Some(now + KILL_AFTER);
+                job.kill_at = Some(kill_at);
+                ending.push(job.pid);
             }
         }
+        self.runner.children.end(&ending, Signal::TERM);
+    }
+
+    /// Kills the commands that were asked to end and have not.
+    fn kill_overdue(&mut self, now: Instant) {
+        let mut overdue = Vec::new();
+        for job in self.running.iter_mut().filter(|job| job.ended.is_none()) {
+            if job.kill_at.take_if(|at| *at <= now).is_some() {
+                overdue.push(job.pid);
+            }
+        }
+        self.runner.children.end(&overdue, Signal::KILL);
     }
 
     fn kill_all(&mut self) {
-        for job in self.running.drain(..).filter(|job| job.ended.is_none()) {
-            self.runner.children.end(job.pid, Signal::KILL);
-        }
+        let running = self.running.drain(..).filter(|job| job.ended.is_none());
+        let pids: Vec<_> = running.map(|job| job.pid).collect();
+        self.runner.children.end(&pids, Signal::KILL);
     }
 
     /// Passes outputs to the sink whose turn it is.
@@ -261,9 +274,8 @@ impl ActiveRun<'_> {
             if let Err(err) = self.running[index].feed(self.runner.supply.inputs()) {
                 let job = &self.running[index];
                 let (place, pid) = (job.place.clone(), job.pid);
-                self.runner.children.end(pid, Signal::TERM);
                 self.running[index].stdin = None;
-                self.running[index].kill_at = Some(Instant::now() + KILL_AFTER);
+                self.end_jobs(|job| job.pid == pid);
                 self.fail(place, Cause::Error(err));
             }
         }
@@ -308,13 +320,10 @@ impl ActiveRun<'_> {
     /// Deals with the chunks whose commands have ended.
     fn finish_jobs(&mut self) {
         let now = Instant::now();
+        self.kill_overdue(now);
         let mut index = 0;
         while index < self.running.len() {
             let job = &mut self.running[index];
-            if job.ended.is_none() && job.kill_at.is_some_and(|at| at <= now) {
-                self.runner.children.end(job.pid, Signal::KILL);
-                job.kill_at = None;
-            }
             if !job.is_done(now) {
                 index += 1;
                 continue;

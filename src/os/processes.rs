@@ -116,38 +116,37 @@ pub(crate) fn children() -> Vec<u32> {
 pub(crate) fn descendants(older: &[Process]) -> Vec<Process> {
     let us = std::process::id();
     let Some(Stat { session, .. }) = Stat::read(us) else { return Vec::new() };
-    let family = family(us, older).into_iter();
+    let family = family(&[us], older).into_iter();
     family.filter(|(_, theirs)| *theirs == session).map(|(process, _)| process).collect()
 }
 
 /// Returns the descendants of this process in all sessions.
 pub(crate) fn all_descendants() -> Vec<Process> {
-    family(std::process::id(), &[]).into_iter().map(|(process, _)| process).collect()
+    family(&[std::process::id()], &[]).into_iter().map(|(process, _)| process).collect()
 }
 
-/// Returns the descendants of a process that are in this process's session.
-pub(crate) fn descendants_of(ancestor: u32) -> Vec<Process> {
+/// Returns the descendants of processes that are in this process's session.
+pub(crate) fn descendants_of(ancestors: &[u32]) -> Vec<Process> {
     let Some(Stat { session, .. }) = Stat::read(std::process::id()) else { return Vec::new() };
-    let family = family(ancestor, &[]).into_iter();
+    let family = family(ancestors, &[]).into_iter();
     family.filter(|(_, theirs)| *theirs == session).map(|(process, _)| process).collect()
 }
 
-/// Returns the descendants of a process with their sessions, without those in `except` and theirs.
-fn family(ancestor: u32, except: &[Process]) -> Vec<(Process, u32)> {
+/// Returns the descendants of processes with their sessions, without those in `except` and theirs.
+fn family(ancestors: &[u32], except: &[Process]) -> Vec<(Process, u32)> {
     let all: Vec<(Process, Stat)> = pids()
         .filter_map(|pid| Stat::read(pid).map(|stat| (Process { pid, start: stat.start }, stat)))
         .filter(|(process, _)| !except.contains(process))
         .collect();
     let mut found: Vec<(Process, u32)> = Vec::new();
-    let mut parent = ancestor;
-    let mut next = 0;
-    loop {
-        let children = all.iter().filter(|(_, stat)| stat.parent == parent);
-        found.extend(children.map(|(process, stat)| (*process, stat.session)));
-        let Some((process, _)) = found.get(next) else { return found };
-        parent = process.pid;
-        next += 1;
+    let mut pending = ancestors.to_vec();
+    while let Some(parent) = pending.pop() {
+        for (process, stat) in all.iter().filter(|(_, stat)| stat.parent == parent) {
+            found.push((*process, stat.session));
+            pending.push(process.pid);
+        }
     }
+    found
 }
 
 /// Whether a process neither handles, ignores nor blocks a signal, so that its default action applies

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::os::processes;
 use crate::process::command::{Command, StartError};
 use crate::process::stop;
-use crate::process::supervise::{forward, must_forward, signal_all, status};
+use crate::process::supervise::{forward, must_forward, number, signal_all, status};
 use crate::sys::{self, HeldSignals, ReceivedSignal, SignalQueue, would_end_process};
 use crate::values::Status;
 
@@ -87,15 +87,19 @@ impl Children {
         Ok(ended.map(status))
     }
 
-    /// Sends a signal to a child that runs, and to all processes that it started.
-    pub(crate) fn end(&self, pid: Pid, signal: Signal) {
-        if !self.running.contains(&pid) {
+    /// Sends a signal to the children among these that run, and to all processes that they started.
+    pub(crate) fn end(&self, pids: &[Pid], signal: Signal) {
+        let pids: Vec<Pid> =
+            pids.iter().copied().filter(|pid| self.running.contains(pid)).collect();
+        if pids.is_empty() {
             return;
         }
-        let number = pid.as_raw_nonzero().get().cast_unsigned();
         // A stopped process starts no others while they are looked for. It is continued below.
-        let _ = kill_process(pid, Signal::STOP);
-        signal_all(pid, &processes::descendants_of(number), signal);
+        for &pid in &pids {
+            let _ = kill_process(pid, Signal::STOP);
+        }
+        let numbers: Vec<u32> = pids.iter().copied().map(number).collect();
+        signal_all(&pids, &processes::descendants_of(&numbers), signal);
     }
 }
 

@@ -148,7 +148,7 @@ fn wait(
         let left = deadline.map(|(at, _)| at.saturating_duration_since(Instant::now()));
         if let (Some(Duration::ZERO), Some((_, signal))) = (left, deadline) {
             timed_out = true;
-            signal_all(pid, &processes::descendants(older), signal);
+            signal_all(&[pid], &processes::descendants(older), signal);
             deadline = match signal {
                 Signal::KILL => None,
                 _ => after(limits.kill_after).map(|at| (at, Signal::KILL)),
@@ -205,17 +205,24 @@ fn end_stragglers(mut deadline: Instant, signals: &SignalQueue, older: &[Process
     }
 }
 
-/// Signals a command and all processes that it started: a shell that ends does not end the processes it
-/// waits for.
-pub(super) fn signal_all(command: Pid, descendants: &[Process], signal: Signal) {
-    let command_pid = command.as_raw_nonzero().get().cast_unsigned();
-    let _ = kill_process(command, signal);
-    // A stopped process handles no signal before it is continued.
-    let _ = kill_process(command, Signal::CONT);
-    for process in descendants.iter().filter(|process| process.pid != command_pid) {
+/// Signals commands and all processes that they started: a shell that ends does not end the processes
+/// it waits for.
+pub(super) fn signal_all(commands: &[Pid], descendants: &[Process], signal: Signal) {
+    for &command in commands {
+        let _ = kill_process(command, signal);
+        // A stopped process handles no signal before it is continued.
+        let _ = kill_process(command, Signal::CONT);
+    }
+    let is_command = |process: &&Process| commands.iter().any(|&pid| number(pid) == process.pid);
+    for process in descendants.iter().filter(|process| !is_command(process)) {
         process.signal(signal);
         process.signal(Signal::CONT);
     }
+}
+
+/// The id of a process as a number.
+pub(super) fn number(pid: Pid) -> u32 {
+    pid.as_raw_nonzero().get().cast_unsigned()
 }
 
 /// Whether to pass a signal on. The terminal's own signals reach the command without help, except

@@ -43,7 +43,7 @@ impl CommitLock {
         }
         // The lock is of no use on a file that has lost its name while this process waited.
         for _ in 0..1000 {
-            let Ok(file) = open_to_read(target) else { break };
+            let Ok(file) = target.open_to_read() else { break };
             if !lock(&file).unwrap_or(false) {
                 break;
             }
@@ -83,11 +83,6 @@ fn poll<T>(patience: Duration, mut act: impl FnMut() -> Option<T>) -> Option<T> 
     }
 }
 
-fn open_to_read(target: &Target) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    Ok(openat(target.dir(), target.name(), flags, Mode::empty())?)
-}
-
 /// Shows whether another process writes to the file that is about to be replaced.
 #[derive(Debug)]
 pub(crate) struct WriteGuard {
@@ -103,10 +98,7 @@ impl WriteGuard {
         wait: bool,
     ) -> Result<Self, ReplaceError> {
         let none = Self { leased: None };
-        let Ok(file) = open_to_read(target) else { return Ok(none) };
-        if !fstat(&file).is_ok_and(|stat| existing.is_same_file(&stat)) {
-            return Ok(none);
-        }
+        let Ok(Some(file)) = target.open_if_same(existing) else { return Ok(none) };
         let patience = if wait { WRITER_PATIENCE } else { Duration::ZERO };
         let leased = poll(patience, || match acquire_read_lease(file.as_fd()) {
             Err(err) if err.kind() == io::ErrorKind::WouldBlock => None,

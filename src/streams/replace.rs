@@ -93,14 +93,10 @@ impl Replacement {
         Ok(Some(seek(to, SeekFrom::End(0))?))
     }
 
-    /// Opens the old file for reading, unless another file has its name by now, perhaps a FIFO. Does
-    /// not wait.
+    /// Opens the old file for reading, unless another file has its name by now.
     fn open(&self, old: &Existing) -> anyhow::Result<Option<OwnedFd>> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = openat(self.target.dir(), self.target.name(), flags, Mode::empty());
         let could_not = || format!("could not read {}", self.target.shown().display());
-        let file = file.map_err(io::Error::from).with_context(could_not)?;
-        Ok(old.is_same_file(&fstat(&file)?).then_some(file))
+        self.target.open_if_same(old).with_context(could_not)
     }
 
     /// Creates a read-only copy of the old file in a directory, under the same name, and returns its

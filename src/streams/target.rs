@@ -161,6 +161,18 @@ impl Target {
         self.look_up_name(&self.name)
     }
 
+    /// Opens the file that has the name now for reading. Does not wait, even if it is a FIFO by now.
+    pub(crate) fn open_to_read(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        Ok(openat(&self.dir, &self.name, flags, Mode::empty())?)
+    }
+
+    /// Does the same unless another file has the name.
+    pub(crate) fn open_if_same(&self, existing: &Existing) -> io::Result<Option<OwnedFd>> {
+        let file = self.open_to_read()?;
+        Ok(existing.is_same_file(&fstat(&file)?).then_some(file))
+    }
+
     /// Looks up another file in the same directory.
     pub(crate) fn look_up_name(&self, name: &OsStr) -> Result<Option<Existing>, ReplaceError> {
         let file = match openat(&self.dir, name, PATH_ONLY_NOFOLLOW, Mode::empty()) {

@@ -51,6 +51,16 @@ const COUNT: Case = case("", "file --count 50", true);
 const NAME: Case = case("echo mine > $TMPDIR/taken", "file --name taken --from source", true);
 const WORKSPACE: Case = case("", "workspace --mkdir a/b --in source --in tree", true);
 const EXEC: Case = case("", "exec --in source --out made:saved -- sh -c date>made;mkdir~x", false);
+/// Outputs that replace a file, carry attributes, and are two names of one file.
+const OUT: Case = Case {
+    before: "echo before > saved",
+    ..case(
+        "",
+        "exec --out made:saved --out two:two -- sh -c date>made;chmod~600~made;ln~made~two",
+        false,
+    )
+};
+const SUFFIX: Case = stream("spool --suffix .c -- test -s {}");
 const REPORT: Case =
     case("", "exec --out made:new/saved --report report --anon-fd 9 -- sh -c date>made", false);
 const CLEANUP: Case = case(
@@ -202,12 +212,15 @@ fn signalled_at_every_call(case: &Case, signal: &str) {
 
 /// The calls on files that can fail on a real system. close(2) is not one of them: it closes the
 /// descriptor whatever it returns, which an injected error would not.
-const FALLIBLE: [&str; 39] = [
+const FALLIBLE: [&str; 42] = [
     "access",
     "faccessat",
     "copy_file_range",
     "fchmod",
     "fchown",
+    "fgetxattr",
+    "flistxattr",
+    "fsetxattr",
     "fcntl",
     "flock",
     "fstat",
@@ -362,6 +375,8 @@ cases! {
     name_killed_at_every_call name_with_every_call_failing NAME
     workspace_killed_at_every_call workspace_with_every_call_failing WORKSPACE
     exec_killed_at_every_call exec_with_every_call_failing EXEC
+    out_killed_at_every_call out_with_every_call_failing OUT
+    suffix_killed_at_every_call suffix_with_every_call_failing SUFFIX
     report_killed_at_every_call report_with_every_call_failing REPORT
     cleanup_killed_at_every_call cleanup_with_every_call_failing CLEANUP
     spool_killed_at_every_call spool_with_every_call_failing SPOOL

@@ -83,6 +83,10 @@ pub(crate) enum Encoding {
     Bzip2,
     /// UTF-16 with a byte order mark.
     Utf16,
+    /// UTF-16 without one, its low bytes first.
+    Utf16Le,
+    /// UTF-16 without one, its high bytes first.
+    Utf16Be,
     /// Apache Parquet.
     Parquet,
 }
@@ -99,7 +103,18 @@ impl Encoding {
             (b"\xfe\xff", Encoding::Utf16),
             (b"PAR1", Encoding::Parquet),
         ];
-        MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, encoding)| *encoding)
+        let found = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic));
+        found.map(|(_, encoding)| *encoding).or_else(|| Self::wide(bytes))
+    }
+
+    /// Recognises three ASCII characters of UTF-16.
+    fn wide(bytes: &[u8]) -> Option<Self> {
+        let is_ascii = |byte: u8| byte != 0 && byte.is_ascii();
+        match *bytes {
+            [a, 0, b, 0, c, 0, ..] if [a, b, c].into_iter().all(is_ascii) => Some(Self::Utf16Le),
+            [0, a, 0, b, 0, c, ..] if [a, b, c].into_iter().all(is_ascii) => Some(Self::Utf16Be),
+            _ => None,
+        }
     }
 
     /// Its name.
@@ -109,7 +124,7 @@ impl Encoding {
             Self::Zstd => "zstd",
             Self::Xz => "xz",
             Self::Bzip2 => "bzip2",
-            Self::Utf16 => "UTF-16",
+            Self::Utf16 | Self::Utf16Le | Self::Utf16Be => "UTF-16",
             Self::Parquet => "Parquet",
         }
     }

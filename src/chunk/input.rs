@@ -16,6 +16,9 @@ use crate::chunk::parity::count_lines;
 use crate::fs::rw::read_at;
 use crate::fs::states_true_size;
 
+/// What messages call standard input.
+pub(crate) const STDIN_NAME: &str = "standard input";
+
 /// How inputs are to be read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReadOptions {
@@ -73,7 +76,7 @@ impl RecordInput {
     /// Opens a file, or standard input where the path is `-`.
     pub(crate) fn open(path: &Path, options: &ReadOptions) -> anyhow::Result<Self> {
         let is_stdin = path == Path::new("-");
-        let name = if is_stdin { PathBuf::from("standard input") } else { path.to_owned() };
+        let name = if is_stdin { PathBuf::from(STDIN_NAME) } else { path.to_owned() };
         let could_not = || format!("could not read {}", name.display());
         let file = if is_stdin {
             rustix::stdio::stdin().try_clone_to_owned().map(File::from)

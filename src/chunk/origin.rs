@@ -25,6 +25,11 @@ impl Origins {
         Self { converts, first: None }
     }
 
+    /// The first input that is not empty. Its header precedes the records of each chunk.
+    pub(crate) fn first(&self) -> Option<&Rc<Origin>> {
+        self.first.as_ref().map(|(origin, _)| origin)
+    }
+
     /// Adds an input, of which these are the first bytes.
     pub(crate) fn add(
         &mut self,
@@ -47,7 +52,8 @@ impl Origins {
             _ => Vec::new(),
         };
         let name = input.name.clone();
-        let is_empty = bytes.is_empty();
+        // A byte order mark alone is an empty input too.
+        let is_empty = bytes.len() == head.header.start;
         let origin =
             Rc::new(Origin { name, format, delimiter: head.delimiter, header, columns, lead });
         match &self.first {

@@ -33,6 +33,8 @@ struct PlannedFile {
 #[derive(Debug)]
 pub(crate) struct ChunkPlan {
     files: Vec<PlannedFile>,
+    /// The first file that is not empty.
+    head: Option<Rc<Origin>>,
     cuts: Vec<Cut>,
     /// The whitespace after the last JSON array.
     trail: Vec<u8>,
@@ -48,13 +50,14 @@ impl ChunkPlan {
         origins: &mut Origins,
     ) -> anyhow::Result<Self> {
         let mut cutter = Cutter::new(limit);
-        let mut plan =
-            Self { files: Vec::new(), cuts: Vec::new(), trail: Vec::new(), next: (0, 0, 0) };
         let mut heads = Vec::new();
         for input in inputs {
             let (head, bytes) = input.read_head()?;
             heads.push((origins.add(input, &head, &bytes)?, head));
         }
+        let head = origins.first().map(Rc::clone);
+        let mut plan =
+            Self { files: Vec::new(), head, cuts: Vec::new(), trail: Vec::new(), next: (0, 0, 0) };
         let mut base = 0;
         for (input, (origin, head)) in inputs.iter().zip(heads) {
             let range = input.range();
@@ -72,7 +75,7 @@ impl ChunkPlan {
         }
         cutter.finish(base);
         plan.cuts = cutter.take_cuts();
-        if plan.cuts.is_empty() && inputs.iter().any(|input| !input.range().is_empty()) {
+        if plan.cuts.is_empty() && plan.head.is_some() {
             // A header alone, or an empty array.
             plan.cuts.push(Cut { end: 0, rows: 0 });
         }
@@ -101,7 +104,7 @@ impl ChunkPlan {
         let cut = *self.cuts.get(number)?;
         let is_last = number + 1 == self.cuts.len();
         self.next = (number + 1, cut.end, first_row + cut.rows);
-        let head = Rc::clone(&self.files.first()?.origin);
+        let head = Rc::clone(self.head.as_ref()?);
         Some(Chunk {
             number: number as u64,
             first_row,

@@ -26,7 +26,6 @@ pub(crate) struct Stream {
     /// The inputs that are not at their end; the first one is being read.
     inputs: VecDeque<RecordInput>,
     origins: Origins,
-    head: Option<Rc<Origin>>,
     reading: Reading,
     cutter: Cutter,
     /// Where the next byte lies in the joined inputs.
@@ -69,7 +68,6 @@ impl Stream {
         Self {
             inputs: inputs.into(),
             origins,
-            head: None,
             reading: Reading::Head(Vec::new()),
             cutter: Cutter::new(limit),
             at: 0,
@@ -147,9 +145,6 @@ impl Stream {
             Err(err) => return Err(input.head_error(err, buffer)),
         };
         let origin = self.origins.add(input, &head, buffer)?;
-        if !buffer.is_empty() {
-            self.head.get_or_insert_with(|| Rc::clone(&origin));
-        }
         let scanner = Scanner::new(origin.format, origin.delimiter, self.at);
         let at = head.body as u64;
         let line = 1 + count_lines(&buffer[..head.body]);
@@ -223,7 +218,7 @@ impl Stream {
         self.cutter.finish(self.at);
         let cuts = self.cutter.take_cuts();
         let rows = cuts.last().map(|cut| cut.rows);
-        if let Some(head) = self.head.clone()
+        if let Some(head) = self.origins.first().map(Rc::clone)
             && (rows.is_some() || self.next.0 == 0)
         {
             // Without a record this is a header alone, or an empty array.
@@ -239,7 +234,7 @@ impl Stream {
     /// Makes chunks of what has been cut.
     fn complete_chunks(&mut self) {
         for cut in self.cutter.take_cuts() {
-            let Some(head) = self.head.clone() else { return };
+            let Some(head) = self.origins.first().map(Rc::clone) else { return };
             let mut parts = std::mem::take(&mut self.earlier);
             if let Reading::Body(body) = &mut self.reading {
                 parts.extend(body.split(cut, self.at));

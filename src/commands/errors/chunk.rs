@@ -1,10 +1,12 @@
 //! Advice on inputs that cannot be cut.
 
 use std::error::Error;
+use std::ffi::OsStr;
 use std::path::Path;
 
-use crate::chunk::{Encoding, Fault, InputError, Malformed, RecordFormat};
+use crate::chunk::{Encoding, Fault, InputError, Malformed, RecordFormat, STDIN_NAME};
 use crate::commands::errors::advice::Advice;
+use crate::ui::sh_quote::quote;
 
 pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
     let hint = match cause.downcast_ref()? {
@@ -25,32 +27,48 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
 }
 
 fn on_malformed(name: &Path, what: &Malformed) -> Option<String> {
-    let name = name.display();
     match &what.fault {
-        Fault::LoneReturns => Some(format!("tr '\\r' '\\n' <{name} | tmpx chunk --format csv …")),
+        Fault::LoneReturns => Some(pipe("tr '\\r' '\\n'", " <", name, "csv")),
         Fault::NotAnArray { found: "an object" } => {
-            Some(format!("jq -c '.results[]' {name} | tmpx chunk --format ndjson …"))
+            Some(pipe("jq -c '.results[]'", " ", name, "ndjson"))
         }
-        Fault::NotUtf8 => {
-            Some(format!("iconv -f LATIN1 -t UTF-8 {name} | tmpx chunk --format csv …"))
-        }
+        Fault::NotUtf8 => Some(pipe("iconv -f LATIN1 -t UTF-8", " ", name, "csv")),
         _ => None,
     }
 }
 
 fn on_encoded(name: &Path, encoding: Encoding, format: Option<RecordFormat>) -> String {
-    let format = match encoding {
-        Encoding::Parquet => "csv",
-        _ => format.map_or("csv", RecordFormat::name),
-    };
-    let name = name.display();
+    let format = format.map_or("csv", RecordFormat::name);
     let unpack = match encoding {
-        Encoding::Gzip => format!("gzip -dc {name}"),
-        Encoding::Zstd => format!("zstd -dc {name}"),
-        Encoding::Xz => format!("xz -dc {name}"),
-        Encoding::Bzip2 => format!("bzip2 -dc {name}"),
-        Encoding::Utf16 => format!("iconv -f UTF-16 -t UTF-8 {name}"),
-        Encoding::Parquet => format!("duckdb -csv -c \"FROM '{name}'\""),
+        Encoding::Gzip => "gzip -dc",
+        Encoding::Zstd => "zstd -dc",
+        Encoding::Xz => "xz -dc",
+        Encoding::Bzip2 => "bzip2 -dc",
+        Encoding::Utf16 => "iconv -f UTF-16 -t UTF-8",
+        Encoding::Utf16Le => "iconv -f UTF-16LE -t UTF-8",
+        Encoding::Utf16Be => "iconv -f UTF-16BE -t UTF-8",
+        Encoding::Parquet => {
+            let name = if name == Path::new(STDIN_NAME) { Path::new("FILE") } else { name };
+            let is_plain = quote(name.as_os_str()) == name;
+            let name = name.to_string_lossy().replace('\'', "''");
+            let query = format!("FROM '{name}'");
+            // Double quotes read better, but the shell reads them too.
+            let query = if is_plain { format!("\"{query}\"") } else { quoted(&query) };
+            return format!("duckdb -csv -c {query} | tmpx chunk --format csv …");
+        }
     };
-    format!("{unpack} | tmpx chunk --format {format} …")
+    pipe(unpack, " ", name, format)
+}
+
+/// Words a pipe through a command that reads the input, or what already comes from a pipe.
+fn pipe(command: &str, before_name: &str, name: &Path, format: &str) -> String {
+    if name == Path::new(STDIN_NAME) {
+        return format!("… | {command} | tmpx chunk --format {format} …");
+    }
+    let name = quoted(name);
+    format!("{command}{before_name}{name} | tmpx chunk --format {format} …")
+}
+
+fn quoted(word: impl AsRef<OsStr>) -> String {
+    quote(word.as_ref()).to_string_lossy().into_owned()
 }

@@ -63,6 +63,28 @@ fn without_bytes_there_is_no_chunk_and_a_header_alone_is_one() {
 }
 
 #[test]
+fn an_empty_input_before_the_first_record_takes_no_header_away() {
+    let sandbox = Sandbox::new();
+    let files = r"printf 'a,b\n1,2\n' > 1.csv; printf 'a,b\n3,4' > 2.csv; : > 0.csv";
+    sandbox.sh(&format!(r"{files}; printf '\357\273\277' > bom.csv")).succeeds();
+    for inputs in ["0.csv 1.csv 0.csv 2.csv", "bom.csv 1.csv bom.csv 2.csv", "1.csv 2.csv 0.csv"] {
+        let expected = "a,b\n1,2\n3,4";
+        let script = format!("tmpx chunk --rows 9 {inputs} -- cat");
+        let found = sandbox.sh(&script).succeeds().stdout;
+        assert_eq!(found.trim_end(), expected, "{inputs}");
+        let streams = inputs.replacen("1.csv", "-", 1);
+        let script = format!("cat 1.csv | tmpx chunk --format csv {streams} -- cat");
+        let found = sandbox.sh(&script).succeeds().stdout;
+        assert_eq!(found.trim_end(), expected, "{streams}");
+    }
+    for input in ["0.csv", "bom.csv"] {
+        sandbox.sh(&format!("tmpx chunk {input} -- echo ran")).expects(0, "", "");
+        let script = format!("cat {input} | tmpx chunk --format csv -- echo ran");
+        sandbox.sh(&script).expects(0, "", "");
+    }
+}
+
+#[test]
 fn a_chunk_has_at_most_the_bytes_that_fit_unless_one_record_has_more() {
     let text = b"a\n11\n22\n3333333333\n44\n55\n";
     let expected = [r"a\n11\n22\n", r"a\n3333333333\n", r"a\n44\n55\n"];

@@ -158,12 +158,22 @@ fn for_habit(subcommand: &str, argument: &str, words: &[&str]) -> Option<&'stati
         ("replace", word) if !word.starts_with('-') => {
             "there can be one FILE, and a command after --: tmpx replace FILE -- …"
         }
-        ("chunk", "-n" | "--lines" | "-l" | "--chunk-size" | "--batch-size" | "--size" | "-N") => {
-            "--rows N counts records, --bytes SIZE bytes"
-        }
+        (
+            "chunk",
+            "-n" | "-l" | "-N" | "-C" | "-b" | "--lines" | "--records" | "--chunk-size"
+            | "--batch-size" | "--size" | "--block" | "--block-size",
+        ) => "--rows N counts records, --bytes SIZE bytes",
         ("chunk", "-d" | "-F") => "did you mean --delimiter?",
-        ("chunk", "--retries" | "--retry" | "--resume") => {
-            "a command can retry by itself; --report names the chunk that failed"
+        ("chunk", "-f") => "did you mean --format?",
+        ("chunk", "-P" | "--parallel" | "--threads" | "--workers" | "--processes") => {
+            "did you mean --jobs?"
+        }
+        ("chunk", "--no-header" | "--no-headers") => "did you mean --header 0?",
+        ("chunk", "--column" | "--col" | "--by" | "--group-by" | "-g" | "--partition-by") => {
+            "for a file for each value of a column use mlr: mlr --csv split -g COLUMN FILE"
+        }
+        ("chunk", "--retries" | "--retry" | "--resume" | "--continue" | "--joblog") => {
+            "to run only what has not succeeded: … -- tmpx cache run --key-stdin -- COMMAND"
         }
         ("cache run", "-k" | "--name") => "did you mean --key?",
         ("cleanup", "-f") => "did you mean --force?",

@@ -86,6 +86,9 @@ fn packed_inputs_are_named_with_the_pipe_that_unpacks_them() {
         (b"\x28\xb5\x2f\xfdabcd", "a.json.zst", "zstd", "zstd -dc a.json.zst"),
         (b"\xfd7zXZ\0abcd", "a.csv", "xz", "xz -dc a.csv"),
         (b"\xff\xfea\0b\0c\0", "a.csv", "UTF-16", "iconv -f UTF-16 -t UTF-8 a.csv"),
+        (b"a\0,\0b\0\n\0", "a.csv", "UTF-16", "iconv -f UTF-16LE -t UTF-8 a.csv"),
+        (b"\0a\0,\0b\0\n", "a.csv", "UTF-16", "iconv -f UTF-16BE -t UTF-8 a.csv"),
+        (b"\x1f\x8b\x08\0abcd", "a b.csv.gz", "gzip", "gzip -dc 'a b.csv.gz'"),
     ] {
         fs::write(sandbox.cwd().join(name), magic).unwrap();
         let format = if name.contains("json") { "json" } else { "csv" };
@@ -93,7 +96,16 @@ fn packed_inputs_are_named_with_the_pipe_that_unpacks_them() {
             "tmpx: {name}: this is {is}\nhint: {unpack} | tmpx chunk --format {format} …\n"
         );
         sandbox.tmpx(["chunk", name]).expects(1, "", &expected);
+        let command = unpack.split_once(if name.contains(' ') { " 'a" } else { " a." }).unwrap().0;
+        let expected = format!(
+            "tmpx: standard input: this is {is}\nhint: … | {command} | tmpx chunk --format csv …\n"
+        );
+        sandbox.sh(&format!("tmpx chunk --format csv < '{name}'")).expects(1, "", &expected);
     }
+    fs::write(sandbox.cwd().join("a.parquet"), "PAR1xxxxPAR1").unwrap();
+    let expected = "tmpx: a.parquet: this is Parquet\n\
+                    hint: duckdb -csv -c \"FROM 'a.parquet'\" | tmpx chunk --format csv …\n";
+    sandbox.tmpx(["chunk", "a.parquet"]).expects(1, "", expected);
 }
 
 #[test]
@@ -133,6 +145,13 @@ fn command_lines_without_sense_are_usage_errors() {
         ("in.csv --to csv", "hint: for CSV use mlr or duckdb on the result of --to ndjson"),
         ("in.csv -n 5", "hint: --rows N counts records, --bytes SIZE bytes"),
         ("in.csv --chunk-size 5", "hint: --rows N counts records, --bytes SIZE bytes"),
+        ("in.csv --block 5M", "hint: --rows N counts records, --bytes SIZE bytes"),
+        ("in.csv --resume", "has not succeeded: … -- tmpx cache run --key-stdin -- COMMAND"),
+        ("in.csv --retries 3", "has not succeeded: … -- tmpx cache run --key-stdin -- COMMAND"),
+        ("in.csv --column year", "of a column use mlr: mlr --csv split -g COLUMN FILE"),
+        ("in.csv --parallel 4", "hint: did you mean --jobs?"),
+        ("in.csv -f csv", "hint: did you mean --format?"),
+        ("in.csv --no-header", "hint: did you mean --header 0?"),
         ("in.csv --delimiter ab", "expected one ASCII character, or tab"),
         ("in.csv -o x --report x -- cat", "--report: FILE and the report are the same file"),
     ] {

@@ -45,7 +45,7 @@ pub(super) fn run(
         let by_path = has_placeholder(&args.command, PLACEHOLDER);
         let files = if by_path { Some((scratch.dir(None, dir)?, format.suffix())) } else { None };
         check_interrupt(&signals)?;
-        let progress = ChunkProgress::new(supply.total());
+        let progress = ChunkProgress::new(supply.total(), args.output.is_none());
         let mut report_progress = |tally: &_| progress.show(tally);
         let outcome = Runner {
             spec: CommandSpec {

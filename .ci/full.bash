@@ -14,7 +14,7 @@ dependencies() {
 # million entries in one directory.
 stress() {
     TMPX_STRESS=60 cargo test --test it -- --nocapture --test-threads 1 \
-        stress:: swaps:: limits:: appenders:: unknown_calls::
+        stress:: swaps:: limits:: appenders:: unknown_calls:: chunk::examples chunk::oracle
 }
 
 # Compiles for every architecture that tmpx supports, without a warning.
@@ -101,5 +101,18 @@ emulated() {
     .ci/emulated qemu-arm-static "$target/armv7-unknown-linux-gnueabihf/debug/tmpx"
 }
 
+# Runs the examples for clusters with an sshd and a Slurm on this machine.
+cluster() {
+    local program
+    for program in parallel:parallel sshd:openssh-server ssh:openssh-client munged:munge \
+        slurmctld:slurmctld slurmd:slurmd sbatch:slurm-client; do
+        PATH=$PATH:/usr/sbin command -v "${program%%:*}" >/dev/null || install "${program#*:}"
+    done
+    cargo build
+    local host
+    host=$(rustc -vV | sed -n 's/^host: //p')
+    PATH=$PATH:/usr/sbin bash .ci/cluster.bash "${CARGO_TARGET_DIR:-target}/$host/debug/tmpx"
+}
+
 # shellcheck disable=SC2034 # .ci/run goes through them
-full_steps=(dependencies architectures musl dynamic release emulated stress)
+full_steps=(dependencies architectures musl dynamic release emulated cluster stress)

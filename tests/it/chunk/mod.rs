@@ -1,9 +1,11 @@
 //! Tests of `tmpx chunk`.
 
 mod bad_input;
+mod examples;
 mod failures;
 mod files;
 mod oracle;
 mod outputs;
+mod progress;
 mod records;
 mod streams;

@@ -8,9 +8,11 @@ use crate::support::sandbox::{Sandbox, has};
 /// differ from its csv module on purpose: a lone carriage return is a character, so it is replaced by
 /// a letter before Python reads the text; blank lines are no records; a byte order mark is dropped.
 const ORACLE: &str = r#"
-import base64, csv, io, json, random, re, subprocess, sys
-seed = int(sys.argv[1])
+import base64, csv, io, json, random, re, subprocess, sys, time
+seed, least, seconds = map(int, sys.argv[1:])
 rng = random.Random(seed)
+end = time.monotonic() + seconds
+count = 0
 
 def chunks(name, text, *options):
     open(name, 'wb').write(text)
@@ -31,7 +33,8 @@ def rows(text):
 def limit():
     return rng.choice([('--rows', str(rng.randint(1, 5))), ('--bytes', str(rng.randint(1, 200)))])
 
-for _ in range(int(sys.argv[2])):
+while count < least or time.monotonic() < end:
+    count += 1
     parts = [b'a', b'bc', b',', b',', b'"', b'""', b'\n', b'\n', b'\r\n', b'\r', b' ']
     body = b''.join(rng.choice(parts) for _ in range(rng.randint(0, 60)))
     if rng.random() < .5:
@@ -73,6 +76,7 @@ for _ in range(int(sys.argv[2])):
     text = (pad + text + pad).encode()
     status, found, err = chunks('in.json', text, *limit())
     assert status == 0 and [v for c in found for v in json.loads(c)] == values, (text, found, err)
+print(count, 'cases')
 "#;
 
 #[test]
@@ -82,6 +86,10 @@ fn records_are_those_of_python_for_files_and_pipes() {
     }
     let sandbox = Sandbox::new();
     fs::write(sandbox.root().join("oracle.py"), ORACLE).unwrap();
-    let cases = std::env::var("TMPX_ORACLE").unwrap_or_else(|_| "40".into());
-    sandbox.sh(&format!("python3 ../oracle.py 1 {cases}")).succeeds();
+    let seconds = std::env::var("TMPX_STRESS").unwrap_or_else(|_| "0".into());
+    let script = format!("python3 ../oracle.py 1 40 {seconds}");
+    // This may take longer than the sandbox lets a command run.
+    let output = sandbox.sh(&script).prepared().output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    print!("{}", String::from_utf8_lossy(&output.stdout));
 }

@@ -64,6 +64,8 @@ fn check(recipe: &str, printed: &str) {
         assert_eq!(printed.lines().filter(|line| line.starts_with("3 ")).count(), 4);
     } else if says("runs.log") {
         assert_eq!(printed, "1\n");
+    } else if says("-o doubled") {
+        assert_eq!(printed, "3\n");
     } else if says("even.csv") {
         assert!(printed.starts_with("501 even.csv\n401 $ROOT/tmp/"), "{printed}");
     }

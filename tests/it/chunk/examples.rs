@@ -36,7 +36,7 @@ assert found["top_keywords"] == [list(item) for item in ordered], found
 print("equal", len(authors))
 "#;
 
-/// The same in SQL, where there is DuckDB.
+/// The same in SQL, where `DuckDB` is installed.
 const DUCKDB: &str = r#"
 import json, sys
 try: import duckdb

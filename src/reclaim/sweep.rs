@@ -44,7 +44,10 @@ impl<'a> Sweep<'a> {
     /// Visits all leases. Fails only if the observer does.
     pub(crate) fn all(&self, observer: &mut dyn Observer) -> io::Result<()> {
         self.visit_all(observer)?;
-        self.end_inner_leases();
+        // Otherwise the leases of what was inside have been visited since: they are later ones.
+        if self.planner.selection.is_restricted() {
+            self.end_inner_leases();
+        }
         Ok(())
     }
 

@@ -167,7 +167,9 @@ fn a_lack_of_descriptors_is_reported() {
     if cfg!(target_feature = "crt-static") {
         let ran = sandbox.sh("ulimit -n 3; exec tmpx file").run();
         assert_eq!(ran.status, Some(1));
-        assert_eq!(ran.stderr, "tmpx: could not create file in $ROOT/tmp: Too many open files\n");
+        let message = "tmpx: could not create file in $ROOT/tmp: Too many open files\n\
+                       hint: 'ulimit -n' prints the limit on open files\n";
+        assert_eq!(ran.stderr, message);
     }
     let ran = sandbox.sh("ulimit -n 5; exec tmpx file").run();
     assert_eq!(ran.status, Some(1), "{ran:?}");

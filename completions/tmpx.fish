@@ -88,7 +88,7 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l out-always -d 'Save w
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l keep -d 'Keep the workspace: always or on-failure' -r -f -a "always\t'However the command ends'
 on-failure\t'If the command fails'"
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l timeout -d 'End the command after this time (status 124)' -r -f
-complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l kill-after -d 'Kill (SIGKILL) what runs on this long after --timeout' -r -f
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l kill-after -d 'Send SIGKILL to what still runs this long after --timeout' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l anon-fd -d 'Open an unnamed file for the command, as descriptor N' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l report -d 'Write a JSON report on the command to FILE' -r -F
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l session -d 'Add the workspace to a session, a name for cleanup and list' -x -a "(__fish_tmpx_sessions)"
@@ -165,7 +165,7 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l session -d 'Only r
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -s n -l dry-run -d 'Print what would be removed, but remove nothing'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l other-jobs -d 'Also remove what is another job\'s, or unknown'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l forget -d 'End the leases of what is out of sight, and remove nothing'
-complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l force -d 'Also remove what is live, in use, or another job\'s'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l force -d 'Also remove what is live, in use, unknown or another job\'s'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -s q -l quiet -d 'Print neither removed paths nor totals, only problems'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l all -d 'All resources, including manual and timed ones'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cleanup" -l json -d 'Print one JSON object per line'

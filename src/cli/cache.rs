@@ -56,8 +56,8 @@ Files:
 
 Exit status:
   0    Success.
-  1    Failure. A message on stderr gives the reason, but for 'get' of a key
-       that is not there.
+  1    Failure. A message on stderr gives the reason. 'get' of a key that
+       is not stored prints none.
   2    Usage error.
 
   run exits with the status of its command.

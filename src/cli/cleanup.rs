@@ -11,8 +11,8 @@ use crate::cli::shared::{OutputArgs, SelectArgs};
 /// Without a selection, this removes every resource whose lifetime has ended,
 /// and what a killed tmpx had created but not yet printed. --session,
 /// --older-than, --all and PATH also select manual and timed resources; several
-/// of them must all match. What is live, in use, or another job's is kept unless
-/// you add --force; see below.
+/// of them must all match. What is live, in use, unknown or another job's is
+/// kept unless you add --force; see below.
 ///
 /// Only what tmpx created is removed. Symlinks are not followed, and other
 /// mounts are not entered.
@@ -43,7 +43,7 @@ pub struct CleanupArgs {
     /// End the leases of what is out of sight, and remove nothing
     #[arg(long)]
     pub forget: bool,
-    /// Also remove what is live, in use, or another job's
+    /// Also remove what is live, in use, unknown or another job's
     #[arg(long)]
     pub force: bool,
     /// Print neither removed paths nor totals, only problems
@@ -59,13 +59,13 @@ pub struct CleanupArgs {
 const DETAILS: &str = "\
 Kept without --force:
   live            It belongs to a script that still runs. That script itself
-                  can remove it by its PATH.
+                  can remove it by its PATH or its session.
   in use          A running command uses it.
-  of another job  Another running job of yours created it. Only --all and
-                  --older-than keep it for that.
+  of another job  Another running job of yours created it. Only with --all and
+                  --older-than is this a reason to keep it.
   unknown         Its owner cannot be seen from here, as in another container.
 
-Removed with --other-jobs, for when you know that no other job runs:
+Removed with --other-jobs (use it if no other job runs):
   unknown         Also without a selection.
   of another job  With --all or --older-than.
 

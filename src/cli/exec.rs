@@ -124,10 +124,10 @@ pub struct RunArgs {
     /// End the command after this time (status 124)
     ///
     /// The command gets SIGTERM, and so does what it has started, unless that
-    /// called setsid. 0 is no limit. The limit ends if SIGKILL kills tmpx.
+    /// called setsid. 0 means no limit. The limit ends if SIGKILL kills tmpx.
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true, verbatim_doc_comment)]
     pub timeout: Option<Span>,
-    /// Kill (SIGKILL) what runs on this long after --timeout
+    /// Send SIGKILL to what still runs this long after --timeout
     #[arg(
         long,
         value_name = "DURATION",
@@ -149,9 +149,9 @@ pub struct RunArgs {
     pub anon_fds: Vec<i32>,
     /// Give the command its own /tmp and /var/tmp
     ///
-    /// They are removed with the workspace. For programs that ignore TMPDIR,
-    /// which is /tmp then. Needs root or user namespaces; in a user
-    /// namespace, setuid programs such as sudo do not work.
+    /// For programs that ignore TMPDIR. Both are removed with the workspace;
+    /// TMPDIR is /tmp. Needs root or user namespaces; in a user namespace,
+    /// setuid programs such as sudo do not work.
     #[arg(long, verbatim_doc_comment)]
     pub private_tmp: bool,
     /// Write a JSON report on the command to FILE

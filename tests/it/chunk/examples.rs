@@ -45,9 +45,9 @@ found = json.load(open("stats.json"))
 table = "read_csv('rows.csv', header=true, all_varchar=true, quote='\"', parallel=false)"
 def counts(query): return dict(duckdb.sql(query).fetchall())
 def split(column, mark): return f"(SELECT trim(unnest(string_split({column}, '{mark}'))) AS x FROM {table})"
-assert found["records"] == duckdb.sql(f"SELECT count(*) FROM {table}").fetchone()[0]
+assert found["records"] == duckdb.sql(f"SELECT count(*) FROM {table}").fetchall()[0][0]
 names = f"SELECT count(DISTINCT x) FROM {split('authors', ';')} WHERE x <> ''"
-assert found["authors"] == duckdb.sql(names).fetchone()[0]
+assert found["authors"] == duckdb.sql(names).fetchall()[0][0]
 for column in "conference", "year":
     assert found[column + "s"] == counts(f"SELECT {column}, count(*) FROM {table} GROUP BY ALL")
 words = f"SELECT lower(x) AS word, count(*) FROM {split('keywords', ',')} WHERE x <> '' GROUP BY ALL"

@@ -162,9 +162,14 @@ fn preserve_owner(old: &Stat, new: impl AsFd) -> io::Result<Vec<String>> {
 /// Returns the names of a file's extended attributes.
 fn names(file: impl AsFd) -> io::Result<Vec<Vec<u8>>> {
     let mut list = Vec::with_capacity(MAX_XATTR);
-    match listxattr(proc_path(file), spare_capacity(&mut list)) {
+    let listed = match listxattr(proc_path(&file), spare_capacity(&mut list)) {
+        // Without /proc, only a file that is open for reading says.
+        Err(Errno::NOENT) => flistxattr(file, spare_capacity(&mut list)),
+        listed => listed,
+    };
+    match listed {
         Ok(_) => {}
-        Err(Errno::OPNOTSUPP) => return Ok(Vec::new()),
+        Err(Errno::BADF | Errno::OPNOTSUPP) => return Ok(Vec::new()),
         Err(err) => return Err(err.into()),
     }
     let names = list.split(|&byte| byte == 0).filter(|name| !name.is_empty());
@@ -177,8 +182,11 @@ fn preserve_attribute(old: impl AsFd, new: impl AsFd, name: &[u8]) -> io::Result
     let is_user_settable = name.starts_with(b"user.") || name == ACL.to_bytes();
     let name = OsStr::from_bytes(name);
     let mut value = Vec::with_capacity(MAX_XATTR);
-    let copied = getxattr(proc_path(old), name, spare_capacity(&mut value))
-        .and_then(|_| fsetxattr(new, name, &value, XattrFlags::empty()));
+    let read = match getxattr(proc_path(&old), name, spare_capacity(&mut value)) {
+        Err(Errno::NOENT) => fgetxattr(old, name, spare_capacity(&mut value)),
+        read => read,
+    };
+    let copied = read.and_then(|_| fsetxattr(new, name, &value, XattrFlags::empty()));
     match copied {
         Ok(()) | Err(Errno::NODATA) => Ok(true),
         Err(_) if !is_user_settable => Ok(true),

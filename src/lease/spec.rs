@@ -48,6 +48,8 @@ pub(crate) struct LifetimeOptions {
 pub(crate) enum SpecError {
     #[error("could not find the calling script")]
     NoCaller,
+    #[error("could not watch the process: /proc does not show it")]
+    ProcessesUnknown,
     #[error("no such process")]
     NoSuchOwner(u32),
     #[error("the process belongs to another user")]
@@ -88,6 +90,9 @@ impl LeaseSpec {
             return Ok((Self { lifetime: Lifetime::Manual, ..spec }, None));
         }
         let (owner, ignored) = match options.until_exit {
+            Some(UntilExit::Caller) if !processes::are_visible() => {
+                return Err(SpecError::ProcessesUnknown);
+            }
             Some(UntilExit::Caller) => (Some(spec.caller.ok_or(SpecError::NoCaller)?), None),
             Some(UntilExit::Pid(pid)) => (Some(owner_from_flag(pid)?), None),
             None => match env.get("TMPX_UNTIL_EXIT").map(|value| owner_from_env(&value)) {
@@ -155,6 +160,9 @@ fn ttl_from_env(env: &Env) -> Result<Option<Duration>, SpecError> {
 
 /// Returns the process that the command line names as the owner.
 fn owner_from_flag(pid: u32) -> Result<Process, SpecError> {
+    if !processes::are_visible() {
+        return Err(SpecError::ProcessesUnknown);
+    }
     let process = Process::find(pid).filter(|process| process.liveness() == Liveness::Alive);
     let process = process.ok_or(SpecError::NoSuchOwner(pid))?;
     if processes::is_ours(pid) { Ok(process) } else { Err(SpecError::ForeignOwner(pid)) }

@@ -8,9 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{
-    AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, openat, renameat, renameat_with, unlinkat,
-};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, openat, renameat, renameat_with, unlinkat};
 use rustix::io::Errno;
 use rustix::process::umask;
 
@@ -19,7 +17,7 @@ use crate::lease::create_error::CreateError;
 use crate::lease::entry::{CreateOptions, NameRule, create_one, intent, publish};
 use crate::lease::record::{Event, Kind};
 use crate::lease::writer::Lease;
-use crate::sys::proc_path;
+use crate::sys::link_open_file;
 use crate::values::{FileMode, Template};
 
 /// A file that is open for reading and writing, and has no name in its directory yet.
@@ -84,7 +82,7 @@ impl TmpFile {
         // It may already have another owner, by whom nothing would show that it is ours.
         let identity = EntryId::of(dir.open_entry(self.file.as_fd()));
         lease.append(&Event::Created(vec![identity]))?;
-        linkat(CWD, proc_path(&self.file), dir, &name, AtFlags::SYMLINK_FOLLOW)
+        link_open_file(&self.file, dir, &name)
             .map_err(|err| CreateError::refused(Kind::File, dir.path(), err))?;
         self.name = Some(name);
         Ok(())
@@ -93,7 +91,7 @@ impl TmpFile {
     /// Gives an unnamed file a name in the cache, which removes its entries itself. So no lease covers
     /// it. Fails with `EEXIST` if the name is taken.
     pub(crate) fn link(&self, name: &OsStr) -> io::Result<()> {
-        Ok(linkat(CWD, proc_path(&self.file), &self.dir, name, AtFlags::SYMLINK_FOLLOW)?)
+        link_open_file(&self.file, &self.dir, name)
     }
 
     /// Renames an entry of the cache, which [`link`](Self::link) has named, and replaces another one.

@@ -252,7 +252,8 @@ impl LeaseFile {
 /// again.
 fn create_locked(store: &Store, id: &str) -> io::Result<Option<OwnedFd>> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let mode = Mode::RUSR | Mode::WUSR;
+    // systemd-tmpfiles(8) spares files with the sticky bit.
+    let mode = Mode::RUSR | Mode::WUSR | Mode::SVTX;
     let fd = openat(store.dir(), id, flags, mode)?;
     if !sys::try_lock(fd.as_fd())? {
         return Ok(None);

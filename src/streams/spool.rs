@@ -146,9 +146,9 @@ impl<'a> Spool<'a> {
             Storage::Input(_) => reopen(self.from),
             Storage::Block(block) => create_memfd()
                 .and_then(|file| write_all(file.as_fd(), block).map(|()| file))
-                .and_then(|file| seal(&file).and_then(|()| reopen(&file))),
-            Storage::Memory(file) => seal(file).and_then(|()| reopen(file)),
-            Storage::File(file) => make_read_only(file).and_then(|()| reopen(file)),
+                .and_then(|file| seal(&file).and_then(|()| reopen_own(&file))),
+            Storage::Memory(file) => seal(file).and_then(|()| reopen_own(file)),
+            Storage::File(file) => make_read_only(file).and_then(|()| reopen_own(file)),
         };
         reopened.map(Some).context("could not reopen the buffered input")
     }
@@ -279,6 +279,18 @@ fn can_be_reopened(file: BorrowedFd<'_>) -> bool {
 
 fn is_read_only(file: BorrowedFd<'_>) -> bool {
     fcntl_getfl(file).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDONLY)
+}
+
+/// Opens a file of ours again, or without /proc shares it, from its beginning.
+fn reopen_own(file: impl AsFd) -> io::Result<OwnedFd> {
+    match reopen(&file) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => {
+            let shared = file.as_fd().try_clone_to_owned()?;
+            seek(&shared, SeekFrom::Start(0))?;
+            Ok(shared)
+        }
+        opened => opened,
+    }
 }
 
 /// Opens an open file again: read-only, and with an offset of its own.

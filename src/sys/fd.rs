@@ -1,8 +1,12 @@
 //! Calls on descriptors, and on the working directory of a thread.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CStr, OsStr, OsString, c_int, c_void};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+
+use rustix::fs::{AtFlags, CWD, linkat, lstat};
+use rustix::io::Errno;
 
 /// Duplicates a descriptor to a number of at least `min`. Commands that tmpx runs inherit the
 /// duplicate.
@@ -63,6 +67,35 @@ pub(crate) fn chmod_path_fd(fd: BorrowedFd<'_>, mode: u32) -> io::Result<()> {
         }
         err => Err(err),
     }
+}
+
+/// Returns the path by which the kernel has started this program. It is relative to the working
+/// directory of that moment.
+pub(crate) fn exec_path() -> Option<OsString> {
+    // SAFETY: the call only reads the auxiliary vector of the process.
+    let address = unsafe { libc::getauxval(libc::AT_EXECFN) };
+    let path =
+        std::ptr::with_exposed_provenance::<std::ffi::c_char>(usize::try_from(address).ok()?);
+    if path.is_null() {
+        return None;
+    }
+    // SAFETY: the kernel has put this C string on the stack of the process, where it stays.
+    let path = unsafe { CStr::from_ptr(path) };
+    Some(OsStr::from_bytes(path.to_bytes()).to_owned())
+}
+
+/// Gives an unnamed file a name. Without /proc, the call that needs privileges before Linux 6.10 does
+/// it.
+pub(crate) fn link_open_file(file: impl AsFd, dir: impl AsFd, name: &OsStr) -> io::Result<()> {
+    let path = proc_path(&file);
+    match linkat(CWD, &path, &dir, name, AtFlags::SYMLINK_FOLLOW) {
+        Err(Errno::NOENT) if lstat(&path).is_err() => {}
+        linked => return Ok(linked?),
+    }
+    linkat(file, c"", dir, name, AtFlags::EMPTY_PATH).map_err(|err| match err {
+        Errno::NOENT | Errno::PERM => io::Error::other("/proc is not mounted"),
+        err => err.into(),
+    })
 }
 
 /// Returns a path by which an open file can be linked, reopened or changed, whether or not it has a

@@ -9,6 +9,7 @@ use rustix::stdio::stderr;
 use rustix::termios::isatty;
 
 use crate::fs::rw::write_all;
+use crate::ui::sanitize::{for_terminal, sanitize};
 
 /// Prints a line that begins with `tmpx: `.
 pub(crate) fn print_note(message: impl Display) {
@@ -30,23 +31,11 @@ fn shows_colors() -> bool {
         && std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
-/// Escapes control characters: a file name must not send commands to the terminal.
-pub(crate) fn sanitize(text: &str) -> String {
-    if !text.chars().any(char::is_control) {
-        return text.to_owned();
-    }
-    let mut sanitized = String::with_capacity(text.len() + 8);
-    for character in text.chars() {
-        if character.is_control() {
-            sanitized.extend(character.escape_default());
-        } else {
-            sanitized.push(character);
-        }
-    }
-    sanitized
-}
-
-/// Writes text to stderr as it is.
+/// Writes lines to stderr. A terminal gets no character that it would obey.
 pub(crate) fn write_stderr(text: impl AsRef<[u8]>) {
-    let _ = write_all(rustix::stdio::stderr(), text.as_ref());
+    let text = text.as_ref();
+    match for_terminal(text, &['\n', '\t']) {
+        Some(sanitized) if isatty(stderr()) => drop(write_all(stderr(), &sanitized)),
+        _ => drop(write_all(stderr(), text)),
+    }
 }

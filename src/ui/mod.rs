@@ -6,6 +6,7 @@ mod json;
 mod messages;
 mod printable;
 mod progress;
+mod sanitize;
 pub(crate) mod sh_quote;
 mod stdout;
 pub(crate) use chunk_progress::ChunkProgress;
@@ -13,6 +14,7 @@ pub(crate) use json::{
     CacheReport, CacheRow, ChunkReport, CleanupRow, CreatedRow, ExecReport, GettempdirRow, ListRow,
     ReplaceReport, SpoolReport,
 };
-pub(crate) use messages::{print_hint, print_note, sanitize, write_stderr};
+pub(crate) use messages::{print_hint, print_note, write_stderr};
 pub(crate) use progress::{ProgressLine, with_progress};
+pub(crate) use sanitize::sanitize;
 pub(crate) use stdout::{Format, Output};

@@ -9,7 +9,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use rustix::stdio::stdout;
+use rustix::termios::isatty;
+
 use crate::fs::rw::write_all;
+use crate::ui::sanitize::{for_terminal, json_for_terminal};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,20 +68,34 @@ impl Output {
 
     /// Adds a JSON object.
     pub(crate) fn object(&mut self, object: &impl Serialize) -> io::Result<()> {
+        let start = self.block.len();
         serde_json::to_writer(&mut self.block, object)?;
         self.block.push(b'\n');
+        let sanitized = json_for_terminal(&self.block[start..]).filter(|_| isatty(stdout()));
+        if let Some(sanitized) = sanitized {
+            self.block.truncate(start);
+            self.block.extend(sanitized);
+        }
         self.flush_when_full()
     }
 
-    /// Adds text as it is.
+    /// Adds lines of text. A terminal gets no character that it would obey.
     pub(crate) fn text(&mut self, text: &[u8]) -> io::Result<()> {
-        self.block.extend_from_slice(text);
+        self.sanitized(text, &['\n', '\t']);
         self.flush_when_full()
     }
 
+    /// Adds a path: its own bytes, since other programs read them; but not to a terminal.
     fn path(&mut self, path: &Path, end: u8) {
-        self.block.extend_from_slice(path.as_os_str().as_bytes());
+        self.sanitized(path.as_os_str().as_bytes(), &[]);
         self.block.push(end);
+    }
+
+    fn sanitized(&mut self, bytes: &[u8], kept: &[char]) {
+        match for_terminal(bytes, kept) {
+            Some(sanitized) if isatty(stdout()) => self.block.extend(sanitized),
+            _ => self.block.extend_from_slice(bytes),
+        }
     }
 
     fn flush_when_full(&mut self) -> io::Result<()> {
@@ -86,7 +104,7 @@ impl Output {
 
     /// Flushes the buffer; results are delivered only once this returns.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        write_all(rustix::stdio::stdout(), &self.block)?;
+        write_all(stdout(), &self.block)?;
         self.block.clear();
         Ok(())
     }

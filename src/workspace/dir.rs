@@ -8,7 +8,9 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
-use rustix::fs::{AtFlags, Mode, OFlags, chmodat, fstat, mkdirat, statat};
+use rustix::fs::{
+    AtFlags, FlockOperation, Mode, OFlags, chmodat, flock, fstat, mkdirat, openat, statat,
+};
 
 use crate::fs::dir::{create_missing, open_child};
 use crate::fs::{CopyOptions, Dir, Interrupt, Skipped, copy};
@@ -21,6 +23,16 @@ use crate::workspace::layout::{Layout, TEMP_DIR};
 #[derive(Debug)]
 pub(crate) struct Workspace {
     dir: Dir,
+    /// The same directory with a shared lock, if it could be had: systemd-tmpfiles(8) spares it and
+    /// what is in it.
+    _lock: Option<OwnedFd>,
+}
+
+fn lock_shared(dir: &Dir) -> Option<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = openat(dir, c".", flags, Mode::empty()).ok()?;
+    flock(&opened, FlockOperation::NonBlockingLockShared).ok()?;
+    Some(opened)
 }
 
 impl Workspace {
@@ -31,7 +43,8 @@ impl Workspace {
         let real = parent.real_path().join(&created.name);
         let could_not_open = || format!("could not open {}", path.display());
         let dir = Dir::from_fd(fd, path.clone(), real).with_context(could_not_open)?;
-        Ok(Self { dir })
+        let lock = lock_shared(&dir);
+        Ok(Self { dir, _lock: lock })
     }
 
     pub(crate) fn dir(&self) -> &Dir {

@@ -20,6 +20,9 @@ fn on_spec(err: &SpecError) -> Option<Advice> {
     match err {
         SpecError::NoCaller => Some(Advice::hint("name it: --until-exit=$$")),
         SpecError::SessionNotUtf8 | SpecError::BadTtl { .. } => Some(Advice::usage()),
+        SpecError::ProcessesUnknown => {
+            Some(Advice::hint("mount /proc, or give a time to live: --ttl 1h"))
+        }
         SpecError::NoSuchOwner(_) | SpecError::ForeignOwner(_) => None,
     }
 }

@@ -1,11 +1,13 @@
 //! The side of those who create and remove leases: notify the reaper, or start one.
 
+use std::fs::File;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::lease::Store;
 use crate::os::Namespaces;
 use crate::reclaim::reaper::fifo::{remove_unread, send_all, send_lease};
+use crate::sys;
 
 /// The name under which tmpx is the reaper, as ps(1) shows it.
 pub(crate) const NAME: &str = "tmpx-reaper";
@@ -25,15 +27,30 @@ pub(crate) fn wake(store: &Store, namespaces: &Namespaces) {
     remove_unread(store);
 }
 
-/// Starts a reaper. Its exit status is never collected, since tmpx exits first.
+/// Starts a reaper. Its exit status is never collected, since tmpx exits first. Neither /proc nor
+/// /dev/null is needed: in a chroot they may be missing.
 fn spawn(store: &Store) {
     let Some(path) = store.path().parent() else { return };
-    let _ = Command::new("/proc/self/exe")
-        .arg0(NAME)
-        .arg(path)
-        .env_clear()
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
+    let programs = [Some("/proc/self/exe".into()), sys::exec_path()];
+    for program in programs.into_iter().flatten() {
+        let (Some(input), Some(output), Some(messages)) = (idle(), idle(), idle()) else { return };
+        let spawned = Command::new(program)
+            .arg0(NAME)
+            .arg(path)
+            .env_clear()
+            .stdin(input)
+            .stdout(output)
+            .stderr(messages)
+            .spawn();
+        if spawned.is_ok() {
+            return;
+        }
+    }
+}
+
+/// Returns a descriptor that takes the number of a standard stream, so that no other file gets it. The
+/// root directory is always there, and can be neither read nor written.
+fn idle() -> Option<File> {
+    let null = File::options().read(true).write(true).open("/dev/null");
+    null.or_else(|_| File::open("/")).ok()
 }

@@ -3,3 +3,4 @@
 mod bad_input;
 mod dashes;
 mod help;
+mod terminal;

@@ -1,5 +1,6 @@
 //! The whole program while system calls fail and processes are killed.
 
+mod bare_root;
 mod every_call;
 mod stress;
 mod unknown_calls;

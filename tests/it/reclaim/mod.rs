@@ -1,5 +1,6 @@
 //! Reclaiming: `tmpx cleanup`, `tmpx list` and the reaper.
 
+mod agers;
 mod cleanup;
 mod concurrent;
 mod filesystems;

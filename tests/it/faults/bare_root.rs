@@ -1,0 +1,46 @@
+//! Roots without /proc and /dev, such as chroots, initial RAM disks and build sandboxes.
+
+use crate::support::namespaces::with_mounts;
+use crate::support::sandbox::{Sandbox, skip_unless};
+
+/// Hides /proc and /dev, and runs a script.
+fn run(sandbox: &Sandbox, script: &str) -> Option<crate::support::sandbox::Ran> {
+    let hide = "umount -l /proc && mount -t tmpfs tmpfs /dev || exit 9; ";
+    let ran = with_mounts(sandbox, &format!("{hide}{script}"))?;
+    skip_unless(ran.status != Some(9), "permission to unmount /proc").then_some(ran)
+}
+
+#[test]
+fn without_proc_and_dev_what_can_work_works() {
+    let sandbox = Sandbox::new();
+    let script = "echo old >target; echo new | tmpx replace target && cat target; \\
+                  echo a | tmpx spool -- cat; echo bb | tmpx spool --max-size 1 -- cat {}; \\
+                  tmpx exec --out made -- sh -c 'echo made >made'; cat made; \\
+                  f=$(tmpx file --name n) && d=$(tmpx dir) && mkdir $d/x && tmpx workspace && \\
+                  tmpx gettempdir && tmpx list | wc -l && tmpx cleanup -q --all; ls -A $TMPDIR";
+    let Some(ran) = run(&sandbox, script) else { return };
+    let stdout = "new\na\nbb\nmade\n$ROOT/tmp/tmp.RANDOM\n$ROOT/tmp\n3\n";
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), (stdout, ""), "{ran:?}");
+    sandbox.clean_up();
+}
+
+#[test]
+fn without_proc_a_process_that_cannot_be_watched_is_no_missing_process() {
+    let sandbox = Sandbox::new();
+    let Some(ran) = run(&sandbox, "tmpx file --until-exit=$$; tmpx file --until-exit") else {
+        return;
+    };
+    let why = "could not watch the process: /proc does not show it\n\
+               hint: mount /proc, or give a time to live: --ttl 1h\n";
+    assert_eq!(ran.stderr, format!("tmpx: {why}tmpx: {why}"), "{ran:?}");
+}
+
+#[test]
+fn the_reaper_starts_without_proc_and_dev() {
+    let sandbox = Sandbox::new();
+    let script = "export TMPX_REAPER=1; f=$(tmpx file --ttl 20ms 2>&1); n=0; \\
+                  while [ -e $f ] && [ $n -lt 500 ]; do n=$((n + 1)); sleep 0.02; done; \\
+                  [ ! -e $f ] && echo removed";
+    let Some(ran) = run(&sandbox, script) else { return };
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("removed\n", ""), "{ran:?}");
+}

@@ -93,7 +93,10 @@ impl LeaseSpec {
             Some(UntilExit::Caller) if !processes::are_visible() => {
                 return Err(SpecError::ProcessesUnknown);
             }
-            Some(UntilExit::Caller) => (Some(spec.caller.ok_or(SpecError::NoCaller)?), None),
+            Some(UntilExit::Caller) => {
+                let script = spec.caller.and_then(processes::beyond_pipeline);
+                (Some(script.ok_or(SpecError::NoCaller)?), None)
+            }
             Some(UntilExit::Pid(pid)) => (Some(owner_from_flag(pid)?), None),
             None => match env.get("TMPX_UNTIL_EXIT").map(|value| owner_from_env(&value)) {
                 None => (None, None),

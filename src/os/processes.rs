@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 use rustix::process::Pid;
@@ -44,6 +45,59 @@ pub(crate) fn caller(args: &[OsString]) -> Option<Process> {
         pid = stat.parent;
         stat = Stat::read(pid)?;
     }
+    above_subshells(pid, stat)
+}
+
+/// Returns the script behind a caller that is our neighbour in a pipeline.
+///
+/// yash and ksh93 run the last command of a pipeline in the subshell that has started the others. So
+/// in `f=$(tmpx … | tee log | cat)` the parent of tmpx is `cat`, which ends at once. What tmpx writes
+/// arrives at its standard input, through other children of it. Returns `None` if that cannot be told.
+pub(crate) fn beyond_pipeline(caller: Process) -> Option<Process> {
+    // ksh93 also connects commands by sockets, whose ends do not show that they belong together.
+    let is_socket =
+        |path: &str| std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
+    if is_socket("/proc/self/fd/1") && is_socket(&format!("/proc/{}/fd/0", caller.pid)) {
+        return None;
+    }
+    let Some(output) = pipe_of("/proc/self/fd/1") else { return Some(caller) };
+    let mut script = caller;
+    while let Some(input) = pipe_of(&format!("/proc/{}/fd/0", script.pid)) {
+        let stat = Stat::read(script.pid)?;
+        if stat.parent == 0 || !flows_through_children(script.pid, output, input) {
+            break;
+        }
+        script = above_subshells(stat.parent, Stat::read(stat.parent)?)?;
+    }
+    Some(script)
+}
+
+/// Returns the device and inode of a pipe that is open under a path of /proc.
+fn pipe_of(path: &str) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    metadata.file_type().is_fifo().then(|| (metadata.dev(), metadata.ino()))
+}
+
+/// Whether children of a process pass on what is written to the pipe `from`, so that it arrives in `to`.
+fn flows_through_children(pid: u32, from: (u64, u64), to: (u64, u64)) -> bool {
+    if from == to {
+        return true;
+    }
+    let children = pids().filter(|&child| Stat::read(child).is_some_and(|stat| stat.parent == pid));
+    let pipe = |child: u32, number: u32| pipe_of(&format!("/proc/{child}/fd/{number}"));
+    let mut links: Vec<_> =
+        children.filter_map(|child| Some((pipe(child, 0)?, pipe(child, 1)?))).collect();
+    let mut at = from;
+    while let Some(next) = links.iter().position(|&(input, _)| input == at) {
+        at = links.swap_remove(next).1;
+        if at == to {
+            return true;
+        }
+    }
+    false
+}
+
+fn above_subshells(mut pid: u32, mut stat: Stat) -> Option<Process> {
     while stat.parent != 0 && stat.never_called_exec() && stat.session != pid {
         pid = stat.parent;
         stat = Stat::read(pid)?;

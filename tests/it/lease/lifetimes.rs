@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
-use crate::support::sandbox::{Sandbox, words};
+use crate::support::sandbox::{Sandbox, has, words};
 
 #[test]
 fn until_exit_ends_with_the_named_process() {
@@ -131,4 +131,49 @@ fn a_bad_value_in_the_environment_is_a_usage_error_that_names_the_variable() {
         "",
         "tmpx: TMPX_TTL=soon: not a duration such as 90 (seconds), 300ms, 15m, 1h30m or 2d\n",
     );
+}
+
+/// yash and ksh93 run the last command of a pipeline in the process that has started the others, which
+/// then is the parent of tmpx.
+#[test]
+fn a_neighbour_in_a_pipeline_is_not_the_script() {
+    for shell in ["yash", "ksh93", "bash", "dash", "zsh"] {
+        if !has(shell) {
+            continue;
+        }
+        for pipeline in [
+            "f=$(echo a | tmpx file --until-exit --from - | cat)",
+            "f=$(tmpx file --until-exit | cat)",
+            "f=$(tmpx file --until-exit | tee log | cat)",
+            "f=$(tmpx file --until-exit | cat | tee log | cat)",
+            "{ tmpx file --until-exit | tee log; } >/dev/null & wait; f=$(cat log)",
+            "f=$(tmpx file --until-exit)",
+            "f=$(timeout 60 tmpx file --until-exit | cat)",
+        ] {
+            let sandbox = Sandbox::new();
+            let script = format!("{pipeline}; tmpx cleanup -q; [ -e \"$f\" ] && echo there; exit");
+            let ran = sandbox.shell(shell, &script).run();
+            // Where ksh93 uses sockets, the script may have to say who it is.
+            let refusal =
+                "tmpx: could not find the calling script\nhint: name it: --until-exit=$$\n";
+            let is_refused = shell == "ksh93" && ran.stderr.ends_with(refusal);
+            assert!(ran.stdout == "there\n" || is_refused, "{shell}: {pipeline}: {ran:?}");
+            sandbox.tmpx(["cleanup", "-q"]).succeeds();
+            assert_eq!(sandbox.left().len(), 0, "{shell}: {pipeline}: the script has ended");
+        }
+    }
+}
+
+#[test]
+fn a_script_that_reads_from_its_own_child_is_the_owner() {
+    if !has("bash") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let script = "while read -r line; do f=$(tmpx file --until-exit | cat); done < <(echo a); \
+                  tmpx list --json; exit";
+    let ran = sandbox.shell("bash", &format!("echo $$; {script}")).run();
+    let owner = format!("\"owner\":{},", ran.stdout.lines().next().unwrap());
+    assert!(ran.stdout.contains(&owner), "{ran:?}");
+    sandbox.tmpx(["cleanup", "-q"]).succeeds();
 }

@@ -16,7 +16,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use rustix::fs::{Mode, OFlags, SeekFrom, fstat, fsync, openat, seek};
+use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom, fstat, fsync, openat, seek, statat};
 use rustix::io::Errno;
 
 use crate::fs::disk_full::with_full_filesystem;
@@ -178,7 +178,10 @@ impl Replacement {
         } else {
             self.commit_unchanged(sync, lease)?
         };
-        if let Ok(hidden) = self.new.hidden() {
+        // After an exchange, the old file may still have the hidden name.
+        if let Ok(hidden) = self.new.hidden()
+            && statat(self.new.dir(), hidden, AtFlags::SYMLINK_NOFOLLOW) == Err(Errno::NOENT)
+        {
             lease.note_renamed(hidden);
         }
         if sync {

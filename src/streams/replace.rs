@@ -180,7 +180,7 @@ impl Replacement {
         };
         // After an exchange, the old file may still have the hidden name.
         if let Ok(hidden) = self.new.hidden()
-            && statat(self.new.dir(), hidden, AtFlags::SYMLINK_NOFOLLOW) == Err(Errno::NOENT)
+            && let Err(Errno::NOENT) = statat(self.new.dir(), hidden, AtFlags::SYMLINK_NOFOLLOW)
         {
             lease.note_renamed(hidden);
         }

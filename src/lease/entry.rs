@@ -401,8 +401,7 @@ fn prepare_dir(
 /// older time, which only its owner can set.
 fn is_new(dir: &OwnedFd, time: Timespec) -> bool {
     let changed = fstat(dir).is_ok_and(|stat| {
-        (stat.st_mtime, stat.st_mtime_nsec)
-            >= (time.tv_sec, u64::try_from(time.tv_nsec).unwrap_or(0))
+        (stat.st_mtime, stat.st_mtime_nsec) >= (time.tv_sec, time.tv_nsec.try_into().unwrap_or(0))
     });
     let is_dot = |name: &CStr| matches!(name.to_bytes(), b"." | b"..");
     let entries = rustix::fs::Dir::read_from(dir);

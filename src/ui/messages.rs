@@ -19,7 +19,9 @@ pub(crate) fn print_note(message: impl Display) {
 /// Prints a line that names a remedy.
 pub(crate) fn print_hint(remedy: impl Display) {
     let label = if shows_colors() { "\u{1b}[36mhint:\u{1b}[0m" } else { "hint:" };
-    write_stderr(format!("{label} {}\n", sanitize(&remedy.to_string())));
+    // The color is ours, and the rest is harmless.
+    let line = format!("{label} {}\n", sanitize(&remedy.to_string()));
+    let _ = write_all(stderr(), line.as_bytes());
 }
 
 /// Returns whether stderr is a terminal that shows colors, and the user wants them

@@ -231,6 +231,21 @@ pub(crate) struct Record {
     pub unseen: Option<u64>,
 }
 
+impl Record {
+    /// Returns the record of a lease that says no more than its header.
+    pub(crate) fn new(header: Header) -> Self {
+        let lifetime = header.lifetime.clone();
+        Self {
+            header,
+            resources: Vec::new(),
+            lifetime,
+            command: None,
+            private_tmp: None,
+            unseen: None,
+        }
+    }
+}
+
 /// Why a lease cannot be read. Such a lease is kept and reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unreadable {
@@ -254,16 +269,7 @@ pub(super) struct Replay {
 
 impl Replay {
     pub(super) fn new(header: Header) -> Self {
-        let lifetime = header.lifetime.clone();
-        let record = Record {
-            header,
-            resources: Vec::new(),
-            lifetime,
-            command: None,
-            private_tmp: None,
-            unseen: None,
-        };
-        Self { record, intended: 0 }
+        Self { record: Record::new(header), intended: 0 }
     }
 
     /// Adds the resources of an intent.

@@ -44,17 +44,10 @@ pub(super) fn lease(lifetime: Lifetime) -> Record {
         created: Moment { wall_ms: 99 * HOUR_MS, boot_ms: 9 * HOUR_MS },
         namespaces: Namespaces::current(),
         caller: None,
-        lifetime: lifetime.clone(),
+        lifetime,
         session: None,
     };
-    Record {
-        header,
-        resources: Vec::new(),
-        lifetime,
-        command: None,
-        private_tmp: None,
-        unseen: None,
-    }
+    Record::new(header)
 }
 
 /// A record like [`lease`] with an owner, a TTL, or both.

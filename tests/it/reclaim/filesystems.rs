@@ -55,6 +55,15 @@ fn replaced(path: &str) -> String {
     )
 }
 
+/// Filesystems on which identities differ, and the tools that create them.
+const EVERYWHERE: [(&str, &[&str]); 5] = [
+    (BINDFS, &["bindfs"]),
+    (GOCRYPTFS, &["gocryptfs"]),
+    (OVERLAY, &[]),
+    (XFS, &["mkfs.xfs", "losetup"]),
+    (EXT2, &["mkfs.ext2"]),
+];
+
 #[test]
 fn what_the_user_creates_under_a_name_that_became_free_is_kept_everywhere() {
     let script = "f=$(tmpx file -p m --name report.csv); rm $f; echo thesis >$f; tmpx cleanup --all; cat $f; \
@@ -63,13 +72,7 @@ fn what_the_user_creates_under_a_name_that_became_free_is_kept_everywhere() {
                   tmpx cleanup --all; cat $f";
     let each = |name| replaced(name) + "tmpx: removed 0, kept 1 replaced\n";
     let expected = ["report.csv", "other.csv", "third.csv"].map(each).concat();
-    for (filesystem, tools) in [
-        (BINDFS, &["bindfs"][..]),
-        (GOCRYPTFS, &["gocryptfs"]),
-        (OVERLAY, &[]),
-        (XFS, &["mkfs.xfs", "losetup"]),
-        (EXT2, &["mkfs.ext2"]),
-    ] {
+    for (filesystem, tools) in EVERYWHERE {
         let sandbox = Sandbox::new();
         let Some(ran) = on(&sandbox, filesystem, tools, script) else { continue };
         assert_eq!(ran.stdout, "thesis\n".repeat(3), "{filesystem} {ran:?}");
@@ -84,13 +87,7 @@ fn what_tmpx_created_is_removed_everywhere_after_a_remount_and_a_full_memory() {
         tmpx file -p m/shared; tmpx dir -p m/shared; touch $(tmpx dir -p m/shared)/file; \
         tmpx workspace -p m/shared --mkdir a; sync; echo 2 >/proc/sys/vm/drop_caches; tmpx list >list; \
         wc -l <list; again; tmpx cleanup --all -q; ls m m/private m/shared";
-    for (filesystem, tools) in [
-        (BINDFS, &["bindfs"][..]),
-        (GOCRYPTFS, &["gocryptfs"]),
-        (OVERLAY, &[]),
-        (XFS, &["mkfs.xfs", "losetup"]),
-        (EXT2, &["mkfs.ext2"]),
-    ] {
+    for (filesystem, tools) in EVERYWHERE {
         let sandbox = Sandbox::new();
         let Some(ran) = on(&sandbox, filesystem, tools, script) else { continue };
         let left =

@@ -9,7 +9,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use rustix::process::{Pid, Signal, getpid, getsid, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::os::{Mounts, Process, processes};
 use crate::process::command::{Command, StartError};
@@ -228,10 +228,9 @@ pub(super) fn number(pid: Pid) -> u32 {
 /// Whether to pass a signal on. The terminal's own signals reach the command without help, except
 /// the hangup: the kernel sends that to the leader of the session only.
 pub(super) fn must_forward(received: ReceivedSignal) -> bool {
-    let is_session_leader = || getsid(None).is_ok_and(|leader| leader == getpid());
     let is_hangup = !received.from_process && received.signal == libc::SIGHUP;
     let is_ours = received.signal == libc::SIGCHLD || received.is_stop();
-    !is_ours && (received.from_process || is_hangup && is_session_leader())
+    !is_ours && (received.from_process || is_hangup && sys::is_session_leader())
 }
 
 fn asks_to_end(received: ReceivedSignal) -> bool {

@@ -216,6 +216,13 @@ pub(crate) fn is_ignored(signal: i32) -> bool {
     action.sa_sigaction == libc::SIG_IGN
 }
 
+/// Whether this process leads its session. rustix cannot tell: it takes no 0, and that is the id of
+/// a session whose leader is in a PID namespace further out.
+pub(crate) fn is_session_leader() -> bool {
+    // SAFETY: getsid reads no memory.
+    unsafe { libc::getsid(0) == libc::getpid() }
+}
+
 /// Sends a signal to a process. rustix has no names for the real-time signals.
 pub(crate) fn send(signal: i32, to: Pid) -> io::Result<()> {
     // SAFETY: kill reads no memory.

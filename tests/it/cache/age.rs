@@ -3,10 +3,10 @@
 use std::fs;
 
 use super::fixture::{
-    BOOT_ID, STORED_BOOT, STORED_WALL, age, count, edit, entry, files, printed, report, runs,
-    store, wait_until,
+    BOOT_ID, STORED_BOOT, STORED_WALL, age, count, edit, entry, files, printed, report, runs, store,
 };
 use crate::support::sandbox::{Sandbox, names};
+use crate::support::wait::wait_until;
 
 const MINUTE: u64 = 60_000;
 
@@ -121,8 +121,8 @@ fn nobody_waits_for_a_refresh() {
     // Its standard output is the file with this list.
     assert_eq!((fds.lines().next(), pipes), (Some("/dev/null"), 1), "{fds}");
     let sid = fs::read_to_string(sandbox.cwd().join("sid")).unwrap();
-    let own = rustix::process::getsid(None).unwrap().as_raw_nonzero().to_string();
-    assert_ne!(sid.trim(), own);
+    let own = sandbox.sh("ps -o sid= -p $$").succeeds().stdout;
+    assert_ne!(sid.trim(), own.trim());
     fs::write(sandbox.cwd().join("done"), "x\n").unwrap();
     wait_until("the refresh ends", || run("").run().stdout == "2\n");
 }

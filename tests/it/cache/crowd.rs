@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::fixture::{files, printed, read_report, runs, wait_until};
+use super::fixture::{files, printed, read_report, runs};
 use crate::support::sandbox::{Sandbox, names};
+use crate::support::wait::wait_until;
 
 /// A run that is killed if its test fails.
 struct Running(Option<Child>);

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 
 use super::fixture::{HEADER, count, entry, files, printed};
 use crate::support::sandbox::Sandbox;
+use crate::support::wait::wait_until;
 
 /// Damages the entry in one way and checks that the command runs again, and is kept again.
 fn check(sandbox: &Sandbox, what: &str, damage: impl FnOnce(&std::path::Path)) {
@@ -111,7 +112,7 @@ fn an_entry_that_is_removed_while_it_is_read_is_read_to_its_end() {
     let mut command = sandbox.tmpx(["cache", "run", "sh", "-c", script]).prepared();
     let child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
     // It has opened the entry when it waits for the pipe.
-    super::fixture::wait_until("it waits for its reader", || {
+    wait_until("it waits for its reader", || {
         let name = fs::read_to_string(format!("/proc/{}/wchan", child.id()));
         name.is_ok_and(|name| name.contains("pipe"))
     });

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use super::fixture::{COUNT, age, entry, files, store};
 use crate::support::sandbox::{Ran, Sandbox, TMPX, has, names};
+use crate::support::wait::wait_until;
 
 /// What is run under a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +110,7 @@ fn settle(sandbox: &Sandbox, act: Act) {
             .any(|process| fs::read_link(process.path().join("cwd")).is_ok_and(|dir| dir == cwd))
     };
     if act == Act::Stale || act == Act::Refresh {
-        super::fixture::wait_until("the refresh ends", || !is_running());
+        wait_until("the refresh ends", || !is_running());
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::fixture::{files, read_report, runs};
 use crate::support::sandbox::Sandbox;
+use crate::support::wait::wait_until;
 
 #[test]
 fn the_first_caller_sees_output_while_the_command_runs() {
@@ -42,7 +43,7 @@ fn memory_stays_small_whatever_the_size() {
         let args = ["cache", "run", "--", "head", "-c", "100000000", "/dev/zero"];
         let mut command = sandbox.tmpx(args).prepared();
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-        super::fixture::wait_until("the output is kept", || files(&sandbox).len() == 1);
+        wait_until("the output is kept", || files(&sandbox).len() == 1);
         let mut out = child.stdout.take().unwrap();
         let mut block = vec![0; 1 << 20];
         let mut left = SIZE;
@@ -153,7 +154,7 @@ fn a_run_that_a_signal_ends_is_not_kept() {
     let args = ["cache", "run", "--cache-failures", "--", "sh", "-c", script];
     let mut command = sandbox.tmpx(args).prepared();
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-    super::fixture::wait_until("the command runs", || sandbox.cwd().join("on").exists());
+    wait_until("the command runs", || sandbox.cwd().join("on").exists());
     std::thread::sleep(Duration::from_millis(20));
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
@@ -168,7 +169,7 @@ fn a_slow_reader_is_given_up_when_tmpx_is_asked_to_end() {
     let args = ["cache", "run", "--", "seq", "300000"];
     let mut command = sandbox.tmpx(args).prepared();
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-    super::fixture::wait_until("the output is kept", || files(&sandbox).len() == 1);
+    wait_until("the output is kept", || files(&sandbox).len() == 1);
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     // Nobody reads before it has ended.

@@ -117,15 +117,6 @@ fn checksum(bytes: &[u8]) -> u64 {
     fold(fold(a ^ SALT[1], b ^ length) ^ c, fold(c ^ SALT[2], d ^ length) ^ a)
 }
 
-/// Waits until something holds.
-pub(super) fn wait_until(what: &str, holds: impl Fn() -> bool) {
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while !holds() {
-        assert!(std::time::Instant::now() < end, "{what}");
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    }
-}
-
 /// Checks that a run printed this, with an empty stderr.
 #[track_caller]
 pub(super) fn printed(ran: &Ran, stdout: &str) {

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::support::sandbox::Sandbox;
+use crate::support::wait::wait_until;
 
 #[test]
 fn the_lowest_chunk_that_fails_decides_and_those_before_it_run_to_their_end() {
@@ -82,9 +83,7 @@ fn a_signal_reaches_all_commands_and_ends_tmpx() {
     let mut command = sandbox.tmpx(args).prepared();
     let mut child = command.stdin(Stdio::null()).spawn().unwrap();
     let began = sandbox.cwd().join("began");
-    while !fs::read_to_string(&began).is_ok_and(|text| text.len() == 4) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("both begin", || fs::read_to_string(&began).is_ok_and(|text| text.len() == 4));
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     let status = child.wait().unwrap();

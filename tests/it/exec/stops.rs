@@ -7,6 +7,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::support::sandbox::{Sandbox, words};
+use crate::support::wait::wait_until;
 
 /// Reports its process id, each line that it reads, and each time that it was continued, on stderr.
 /// A signal may interrupt the reading.
@@ -85,9 +86,7 @@ fn state(pid: Pid) -> char {
 }
 
 fn wait_until_stopped(pid: Pid) {
-    while state(pid) != 'T' {
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    }
+    wait_until("the process stops", || state(pid) == 'T');
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::process::{Command, ExitStatus};
 use rustix::process::Signal;
 
 use crate::support::pty::Terminal;
-use crate::support::sandbox::{Sandbox, has};
+use crate::support::sandbox::{Sandbox, has, is_root, skip_unless};
+use crate::support::wait::wait_until;
 
 /// One step of the user at the terminal.
 enum Step {
@@ -446,4 +447,18 @@ fn as_session_leader_tmpx_passes_on_the_loss_of_its_terminal() {
         terminal.see("ready");
         assert_eq!(terminal.hang_up().code(), Some(6), "{run}");
     }
+}
+
+#[test]
+fn a_session_that_another_pid_namespace_leads_can_lose_its_terminal() {
+    // As in a container whose shell came from outside: the id of the session is 0 there.
+    if !skip_unless(is_root(), "root") || !has("unshare") {
+        return;
+    }
+    let sandbox = stage(UNDER_TMPX);
+    let mut terminal = sit_down(&sandbox, "unshare --pid --fork run echoes deaf");
+    terminal.see("ready");
+    terminal.hang_up();
+    wait_until("the workspace is removed", || sandbox.left().is_empty());
+    assert!(sandbox.home().join("hung-up").exists());
 }

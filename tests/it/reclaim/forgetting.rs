@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use crate::support::lease::edit;
 use crate::support::namespaces::with_mounts;
 use crate::support::sandbox::{Sandbox, names, words};
+use crate::support::wait::wait_until;
 
 /// Thirty days, in milliseconds.
 const MONTH_MS: u64 = 30 * 24 * 3_600_000;
@@ -246,11 +246,7 @@ fn leases_made_in_a_directory_end_when_the_reaper_removes_it() {
     let sandbox = Sandbox::for_nobody();
     let script = "d=$(tmpx dir --ttl 300ms); TMPX_REAPER=0 tmpx file -p $d";
     sandbox.sh(script).by_nobody().env("TMPX_REAPER", "1").succeeds();
-    let start = Instant::now();
-    while !sandbox.leases().is_empty() && start.elapsed() < Duration::from_secs(30) {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    assert_eq!(sandbox.leases(), Vec::<String>::new());
+    wait_until("the leases end", || sandbox.leases().is_empty());
 }
 
 #[test]

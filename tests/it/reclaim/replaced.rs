@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::{Duration, Instant};
 
 use crate::support::sandbox::{Sandbox, names, words};
+use crate::support::wait::wait_until;
 
 /// Runs a script in a directory of this mode, and then a cleanup of everything there. Returns the
 /// number of entries that are left, and what the cleanup printed on stderr without its totals.
@@ -116,10 +116,7 @@ fn the_reaper_leaves_it_to_a_cleanup_to_report_what_is_replaced() {
                   TMPX_REAPER=1 tmpx file --ttl 2ms";
     let last = sandbox.sh(script).succeeds().raw;
     let last = std::path::Path::new(last.trim_end());
-    let start = Instant::now();
-    while last.exists() && start.elapsed() < Duration::from_secs(30) {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_until("the reaper removes the last file", || !last.exists());
     let ran = sandbox.tmpx(["cleanup"]).run();
     assert!(ran.stderr.contains("report.csv: no longer the file tmpx created"), "{ran:?}");
     fs::remove_file(sandbox.tmp().join("report.csv")).unwrap();

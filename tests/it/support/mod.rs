@@ -1,7 +1,8 @@
-//! Support for the tests: a sandbox for each test, namespaces, and a terminal.
+//! Support for the tests: a sandbox for each test, namespaces, a terminal, and waits.
 
 pub(crate) mod filter;
 pub(crate) mod lease;
 pub(crate) mod namespaces;
 pub(crate) mod pty;
 pub(crate) mod sandbox;
+pub(crate) mod wait;

@@ -1,13 +1,13 @@
 //! A chunk whose command runs.
 
-use std::ffi::OsString;
-use std::io;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use rustix::fs::{Mode, OFlags, open, unlink};
+use rustix::fs::{AtFlags, Mode, OFlags, open, unlinkat};
 use rustix::io::ioctl_fionbio;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::Pid;
@@ -17,6 +17,8 @@ use crate::chunk::feed::{Feed, FeedStep};
 use crate::chunk::held::{Held, OpenSpillFile};
 use crate::chunk::input::RecordInput;
 use crate::chunk::part::Chunk;
+use crate::fs::Dir;
+use crate::fs::dir::create_new;
 use crate::os::{CurrentDir, Env};
 use crate::process::{Children, Command, replace_placeholder};
 use crate::values::Status;
@@ -45,7 +47,7 @@ pub(crate) struct CommandSpec<'a> {
     /// What records are converted to.
     pub form: Option<JsonForm>,
     /// The directory for files with chunks, and their suffix, where the command has a placeholder.
-    pub files: Option<(PathBuf, &'static str)>,
+    pub files: Option<(Rc<Dir>, &'static str)>,
 }
 
 /// What a message or report says of a chunk.
@@ -90,7 +92,8 @@ pub(crate) struct ChunkJob {
     pub ended: Option<(Status, Instant)>,
     /// When it is killed, once it has been asked to end.
     pub kill_at: Option<Instant>,
-    path: Option<PathBuf>,
+    /// The file with the chunk.
+    file: Option<(Rc<Dir>, OsString)>,
 }
 
 impl ChunkJob {
@@ -104,13 +107,13 @@ impl ChunkJob {
         let place = Place::of(&chunk);
         let mut feed = Feed::new(chunk, spec.form);
         let mut words = spec.words.to_vec();
-        let mut path = None;
+        let mut file = None;
         let mut stdin = None;
         let child_stdin = if let Some((dir, suffix)) = &spec.files {
-            let file = dir.join(format!("chunk-{:06}{suffix}", place.number));
-            write_file(&file, &mut feed, inputs)?;
-            replace_placeholder(&mut words, PLACEHOLDER, &file);
-            path = Some(file);
+            let name = OsString::from(format!("chunk-{:06}{suffix}", place.number));
+            write_file(dir, &name, &mut feed, inputs)?;
+            replace_placeholder(&mut words, PLACEHOLDER, &dir.join(&name));
+            file = Some((Rc::clone(dir), name));
             open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
                 .context("could not open /dev/null")?
         } else {
@@ -129,7 +132,7 @@ impl ChunkJob {
         let pid = children.start(command)?;
         let held = Held::default();
         let stdout = Some(reader);
-        Ok(Self { place, pid, feed, stdin, stdout, held, ended: None, kill_at: None, path })
+        Ok(Self { place, pid, feed, stdin, stdout, held, ended: None, kill_at: None, file })
     }
 
     /// Feeds the command what it reads now.
@@ -164,9 +167,9 @@ impl ChunkJob {
     pub(crate) fn end(&mut self, status: Status, now: Instant) {
         self.ended = Some((status, now));
         self.stdin = None;
-        if let Some(path) = self.path.take() {
+        if let Some((dir, name)) = self.file.take() {
             // What stays is removed with its directory.
-            let _ = unlink(&path);
+            let _ = unlinkat(&*dir, &name, AtFlags::empty());
         }
     }
 }
@@ -179,10 +182,15 @@ fn pipe(bytes: u64) -> anyhow::Result<(OwnedFd, OwnedFd)> {
     Ok(pipe)
 }
 
-fn write_file(path: &Path, feed: &mut Feed, inputs: &[RecordInput]) -> anyhow::Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let file = open(path, flags, Mode::RUSR | Mode::WUSR).map_err(io::Error::from);
-    let file = file.with_context(|| format!("could not create {}", path.display()))?;
+fn write_file(
+    dir: &Dir,
+    name: &OsStr,
+    feed: &mut Feed,
+    inputs: &[RecordInput],
+) -> anyhow::Result<()> {
+    let path = dir.join(name);
+    let file = create_new(dir, name, Mode::RUSR | Mode::WUSR)
+        .with_context(|| format!("could not create {}", path.display()))?;
     feed.write(file.as_fd(), inputs)
         .map(drop)
         .with_context(|| format!("could not write {}", path.display()))

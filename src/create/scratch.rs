@@ -1,7 +1,9 @@
 //! Scratch: resources that one run creates for itself and removes before it exits.
 
 use std::os::fd::AsFd as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use anyhow::Context as _;
 
 use crate::create::transaction::Transaction;
 use crate::fs::Dir;
@@ -57,26 +59,23 @@ impl<'a> Scratch<'a> {
     }
 
     /// Creates a directory that exists while a command or a child of it runs: in `parent`, or else in
-    /// `dir` or the temp dir.
-    pub(crate) fn dir(
-        &mut self,
-        parent: Option<&Dir>,
-        dir: Option<&Path>,
-    ) -> anyhow::Result<PathBuf> {
+    /// `dir` or the temp dir. It is open, since others may exchange what has its path.
+    pub(crate) fn dir(&mut self, parent: Option<&Dir>, dir: Option<&Path>) -> anyhow::Result<Dir> {
         let name = NameRule::Random(Template::new(None, None));
-        let options = CreateOptions { kind: Kind::Dir, name, mode: None, keep_open: false };
+        let options = CreateOptions { kind: Kind::Dir, name, mode: None, keep_open: true };
         let transaction = self.transaction()?;
-        let path = if let Some(parent) = parent {
-            parent.join(&transaction.create_one_in(parent, &options)?.name)
+        let opened = if let Some(parent) = parent {
+            transaction.create_one_in(parent, &options)?.into_dir(parent)
         } else {
             let (parent, created) = transaction.create_one(dir, &options)?;
-            parent.join(&created.name)
+            created.into_dir(&parent)
         };
+        let opened = opened.context("could not open the new directory")?;
         transaction.lease.inherit_lock()?;
         // From now on the lock decides, whatever happens to the file of the lease.
         transaction.lease.commit()?;
         self.print_warnings();
-        Ok(path)
+        Ok(opened)
     }
 
     fn transaction(&mut self) -> anyhow::Result<&mut Transaction> {

@@ -221,6 +221,12 @@ pub(crate) fn open_child(dir: impl AsFd, name: impl Arg, flags: OFlags) -> io::R
     Ok(openat(dir, name, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
 }
 
+/// Creates a file for writing in a directory, exclusively.
+pub(crate) fn create_new(dir: &Dir, name: &OsStr, mode: Mode) -> io::Result<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    Ok(openat(dir, name, flags, mode)?)
+}
+
 /// Creates a directory unless it exists, and returns whether it did. A symlink to a directory is an
 /// error: it could lead out of the tree that the caller builds.
 pub(crate) fn create_missing(

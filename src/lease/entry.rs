@@ -83,6 +83,14 @@ pub(crate) struct Created {
     pub is_unprovable: bool,
 }
 
+impl Created {
+    /// Takes over a new directory that was kept open.
+    pub(crate) fn into_dir(self, parent: &Dir) -> io::Result<Dir> {
+        let fd = self.fd.ok_or(Errno::BADF)?;
+        Dir::from_fd(fd, parent.join(&self.name), parent.real_path().join(&self.name))
+    }
+}
+
 /// Fills a new file while it is open for writing. `None` leaves it empty.
 pub(crate) type Fill<'a> = Option<&'a mut dyn FnMut(&OwnedFd) -> Result<(), FillError>>;
 

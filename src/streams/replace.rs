@@ -9,16 +9,15 @@
 //! is an exchange, under a lock that other tmpx processes obey: if another file comes out, the
 //! exchange is undone.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom, fstat, fsync, openat, seek, statat};
 use rustix::io::Errno;
 
+use crate::fs::dir::create_new;
 use crate::fs::disk_full::with_full_filesystem;
 use crate::fs::rw::write_all;
 use crate::fs::{Dir, Interrupt, TransferError, copy, metadata, transfer};
@@ -103,7 +102,7 @@ impl Replacement {
     /// path.
     pub(crate) fn copy_old_to(
         &self,
-        dir: &Path,
+        dir: &Dir,
         check_interrupt: Interrupt<'_>,
     ) -> anyhow::Result<PathBuf> {
         let could_not = || format!("could not read {}", self.target.shown().display());
@@ -112,12 +111,10 @@ impl Replacement {
             None => Err(Errno::NOENT),
         };
         let from = from.map_err(io::Error::from).with_context(could_not)?;
-        let path = dir.join(self.target.name());
-        let could_not = || format!("could not write to a file in {}", dir.display());
-        let copy = File::options().write(true).create_new(true).mode(0o400).open(&path);
-        copy::fill(&from, copy.with_context(could_not)?, check_interrupt)
-            .with_context(could_not)?;
-        Ok(path)
+        let could_not = || format!("could not write to a file in {}", dir.path().display());
+        let copy = create_new(dir, self.target.name(), Mode::RUSR).with_context(could_not)?;
+        copy::fill(&from, copy, check_interrupt).with_context(could_not)?;
+        Ok(dir.join(self.target.name()))
     }
 
     /// The file whose content was read last.

@@ -5,25 +5,25 @@
 //! nobody can change the content. A regular file as input is not copied: it can already be read at
 //! any offset.
 
-use std::ffi::OsStr;
-use std::fs::File;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use rustix::fs::{
-    Access, AtFlags, CWD, FileType, MemfdFlags, Mode, OFlags, SealFlags, SeekFrom, fchmod,
-    fcntl_add_seals, fcntl_getfl, fstat, linkat, memfd_create, open, seek,
+    Access, CWD, FileType, MemfdFlags, Mode, OFlags, SealFlags, SeekFrom, fchmod, fcntl_add_seals,
+    fcntl_getfl, fstat, memfd_create, open, seek,
 };
 
+use crate::fs::dir::create_new;
 use crate::fs::disk_full::with_full_filesystem;
 use crate::fs::rw::write_all;
 use crate::fs::transfer::BLOCK;
 use crate::fs::{Dir, Interrupt, TransferError, states_true_size, transfer};
 use crate::lease::TmpFile;
-use crate::sys::{may_access, proc_path};
+use crate::sys::{link_open_file, may_access, proc_path};
 
 /// The name of the file that [`Spool::name_in`] creates, up to its suffix.
 const NAME: &str = "stdin";
@@ -171,28 +171,28 @@ impl<'a> Spool<'a> {
     /// file on the same filesystem is linked; everything else is copied.
     pub(crate) fn name_in(
         &self,
-        dir: &Path,
+        dir: &Dir,
         suffix: &OsStr,
         check_interrupt: Interrupt<'_>,
     ) -> anyhow::Result<PathBuf> {
-        let mut path = dir.join(NAME).into_os_string();
-        path.push(suffix);
-        let path = PathBuf::from(path);
+        let mut name = OsString::from(NAME);
+        name.push(suffix);
         if let Storage::File(file) = &self.storage
-            && linkat(CWD, proc_path(file), CWD, &path, AtFlags::SYMLINK_FOLLOW).is_ok()
+            && link_open_file(file, dir, &name).is_ok()
         {
-            return Ok(path);
+            return Ok(dir.join(&name));
         }
-        let copy = File::options().write(true).create_new(true).mode(0o400).open(&path);
-        let copy = copy.map_err(|err| describe(TransferError::Writing(err), dir))?;
+        let could_not = |err| describe(err, dir.path());
+        let copy = create_new(dir, &name, Mode::RUSR)
+            .map_err(|err| could_not(TransferError::Writing(err)))?;
         let mut copied = 0;
         while copied < self.bytes {
             check_interrupt()?;
             let length = PORTION.min(self.bytes - copied);
-            self.write_range(copied, length, &copy).map_err(|err| describe(err, dir))?;
+            self.write_range(copied, length, &copy).map_err(could_not)?;
             copied += length;
         }
-        Ok(path)
+        Ok(dir.join(&name))
     }
 }
 

@@ -38,11 +38,9 @@ fn lock_shared(dir: &Dir) -> Option<OwnedFd> {
 impl Workspace {
     /// Takes over a directory that was created open.
     pub(crate) fn of(parent: &Dir, created: Created) -> anyhow::Result<Self> {
-        let fd = created.fd.context("the new directory is not open")?;
         let path = parent.join(&created.name);
-        let real = parent.real_path().join(&created.name);
         let could_not_open = || format!("could not open {}", path.display());
-        let dir = Dir::from_fd(fd, path.clone(), real).with_context(could_not_open)?;
+        let dir = created.into_dir(parent).with_context(could_not_open)?;
         let lock = lock_shared(&dir);
         Ok(Self { dir, _lock: lock })
     }

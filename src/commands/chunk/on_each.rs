@@ -1,5 +1,6 @@
 //! `tmpx chunk` with a command: runs it on each chunk and passes the outputs on.
 
+use std::rc::Rc;
 use std::thread::available_parallelism;
 
 use anyhow::Context as _;
@@ -43,7 +44,8 @@ pub(super) fn run(
         let merger = args.merge.map(|merged| Merger::new(merged.unwrap_or(format), args.header));
         let dir = args.dir.as_deref();
         let by_path = has_placeholder(&args.command, PLACEHOLDER);
-        let files = if by_path { Some((scratch.dir(None, dir)?, format.suffix())) } else { None };
+        let files = by_path.then(|| scratch.dir(None, dir)).transpose()?;
+        let files = files.map(|dir| (Rc::new(dir), format.suffix()));
         check_interrupt(&signals)?;
         let progress = ChunkProgress::new(supply.total(), args.output.is_none());
         let mut report_progress = |tally: &_| progress.show(tally);

@@ -102,3 +102,18 @@ fn a_stream_that_is_malformed_late_fails_after_the_outputs_before_it() {
     let message = "tmpx: standard input: line 6, byte 11: this quote is never closed\n";
     assert_eq!(ran.stderr, message);
 }
+
+#[test]
+fn chunk_files_are_written_and_removed_in_the_directory_that_tmpx_has_created() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.root().join("other")).unwrap();
+    fs::write(sandbox.root().join("other/chunk-000000.txt"), "other\n").unwrap();
+    // The first command puts a symlink in the place of the directory, and the second undoes that.
+    let command = "cd ../tmp; case $TMPX_CHUNK in \
+        0) mv tmp.* moved; ln -s ../other ${1%/*};; \
+        *) rm ${1%/*}; mv moved ${1%/*}; cat $1;; esac";
+    let script = format!(
+        "seq 2 > in.txt; tmpx chunk -j 1 --rows 1 in.txt -- sh -c '{command}' sh {{}}; ls ../other"
+    );
+    sandbox.sh(&script).expects(0, "2\nchunk-000000.txt\n", "");
+}

@@ -422,3 +422,22 @@ fn integrity_attributes_of_the_old_content_are_dropped() {
     let script = "echo new | tmpx replace f; getfattr -m - -d f | grep =";
     sandbox.sh(script).expects(0, "user.kept=\"yes\"\n", "");
 }
+
+#[test]
+fn the_file_of_a_placeholder_is_created_in_the_directory_that_tmpx_has_created() {
+    if !has("strace") {
+        return;
+    }
+    for args in ["spool -- true {}", "replace f -- true {}"] {
+        let sandbox = Sandbox::new();
+        fs::write(sandbox.cwd().join("f"), "old\n").unwrap();
+        fs::create_dir(sandbox.root().join("other")).unwrap();
+        // When the lease of the directory is committed, a symlink takes its place.
+        let swap = "d=$(ls -d ../tmp/tmp.*); mv $d ../moved; ln -s $PWD/../other $d";
+        let ran = meanwhile(&sandbox, args, "pwrite64", "", swap);
+        assert_eq!(ran.status, Some(0), "{ran:?}");
+        assert_eq!(names(&sandbox.root().join("other")), [""; 0], "{args}");
+        assert_eq!(names(&sandbox.root().join("moved")).len(), 1, "{args}");
+        sandbox.sh("rm ../tmp/tmp.*; rm -rf ../moved; tmpx cleanup -q --all").succeeds();
+    }
+}

@@ -47,7 +47,9 @@ fn message(err: &clap::Error) -> Option<String> {
             let others: Vec<&str> = others.iter().map(|other| plain(other)).collect();
             Some(format!("{argument} cannot be combined with {}", others.join(", ")))
         }
-        (ErrorKind::InvalidValue, _, Some(ContextValue::String(value))) if value.is_empty() => {
+        (ErrorKind::InvalidValue, _, Some(ContextValue::String(value)))
+            if value.is_empty() || value == "--" =>
+        {
             Some(format!("{argument} needs a value"))
         }
         _ => None,

@@ -4,7 +4,11 @@
 
 use std::ffi::OsString;
 
-use clap::{Args as _, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{
+    Arg, ArgMatches, Args as _, Command, CommandFactory as _, FromArgMatches as _, Parser,
+    Subcommand,
+};
 
 use crate::cli::cache::{CacheArgs, CacheCommandArgs};
 use crate::cli::chunk::ChunkArgs;
@@ -187,10 +191,44 @@ fn parse_by_clap(args: &[OsString]) -> clap::error::Result<CliArgs> {
         }
         args => command.try_get_matches_from_mut(args)?,
     };
+    if args.iter().any(|word| word == "--")
+        && let Some(err) = dashes_as_value(&command, &matches, args)
+    {
+        return Err(err);
+    }
     let parsed = CliArgs::from_arg_matches_mut(&mut matches);
     // Dropping what clap has built would cost a tenth of the instructions of `tmpx file`.
     std::mem::forget((command, matches));
     parsed
+}
+
+/// Returns an error if an option took for its value the `--` that was meant to end the options. Values
+/// may begin with a dash, so clap accepts it, and the command after it would lose its first word.
+fn dashes_as_value(
+    command: &Command,
+    matches: &ArgMatches,
+    args: &[OsString],
+) -> Option<clap::Error> {
+    let (mut command, mut matches) = (command, matches);
+    while let Some((name, below)) = matches.subcommand() {
+        (command, matches) = (command.find_subcommand(name)?, below);
+    }
+    let is_attached = |arg: &Arg| {
+        let long = arg.get_long().map(|name| format!("--{name}=--"));
+        let short = arg.get_short().map(|name| format!("-{name}--"));
+        args.iter()
+            .any(|word| [&long, &short].into_iter().flatten().any(|one| word == one.as_str()))
+    };
+    let takes_dashes = |arg: &&Arg| {
+        let id = arg.get_id().as_str();
+        let raw = matches.try_get_raw(id).ok().flatten();
+        raw.is_some_and(|mut values| values.any(|value| value == "--")) && !is_attached(arg)
+    };
+    let option = command.get_opts().find(takes_dashes)?.get_long()?;
+    let mut err = clap::Error::new(ErrorKind::InvalidValue).with_cmd(command);
+    err.insert(ContextKind::InvalidArg, ContextValue::String(format!("--{option}")));
+    err.insert(ContextKind::InvalidValue, ContextValue::String("--".to_owned()));
+    Some(err)
 }
 
 /// Returns the command line with all subcommands, also those that are not parsed with the others.

@@ -47,6 +47,10 @@ pub(super) fn hint(err: &clap::Error, words: &[&str]) -> Option<String> {
                 _ => for_argument(subcommand, argument, words, err),
             })
         }
+        ErrorKind::InvalidValue if context(err, ContextKind::InvalidValue) == Some("--") => {
+            let option = context(err, ContextKind::InvalidArg)?;
+            Some(format!("-- ends the options; for that value: {option}=--"))
+        }
         ErrorKind::ValueValidation => {
             let value = context(err, ContextKind::InvalidValue)?;
             for_value(context(err, ContextKind::InvalidArg)?, value, words)

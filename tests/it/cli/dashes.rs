@@ -36,3 +36,28 @@ fn a_value_of_the_wrong_kind_is_named_even_if_it_looks_like_an_option() {
                    90 (seconds), 300ms, 15m, 1h30m or 2d\n";
     sandbox.tmpx(words("exec --timeout --here true")).expects(2, "", message);
 }
+
+#[test]
+fn the_dashes_that_end_the_options_are_no_value() {
+    let sandbox = Sandbox::new();
+    for (args, option) in [
+        ("exec --out -- true", "--out"),
+        ("exec --out-always -- true", "--out-always"),
+        ("exec --report -- true", "--report"),
+        ("file -p --", "--dir"),
+        ("replace --report -- f", "--report"),
+        ("cleanup --session --", "--session"),
+        ("file --name --", "--name"),
+    ] {
+        let message = format!(
+            "tmpx: {option} needs a value\n\
+             hint: -- ends the options; for that value: {option}=--\n"
+        );
+        sandbox.tmpx(words(args)).expects(2, "", &message);
+    }
+    assert_eq!(names(&sandbox.cwd()), [""; 0]);
+    assert!(sandbox.tmpx(words("file --name=--")).path().ends_with("--"));
+    sandbox.tmpx(words("exec --out=o -- sh -c : -- --out --")).run();
+    sandbox.tmpx(words("exec --mkdir=d -- test -- = --")).expects(0, "", "");
+    sandbox.clean_up();
+}

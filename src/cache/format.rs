@@ -13,7 +13,7 @@ use crate::os::{BootClock, Moment};
 use crate::values::Status;
 
 /// The first bytes. The last but one is the version of the format.
-const MAGIC: [u8; 8] = *b"tmpxca\x01\n";
+pub(super) const MAGIC: [u8; 8] = *b"tmpxca\x01\n";
 
 /// The size of the header, in bytes.
 pub(super) const HEADER: usize = 128;

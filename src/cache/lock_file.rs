@@ -24,6 +24,10 @@ const TOTAL: u64 = 0;
 const CLEANED: u64 = 8;
 const GENERATION: u64 = 16;
 
+/// What shows that the file is ours, and where. It follows the numbers.
+const MARK: [u8; 8] = *b"tmpxlock";
+const MARK_AT: u64 = 24;
+
 /// The byte that is locked while the numbers change.
 const NUMBERS: u64 = 0;
 
@@ -36,6 +40,22 @@ const NOTES: u64 = 256;
 /// How many there are.
 const NOTE_COUNT: u64 = (SIZE - NOTES) / 16;
 
+/// Returns whether a file has the mark. Fails if it is another program's, which the numbers would damage.
+/// A new file is empty, or zeros if its creator was killed before it wrote the mark.
+fn is_marked(file: &OwnedFd, size: u64) -> std::io::Result<bool> {
+    let mut head = [0; 64];
+    let head = read_at(file, &mut head, 0)?;
+    let (numbers, rest) = head.split_at(head.len().min(MARK_AT as usize));
+    let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+    if rest.starts_with(&MARK) {
+        Ok(true)
+    } else if size == 0 || size == SIZE && is_zero(rest) || is_zero(numbers) && is_zero(rest) {
+        Ok(false)
+    } else {
+        Err(std::io::Error::other("it is the lock file of another program"))
+    }
+}
+
 /// An open lock file.
 #[derive(Debug)]
 pub(crate) struct LockFile {
@@ -47,9 +67,14 @@ impl LockFile {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(std::io::Error::other("it is not a regular file"));
         }
-        if u64::try_from(stat.st_size).unwrap_or(0) < SIZE {
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        let is_marked = is_marked(&file, size)?;
+        if size < SIZE {
             // Where the filesystem cannot do that, only notes on a full disk are lost.
             let _ = fallocate(&file, FallocateFlags::empty(), 0, SIZE);
+        }
+        if !is_marked {
+            let _ = pwrite(&file, &MARK, MARK_AT);
         }
         Ok(Self { file })
     }

@@ -8,13 +8,15 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, fstatfs, lstat, openat, stat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, fstatfs, lstat, openat};
 use rustix::io::Errno;
 
 use crate::cache::error::CacheError;
+use crate::cache::format::MAGIC;
 use crate::cache::lock_file::LockFile;
 use crate::fs::private_dir::{self, PrivateDirResult};
-use crate::fs::{Dir, PrivateDirError, is_local};
+use crate::fs::rw::read_at;
+use crate::fs::{Dir, is_local};
 use crate::os::{Env, effective_user};
 use crate::remove;
 
@@ -89,10 +91,7 @@ impl Location {
     fn create(&self) -> PrivateDirResult<OwnedFd> {
         let existing = private_dir::nearest_existing(&self.path)?;
         // Under sudo, HOME may belong to another user, who could not write to what root creates there.
-        if !self.is_explicit && stat(existing)?.st_uid != effective_user() {
-            return Err(PrivateDirError::Foreign);
-        }
-        private_dir::create_below(existing, &self.path)?;
+        private_dir::create_below(existing, !self.is_explicit, &self.path)?;
         self.open()
     }
 }
@@ -216,13 +215,36 @@ impl CacheStore {
         Ok(files)
     }
 
-    /// Removes a file. Returns whether this call has removed it.
+    /// Removes a file. Returns whether this call has removed it. Keeps what another program has put into
+    /// the directory under a name of this form.
     pub(super) fn remove(&self, dir: &Dir, name: &OsStr) -> Result<bool, CacheError> {
+        if !self.may_be_entry(name)? {
+            return Ok(false);
+        }
         match remove::entry_by_name(dir, name, false) {
             Ok(()) => Ok(true),
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(false),
             Err(err) => Err(self.failed("remove an entry", err)),
         }
+    }
+}
+
+impl CacheStore {
+    /// Whether a file begins as an entry does, or as one whose bytes a crash has lost.
+    pub(super) fn may_be_entry(&self, name: &OsStr) -> Result<bool, CacheError> {
+        let failed = |err| self.failed("read an entry", err);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match openat(&self.dir, name, flags, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::ACCESS) => return Ok(false),
+            Err(err) => return Err(failed(err.into())),
+        };
+        let stat = fstat(&file).map_err(|err| failed(err.into()))?;
+        let mut bytes = [0; MAGIC.len()];
+        let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+        let read = if is_file { read_at(&file, &mut bytes, 0).map_err(failed)?.len() } else { 0 };
+        let is_lost = bytes[..read].iter().all(|byte| *byte == 0);
+        Ok(is_file && (bytes == MAGIC || is_lost))
     }
 }
 

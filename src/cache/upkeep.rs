@@ -108,7 +108,11 @@ impl CacheStore {
                 // One that was just replaced is another one.
                 is_fresh || entry.size != size(&stat)
             });
-            if !is_fresh && (!removes || self.remove_same(&dir, name, &stat)?) {
+            let is_removed = |removes| match removes {
+                true => self.remove_same(&dir, name, &stat),
+                false => self.may_be_entry(name),
+            };
+            if !is_fresh && is_removed(removes)? {
                 expired.count += 1;
                 expired.bytes += size(&stat);
             }

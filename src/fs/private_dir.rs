@@ -107,9 +107,20 @@ pub(crate) fn nearest_existing(path: &Path) -> PrivateDirResult<&Path> {
 }
 
 /// Creates a directory and its missing parents below `existing`, with mode 0700 whatever the umask:
-/// other programs also use the directories above a store, such as ~/.local.
-pub(crate) fn create_below(existing: &Path, path: &Path) -> PrivateDirResult<()> {
+/// other programs also use the directories above a store, such as ~/.local. With `must_be_ours`, fails
+/// if `existing` belongs to another user, who
+/// could lead the rest of the path anywhere.
+pub(crate) fn create_below(
+    existing: &Path,
+    must_be_ours: bool,
+    path: &Path,
+) -> PrivateDirResult<()> {
     let mut dir = openat(CWD, existing, POINT, Mode::empty())?;
+    // A symlink in its place must be ours, too.
+    let owners = [lstat(existing)?.st_uid, fstat(&dir)?.st_uid];
+    if must_be_ours && owners.iter().any(|owner| *owner != effective_user()) {
+        return Err(PrivateDirError::Foreign);
+    }
     let missing = path.strip_prefix(existing).unwrap_or(path);
     for name in missing {
         create(dir.as_fd(), name)?;

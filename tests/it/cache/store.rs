@@ -153,3 +153,32 @@ fn a_cache_can_end_with_its_script() {
     assert_eq!(sandbox.left(), [""; 0]);
     assert!(!store(&sandbox).exists());
 }
+
+#[test]
+fn files_of_other_programs_in_the_directory_stay_as_they_are() {
+    let sandbox = Sandbox::new();
+    let dir = sandbox.cwd().join("c");
+    fs::create_dir(&dir).unwrap();
+    for name in ["0123456789abcdef", "0123456789abcdef.new", "0123456789abcdef.failed"] {
+        fs::write(dir.join(name), "mine\n").unwrap();
+    }
+    let run = |args: &str| {
+        let run = sandbox.tmpx(args.split(' ')).env("TMPX_CACHE_DIR", &dir);
+        run.env("TMPX_CACHE_MAX", "1K").run()
+    };
+    for args in ["cleanup -n", "cleanup", "cache run -- seq 1000", "cache clear", "cleanup"] {
+        let ran = run(args);
+        assert_eq!(ran.status, Some(0), "{args}: {ran:?}");
+        assert!(!ran.stderr.contains("expired"), "{args}: {ran:?}");
+    }
+    let expected = ["0123456789abcdef", "0123456789abcdef.failed", "0123456789abcdef.new"];
+    assert_eq!(names(&dir), [&expected[..], &["lock"]].concat());
+    // A lock file of another program is not written to.
+    for lock in ["1234\n", "12345678", "a lock file of another program, with a longer text\n"] {
+        fs::write(dir.join("lock"), lock).unwrap();
+        assert_eq!(run("cache run -- echo text").stdout, "text\n");
+        assert_eq!(run("cache clear").status, Some(1));
+        assert_eq!(fs::read_to_string(dir.join("lock")).unwrap(), lock);
+    }
+    assert!(expected.iter().all(|name| fs::read_to_string(dir.join(name)).unwrap() == "mine\n"));
+}

@@ -175,7 +175,8 @@ impl StoreCandidate {
             if self.is_shared() && self.path.parent() != Some(existing) {
                 return Err(Errno::NOENT.into());
             }
-            private_dir::create_below(existing, &self.path)?;
+            let must_be_ours = matches!(self.kind, CandidateKind::Home(_));
+            private_dir::create_below(existing, must_be_ours, &self.path)?;
         }
         let (dir, stat) = private_dir::open_own(CWD, &self.path)?;
         private_dir::check_closed(&stat)?;

@@ -332,3 +332,23 @@ fn with_one_writable_directory_the_store_is_in_tmpdir() {
     );
     assert!(ran.stderr.starts_with(&expected), "{ran:?}");
 }
+
+#[test]
+fn root_follows_no_directory_of_another_user_on_the_way_to_its_home_store() {
+    let sandbox = Sandbox::for_nobody();
+    if !skip_unless(is_root(), "root") || !has("unshare") || !has("setpriv") {
+        return;
+    }
+    // A service of root may have a home that others share.
+    for plant in ["mkdir .local", "ln -s $AWAY .local"] {
+        let script = format!(
+            "AWAY=$PWD/away; export AWAY; mkdir away open; chmod 1777 open; cd open; \
+             $PRIV sh -c '{plant}'; HOME=$PWD tmpx file > /dev/null; \
+             ls -A .local ../away /var/tmp; HOME=$PWD tmpx cleanup -q --all; rm -r .local; \
+             cd ..; rm -r open away"
+        );
+        let ran = with_empty_temp_dirs(&sandbox, &script);
+        assert_eq!(ran.status, Some(0), "{plant}: {ran:?}");
+        assert_eq!(ran.stdout, "../away:\n\n.local:\n\n/var/tmp:\n.tmpx-0\n", "{plant}");
+    }
+}

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
+use rustix::fs::Mode;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::lease::Store;
@@ -29,6 +30,8 @@ fn detach() {
     sys::close_from(3);
     let _ = rustix::process::setsid();
     let _ = rustix::process::chdir("/");
+    // A umask that denies access to the owner would make a FIFO that no creator can open.
+    rustix::process::umask(Mode::from_raw_mode(0o077));
     let _ = rustix::thread::set_name(c"tmpx-reaper");
     // Each owner takes a descriptor, so raise the limit as far as it goes.
     let mut files = getrlimit(Resource::Nofile);

@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::support::lease::edit;
-use crate::support::sandbox::{Ran, Run, Sandbox, has, words};
+use crate::support::sandbox::{Ran, Run, Sandbox, has, mode, names, words};
 
 /// Returns the running reapers of a sandbox's store.
 fn reapers(sandbox: &Sandbox) -> Vec<Pid> {
@@ -287,4 +287,24 @@ fn a_daemon_that_inherited_the_variable_creates_manual_resources_with_a_note() {
     assert!(ran.stdout.contains("\"lifetime\":\"manual\""), "{ran:?}");
     assert!(ran.stdout.contains("is not a running ancestor"), "{ran:?}");
     sandbox.clean_up();
+}
+
+#[test]
+fn the_fifo_can_be_opened_whatever_the_umask() {
+    let sandbox = Sandbox::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut owner = std::process::Command::new("cat").stdin(reader).spawn().unwrap();
+    let script = format!("umask 0777; tmpx file --until-exit={}", owner.id());
+    reaping(sandbox.sh(&script)).succeeds();
+    the_reaper(&sandbox);
+    let is_fifo = |name: &String| name.starts_with("reaper.");
+    let fifo = loop {
+        if let Some(fifo) = names(&sandbox.leases_dir()).into_iter().find(is_fifo) {
+            break sandbox.leases_dir().join(fifo);
+        }
+    };
+    assert_eq!(mode(&fifo), 0o600);
+    drop(writer);
+    owner.wait().unwrap();
+    wait_for_the_end(&sandbox);
 }

@@ -122,7 +122,12 @@ fn occupy_closed_standard_descriptors() {
             let access = if fd == 0 { libc::O_WRONLY } else { libc::O_RDONLY };
             // SAFETY: the path is a C string. The call returns `fd`, the lowest free number, since
             // those below it are open. No value owns it: it stays open until the process ends.
-            unsafe { libc::open(c"/dev/null".as_ptr(), access | libc::O_CLOEXEC) };
+            let opened = unsafe { libc::open(c"/dev/null".as_ptr(), access | libc::O_CLOEXEC) };
+            if opened == -1 {
+                // A chroot may lack it. The root directory can be neither read nor written.
+                // SAFETY: as above.
+                unsafe { libc::open(c"/".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+            }
         }
     }
 }

@@ -44,3 +44,15 @@ fn the_reaper_starts_without_proc_and_dev() {
     let Some(ran) = run(&sandbox, script) else { return };
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("removed\n", ""), "{ran:?}");
 }
+
+#[test]
+fn a_closed_stdout_is_no_other_file_even_without_dev_null() {
+    let sandbox = Sandbox::new();
+    let script = "for closed in '>&-' '<&- >&-'; do eval \"tmpx file $closed\"; echo $?; done; \
+                  eval 'tmpx exec true <&- >&- 2>&-'; echo $?; ls -A $TMPDIR";
+    let Some(ran) = run(&sandbox, script) else { return };
+    let message = "tmpx: could not write to stdout: Bad file descriptor\n";
+    let expected = ("1\n1\n0\n", message.repeat(2));
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), (expected.0, &*expected.1), "{ran:?}");
+    sandbox.clean_up();
+}

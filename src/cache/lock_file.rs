@@ -45,7 +45,8 @@ const NOTE_COUNT: u64 = (SIZE - NOTES) / 16;
 fn is_marked(file: &OwnedFd, size: u64) -> std::io::Result<bool> {
     let mut head = [0; 64];
     let head = read_at(file, &mut head, 0)?;
-    let (numbers, rest) = head.split_at(head.len().min(MARK_AT as usize));
+    let mark_at = usize::try_from(MARK_AT).unwrap_or(0);
+    let (numbers, rest) = head.split_at(head.len().min(mark_at));
     let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
     if rest.starts_with(&MARK) {
         Ok(true)

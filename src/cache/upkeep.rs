@@ -108,11 +108,10 @@ impl CacheStore {
                 // One that was just replaced is another one.
                 is_fresh || entry.size != size(&stat)
             });
-            let is_removed = |removes| match removes {
-                true => self.remove_same(&dir, name, &stat),
-                false => self.may_be_entry(name),
+            let is_removed = || {
+                if removes { self.remove_same(&dir, name, &stat) } else { self.may_be_entry(name) }
             };
-            if !is_fresh && is_removed(removes)? {
+            if !is_fresh && is_removed()? {
                 expired.count += 1;
                 expired.bytes += size(&stat);
             }

@@ -54,6 +54,10 @@ pub(crate) fn forget_resources_in(
     dirs: &[PathBuf],
     namespaces: &Namespaces,
 ) {
+    // A command that has left its namespace shows ours, where nothing has ended.
+    if mounts == namespaces.mounts() {
+        return;
+    }
     let is_below = |dir: &PathBuf| dirs.iter().any(|hidden| dir.starts_with(hidden));
     let is_lost = |record: &Record| {
         let theirs = &record.header.namespaces;
@@ -142,5 +146,8 @@ mod tests {
         };
         assert_eq!(forget(store.dir().join("other")), 2);
         assert_eq!(forget(store.dir()), 1);
+        let current = Namespaces::current();
+        forget_resources_in(&store.store(), current.mounts(), &[store.dir()], &current);
+        assert_eq!(store.ids().len(), 1, "this namespace has not ended");
     }
 }

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
 # The steps of `.ci/run --full`, each a function, in the order of `full_steps`.
 
+# shellcheck source=.ci/tools.bash
+source .ci/tools.bash
+
 # Checks the licences and sources of all dependencies, and that none is there twice.
 dependencies() {
-    local root=${CARGO_TARGET_DIR:-target}/tools version=0.20.2
-    [ "$("$root/bin/cargo-deny" --version 2>/dev/null)" = "cargo-deny $version" ] ||
-        cargo install --locked --quiet --root "$root" --target-dir "$root/build" \
-            "cargo-deny@$version"
-    "$root/bin/cargo-deny" --config .ci/deny.toml check bans licenses sources
+    need cargo-deny
+    cargo-deny --config .ci/deny.toml check bans licenses sources
 }
 
 # Goes on for a minute with processes that are killed, to a million swapped directories, and to a
@@ -48,6 +48,7 @@ release() {
     local first second
     first=$(mktemp -d) second=$(mktemp -d)
     [ -e /usr/share/doc/musl/copyright ] || install musl
+    need cargo-deb
     .ci/release "$first"
     git clone --quiet . "$second/elsewhere"
     mkdir -p "$second/home/registry"
@@ -87,6 +88,18 @@ in_an_empty_root() {
     rm -rf "$root"
 }
 
+# Installs the Debian package in a minimal Debian, follows the README there as a new user, and removes it again.
+debian() {
+    local dist
+    dist=$(mktemp -d)
+    [ -e /usr/share/doc/musl/copyright ] || install musl
+    PATH=$PATH:/usr/sbin command -v debootstrap >/dev/null || install debootstrap
+    .ci/release "$dist" "$(uname -m)-unknown-linux-musl"
+    # Whatever happens, the mounts end with their namespace, and the processes with theirs.
+    unshare --mount --pid --fork --mount-proc --kill-child bash .ci/debian.bash "$dist"/tmpx_*.deb
+    rm -rf "$dist"
+}
+
 # Runs tmpx for other architectures under qemu-user, which knows no openat2(2).
 emulated() {
     command -v qemu-aarch64-static >/dev/null || install qemu-user-static
@@ -115,4 +128,4 @@ cluster() {
 }
 
 # shellcheck disable=SC2034 # .ci/run goes through them
-full_steps=(dependencies architectures musl dynamic release emulated cluster stress)
+full_steps=(dependencies architectures musl dynamic release debian emulated cluster stress)

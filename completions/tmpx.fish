@@ -140,11 +140,11 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcomm
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l stale -d 'Print an output that is as old as this, and refresh it' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l key -d 'Distinguish outputs by S too; may be repeated' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l key-env -d 'Distinguish them by this variable; may be repeated' -r -f
-complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l key-file -d 'Distinguish them by the content of a file; may be repeated' -r -F
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l key-file -d 'Distinguish them by a file\'s content; may be repeated' -r -F
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l max-bytes -d 'Keep at most this much in all [default: 1G]' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l report -d 'Write a JSON report to FILE' -r -F
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l refresh -d 'Run the command in any case, and keep its output'
-complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l key-stdin -d 'Distinguish them by standard input, which the command reads'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l key-stdin -d 'Distinguish them by the input, which the command reads'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l ignore-cwd -d 'Print outputs from other working directories too'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l cache-failures -d 'Keep the outputs of runs that fail'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -116,10 +116,10 @@ pub struct CacheRunArgs {
     /// Distinguish them by this variable; may be repeated
     #[arg(long, value_name = "VAR", value_hint = ValueHint::Other)]
     pub key_env: Vec<String>,
-    /// Distinguish them by the content of a file; may be repeated
+    /// Distinguish them by a file's content; may be repeated
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub key_file: Vec<PathBuf>,
-    /// Distinguish them by standard input, which the command reads
+    /// Distinguish them by the input, which the command reads
     #[arg(long)]
     pub key_stdin: bool,
     /// Print outputs from other working directories too

@@ -70,6 +70,10 @@ fn for_subcommand(name: &str, err: &clap::Error) -> String {
     if let Some((subcommand, _)) = ALIASES.iter().find(|(_, aliases)| aliases.contains(&name)) {
         return format!("did you mean tmpx {subcommand}?");
     }
+    if ["man", "manual", "manpage", "docs", "doc"].contains(&name) {
+        return "tmpx --help shows all; man tmpx the same, if a package has installed it"
+            .to_owned();
+    }
     let candidates: &[String] = match err.get(ContextKind::SuggestedSubcommand) {
         Some(ContextValue::Strings(candidates)) => candidates,
         Some(ContextValue::String(candidate)) => std::slice::from_ref(candidate),
@@ -154,6 +158,7 @@ fn for_habit(subcommand: &str, argument: &str, words: &[&str]) -> Option<&'stati
         ("exec", "--cwd" | "--chdir" | "--workdir" | "-C") => {
             "--here runs the command in the current directory"
         }
+        ("exec", "--cache") => "to keep an output: tmpx cache run --ttl 1h -- COMMAND",
         ("exec", "-e" | "--env") => "env sets variables: tmpx exec env NAME=VALUE COMMAND",
         ("spool", word) if !word.starts_with('-') => "a command comes after --: tmpx spool -- …",
         ("replace", word) if !word.starts_with('-') && words.contains(&"--") => {

@@ -20,6 +20,8 @@ enum Invocation<'a> {
     Reaper(&'a OsStr),
     /// mktemp with these arguments, under its own name or as a subcommand.
     Mktemp(&'a [OsString]),
+    /// `tmpx mktemp -h`, which GNU mktemp refuses.
+    MktempHelp,
     /// The subcommand that prints completion scripts, with these arguments.
     Completions(&'a [OsString]),
     /// Any other subcommand.
@@ -31,6 +33,7 @@ impl<'a> Invocation<'a> {
         match args {
             [program, store] if program == reaper::NAME => Self::Reaper(store),
             [program, rest @ ..] if mktemp::is_name(program) => Self::Mktemp(rest),
+            [_, subcommand, help] if subcommand == "mktemp" && help == "-h" => Self::MktempHelp,
             [_, subcommand, rest @ ..] if subcommand == "mktemp" => Self::Mktemp(rest),
             [_, subcommand, rest @ ..] if subcommand == completions::NAME => {
                 Self::Completions(rest)
@@ -46,6 +49,7 @@ pub(crate) fn run(start: Start) -> Status {
     match Invocation::of(context.env.args()) {
         Invocation::Reaper(store) => reaper::run(store),
         Invocation::Mktemp(args) => mktemp::run(args, &context),
+        Invocation::MktempHelp => mktemp::run(&["--help".into()], &context),
         Invocation::Completions(args) => match cli::parse_completions(args) {
             Ok(args) => {
                 completions::run(&args).unwrap_or_else(|err| errors::report(&err, Status::Failed))

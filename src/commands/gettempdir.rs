@@ -1,14 +1,16 @@
 //! `tmpx gettempdir`: print the temp dir.
 
 use std::io;
+use std::path::Path;
 
 use anyhow::Context as _;
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::cli::GettempdirArgs;
 use crate::commands::context::Context;
 use crate::commands::scratch::with_scratch;
 use crate::create::{Scratch, TempDirCandidate, TempDirError, tempdir};
-use crate::ui::{Format, GettempdirRow, Output};
+use crate::ui::{Format, GettempdirRow, Output, sanitize};
 use crate::values::message::strerror;
 use crate::values::{PathField, Status};
 
@@ -22,6 +24,7 @@ fn search(
     scratch: &mut Scratch<'_>,
 ) -> anyhow::Result<Status> {
     let mut output = Output::new(Format::from_flags(args.json, false));
+    let width = if args.all { widest(context) } else { 0 };
     let mut found = false;
     for candidate in tempdir::candidates(&context.env) {
         let probe = match tempdir::probe(&candidate.path) {
@@ -32,7 +35,7 @@ fn search(
         let is_chosen = probe.is_ok() && !found;
         found |= is_chosen;
         if args.all || is_chosen {
-            print(&mut output, args, &candidate, &probe, is_chosen)
+            print(&mut output, args, width, &candidate, &probe, is_chosen)
                 .context("could not write to stdout")?;
         }
         if found && !args.all {
@@ -46,6 +49,7 @@ fn search(
 fn print(
     output: &mut Output,
     args: &GettempdirArgs,
+    width: usize,
     candidate: &TempDirCandidate,
     probe: &Result<(), String>,
     is_chosen: bool,
@@ -57,7 +61,9 @@ fn print(
     };
     if args.all && !args.json {
         let variable = candidate.variable.unwrap_or("-");
-        let line = format!("{:<24} {variable:<7} {state}\n", candidate.path.display().to_string());
+        let path = shown(&candidate.path);
+        let padding = " ".repeat(width - path.width());
+        let line = format!("{path}{padding}  {variable:<6}  {state}\n");
         return output.text(line.as_bytes());
     }
     output.result(&candidate.path, || GettempdirRow {
@@ -67,4 +73,15 @@ fn print(
         chosen: is_chosen,
         reason: probe.as_ref().err().map(String::as_str),
     })
+}
+
+/// Returns the width of the widest path of `--all`, in columns.
+fn widest(context: &Context) -> usize {
+    let paths = tempdir::candidates(&context.env).map(|candidate| shown(&candidate.path).width());
+    paths.max().unwrap_or_default()
+}
+
+/// A path as a row shows it.
+fn shown(path: &Path) -> String {
+    sanitize(&path.display().to_string())
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use rustix::stdio::{stdin, stdout};
+use rustix::termios::isatty;
 
 use crate::cli::SpoolArgs;
 use crate::commands::context::Context;
@@ -19,7 +20,7 @@ use crate::os::CurrentDir;
 use crate::process::{self, Command, check_interrupt, has_placeholder, replace_placeholder};
 use crate::streams::{Spool, Target};
 use crate::sys::SignalQueue;
-use crate::ui::SpoolReport;
+use crate::ui::{SpoolReport, with_progress};
 use crate::values::{Affix, PathField, Status};
 
 pub(super) fn run(args: SpoolArgs, context: &Context) -> anyhow::Result<Status> {
@@ -34,7 +35,11 @@ pub(super) fn run(args: SpoolArgs, context: &Context) -> anyhow::Result<Status> 
         let has_command = !args.command.is_empty();
         let dir = args.dir.as_deref();
         let mut roll_over = || scratch.tmpfile(dir);
-        let spool = Spool::read(stdin(), args.max_size.0, has_command, &mut roll_over)?;
+        // Where somebody types, a line of ours would be in the way.
+        let spool = with_progress(!isatty(stdin()), |line| {
+            let limit = args.max_size.0;
+            Spool::read(stdin(), limit, has_command, &mut roll_over, &line.progress)
+        })?;
         let status = if has_command {
             let file =
                 FileArgument { placeholder: &args.placeholder, suffix: args.suffix.as_ref() };

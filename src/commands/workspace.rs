@@ -9,7 +9,7 @@ use crate::commands::context::Context;
 use crate::commands::layout;
 use crate::create::Transaction;
 use crate::lease::{CreateOptions, Kind, Lease};
-use crate::ui::{CreatedRow, Format, Output, print_note, sh_quote};
+use crate::ui::{CreatedRow, Format, Output, print_note, sh_quote, with_progress};
 use crate::values::{FileMode, Status};
 use crate::workspace::Workspace;
 
@@ -36,7 +36,10 @@ fn create(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
     transaction.or_rollback(|transaction| {
         let (parent, created) = transaction.create_one(dir.as_deref(), &options)?;
         let workspace = Workspace::of(&parent, created)?;
-        workspace.populate(&layout, &|| Ok(()))?.lines().for_each(print_note);
+        let skipped = with_progress(layout.has_inputs(), |line| {
+            workspace.populate(&layout, &|| Ok(()), &line.progress)
+        })?;
+        skipped.lines().for_each(print_note);
         if let Some(FileMode(mode)) = mode {
             workspace.set_mode(mode)?;
         }

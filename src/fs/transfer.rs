@@ -62,14 +62,21 @@ impl TransferError {
     }
 }
 
-/// Copies a stream to its end, and returns the number of bytes.
-pub(crate) fn copy_to_end(from: impl AsFd, to: impl AsFd) -> Result<u64, TransferError> {
+/// Copies a stream to its end, and returns the number of bytes. Passes the size of each piece to `count`.
+pub(crate) fn copy_to_end(
+    from: impl AsFd,
+    to: impl AsFd,
+    count: impl Fn(u64),
+) -> Result<u64, TransferError> {
     enlarge_pipe(&from);
     let mut bytes = 0;
     loop {
         match splice(&from, None, &to, None, MAX_PIPE, SpliceFlags::empty()) {
             Ok(0) => return Ok(bytes),
-            Ok(count) => bytes += count as u64,
+            Ok(moved) => {
+                bytes += moved as u64;
+                count(moved as u64);
+            }
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => {
                 wait_for(from.as_fd(), PollFlags::IN).map_err(TransferError::Reading)?;
@@ -82,6 +89,7 @@ pub(crate) fn copy_to_end(from: impl AsFd, to: impl AsFd) -> Result<u64, Transfe
     while read(&from, &mut block).map_err(TransferError::Reading)? > 0 {
         write_all(to.as_fd(), &block).map_err(TransferError::Writing)?;
         bytes += block.len() as u64;
+        count(block.len() as u64);
         block.clear();
     }
     Ok(bytes)
@@ -179,7 +187,7 @@ mod tests {
             }
         });
         let to = tempfile::tempfile().unwrap();
-        assert_eq!(copy_to_end(&reader, &to).unwrap(), 1_000_000);
+        assert_eq!(copy_to_end(&reader, &to, |_| ()).unwrap(), 1_000_000);
         feeder.join().unwrap();
         assert_eq!(to.metadata().unwrap().len(), 1_000_000);
     }

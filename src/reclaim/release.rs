@@ -9,14 +9,15 @@ use crate::lease::{Content, Lease, Resource};
 use crate::reclaim::outcome::{Observer, Outcome};
 use crate::reclaim::problem::LeaseProblem;
 use crate::reclaim::sweep::remove_own;
-use crate::remove::{Removal, RemovalProgress};
+use crate::remove::Removal;
+use crate::values::Progress;
 
 /// Removes everything that a lease of this very process covers, then the lease: when the command that
 /// it was created for has ended, or when the paths could not be printed. Other holders of the lock do
 /// not matter. Counts into `progress`. Returns what could not be removed, and why.
 pub(crate) fn release(
     lease: &Lease,
-    progress: Option<&RemovalProgress>,
+    progress: Option<&Progress>,
 ) -> anyhow::Result<Vec<(PathBuf, String)>> {
     let Some((store, locked)) = lease.locked()? else { return Ok(Vec::new()) };
     let mut remains = Remains(Vec::new());

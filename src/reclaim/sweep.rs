@@ -215,6 +215,9 @@ impl<'a> Sweep<'a> {
                 }
                 ResourcePlan::Remove { root, is_proven, twin, alone } => {
                     let (path, mount) = (root.path().to_owned(), root.parent().facts().mount);
+                    if let Some(progress) = self.removal.progress {
+                        progress.begin(&path);
+                    }
                     let mut removed = if alone {
                         root.remove_alone(self.removal)
                     } else {

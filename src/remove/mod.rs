@@ -22,5 +22,5 @@ pub(crate) use by_name::{entry_by_name, undo_creation};
 pub(crate) use open::open_readable;
 pub(crate) use options::Mode;
 pub use options::Removal;
-pub(crate) use outcome::{RemovalOutcome, RemovalProgress, Usage};
+pub(crate) use outcome::{RemovalOutcome, Usage};
 pub use root::Root;

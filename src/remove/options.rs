@@ -1,6 +1,6 @@
 //! What a caller requests of a removal.
 
-use crate::remove::outcome::RemovalProgress;
+use crate::values::Progress;
 
 /// Whether the removal changes anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Removal<'a> {
     /// dry run always counts them.
     pub count_bytes: bool,
     /// Where to count what has been removed so far, for other threads to read.
-    pub progress: Option<&'a RemovalProgress>,
+    pub progress: Option<&'a Progress>,
 }
 
 impl Removal<'_> {

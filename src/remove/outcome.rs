@@ -3,8 +3,6 @@
 use std::io;
 use std::ops::AddAssign;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
 
 /// What was removed, or would be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,26 +19,6 @@ impl AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
         self.entries += other.entries;
         self.bytes += other.bytes;
-    }
-}
-
-/// What has been removed so far. Other threads may read it while the removal runs.
-#[derive(Debug, Default)]
-pub struct RemovalProgress {
-    entries: AtomicU64,
-    bytes: AtomicU64,
-}
-
-impl RemovalProgress {
-    /// Returns what has been removed so far.
-    pub fn freed(&self) -> Usage {
-        let [entries, bytes] = [&self.entries, &self.bytes].map(|count| count.load(Relaxed));
-        Usage { entries, bytes }
-    }
-
-    pub(super) fn add(&self, freed: Usage) {
-        self.entries.fetch_add(freed.entries, Relaxed);
-        self.bytes.fetch_add(freed.bytes, Relaxed);
     }
 }
 

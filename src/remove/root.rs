@@ -140,7 +140,7 @@ impl<'a> Root<'a> {
             Ok(()) => {
                 outcome.freed = Usage { entries: 1, bytes: bytes_freed(&self.stat) };
                 if let Some(progress) = removal.progress {
-                    progress.add(outcome.freed);
+                    progress.add(outcome.freed.entries, outcome.freed.bytes);
                 }
             }
             Err(err) if err.raw_os_error() == Some(libc::ENOENT) => {}

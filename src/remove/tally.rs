@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::{io, mem};
 
-use crate::remove::outcome::{RemovalOutcome, RemovalProgress, Usage};
+use crate::remove::outcome::{RemovalOutcome, Usage};
+use crate::values::Progress;
 
 /// How many entries are counted before the progress is updated: threads contend for it.
 const PROGRESS_BATCH: u64 = 16;
@@ -18,7 +19,7 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Counts one removed entry.
-    pub(super) fn count(&mut self, bytes: u64, progress: Option<&RemovalProgress>) {
+    pub(super) fn count(&mut self, bytes: u64, progress: Option<&Progress>) {
         let one = Usage { entries: 1, bytes };
         self.outcome.freed += one;
         self.unreported += one;
@@ -28,10 +29,10 @@ impl Tally {
     }
 
     /// Adds to the progress what it does not include yet.
-    pub(super) fn report(&mut self, progress: Option<&RemovalProgress>) {
+    pub(super) fn report(&mut self, progress: Option<&Progress>) {
         let unreported = mem::take(&mut self.unreported);
         if let Some(progress) = progress {
-            progress.add(unreported);
+            progress.add(unreported.entries, unreported.bytes);
         }
     }
 
@@ -52,18 +53,18 @@ mod tests {
 
     #[test]
     fn progress_is_updated_in_batches_and_at_the_end() {
-        let progress = RemovalProgress::default();
+        let progress = Progress::default();
         let mut tally = Tally::default();
         let mut reported = Vec::new();
         for _ in 0..40 {
             tally.count(2, Some(&progress));
-            reported.push(progress.freed().entries);
+            reported.push(progress.done().0);
         }
         reported.dedup();
         assert_eq!(reported, [0, 16, 32]);
         tally.report(Some(&progress));
-        assert_eq!(progress.freed(), Usage { entries: 40, bytes: 80 });
-        assert_eq!(tally.outcome.freed, progress.freed());
+        assert_eq!(progress.done(), (40, 80));
+        assert_eq!(tally.outcome.freed, Usage { entries: 40, bytes: 80 });
     }
 
     #[test]

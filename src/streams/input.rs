@@ -48,7 +48,7 @@ impl Input {
             self.from.rewind()?;
             return copy::fill(&self.from, to, &|| Ok(()));
         }
-        transfer::copy_to_end(&self.from, to).map_err(TransferError::cause)?;
+        transfer::copy_to_end(&self.from, to, |_| ()).map_err(TransferError::cause)?;
         // A pipe delivers its content once, so the next file is filled from this one.
         self.from = to.try_clone()?.into();
         self.is_rereadable = true;

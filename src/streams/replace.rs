@@ -132,7 +132,7 @@ impl Replacement {
     /// Appends all bytes of a stream to the new content, and returns their number. Messages call the
     /// stream `name`.
     pub(crate) fn fill(&self, from: impl AsFd, name: &str) -> anyhow::Result<u64> {
-        transfer::copy_to_end(from, &self.new).map_err(|err| match err {
+        transfer::copy_to_end(from, &self.new, |_| ()).map_err(|err| match err {
             TransferError::Reading(err) => {
                 anyhow::Error::new(err).context(format!("could not read {name}"))
             }

@@ -24,6 +24,7 @@ use crate::fs::transfer::BLOCK;
 use crate::fs::{Dir, Interrupt, TransferError, states_true_size, transfer};
 use crate::lease::TmpFile;
 use crate::sys::{link_open_file, may_access, proc_path};
+use crate::values::Progress;
 
 /// The name of the file that [`Spool::name_in`] creates, up to its suffix.
 const NAME: &str = "stdin";
@@ -57,12 +58,13 @@ pub(crate) type OpenTmpFile<'a> = &'a mut dyn FnMut() -> anyhow::Result<TmpFile>
 
 impl<'a> Spool<'a> {
     /// Reads a stream to its end. With `as_file`, the content must be available as a file that begins
-    /// with the first byte read.
+    /// with the first byte read. Counts the bytes.
     pub(crate) fn read(
         from: BorrowedFd<'a>,
         limit: u64,
         as_file: bool,
         roll_over: OpenTmpFile<'_>,
+        progress: &Progress,
     ) -> anyhow::Result<Self> {
         if let Some((offset, bytes)) = regular_file_range(from)
             && (!as_file || offset == 0 && can_be_reopened(from))
@@ -78,11 +80,12 @@ impl<'a> Spool<'a> {
         if ended && !as_file && block.len() as u64 <= limit {
             return Ok(Self { from, bytes: block.len() as u64, storage: Storage::Block(block) });
         }
-        let mut growing = GrowingSpool { limit, bytes: 0, storage: None, roll_over };
+        let mut growing = GrowingSpool { limit, bytes: 0, storage: None, roll_over, progress };
         growing.append(&block)?;
         while !ended {
             if let Some(Storage::File(file)) = &growing.storage {
-                let rest = transfer::copy_to_end(from, file);
+                let count = |bytes| progress.add(0, bytes);
+                let rest = transfer::copy_to_end(from, file, count);
                 growing.bytes += rest.map_err(|err| describe(err, file.dir().path()))?;
                 break;
             }
@@ -202,6 +205,7 @@ struct GrowingSpool<'a> {
     bytes: u64,
     storage: Option<Storage>,
     roll_over: OpenTmpFile<'a>,
+    progress: &'a Progress,
 }
 
 impl GrowingSpool<'_> {
@@ -215,6 +219,7 @@ impl GrowingSpool<'_> {
             self.storage = Some(Storage::File(file));
         }
         self.bytes = bytes;
+        self.progress.add(0, piece.len() as u64);
         Ok(())
     }
 

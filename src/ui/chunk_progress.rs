@@ -10,6 +10,7 @@ use rustix::stdio::{stderr, stdout};
 use rustix::termios::isatty;
 
 use crate::chunk::ChunkTally;
+use crate::ui::sanitize::sanitize;
 
 /// How long a run takes before the line appears.
 const DELAY: Duration = Duration::from_millis(500);
@@ -21,19 +22,22 @@ pub(crate) struct ChunkProgress {
     /// The number of records. The line reads it when it is drawn, so that it is drawn once a step.
     records: Arc<AtomicU64>,
     began: Instant,
+    /// What is read.
+    source: String,
     is_visible: bool,
 }
 
 impl ChunkProgress {
     /// Begins, hidden at first. `total` is what there is to do, where that is known. Where the outputs
     /// are printed on a terminal there is no line: they show the progress, and would follow it.
-    pub(crate) fn new(total: Option<ChunkTally>, prints_outputs: bool) -> Self {
+    pub(crate) fn new(source: &str, total: Option<ChunkTally>, prints_outputs: bool) -> Self {
         let is_visible = isatty(stderr()) && !(prints_outputs && isatty(stdout()));
         let bar = ProgressBar::hidden();
         if let Some(total) = total {
             bar.set_length(total.bytes);
         }
-        Self { bar, records: Arc::default(), began: Instant::now(), is_visible }
+        let source = sanitize(source);
+        Self { bar, records: Arc::default(), began: Instant::now(), source, is_visible }
     }
 
     /// Whether anybody sees it.
@@ -52,7 +56,7 @@ impl ChunkProgress {
             return;
         }
         let rest = if self.bar.length().is_some() { ", {eta} left" } else { "" };
-        let template = format!("{{records}} records, {{binary_bytes_per_sec}}{rest}");
+        let template = format!("{{records}} records, {{binary_bytes_per_sec}}{rest}{{wide_msg}}");
         if let Ok(style) = ProgressStyle::with_template(&template) {
             let records = Arc::clone(&self.records);
             self.bar.set_style(style.with_key(
@@ -63,6 +67,7 @@ impl ChunkProgress {
                 },
             ));
         }
+        self.bar.set_message(format!(": {}", self.source));
         self.bar.set_position(tally.bytes);
         self.bar.set_draw_target(ProgressDrawTarget::stderr());
         self.bar.tick();

@@ -9,6 +9,7 @@ use rustix::stdio::stderr;
 use rustix::termios::isatty;
 
 use crate::fs::rw::write_all;
+use crate::ui::help::shows_colors;
 use crate::ui::sanitize::{for_terminal, sanitize};
 
 /// Prints a line that begins with `tmpx: `.
@@ -18,19 +19,10 @@ pub(crate) fn print_note(message: impl Display) {
 
 /// Prints a line that names a remedy.
 pub(crate) fn print_hint(remedy: impl Display) {
-    let label = if shows_colors() { "\u{1b}[36mhint:\u{1b}[0m" } else { "hint:" };
+    let label = if shows_colors(stderr()) { "\u{1b}[36mhint:\u{1b}[0m" } else { "hint:" };
     // The color is ours, and the rest is harmless.
     let line = format!("{label} {}\n", sanitize(&remedy.to_string()));
     let _ = write_all(stderr(), line.as_bytes());
-}
-
-/// Returns whether stderr is a terminal that shows colors, and the user wants them
-/// (<https://no-color.org>).
-fn shows_colors() -> bool {
-    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    isatty(stderr())
-        && !is_set("NO_COLOR")
-        && std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
 /// Writes lines to stderr. A terminal gets no character that it would obey.

@@ -2,6 +2,7 @@
 
 mod chunk_progress;
 pub(crate) mod gnu_quote;
+mod help;
 mod json;
 mod messages;
 mod printable;
@@ -10,6 +11,7 @@ mod sanitize;
 pub(crate) mod sh_quote;
 mod stdout;
 pub(crate) use chunk_progress::ChunkProgress;
+pub(crate) use help::{print_help, print_help_on_stderr};
 pub(crate) use json::{
     CacheReport, CacheRow, ChunkReport, CleanupRow, CreatedRow, ExecReport, GettempdirRow, ListRow,
     ReplaceReport, SpoolReport,

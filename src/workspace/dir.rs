@@ -17,6 +17,7 @@ use crate::fs::{CopyOptions, Dir, Interrupt, Skipped, copy};
 use crate::lease::Created;
 use crate::process::Command;
 use crate::sys;
+use crate::values::Progress;
 use crate::workspace::layout::{Layout, TEMP_DIR};
 
 /// A leased directory with a layout and a private temp dir.
@@ -65,10 +66,12 @@ impl Workspace {
         &self,
         layout: &Layout,
         check_interrupt: Interrupt<'_>,
+        progress: &Progress,
     ) -> anyhow::Result<Skipped> {
         let stat = fstat(&self.dir)?;
         // The workspace may be in a directory that is copied.
-        let options = CopyOptions { check_interrupt, exclude: (stat.st_dev, stat.st_ino) };
+        let exclude = (stat.st_dev, stat.st_ino);
+        let options = CopyOptions { check_interrupt, progress: Some(progress), exclude };
         if stat.st_mode & 0o777 != 0o700 {
             let could_not = || format!("could not set the mode of {}", self.path().display());
             self.chmod(0o700).with_context(could_not)?;
@@ -80,6 +83,7 @@ impl Workspace {
         }
         let mut skipped = Skipped::default();
         for input in layout.inputs() {
+            progress.begin(&input.source);
             let parent = self.create_dirs(input.dest.parent().unwrap_or(Path::new("")))?;
             match input.dest.file_name() {
                 Some(name) => copy::tree(&input.source, parent, name, options, &mut skipped)?,

@@ -105,6 +105,11 @@ impl Layout {
         self.dirs.iter().map(PathBuf::as_path)
     }
 
+    /// Whether there is anything to copy.
+    pub(crate) fn has_inputs(&self) -> bool {
+        !self.inputs.is_empty()
+    }
+
     /// The inputs to copy, in the order of the command line.
     pub(super) fn inputs(&self) -> &[LayoutInput] {
         &self.inputs

@@ -47,7 +47,7 @@ pub(super) fn run(
         let files = by_path.then(|| scratch.dir(None, dir)).transpose()?;
         let files = files.map(|dir| (Rc::new(dir), format.suffix()));
         check_interrupt(&signals)?;
-        let progress = ChunkProgress::new(supply.total(), args.output.is_none());
+        let progress = ChunkProgress::new(&source(args), supply.total(), args.output.is_none());
         let mut report_progress = |tally: &_| progress.show(tally);
         let outcome = Runner {
             spec: CommandSpec {
@@ -68,6 +68,15 @@ pub(super) fn run(
         progress.finish();
         finish(outcome, args, format, scratch, context)
     })
+}
+
+/// What the line that shows the progress calls the input.
+fn source(args: &ChunkArgs) -> String {
+    match &args.inputs[..] {
+        [] => "standard input".to_owned(),
+        [file] => file.display().to_string(),
+        files => format!("{} files", files.len()),
+    }
 }
 
 /// The number of commands that run at once: `available_parallelism` respects affinity and quotas.

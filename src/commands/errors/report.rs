@@ -4,13 +4,13 @@ use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 
-use crate::cli::UsageError;
+use crate::cli::{UsageError, with_example};
 use crate::commands::errors::advice::{Advice, Adviser};
 use crate::commands::errors::{
     cache, chunk, create, invalid_use, lease, process, streams, system, workspace,
 };
 use crate::create::NotRolledBack;
-use crate::ui::{Format, Output, print_hint, print_note, write_stderr};
+use crate::ui::{print_help, print_help_on_stderr, print_hint, print_note};
 use crate::values::Status;
 use crate::values::message::{render, strerror};
 
@@ -71,9 +71,9 @@ fn advice(err: &anyhow::Error) -> Advice {
 pub(crate) fn report_clap_error(err: &clap::Error, args: &[OsString]) -> Status {
     match err.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            let mut out = Output::new(Format::Lines);
             let text = err.render().to_string();
-            match out.text(text.as_bytes()).and_then(|()| out.flush()) {
+            let is_help = err.kind() == ErrorKind::DisplayHelp;
+            match print_help(&if is_help { with_example(text, args) } else { text }) {
                 Ok(()) => Status::Success,
                 Err(err) => {
                     print_note(format_args!("could not write to stdout: {}", strerror(&err)));
@@ -82,7 +82,7 @@ pub(crate) fn report_clap_error(err: &clap::Error, args: &[OsString]) -> Status 
             }
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
-            write_stderr(err.render().to_string());
+            print_help_on_stderr(&err.render().to_string());
             Status::Usage
         }
         _ => {

@@ -17,7 +17,7 @@ use crate::lease::{CreateOptions, Kind, Lifetime, NameRule, TmpFile};
 use crate::os::{Env, Mounts};
 use crate::process::{Child, Command, ExitOutcome, Orphans, check_interrupt};
 use crate::sys::SignalQueue;
-use crate::ui::{ExecReport, print_hint, print_note, sh_quote};
+use crate::ui::{ExecReport, print_hint, print_note, sh_quote, with_progress};
 use crate::values::{FileMode, OsJson, PathField, Status, Template, WorkspaceField};
 use crate::workspace::{
     Pattern, Plan, PlanError, Snapshot, TEMP_DIR, Workspace, private_tmp, save,
@@ -280,7 +280,9 @@ fn create_workspace(
     let (parent, created) = transaction.create_one(dir.as_deref(), &options)?;
     transaction.lease.inherit_lock()?;
     let workspace = Workspace::of(&parent, created)?;
-    let skipped = workspace.populate(&job.layout, &|| Ok(check_interrupt(signals)?))?;
+    let skipped = with_progress(job.layout.has_inputs(), |line| {
+        workspace.populate(&job.layout, &|| Ok(check_interrupt(signals)?), &line.progress)
+    })?;
     skipped.lines().for_each(print_note);
     if job.args.run.private_tmp {
         workspace.create_private_tmp()?;

@@ -19,7 +19,7 @@ use crate::fs::Dir;
 use crate::lease::unleased::{as_path, unused_path};
 use crate::lease::{CreateError, CreateOptions, Kind, LeaseSpec, NameRule, Unleased};
 use crate::os::Random;
-use crate::ui::{Format, Output};
+use crate::ui::{Format, Output, print_help};
 use crate::values::Status;
 
 /// Whether tmpx was called by a path that ends in `mktemp`.
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &[OsString], context: &Context) -> Status {
     let request = Request::parse(args, context.env.is_set("POSIXLY_CORRECT"));
     let quiet = matches!(&request, Ok(Request::Create(MktempOptions { quiet: true, .. })));
     let done = request.and_then(|request| match request {
-        Request::Help => print(cli::mktemp_help().as_bytes()),
+        Request::Help => print_help(&cli::mktemp_help()).map_err(|err| Diagnostic::write(&err)),
         Request::Version => print(VERSION.as_bytes()),
         Request::Create(options) => create(&options, context),
     });

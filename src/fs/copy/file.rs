@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::path::Arg;
 
 use crate::fs::metadata::preserve_in_copy;
+use crate::values::Progress;
 
 /// Runs repeatedly during a long copy; an error ends the copy.
 pub(crate) type Interrupt<'a, E = anyhow::Error> = &'a dyn Fn() -> Result<(), E>;
@@ -30,7 +31,7 @@ pub(crate) fn fill<E: From<io::Error>>(
     }
     let from = File::from(from.as_fd().try_clone_to_owned()?);
     let to = File::from(to.as_fd().try_clone_to_owned()?);
-    copy_content(&from, &to, check_interrupt)
+    copy_content(&from, &to, check_interrupt, None)
 }
 
 /// Copies an open file into a new one. Preserves the metadata of a regular file, and returns the names
@@ -41,14 +42,17 @@ pub(super) fn copy_file(
     to: impl AsFd,
     name: impl Arg,
     check_interrupt: Interrupt<'_>,
+    progress: Option<&Progress>,
 ) -> anyhow::Result<Vec<String>> {
     let is_regular = metadata.is_file();
     // Nobody else may read the copy of a private file before it has the mode of that file.
     let mode = Mode::from_raw_mode(if is_regular { 0o600 } else { 0o666 });
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let copy = File::from(openat(to, name, flags, mode)?);
-    if ioctl_ficlone(&copy, source).is_err() {
-        copy_content(source, &copy, check_interrupt)?;
+    if ioctl_ficlone(&copy, source).is_ok() {
+        add(progress, metadata.len());
+    } else {
+        copy_content(source, &copy, check_interrupt, progress)?;
     }
     if !is_regular {
         return Ok(Vec::new());
@@ -60,12 +64,13 @@ fn copy_content<E: From<io::Error>>(
     from: &File,
     to: &File,
     check_interrupt: Interrupt<'_, E>,
+    progress: Option<&Progress>,
 ) -> Result<(), E> {
     let metadata = from.metadata()?;
     if !metadata.is_file() {
-        return copy_stream(from, to, check_interrupt);
+        return copy_stream(from, to, check_interrupt, progress);
     }
-    if let Some(length) = copy_data(from, to, metadata.len(), check_interrupt)? {
+    if let Some(length) = copy_data(from, to, metadata.len(), check_interrupt, progress)? {
         // No data follows a hole at the end, so only this gives the copy its length.
         to.set_len(length)?;
     }
@@ -77,6 +82,7 @@ fn copy_stream<E: From<io::Error>>(
     mut from: &File,
     mut to: &File,
     check_interrupt: Interrupt<'_, E>,
+    progress: Option<&Progress>,
 ) -> Result<(), E> {
     const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
     let mut block = vec![0; 256 * 1024];
@@ -90,7 +96,10 @@ fn copy_stream<E: From<io::Error>>(
         }
         match from.read(&mut block) {
             Ok(0) => return Ok(()),
-            Ok(count) => to.write_all(&block[..count])?,
+            Ok(count) => {
+                to.write_all(&block[..count])?;
+                add(progress, count as u64);
+            }
             Err(err) if err.kind() == io::ErrorKind::WouldBlock => {}
             Err(err) => return Err(err.into()),
         }
@@ -108,11 +117,12 @@ fn copy_data<E: From<io::Error>>(
     mut to: &File,
     length: u64,
     check_interrupt: Interrupt<'_, E>,
+    progress: Option<&Progress>,
 ) -> Result<Option<u64>, E> {
     if length == 0 {
         // Files that the kernel generates on reading may state no length, and then report no data.
         from.rewind()?;
-        copy_range(from, to, u64::MAX, check_interrupt)?;
+        copy_range(from, to, u64::MAX, check_interrupt, progress)?;
         return Ok(None);
     }
     let mut offset = 0;
@@ -127,7 +137,7 @@ fn copy_data<E: From<io::Error>>(
             // The filesystem does not report holes.
             Err(_) => {
                 from.seek(io::SeekFrom::Start(offset))?;
-                copy_range(from, to, length - offset, check_interrupt)?;
+                copy_range(from, to, length - offset, check_interrupt, progress)?;
                 return Ok(None);
             }
         };
@@ -142,7 +152,7 @@ fn copy_data<E: From<io::Error>>(
         };
         from.seek(io::SeekFrom::Start(start))?;
         to.seek(io::SeekFrom::Start(start))?;
-        if copy_range(from, to, end - start, check_interrupt)? < end - start {
+        if copy_range(from, to, end - start, check_interrupt, progress)? < end - start {
             // The file ends here, whatever length it states.
             return Ok(None);
         }
@@ -159,18 +169,26 @@ fn copy_range<E: From<io::Error>>(
     mut to: &File,
     length: u64,
     check_interrupt: Interrupt<'_, E>,
+    progress: Option<&Progress>,
 ) -> Result<u64, E> {
     let mut left = length;
     while left > 0 {
         check_interrupt()?;
         let step = left.min(STEP);
         let copied = io::copy(&mut from.take(step), &mut to)?;
+        add(progress, copied);
         left -= copied;
         if copied < step {
             break;
         }
     }
     Ok(length - left)
+}
+
+fn add(progress: Option<&Progress>, bytes: u64) {
+    if let Some(progress) = progress {
+        progress.add(0, bytes);
+    }
 }
 
 #[cfg(test)]
@@ -192,7 +210,7 @@ mod tests {
             }
             io::Result::Ok(())
         };
-        copy_content(&from, &to, &check_interrupt).unwrap();
+        copy_content(&from, &to, &check_interrupt, None).unwrap();
         to.rewind().unwrap();
         let mut copy = Vec::new();
         to.read_to_end(&mut copy).unwrap();

@@ -38,7 +38,8 @@ impl Scene {
             check_interrupt();
             Ok(())
         };
-        let options = CopyOptions { check_interrupt: &check_interrupt, exclude: (0, 0) };
+        let options =
+            CopyOptions { check_interrupt: &check_interrupt, progress: None, exclude: (0, 0) };
         let mut skipped = Skipped::default();
         let copied = tree(&self.path("src"), to, OsStr::new("src"), options, &mut skipped);
         let plain = |text: String| text.replace(&format!("{}/", self.0.path().display()), "");

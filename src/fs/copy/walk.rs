@@ -31,6 +31,7 @@ use crate::fs::copy::file::{Interrupt, copy_file};
 use crate::fs::copy::skipped::{SkipReason, Skipped, has_vanished};
 use crate::fs::dir::{create_missing, open_child};
 use crate::fs::metadata::preserve_in_copy;
+use crate::values::Progress;
 
 /// Identifies a directory while it exists: device and inode.
 pub(crate) type DirKey = (u64, u64);
@@ -40,6 +41,8 @@ pub(crate) type DirKey = (u64, u64);
 pub(crate) struct CopyOptions<'a> {
     /// Runs between any two entries, and during large files.
     pub check_interrupt: Interrupt<'a>,
+    /// Counts entries and bytes.
+    pub progress: Option<&'a Progress>,
     /// A directory to skip: the destination, which may lie inside the source.
     pub exclude: DirKey,
 }
@@ -63,8 +66,9 @@ pub(crate) fn tree(
     let could_not_copy = || could_not_copy(source);
     let (file, metadata) = open_source(source).with_context(could_not_copy)?;
     if !metadata.is_dir() {
-        let lost = copy_file(&file, &metadata, &to, name, options.check_interrupt)
-            .with_context(could_not_copy)?;
+        let lost =
+            copy_file(&file, &metadata, &to, name, options.check_interrupt, options.progress)
+                .with_context(could_not_copy)?;
         skipped.lose(source, lost);
         return Ok(());
     }
@@ -249,6 +253,9 @@ impl<'a> CopyWalk<'a> {
     /// Copies an entry unless it is a directory.
     fn copy_entry(&self, name: &CStr, kind: FileType) -> anyhow::Result<Copied> {
         (self.options.check_interrupt)()?;
+        if let Some(progress) = self.options.progress {
+            progress.add(1, 0);
+        }
         let Dirs { source, target } = &self.here;
         let kind = match kind {
             // Some filesystems do not store types in directories.
@@ -283,8 +290,8 @@ impl<'a> CopyWalk<'a> {
                 {
                     return Ok(Copied::Whole);
                 }
-                let check_interrupt = self.options.check_interrupt;
-                let lost = copy_file(&file, &metadata, target, name, check_interrupt)?;
+                let CopyOptions { check_interrupt, progress, .. } = self.options;
+                let lost = copy_file(&file, &metadata, target, name, check_interrupt, progress)?;
                 return Ok(Copied::File { lost, several_names });
             }
             _ => return Ok(Copied::Not(SkipReason::Special)),

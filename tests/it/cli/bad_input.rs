@@ -250,6 +250,53 @@ fn the_word_hint_is_colored_on_a_terminal_that_shows_colors() {
 }
 
 #[test]
+fn the_headings_of_help_are_colored_on_a_terminal_that_shows_colors() {
+    if !has("script") {
+        return;
+    }
+    let shown = |command: &str, term: &str, no_color: &str| {
+        let sandbox = Sandbox::new();
+        let run = sandbox.sh(&format!("script -qec '{command}' /dev/null"));
+        run.env("TERM", term).env("NO_COLOR", no_color).run().raw
+    };
+    for command in
+        ["tmpx file -h", "tmpx file --help", "tmpx", "tmpx mktemp -h", "tmpx cache run -h"]
+    {
+        let colored = shown(command, "xterm", "");
+        assert!(colored.contains("\u{1b}[1;36mUsage:\u{1b}[0m tmpx"), "{command}: {colored}");
+        assert!(colored.contains("\u{1b}[1;36mOptions:\u{1b}[0m\r\n"), "{command}: {colored}");
+        for (term, no_color) in [("dumb", ""), ("", ""), ("xterm", "1")] {
+            let plain = shown(command, term, no_color);
+            assert!(plain.contains("\r\nOptions:\r\n") && !plain.contains('\u{1b}'), "{plain}");
+        }
+    }
+}
+
+#[test]
+fn short_help_ends_with_an_example() {
+    let sandbox = Sandbox::new();
+    for (line, example) in [
+        ("file -h", "Example:\n  Several files, removed when the script exits, without a trap:\n"),
+        ("cache run -h", "Example:\n  "),
+        ("completions -h", "Example:\n  bash, from the next shell on:\n"),
+        ("-h", "Example:\n  Replace every trap of a script by one line at its top:\n"),
+    ] {
+        let help = sandbox.tmpx(words(line)).succeeds().stdout;
+        assert!(help.contains(example) && !help.contains("Examples:"), "{line}: {help}");
+    }
+    let of_mktemp = sandbox.tmpx(words("mktemp --help")).succeeds().stdout;
+    sandbox.tmpx(words("mktemp -h")).expects(0, &of_mktemp, "");
+    sandbox.tmpx(words("--version")).expects(
+        0,
+        concat!("tmpx ", env!("CARGO_PKG_VERSION"), "\n"),
+        "",
+    );
+    let hint = "hint: tmpx --help shows all; man tmpx the same, if a package has installed it\n";
+    let refused = format!("tmpx: unrecognized subcommand 'man'\n{hint}");
+    sandbox.tmpx(["man"]).expects(2, "", &refused);
+}
+
+#[test]
 fn replace_takes_one_file() {
     let unexpected = "tmpx: unexpected argument 'b' found\nhint:";
     let hint = "one FILE at a time: for f in …; do tmpx replace \"$f\" -- …; done";

@@ -49,6 +49,21 @@ fn all_shows_every_candidate_and_why_it_was_skipped() {
 }
 
 #[test]
+fn the_columns_of_all_are_aligned_whatever_the_paths_are() {
+    let sandbox = Sandbox::new();
+    let long = sandbox.tmp().join("a-directory-with-a-long-name/\u{6f22}\u{5b57}");
+    fs::create_dir_all(&long).unwrap();
+    let ran = sandbox.tmpx(words("gettempdir --all")).env("TMPDIR", &long).succeeds();
+    let rows: Vec<&str> = ran.raw.lines().collect();
+    // Both characters take two columns.
+    let first = rows[0].find("  TMPDIR  chosen").expect(&ran.raw) - 2;
+    for row in &rows[1..4] {
+        assert_eq!(row.find("  -       "), Some(first), "{}", ran.raw);
+    }
+    fs::remove_dir_all(sandbox.tmp().join("a-directory-with-a-long-name")).unwrap();
+}
+
+#[test]
 fn the_probe_leaves_nothing() {
     let sandbox = Sandbox::new();
     sandbox.tmpx(words("gettempdir --all")).succeeds();

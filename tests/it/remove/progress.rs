@@ -1,4 +1,4 @@
-//! The progress line of a long removal.
+//! The progress line of a long removal, copy or spool.
 
 use std::time::Instant;
 
@@ -40,6 +40,7 @@ fn progress_is_shown_only_on_a_terminal_and_only_for_a_long_removal() {
     };
     let shown = output(slow, "", true);
     assert!(shown.contains(" entries"), "{shown:?}");
+    assert!(shown.contains("/s: $ROOT/tmp/tmp."), "the rate and the path: {shown:?}");
     assert!(shown.contains("\r\ntmpx: removed 1 ("), "{shown:?}");
     for not_shown in [output(slow, "-q", true), output(slow, "", false)] {
         assert!(!not_shown.contains(" entries"), "{not_shown:?}");
@@ -48,4 +49,30 @@ fn progress_is_shown_only_on_a_terminal_and_only_for_a_long_removal() {
     let shown = output("", "", true);
     // On a busy machine even a short removal may take that long.
     assert!(!shown.contains(" entries") || start.elapsed().as_millis() > 500, "{shown:?}");
+}
+
+#[test]
+fn progress_of_inputs_and_of_a_spool_is_shown_only_on_a_terminal() {
+    let sandbox = Sandbox::new();
+    if !has("python3") || !has("strace") {
+        return;
+    }
+    let output = |line: &str, on_terminal: bool| {
+        let python = if on_terminal { "python3 -c \"$ON_A_TERMINAL\"" } else { "" };
+        let run = sandbox.sh(&format!("mkdir -p many/a/b/c/d/e/f/g; {python} {line} 2>&1"));
+        run.env("ON_A_TERMINAL", ON_A_TERMINAL).env("TERM", "xterm").run().stdout
+    };
+    // Delays each mkdir(2).
+    let copies = "strace -f -o /dev/null -e inject=mkdirat:delay_enter=150ms \
+                  tmpx exec --in many -- echo done";
+    let shown = output(copies, true);
+    assert!(shown.contains(" entries, ") && shown.contains("/s: many"), "{shown:?}");
+    assert!(shown.ends_with("done\n") || shown.ends_with("done\r\n"), "{shown:?}");
+    assert_eq!(output(copies, false), "done\n");
+    // The writer goes on when the line has been drawn, which takes half a second.
+    let spools = "sh -c '{ head -c 9000000 /dev/zero; sleep 1; } | tmpx spool | wc -c'";
+    let shown = output(spools, true);
+    assert!(shown.contains("8.5 MiB, ") && shown.contains("MiB/s"), "{shown:?}");
+    assert!(shown.contains("9000000"), "{shown:?}");
+    assert_eq!(output(spools, false), "9000000\n");
 }

@@ -70,7 +70,7 @@ fn page(command: &clap::Command, source: &str, titles: &[&str]) -> (String, Stri
 const DATE: &str = "2026-11-28";
 
 /// The fields of the JSON objects that a command prints or reports.
-const JSON: [(&[&str], &str); 7] = [
+const JSON: [(&[&str], &str); 10] = [
     (&["tmpx-file", "tmpx-dir", "tmpx-workspace"], "path, kind, lease, lifetime, session"),
     (
         &["tmpx-list"],
@@ -79,8 +79,8 @@ const JSON: [(&[&str], &str); 7] = [
     ),
     (
         &["tmpx-cleanup"],
-        "path, lease, action (removed, would_remove, kept or failed), reason, entries and bytes (how \
-         much was removed, even in part)",
+        "path, lease, action (removed, would_remove, kept, failed, given_up or would_give_up), \
+         reason, entries and bytes (how much was removed, even in part)",
     ),
     (&["tmpx-gettempdir"], "path, variable, usable, chosen, reason"),
     (
@@ -90,6 +90,24 @@ const JSON: [(&[&str], &str); 7] = [
     ),
     (&["tmpx-spool"], "--report: bytes, held_in, rolled_over, path (the directory), status"),
     (&["tmpx-replace"], "--report: path, bytes, replaced, status"),
+    (
+        &["tmpx-chunk"],
+        "--json, for chunk files: path, kind, lease, lifetime, session. --report, for a command: chunks, \
+         records and bytes (of what succeeded, in order, before the first chunk that failed; headers do not \
+         count); failed is that chunk, if there is one: chunk (its number, from 0), offset (where it begins \
+         in its input, in bytes), rows (its records) and status",
+    ),
+    (
+        &["tmpx-cache-run"],
+        "--report: status (hit, miss, stale or uncached), why (the output is not kept), age_ms and ttl_ms \
+         (in milliseconds; age_ms is null if the command ran), bytes (of stdout and stderr together), exit \
+         (the exit status, as a shell sees it)",
+    ),
+    (
+        &["tmpx-cache-list"],
+        "key (null if there is none), argv (the command and its arguments; empty after cache set), age_ms \
+         and left_ms (in milliseconds), bytes, status (the exit status of the command)",
+    ),
 ];
 
 /// Returns the sections that only a page has, in the form of the help texts: the exit status where the

@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use rustix::path::Arg;
 
 use crate::fs::identity::{DirFacts, EntryAt, EntryId};
+use crate::fs::resolve::real_path;
 use crate::os::effective_user;
 use crate::sys;
 
@@ -55,10 +56,9 @@ impl Dir {
                 Err(err) => return Err(err),
             }
         }
-        // realpath(3) reads links itself, and so bypasses the kernel's restriction on following links
-        // in sticky directories (`fs.protected_symlinks`). This call obeys it.
+        // This call mounts what is mounted on demand.
         openat(CWD, &path, PATH_ONLY, Mode::empty())?;
-        let real = std::fs::canonicalize(&path)?;
+        let real = real_path(&path)?;
         let path = if depends_on_process(&path) { real.clone() } else { path };
         Self::from_fd(open_without_symlinks(&real)?, path, real)
     }

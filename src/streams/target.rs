@@ -19,7 +19,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::fs::Dir;
+use crate::fs::{Dir, may_be_planted};
 use crate::os::effective_user;
 use crate::sys::{may_access, statx};
 
@@ -248,8 +248,7 @@ impl Ownership {
     /// of `fs.protected_symlinks` and `fs.protected_regular` (proc(5)), which nearly all systems
     /// enable, and which applies to root too.
     fn is_untrusted(&self, owner: u32) -> bool {
-        let anyone_writes = self.mode & 0o002 != 0;
-        self.is_sticky() && anyone_writes && owner != effective_user() && owner != self.owner
+        may_be_planted(owner, self.owner, self.mode)
     }
 
     /// Checks that entries of this directory may be renamed. In an append-only one, a new file could be

@@ -441,3 +441,30 @@ fn the_file_of_a_placeholder_is_created_in_the_directory_that_tmpx_has_created()
         sandbox.sh("rm ../tmp/tmp.*; rm -rf ../moved; tmpx cleanup -q --all").succeeds();
     }
 }
+
+#[test]
+fn a_symlink_planted_in_tmp_leads_to_no_directory_either() {
+    if !skip_unless(is_root(), "root") {
+        return;
+    }
+    let sandbox = like_tmp();
+    fs::create_dir(sandbox.root().join("private")).unwrap();
+    symlink("../private", sandbox.cwd().join("link")).unwrap();
+    symlink("link", sandbox.cwd().join("ours")).unwrap();
+    lchown(sandbox.cwd().join("link"), Some(NOBODY), Some(NOBODY)).unwrap();
+    for name in ["link", "ours"] {
+        let message = format!("tmpx: could not create file in {name}: Permission denied\n");
+        sandbox.tmpx(["file", "-p", name]).expects(1, "", &message);
+        let message = format!("tmpx: could not replace {name}/f: Permission denied\n");
+        sandbox.sh(&format!("echo x | tmpx replace {name}/f")).expects(1, "", &message);
+        let ran = sandbox.tmpx(["exec", "--out", &format!("f:{name}/"), "--", "touch", "f"]).run();
+        assert_eq!(ran.status, Some(125), "{ran:?}");
+        assert!(ran.stderr.contains("Permission denied"), "{ran:?}");
+    }
+    assert_eq!(names(&sandbox.root().join("private")), [""; 0]);
+    sandbox.clean_up();
+    // Our own symlinks are followed.
+    symlink("../private", sandbox.cwd().join("mine")).unwrap();
+    sandbox.tmpx(["exec", "--out", "f:mine/", "--", "touch", "f"]).succeeds();
+    assert_eq!(names(&sandbox.root().join("private")), ["f"]);
+}

@@ -34,13 +34,14 @@ musl() {
 }
 
 # Runs the tests on what a distribution builds: linked dynamically with glibc, without our .cargo/config.toml.
-dynamic() {
-    local copy
+dynamic() (
+    target=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")
     copy=$(mktemp -d)
+    trap 'rm -rf "$copy"' EXIT
     git archive HEAD | tar -x --directory "$copy" --exclude=.cargo
-    (cd "$copy" && CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$OLDPWD/target}/dynamic cargo test)
-    rm -rf "$copy"
-}
+    cd "$copy" || exit
+    CARGO_TARGET_DIR=$target/dynamic cargo test
+)
 
 # Builds the release twice, at two paths and with two CARGO_HOMEs: the same bytes have to come out. Then uses the
 # tarball where there is nothing else.
@@ -61,16 +62,23 @@ release() {
 }
 
 # Uses a binary in a root directory that holds nothing else, as a user without an entry in passwd: first with
-# a writable /tmp, then on a read-only root with one other writable directory.
-in_an_empty_root() {
-    local root
+# a writable /tmp, then on a read-only root with one other writable directory. The mounts are in a namespace
+# that ends with the step, however it ends.
+in_an_empty_root() (
     root=$(mktemp -d)
+    trap 'rm -rf "$root"' EXIT
     mkdir -m 1777 "$root/tmp"
     mkdir -m 777 "$root/work"
     chmod 755 "$root"
     cp "$1" "$root/tmpx"
+    unshare --mount bash -c "$(declare -f fail use_an_empty_root)"'
+        set -euo pipefail
+        use_an_empty_root "$1"' bash "$root"
+)
+
+use_an_empty_root() {
+    local root=$1 file
     local run=("$(command -v chroot)" --userspec=4242:4242 "$root")
-    local file
     file=$(env -i "${run[@]}" /tmpx file)
     [ -f "$root$file" ] || fail "no $file in an empty root"
     env -i "${run[@]}" /tmpx list | grep -qF "$file"
@@ -84,8 +92,6 @@ in_an_empty_root() {
     [ -f "$root$file" ] || fail "no $file on a read-only root"
     env -i TMPDIR=/work TMPX_STATE_DIR=/work/state "${run[@]}" /tmpx cleanup --all --quiet
     [ ! -e "$root$file" ] || fail "$file was not removed from a read-only root"
-    umount "$root/work" "$root"
-    rm -rf "$root"
 }
 
 # Installs the Debian package in a minimal Debian, follows the README there as a new user, and removes it again.

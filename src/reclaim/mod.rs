@@ -29,6 +29,6 @@ pub(crate) use problem::LeaseProblem;
 pub(crate) use release::release;
 pub(crate) use selection::Selection;
 pub(crate) use sight::Absence;
-pub(crate) use state::{KeepReason, State};
+pub(crate) use state::{KeepReason, Remedy, State};
 pub(crate) use sweep::Sweep;
 pub(crate) use system::SystemState;

@@ -51,6 +51,21 @@ pub(crate) enum KeepReason {
     Unknown(&'static str),
 }
 
+/// What makes a cleanup remove a resource that it keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Remedy {
+    /// To select leases that have not ended.
+    Select,
+    /// To include what other jobs created.
+    OtherJobs,
+    /// Force.
+    Force,
+    /// Force, with the path.
+    ForceByPath,
+    /// To end its lease without it.
+    Forget,
+}
+
 impl State {
     /// Returns the state of a lease.
     pub(crate) fn of_lease(record: &Record, locked: bool, system: &SystemState) -> Self {
@@ -106,6 +121,19 @@ impl KeepReason {
     /// Whether the resource was most likely removed out of sight.
     pub(super) fn expires(&self) -> bool {
         matches!(self, Self::OutOfSight(absence) if absence.expires())
+    }
+
+    /// Returns what would make a cleanup remove the resource. Nothing makes it remove an entry that
+    /// tmpx did not create, or that it cannot examine.
+    pub(crate) fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Self::Manual | Self::Timed(_) => Some(Remedy::Select),
+            Self::OtherJob(_) | Self::Unknown(_) => Some(Remedy::OtherJobs),
+            Self::Live(_) | Self::InUse(_) => Some(Remedy::Force),
+            Self::Unproven(_) => Some(Remedy::ForceByPath),
+            Self::OutOfSight(_) => Some(Remedy::Forget),
+            Self::Replaced(_) | Self::Unreadable(_) | Self::InSight => None,
+        }
     }
 
     /// Returns the word for it in `list` and in the summary of `cleanup`.

@@ -6,7 +6,8 @@ use anyhow::Context as _;
 
 use crate::cache::{CacheStore, Expired};
 use crate::cli::CleanupArgs;
-use crate::commands::cleanup::summary::{Rerun, Summary};
+use crate::commands::cleanup::rerun::Rerun;
+use crate::commands::cleanup::summary::Summary;
 use crate::commands::context::Context;
 use crate::commands::errors::InvalidUse;
 use crate::commands::named_paths::NamedPaths;
@@ -88,16 +89,16 @@ fn selection(args: &CleanupArgs, named: &NamedPaths) -> anyhow::Result<Selection
 }
 
 /// Prints what a sweep does.
-struct Report<'a> {
+struct Report<'a, 's> {
     args: &'a CleanupArgs,
     mode: Mode,
     progress: &'a ProgressLine,
     named: &'a mut NamedPaths,
     output: &'a mut Output,
-    summary: &'a mut Summary,
+    summary: &'a mut Summary<'s>,
 }
 
-impl Observer for Report<'_> {
+impl Observer for Report<'_, '_> {
     fn outcome(&mut self, id: &str, resource: &Resource, outcome: Outcome) -> io::Result<()> {
         let path = resource.path();
         self.progress.suspend(|| {

@@ -114,7 +114,7 @@ fn a_live_resource_is_removed_only_by_its_own_script_and_only_by_path_or_session
     let expected = format!(
         "tmpx: kept $ROOT/tmp/tmp.RANDOM: live until sh ({}) exits\n\
          tmpx: removed 0, kept 1 live\n\
-         hint: tmpx cleanup --force $ROOT/tmp/tmp.RANDOM removes these too\n",
+         hint: tmpx cleanup --force $ROOT/tmp/tmp.RANDOM removes what is live too\n",
         script.id()
     );
     assert_eq!((ran.status, ran.stderr), (Some(1), expected));

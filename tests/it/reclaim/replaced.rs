@@ -1,6 +1,7 @@
 //! What users do to their files, and what a cleanup then removes, by the table in README.md.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::support::sandbox::{Sandbox, names, words};
@@ -120,4 +121,26 @@ fn the_reaper_leaves_it_to_a_cleanup_to_report_what_is_replaced() {
     let ran = sandbox.tmpx(["cleanup"]).run();
     assert!(ran.stderr.contains("report.csv: no longer the file tmpx created"), "{ran:?}");
     fs::remove_file(sandbox.tmp().join("report.csv")).unwrap();
+}
+
+#[test]
+fn the_hint_at_force_names_what_force_removes_and_not_what_was_replaced() {
+    let sandbox = Sandbox::new();
+    sandbox.sh("f=$(tmpx file -p . --name x); echo new > y; mv y $f").expects(0, "", "");
+    let live = "tmpx file --until-exit=$$; read wait; :";
+    let mut script = sandbox.sh(live).spawn();
+    let mut path = String::new();
+    BufReader::new(script.stdout.as_mut().unwrap()).read_line(&mut path).unwrap();
+    sandbox.tmpx(words("cleanup --all")).expects(
+        0,
+        "",
+        "tmpx: kept $ROOT/cwd/x: no longer the file tmpx created (rewritten by sed -i or mv?); \
+         remove it with rm\n\
+         tmpx: removed 0, kept 1 live, 1 replaced\n\
+         hint: tmpx cleanup --force --all removes what is live too\n",
+    );
+    drop(script.stdin.take());
+    script.wait().unwrap();
+    sandbox.tmpx(words("cleanup -q")).succeeds();
+    fs::remove_file(sandbox.cwd().join("x")).unwrap();
 }

@@ -10,6 +10,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat, stat};
 use rustix::io::Errno;
 
 use crate::cache::key::{CacheKey, KeyField};
+use crate::fs::FileStamp;
 use crate::fs::transfer::{self, BLOCK};
 use crate::os::{CurrentDir, Env, NoCurrentDir};
 use crate::process::find_program;
@@ -79,15 +80,8 @@ impl KeyInputs<'_> {
         let Ok(path) = find_program(program, self.env, self.search_dir) else { return };
         key.push(KeyField::ProgramPath, path.as_os_str().as_bytes());
         if let Ok(stat) = stat(&path) {
-            let mut file = Vec::with_capacity(48);
-            for number in [stat.st_size, stat.st_mtime] {
-                #[allow(clippy::useless_conversion, reason = "the width differs")]
-                file.extend_from_slice(&i64::from(number).to_le_bytes());
-            }
-            #[allow(clippy::unnecessary_cast, reason = "the width differs")]
-            for number in [stat.st_mtime_nsec as u64, stat.st_ino as u64, stat.st_dev as u64] {
-                file.extend_from_slice(&number.to_le_bytes());
-            }
+            // A new link to the program is no upgrade.
+            let file = FileStamp::from(&stat).content_key();
             key.push(KeyField::ProgramFile, &file);
         }
     }

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::fstat;
 
-use crate::fs::identity::{Class, DirFacts};
+use crate::fs::Class;
+use crate::fs::identity::DirFacts;
 use crate::fs::{DirId, PrivateDirError};
 use crate::lease::candidate::{StoreCandidate, others_may_bring};
 use crate::lease::id::is_id;

@@ -19,7 +19,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::fs::{Dir, may_be_planted};
+use crate::fs::{Dir, FileStamp, may_be_planted};
 use crate::os::effective_user;
 use crate::sys::{may_access, statx};
 
@@ -91,15 +91,13 @@ impl AsFd for Existing {
 impl Existing {
     /// Whether `other` is the same file with the same content, as far as size and time show.
     pub(crate) fn is_unchanged(&self, other: &Self) -> bool {
-        let stamp = |Stat { st_dev, st_ino, st_size, st_mtime, st_mtime_nsec, .. }: Stat| {
-            (st_dev, st_ino, st_size, st_mtime, st_mtime_nsec)
-        };
-        stamp(self.stat) == stamp(other.stat)
+        // A link to it, such as a backup, is no change.
+        FileStamp::from(&self.stat).has_content_of(&FileStamp::from(&other.stat))
     }
 
     /// Whether `other` is the same file, whatever its content.
     pub(crate) fn is_same_file(&self, other: &Stat) -> bool {
-        (self.stat.st_dev, self.stat.st_ino) == (other.st_dev, other.st_ino)
+        FileStamp::from(&self.stat).is_file_of(&FileStamp::from(other))
     }
 }
 

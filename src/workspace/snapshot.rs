@@ -8,39 +8,29 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir as DirReader, FileType, OFlags, Statx, StatxFlags, StatxTimestamp};
+use rustix::fs::{AtFlags, Dir as DirReader, FileType, OFlags, Statx, StatxFlags};
 use rustix::io::Errno;
 
-use crate::fs::Dir;
 use crate::fs::dir::open_beneath;
+use crate::fs::{Dir, FileStamp};
 use crate::workspace::layout::{TEMP_DIR, VAR_TEMP_DIR};
 use crate::{remove, sys};
 
 /// The state of every entry of a workspace, by its path there.
 #[derive(Debug, Default)]
-pub(crate) struct Snapshot(HashMap<PathBuf, Stamp>);
-
-/// Changes when a file is written to or replaced: inode, size, and the times of the last change to
-/// its data and to its inode, in nanoseconds.
-type Stamp = (u64, u64, (i64, u32), (i64, u32));
+pub(crate) struct Snapshot(HashMap<PathBuf, FileStamp>);
 
 impl Snapshot {
     /// Records the state of a workspace.
     pub(crate) fn record(workspace: &Dir) -> Self {
         let entries = Listing::read(workspace).entries;
-        Self(entries.into_iter().map(|(path, stat)| (path, stamp(&stat))).collect())
+        Self(entries.into_iter().map(|(path, stat)| (path, FileStamp::from(&stat))).collect())
     }
 
     /// Whether an entry is the same as when the snapshot was recorded.
     pub(super) fn is_unchanged(&self, path: &Path, stat: &Statx) -> bool {
-        self.0.get(path) == Some(&stamp(stat))
+        self.0.get(path) == Some(&FileStamp::from(stat))
     }
-}
-
-fn stamp(stat: &Statx) -> Stamp {
-    let Statx { stx_ino, stx_size, stx_mtime, stx_ctime, .. } = *stat;
-    let time = |time: StatxTimestamp| (time.tv_sec, time.tv_nsec);
-    (stx_ino, stx_size, time(stx_mtime), time(stx_ctime))
 }
 
 /// Returns the type of an entry.

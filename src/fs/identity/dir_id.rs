@@ -8,8 +8,9 @@ use std::str::FromStr;
 use rustix::fs::{AtFlags, Statx, StatxFlags, fstat, statx};
 use serde::{Deserialize, Serialize};
 
+use crate::fs::filesystem_type::Class;
 use crate::fs::identity::entry_id::birth;
-use crate::fs::identity::filesystem::{Class, Filesystem};
+use crate::fs::identity::filesystem::Filesystem;
 use crate::fs::identity::text::{BadIdentity, Durable, Parts, Proof};
 use crate::os::mount_id_of_fd;
 use crate::sys::{self, Handle};

@@ -8,7 +8,8 @@ use std::str::FromStr;
 use rustix::fs::{AtFlags, Statx, StatxFlags, statx};
 use serde::{Deserialize, Serialize};
 
-use crate::fs::identity::filesystem::{Class, Filesystem};
+use crate::fs::filesystem_type::Class;
+use crate::fs::identity::filesystem::Filesystem;
 use crate::fs::identity::mark;
 use crate::fs::identity::text::{BadIdentity, Durable, Parts, Proof, write_handle};
 use crate::sys::{Handle, handle_at};

@@ -1,8 +1,6 @@
-//! The classes of filesystems: what identifies a file on each, and for how long.
+//! What a mounted filesystem offers to identify files: its class and its id.
 //!
-//! The class follows from the type that statfs(2) reports of the opened directory. An unknown type
-//! belongs to the weakest class: FUSE and network filesystems make their handles up in memory, so a
-//! later file can have the handle of an earlier one.
+//! The class follows from the type that statfs(2) reports of the opened directory.
 
 use std::ffi::CStr;
 use std::io;
@@ -10,80 +8,38 @@ use std::os::fd::AsFd;
 
 use rustix::fs::fstatfs;
 
-use crate::fs::local::is_local_type;
+use crate::fs::filesystem_type::{Class, FilesystemType};
 use crate::sys::{Handle, fid_at, filesystem_id, handle_at};
-
-/// What identifies a file on a filesystem.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// File handles are never used again, and the id of the filesystem lasts.
-    Lasting,
-    /// The same, but nothing outlives a restart.
-    Tmpfs,
-    /// File handles are never used again, but the id of the filesystem is a device number.
-    Dated,
-    /// Overlayfs: the handles of its layers, which it gives for comparison only.
-    Overlay,
-    /// Ramfs: inode numbers, which are counted from the boot on.
-    Ramfs,
-    /// Nothing that tmpx may rely on.
-    Weak,
-}
 
 /// A mounted filesystem, as statfs(2) describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Filesystem {
-    /// The magic number of its type.
-    magic: i64,
+    kind: FilesystemType,
     /// Its id.
     pub(crate) fsid: u64,
 }
-
-const TMPFS: i64 = 0x0102_1994;
-const RAMFS: i64 = 0x8584_58f6;
-const OVERLAYFS: i64 = 0x794c_7630;
-
-/// The magic numbers of statfs(2), from the kernel's include/uapi/linux/magic.h and the sources of
-/// the filesystems.
-const LASTING: [i64; 5] = [
-    0xef53,      // ext2, ext3, ext4
-    0x9123_683e, // btrfs
-    0x2fc1_2fc1, // zfs
-    0xca45_1a4e, // bcachefs
-    0x3153_464a, // jfs
-];
-const DATED: [i64; 2] = [
-    0x5846_5342, // xfs
-    0xf2f5_2010, // f2fs
-];
 
 impl Filesystem {
     /// Returns the filesystem of an open directory.
     pub(crate) fn of(dir: impl AsFd) -> io::Result<Self> {
         let stat = fstatfs(dir)?;
-        // The type's width differs between architectures; the magic numbers are 32 bits.
-        #[allow(clippy::unnecessary_cast, reason = "the width differs between architectures")]
-        let magic = stat.f_type as i64 & 0xffff_ffff;
-        Ok(Self { magic, fsid: filesystem_id(&stat) })
+        Ok(Self { kind: FilesystemType::of(&stat), fsid: filesystem_id(&stat) })
     }
 
     /// Returns its class.
     pub(crate) fn class(self) -> Class {
-        match self.magic {
-            TMPFS => Class::Tmpfs,
-            RAMFS => Class::Ramfs,
+        match self.kind.class() {
+            // Before Linux 5.15, tmpfs has no id. Its handles are random.
+            class @ (Class::Tmpfs | Class::Ramfs) => class,
             // Without an id, two filesystems of one type cannot be distinguished.
             _ if self.fsid == 0 => Class::Weak,
-            OVERLAYFS => Class::Overlay,
-            magic if LASTING.contains(&magic) => Class::Lasting,
-            magic if DATED.contains(&magic) => Class::Dated,
-            _ => Class::Weak,
+            class => class,
         }
     }
 
     /// Whether no other computer can use it.
     pub(crate) fn is_local(self) -> bool {
-        is_local_type(self.magic)
+        self.kind.is_local()
     }
 
     /// Whether nothing identifies a file on it, and it may let users act against modes.
@@ -122,15 +78,7 @@ fn identifies_a_layer(handle: &Handle) -> bool {
 impl Filesystem {
     /// Returns a filesystem of a class.
     pub(crate) fn for_test(class: Class, fsid: u64) -> Self {
-        let magic = match class {
-            Class::Lasting => LASTING[0],
-            Class::Tmpfs => TMPFS,
-            Class::Dated => DATED[0],
-            Class::Overlay => OVERLAYFS,
-            Class::Ramfs => RAMFS,
-            Class::Weak => 0x6573_5546,
-        };
-        Self { magic, fsid }
+        Self { kind: FilesystemType::for_test(class), fsid }
     }
 }
 
@@ -139,15 +87,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_type_and_a_filesystem_without_an_id_are_weak() {
-        for magic in [0x6573_5546, 0x6969, 0x4d44, 0xf15f, 0] {
-            assert_eq!(Filesystem { magic, fsid: 1 }.class(), Class::Weak, "{magic:x}");
+    fn a_filesystem_without_an_id_is_weak_unless_it_is_in_memory() {
+        let class = |class, fsid| Filesystem::for_test(class, fsid).class();
+        for known in [Class::Lasting, Class::Dated, Class::Overlay, Class::Weak] {
+            assert_eq!(class(known, 1), known);
+            assert_eq!(class(known, 0), Class::Weak);
         }
-        for magic in [LASTING[0], DATED[0], OVERLAYFS] {
-            assert_eq!(Filesystem { magic, fsid: 0 }.class(), Class::Weak);
+        for known in [Class::Tmpfs, Class::Ramfs] {
+            assert_eq!(class(known, 0), known);
         }
-        // Before Linux 5.15, tmpfs has no id. Its handles are random.
-        assert_eq!(Filesystem { magic: TMPFS, fsid: 0 }.class(), Class::Tmpfs);
     }
 
     #[test]

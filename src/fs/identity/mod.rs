@@ -13,5 +13,4 @@ mod text;
 pub(crate) use dir_id::{DirFacts, DirId};
 pub use entry_id::EntryId;
 pub(crate) use entry_id::{EntryAt, Witness};
-pub(crate) use filesystem::Class;
 pub(crate) use text::Proof;

@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::fs::identity::filesystem::{Class, Filesystem};
+use crate::fs::filesystem_type::Class;
+use crate::fs::identity::filesystem::Filesystem;
 use crate::sys::Handle;
 
 /// The answer of a comparison with a recorded identity.

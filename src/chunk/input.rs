@@ -1,12 +1,11 @@
 //! Inputs: files that can be read from any place, and streams.
 
 use std::fs::File;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use rustix::fs::{FileType, OFlags, SeekFrom, Stat, fcntl_getfl, fstat, seek};
+use rustix::fs::{SeekFrom, fstat, seek};
 
 use crate::chunk::error::{InputError, Malformed};
 use crate::chunk::format::RecordFormat;
@@ -14,10 +13,8 @@ use crate::chunk::header::{Dialect, Head, HeadError};
 use crate::chunk::index::READ;
 use crate::chunk::parity::count_lines;
 use crate::fs::rw::read_at;
-use crate::fs::states_true_size;
-
-/// What messages call standard input.
-pub(crate) const STDIN_NAME: &str = "standard input";
+use crate::fs::{FileStamp, states_true_size};
+use crate::streams::Source;
 
 /// How inputs are to be read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,58 +50,25 @@ pub(crate) struct RecordInput {
     range: Option<(u64, FileStamp)>,
 }
 
-/// What changes when a file is written to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FileStamp {
-    size: u64,
-    modified: (i64, u64),
-    changed: (i64, u64),
-}
-
-impl FileStamp {
-    fn of(stat: &Stat) -> Self {
-        #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "widths differ")]
-        Self {
-            size: u64::try_from(stat.st_size).unwrap_or(0),
-            modified: (stat.st_mtime as i64, stat.st_mtime_nsec as u64),
-            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as u64),
-        }
-    }
-}
-
 impl RecordInput {
     /// Opens a file, or standard input where the path is `-`.
     pub(crate) fn open(path: &Path, options: &ReadOptions) -> anyhow::Result<Self> {
-        let is_stdin = path == Path::new("-");
-        let name = if is_stdin { PathBuf::from(STDIN_NAME) } else { path.to_owned() };
-        let could_not = || format!("could not read {}", name.display());
-        let file = if is_stdin {
-            rustix::stdio::stdin().try_clone_to_owned().map(File::from)
-        } else {
-            // A FIFO is waited for; that is what a shell does.
-            File::open(path)
-        };
-        let file = file.with_context(could_not)?;
-        let status = fstat(&file).with_context(could_not)?;
-        let kind = FileType::from_raw_mode(status.st_mode);
-        if kind == FileType::Directory {
-            return Err(io::Error::from_raw_os_error(libc::EISDIR)).with_context(could_not);
-        }
-        if fcntl_getfl(&file).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::WRONLY) {
-            return Err(io::Error::from_raw_os_error(libc::EBADF)).with_context(could_not);
-        }
+        let source = Source::open(path)?;
         let mut range = None;
         // The kernel generates the files of /proc and /sys, without a true size: they are streams.
+        let stamp = FileStamp::from(&source.stat);
         let has_size =
-            || status.st_size > 0 || read_at(file.as_fd(), &mut [0], 0).is_ok_and(<[u8]>::is_empty);
-        if kind == FileType::RegularFile && has_size() && states_true_size(&file) {
-            let offset = if is_stdin { seek(&file, SeekFrom::Current(0)).unwrap_or(0) } else { 0 };
-            let stamp = FileStamp::of(&status);
-            range = Some((offset.min(stamp.size), stamp));
+            || stamp.size() > 0 || read_at(&source, &mut [0], 0).is_ok_and(<[u8]>::is_empty);
+        if source.is_file() && has_size() && states_true_size(&source) {
+            let is_stdin = path == Path::new("-");
+            let offset =
+                if is_stdin { seek(&source, SeekFrom::Current(0)).unwrap_or(0) } else { 0 };
+            range = Some((offset.min(stamp.size()), stamp));
         }
         let Some(format) = options.format.or_else(|| RecordFormat::of_path(path)) else {
-            return Err(unknown_format(&file, name, range.is_some()));
+            return Err(unknown_format(&source.file, source.name, range.is_some()));
         };
+        let Source { file, name, .. } = source;
         Ok(Self { name, dialect: options.dialect(format), file, range })
     }
 
@@ -115,7 +79,7 @@ impl RecordInput {
 
     /// Where its bytes begin and end, if it is a file.
     pub(crate) fn range(&self) -> std::ops::Range<u64> {
-        self.range.map_or(0..0, |(start, stamp)| start..stamp.size)
+        self.range.map_or(0..0, |(start, stamp)| start..stamp.size())
     }
 
     /// Reports that it changed, if it did.
@@ -123,7 +87,7 @@ impl RecordInput {
         let Some((_, before)) = self.range else { return Ok(()) };
         let stat = fstat(&self.file);
         let stat = stat.with_context(|| format!("could not read {}", self.name.display()))?;
-        if FileStamp::of(&stat) == before { Ok(()) } else { Err(self.changed()) }
+        if FileStamp::from(&stat) == before { Ok(()) } else { Err(self.changed()) }
     }
 
     /// The error that says that it changed.

@@ -33,7 +33,7 @@ pub(crate) use cutter::Limit;
 pub(crate) use error::{Encoding, Fault, InputError, Malformed};
 pub(crate) use files::create_files;
 pub(crate) use format::RecordFormat;
-pub(crate) use input::{ReadOptions, RecordInput, STDIN_NAME};
+pub(crate) use input::{ReadOptions, RecordInput};
 pub(crate) use job::{CommandSpec, PLACEHOLDER, Place};
 pub(crate) use merge::Merger;
 pub(crate) use runner::{Cause, RunOutcome, Runner};

@@ -11,11 +11,7 @@ use crate::streams::Input;
 use crate::values::Status;
 
 pub(super) fn run(args: FileArgs, context: &Context) -> anyhow::Result<Status> {
-    let mut source = match args.from {
-        None => None,
-        Some(from) if from == "-" => Some(Input::stdin()?),
-        Some(from) => Some(Input::open(Path::new(&from))?),
-    };
+    let mut source = args.from.map(|from| Input::open(Path::new(&from))).transpose()?;
     let mut fill = source.as_mut().map(|source| |file: &OwnedFd| source.fill(file));
     create_and_print(args.create, Kind::File, context, fill.as_mut().map(|fill| fill as _))
 }

@@ -2,8 +2,6 @@
 
 use std::ffi::OsString;
 
-use rustix::stdio::stdin;
-
 use crate::cli::ReplaceArgs;
 use crate::commands::context::Context;
 use crate::commands::errors::InvalidUse;
@@ -11,7 +9,7 @@ use crate::commands::scratch::{with_scratch, write_report};
 use crate::create::Scratch;
 use crate::os::CurrentDir;
 use crate::process::{self, Command, check_interrupt, has_placeholder, replace_placeholder};
-use crate::streams::{OnChange, Replacement, Target};
+use crate::streams::{OnChange, Replacement, STDIN_NAME, Target, readable_stdin};
 use crate::sys::SignalQueue;
 use crate::ui::{ReplaceReport, print_note};
 use crate::values::{PathField, Status};
@@ -30,11 +28,11 @@ pub(super) fn run(args: ReplaceArgs, context: &Context) -> anyhow::Result<Status
             (false, true) => OnChange::Replace,
             (false, false) => OnChange::Fail,
         };
+        let input = args.command.is_empty().then(readable_stdin).transpose()?;
         let new = Replacement::begin(target, on_change, scratch.lease()?)?;
-        let (status, bytes) = if args.command.is_empty() {
-            (Status::Success, new.fill(stdin(), "standard input")?)
-        } else {
-            fill_from_command(&new, args.command, &args.placeholder, context, scratch)?
+        let (status, bytes) = match input {
+            Some(input) => (Status::Success, new.fill(input, STDIN_NAME)?),
+            None => fill_from_command(&new, args.command, &args.placeholder, context, scratch)?,
         };
         let lease = scratch.lease()?;
         let succeeded = matches!(status, Status::Success | Status::Command(0));

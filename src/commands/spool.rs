@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use rustix::stdio::{stdin, stdout};
+use rustix::stdio::stdout;
 use rustix::termios::isatty;
 
 use crate::cli::SpoolArgs;
@@ -18,7 +18,7 @@ use crate::fs::TransferError;
 use crate::fs::disk_full::with_full_filesystem_of;
 use crate::os::CurrentDir;
 use crate::process::{self, Command, check_interrupt, has_placeholder, replace_placeholder};
-use crate::streams::{Spool, Target};
+use crate::streams::{Spool, Target, readable_stdin};
 use crate::sys::SignalQueue;
 use crate::ui::{SpoolReport, with_progress};
 use crate::values::{Affix, PathField, Status};
@@ -35,10 +35,11 @@ pub(super) fn run(args: SpoolArgs, context: &Context) -> anyhow::Result<Status> 
         let has_command = !args.command.is_empty();
         let dir = args.dir.as_deref();
         let mut roll_over = || scratch.tmpfile(dir);
+        let input = readable_stdin()?;
         // Where somebody types, a line of ours would be in the way.
-        let spool = with_progress(!isatty(stdin()), |line| {
+        let spool = with_progress(!isatty(input), |line| {
             let limit = args.max_size.0;
-            Spool::read(stdin(), limit, has_command, &mut roll_over, &line.progress)
+            Spool::read(input, limit, has_command, &mut roll_over, &line.progress)
         })?;
         let status = if has_command {
             let file =

@@ -5,10 +5,9 @@ use std::io::{self, Seek as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-
 use crate::fs::{TransferError, copy, transfer};
 use crate::lease::FillError;
+use crate::streams::source::Source;
 
 /// A file or standard input, which fills one or more new files.
 #[derive(Debug)]
@@ -20,22 +19,11 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// Opens a file.
+    /// Opens a file, or standard input where the path is `-`: that is read from its current offset.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        let could_not = || format!("could not read {}", path.display());
-        let from = File::open(path).with_context(could_not)?;
-        let metadata = from.metadata().with_context(could_not)?;
-        if metadata.is_dir() {
-            return Err(io::Error::from_raw_os_error(libc::EISDIR)).with_context(could_not);
-        }
-        Ok(Self { from, name: path.to_owned(), is_rereadable: metadata.is_file() })
-    }
-
-    /// Uses standard input, from its current offset.
-    pub(crate) fn stdin() -> anyhow::Result<Self> {
-        let stdin = rustix::stdio::stdin().try_clone_to_owned();
-        let from = stdin.context("could not read standard input")?.into();
-        Ok(Self { from, name: "standard input".into(), is_rereadable: false })
+        let source = Source::open(path)?;
+        let is_rereadable = source.is_file() && path != Path::new("-");
+        Ok(Self { from: source.file, name: source.name, is_rereadable })
     }
 
     /// Fills a new, empty file.

@@ -12,6 +12,7 @@ use crate::fs::TransferError;
 use crate::fs::rw::write_all;
 use crate::fs::transfer::copy_range;
 use crate::lease::TmpFile;
+use crate::streams::readable_stdin;
 use crate::sys::proc_path;
 
 /// The bytes that are held in memory. More are held in an unnamed file.
@@ -48,7 +49,7 @@ impl StdinCopy {
         };
         let mut bytes = 0;
         let mut failure = None;
-        let hash = hash_to_end(rustix::stdio::stdin(), |block| {
+        let hash = hash_to_end(readable_stdin()?, |block| {
             let length = block.len() as u64;
             if let Copy::Memory(memory) = &copy
                 && bytes + length > MAX_MEMORY

@@ -4,8 +4,9 @@ use std::error::Error;
 use std::ffi::OsStr;
 use std::path::Path;
 
-use crate::chunk::{Encoding, Fault, InputError, Malformed, RecordFormat, STDIN_NAME};
+use crate::chunk::{Encoding, Fault, InputError, Malformed, RecordFormat};
 use crate::commands::errors::advice::Advice;
+use crate::streams::STDIN_NAME;
 use crate::ui::sh_quote::quote;
 
 pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {

@@ -3,6 +3,7 @@
 mod appenders;
 mod concurrent;
 mod fixture;
+mod inputs;
 mod replace;
 mod shared_dirs;
 mod spool;

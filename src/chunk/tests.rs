@@ -2,18 +2,18 @@
 
 use proptest::prelude::*;
 
-use crate::chunk::csv::FieldState;
-use crate::chunk::cutter::{Cut, Cutter, Limit};
-use crate::chunk::error::{Fault, Malformed};
-use crate::chunk::feed::{Feed, FeedStep};
-use crate::chunk::format::RecordFormat;
-use crate::chunk::input::{ReadOptions, RecordInput};
-use crate::chunk::origin::Origins;
-use crate::chunk::parity::{Segment, Survey};
-use crate::chunk::part::Chunk;
-use crate::chunk::plan::ChunkPlan;
-use crate::chunk::scanner::{Scan, Scanner};
-use crate::chunk::stream::Stream;
+use crate::chunk::plan::chunk_plan::ChunkPlan;
+use crate::chunk::plan::input::{ReadOptions, RecordInput};
+use crate::chunk::plan::origin::Origins;
+use crate::chunk::plan::part::Chunk;
+use crate::chunk::plan::stream::Stream;
+use crate::chunk::run::feed::{Feed, FeedStep};
+use crate::chunk::scan::csv::FieldState;
+use crate::chunk::scan::cutter::{Cut, Cutter, Limit};
+use crate::chunk::scan::error::{Fault, Malformed};
+use crate::chunk::scan::format::RecordFormat;
+use crate::chunk::scan::parity::{Segment, Survey};
+use crate::chunk::scan::scanner::{Scan, Scanner};
 use crate::sys::simd;
 
 /// Where records start in CSV, and where a quote is open at the end.

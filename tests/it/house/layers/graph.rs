@@ -118,9 +118,10 @@ impl<'a> Graph<'a> {
 
     /// The imports of a folder from one that does not stand below it. `floors` begins at the top.
     pub(super) fn upward(&self, floors: &[String]) -> Vec<String> {
-        let floor = |file| floors.iter().position(|name| name == self.folder(file));
+        let floor = |file: usize| self.sources[file].floor(floors);
         let up = self.edges.iter().filter(|&&(from, to)| {
-            self.folder(from) != self.folder(to) && floor(from) >= floor(to)
+            let is_inside = self.folder(from) == self.folder(to) && floor(from) == floor(to);
+            !is_inside && floor(from) >= floor(to)
         });
         up.map(|&(from, to)| format!("{} imports {}", self.path(from), self.path(to))).collect()
     }

@@ -114,6 +114,17 @@ fn imports_from_above_are_refused_in_every_form() {
 }
 
 #[test]
+fn imports_between_floors_inside_a_folder_are_refused_upwards() {
+    let upward = |floors: [&str; 4]| {
+        let part = ("middle/part.rs", "use crate::middle::inner::core::Core;");
+        Graph::new(&sources(&[part])).upward(&floors.map(str::to_owned))
+    };
+    assert_eq!(upward(["top", "middle", "middle/inner", "bottom"]), [""; 0]);
+    let expected = "src/middle/part.rs imports src/middle/inner/core.rs";
+    assert_eq!(upward(["top", "middle/inner", "middle", "bottom"]), [expected]);
+}
+
+#[test]
 fn circles_are_found_by_way_of_faces_and_of_several_files() {
     assert_eq!(cycles(&[]), [[""; 0]; 0]);
     let face =

@@ -47,6 +47,16 @@ impl Source {
     pub(super) fn folder(&self) -> &str {
         &self.module[0]
     }
+
+    /// The number of the floor that it belongs to: a folder of `src`, or one in a folder, as in
+    /// `chunk/run`.
+    pub(super) fn floor(&self, floors: &[String]) -> Option<usize> {
+        let path = self.module.join("/");
+        let holds =
+            |floor: &str| path.strip_prefix(floor).is_some_and(|rest| rest.starts_with('/'));
+        let holding = floors.iter().enumerate().filter(|(_, floor)| holds(floor));
+        holding.max_by_key(|(_, floor)| floor.len()).map(|(number, _)| number)
+    }
 }
 
 fn test_modules(file: &syn::File) -> Vec<String> {

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use crate::chunk::csv::FieldState;
-use crate::chunk::error::{Fault, Malformed};
-use crate::chunk::fields::for_each_field;
-use crate::chunk::format::RecordFormat;
-use crate::chunk::part::Origin;
+use crate::chunk::plan::part::Origin;
+use crate::chunk::scan::csv::FieldState;
+use crate::chunk::scan::error::{Fault, Malformed};
+use crate::chunk::scan::fields::for_each_field;
+use crate::chunk::scan::format::RecordFormat;
 
 /// What records become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

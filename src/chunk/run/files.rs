@@ -5,11 +5,11 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::chunk::convert::JsonForm;
-use crate::chunk::feed::Feed;
-use crate::chunk::job::Place;
-use crate::chunk::part::Chunk;
-use crate::chunk::supply::{ChunkTally, Supply};
+use crate::chunk::plan::part::Chunk;
+use crate::chunk::plan::supply::{ChunkTally, Supply};
+use crate::chunk::run::convert::JsonForm;
+use crate::chunk::run::feed::Feed;
+use crate::chunk::run::job::Place;
 use crate::create::Transaction;
 use crate::create::transaction::PrintPaths;
 use crate::fs::Dir;

@@ -12,11 +12,11 @@ use rustix::io::ioctl_fionbio;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::Pid;
 
-use crate::chunk::convert::JsonForm;
-use crate::chunk::feed::{Feed, FeedStep};
-use crate::chunk::held::{Held, OpenSpillFile};
-use crate::chunk::input::RecordInput;
-use crate::chunk::part::Chunk;
+use crate::chunk::plan::input::RecordInput;
+use crate::chunk::plan::part::Chunk;
+use crate::chunk::run::convert::JsonForm;
+use crate::chunk::run::feed::{Feed, FeedStep};
+use crate::chunk::run::held::{Held, OpenSpillFile};
 use crate::fs::Dir;
 use crate::fs::dir::create_new;
 use crate::os::{CurrentDir, Env};

@@ -9,8 +9,8 @@ use rustix::fs::{FileType, fstat, sendfile};
 use rustix::io::Errno;
 use rustix::pipe::{SpliceFlags, splice};
 
-use crate::chunk::held::{Held, HeldStore};
-use crate::chunk::merge::{Merger, OutPiece};
+use crate::chunk::run::held::{Held, HeldStore};
+use crate::chunk::run::merge::{Merger, OutPiece};
 use crate::fs::disk_full::with_full_filesystem_of;
 use crate::streams::Replacement;
 

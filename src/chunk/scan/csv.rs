@@ -10,7 +10,7 @@
 
 #![allow(clippy::inline_always, reason = "a kernel is compiled once for each kind of block")]
 
-use crate::chunk::cutter::Cutter;
+use crate::chunk::scan::cutter::Cutter;
 use crate::sys::simd::{Block, WIDTH};
 
 /// Where in a field the next byte lies.

@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use crate::chunk::cutter::Cutter;
-use crate::chunk::error::Malformed;
-use crate::chunk::format::RecordFormat;
-use crate::chunk::header::{Dialect, Head, HeadError};
-use crate::chunk::held::Held;
-use crate::chunk::index::READ;
-use crate::chunk::scanner::Scanner;
+use crate::chunk::run::held::Held;
+use crate::chunk::scan::cutter::Cutter;
+use crate::chunk::scan::error::Malformed;
+use crate::chunk::scan::format::RecordFormat;
+use crate::chunk::scan::header::{Dialect, Head, HeadError};
+use crate::chunk::scan::index::READ;
+use crate::chunk::scan::scanner::Scanner;
 
 /// How outputs are joined.
 #[derive(Debug)]

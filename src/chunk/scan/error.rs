@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::chunk::format::RecordFormat;
+use crate::chunk::scan::format::RecordFormat;
 
 /// A fault in the bytes of an input.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -5,14 +5,14 @@ use std::rc::Rc;
 
 use anyhow::Context as _;
 
-use crate::chunk::cutter::{Cut, Cutter, Limit};
-use crate::chunk::error::Malformed;
-use crate::chunk::format::RecordFormat;
-use crate::chunk::index::{READ, Surveyed, survey};
-use crate::chunk::input::RecordInput;
-use crate::chunk::origin::Origins;
-use crate::chunk::part::{Chunk, Data, Origin, Part};
-use crate::chunk::scanner::Scanner;
+use crate::chunk::plan::input::RecordInput;
+use crate::chunk::plan::origin::Origins;
+use crate::chunk::plan::part::{Chunk, Data, Origin, Part};
+use crate::chunk::scan::cutter::{Cut, Cutter, Limit};
+use crate::chunk::scan::error::Malformed;
+use crate::chunk::scan::format::RecordFormat;
+use crate::chunk::scan::index::{READ, Surveyed, survey};
+use crate::chunk::scan::scanner::Scanner;
 
 /// Whitespace around JSON that is kept, in bytes.
 const MAX_SPACE: u64 = 1 << 16;

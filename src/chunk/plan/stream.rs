@@ -9,16 +9,16 @@ use anyhow::Context as _;
 use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 
-use crate::chunk::cutter::{Cut, Cutter, Limit};
-use crate::chunk::error::{Fault, InputError, Malformed};
-use crate::chunk::format::RecordFormat;
-use crate::chunk::header::Head;
-use crate::chunk::index::READ;
-use crate::chunk::input::RecordInput;
-use crate::chunk::origin::Origins;
-use crate::chunk::parity::count_lines;
-use crate::chunk::part::{Chunk, Data, Origin, Part};
-use crate::chunk::scanner::Scanner;
+use crate::chunk::plan::input::RecordInput;
+use crate::chunk::plan::origin::Origins;
+use crate::chunk::plan::part::{Chunk, Data, Origin, Part};
+use crate::chunk::scan::cutter::{Cut, Cutter, Limit};
+use crate::chunk::scan::error::{Fault, InputError, Malformed};
+use crate::chunk::scan::format::RecordFormat;
+use crate::chunk::scan::header::Head;
+use crate::chunk::scan::index::READ;
+use crate::chunk::scan::parity::count_lines;
+use crate::chunk::scan::scanner::Scanner;
 
 /// Streams that are cut while they are read.
 #[derive(Debug)]

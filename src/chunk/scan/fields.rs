@@ -1,6 +1,6 @@
 //! The fields of CSV records.
 
-use crate::chunk::csv::FieldState;
+use crate::chunk::scan::csv::FieldState;
 
 /// Reads the fields of one record, which may end with its line end. Calls `field` with each.
 pub(crate) fn for_each_field(record: &[u8], delimiter: u8, mut field: impl FnMut(&[u8])) {

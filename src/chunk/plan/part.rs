@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use crate::chunk::format::RecordFormat;
+use crate::chunk::scan::format::RecordFormat;
 
 /// What has to be known of an input in order to write its records.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 #![allow(clippy::inline_always, reason = "a kernel is compiled once for each kind of block")]
 
-use crate::chunk::cutter::Cutter;
+use crate::chunk::scan::cutter::Cutter;
 use crate::sys::simd::{Block, WIDTH};
 
 /// Finds where lines start.

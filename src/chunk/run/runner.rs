@@ -12,10 +12,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
-use crate::chunk::held::Held;
-use crate::chunk::job::{ChunkJob, CommandSpec, LINGER, Place};
-use crate::chunk::sink::{Sink, SinkError};
-use crate::chunk::supply::{ChunkTally, Supply};
+use crate::chunk::plan::supply::{ChunkTally, Supply};
+use crate::chunk::run::held::Held;
+use crate::chunk::run::job::{ChunkJob, CommandSpec, LINGER, Place};
+use crate::chunk::run::sink::{Sink, SinkError};
 use crate::lease::TmpFile;
 use crate::process::Children;
 use crate::values::Status;

@@ -8,11 +8,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{io, thread};
 
-use crate::chunk::csv::{CsvScanner, FieldState};
-use crate::chunk::cutter::Cutter;
-use crate::chunk::lines::LineScanner;
-use crate::chunk::parity::{Segment, Survey};
-use crate::chunk::scanner::Scanner;
+use crate::chunk::scan::csv::{CsvScanner, FieldState};
+use crate::chunk::scan::cutter::Cutter;
+use crate::chunk::scan::lines::LineScanner;
+use crate::chunk::scan::parity::{Segment, Survey};
+use crate::chunk::scan::scanner::Scanner;
 use crate::fs::rw::read_at;
 use crate::sys::simd;
 

@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use crate::chunk::csv::CsvScanner;
-use crate::chunk::cutter::{Cutter, Limit};
-use crate::chunk::error::{Encoding, Fault, Malformed};
-use crate::chunk::fields::fields;
-use crate::chunk::format::RecordFormat;
-use crate::chunk::lines::LineScanner;
-use crate::chunk::scanner::Scanner;
+use crate::chunk::scan::csv::CsvScanner;
+use crate::chunk::scan::cutter::{Cutter, Limit};
+use crate::chunk::scan::error::{Encoding, Fault, Malformed};
+use crate::chunk::scan::fields::fields;
+use crate::chunk::scan::format::RecordFormat;
+use crate::chunk::scan::lines::LineScanner;
+use crate::chunk::scan::scanner::Scanner;
 
 /// The largest header that is held.
 pub(crate) const MAX_HEADER: usize = 8 << 20;

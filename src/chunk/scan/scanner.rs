@@ -2,12 +2,12 @@
 
 #![allow(clippy::inline_always, reason = "a kernel is compiled once for each kind of block")]
 
-use crate::chunk::csv::CsvScanner;
-use crate::chunk::cutter::Cutter;
-use crate::chunk::error::{Fault, Malformed};
-use crate::chunk::format::RecordFormat;
-use crate::chunk::json::JsonScanner;
-use crate::chunk::lines::LineScanner;
+use crate::chunk::scan::csv::CsvScanner;
+use crate::chunk::scan::cutter::Cutter;
+use crate::chunk::scan::error::{Fault, Malformed};
+use crate::chunk::scan::format::RecordFormat;
+use crate::chunk::scan::json::JsonScanner;
+use crate::chunk::scan::lines::LineScanner;
 use crate::sys::simd::{self, Block, Kernel};
 
 /// Finds where records start. Offsets are those of the joined inputs.
@@ -75,11 +75,11 @@ impl Scanner {
     }
 }
 
-pub(super) struct Scan<'a> {
-    pub(super) scanner: &'a mut Scanner,
-    pub(super) bytes: &'a [u8],
-    pub(super) base: u64,
-    pub(super) cutter: &'a mut Cutter,
+pub(crate) struct Scan<'a> {
+    pub(crate) scanner: &'a mut Scanner,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) base: u64,
+    pub(crate) cutter: &'a mut Cutter,
 }
 
 impl Kernel for Scan<'_> {

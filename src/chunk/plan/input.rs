@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use rustix::fs::{SeekFrom, fstat, seek};
 
-use crate::chunk::error::{InputError, Malformed};
-use crate::chunk::format::RecordFormat;
-use crate::chunk::header::{Dialect, Head, HeadError};
-use crate::chunk::index::READ;
-use crate::chunk::parity::count_lines;
+use crate::chunk::scan::error::{InputError, Malformed};
+use crate::chunk::scan::format::RecordFormat;
+use crate::chunk::scan::header::{Dialect, Head, HeadError};
+use crate::chunk::scan::index::READ;
+use crate::chunk::scan::parity::count_lines;
 use crate::fs::rw::read_at;
 use crate::fs::{FileStamp, states_true_size};
 use crate::streams::Source;
@@ -167,7 +167,7 @@ fn unknown_format(file: &File, name: PathBuf, is_file: bool) -> anyhow::Error {
     let mut start = [0; 8];
     if is_file
         && let Ok(bytes) = read_at(file.as_fd(), &mut start, 0)
-        && let Some(encoding) = crate::chunk::error::Encoding::of(bytes)
+        && let Some(encoding) = crate::chunk::scan::error::Encoding::of(bytes)
     {
         let format = name.file_stem().and_then(|stem| RecordFormat::of_path(Path::new(stem)));
         return InputError::Encoded { name, encoding, format }.into();

@@ -2,11 +2,11 @@
 
 use std::rc::Rc;
 
-use crate::chunk::error::{Fault, InputError};
-use crate::chunk::format::RecordFormat;
-use crate::chunk::header::Head;
-use crate::chunk::input::RecordInput;
-use crate::chunk::part::Origin;
+use crate::chunk::plan::input::RecordInput;
+use crate::chunk::plan::part::Origin;
+use crate::chunk::scan::error::{Fault, InputError};
+use crate::chunk::scan::format::RecordFormat;
+use crate::chunk::scan::header::Head;
 
 /// The fields of each record of a header.
 pub(crate) type HeaderFields = Vec<Vec<Vec<u8>>>;

@@ -5,8 +5,8 @@
 
 #![allow(clippy::inline_always, reason = "a kernel is compiled once for each kind of block")]
 
-use crate::chunk::cutter::Cutter;
-use crate::chunk::error::{Fault, Malformed};
+use crate::chunk::scan::cutter::Cutter;
+use crate::chunk::scan::error::{Fault, Malformed};
 use crate::sys::simd::{Block, WIDTH};
 
 /// What has been seen of the element at depth 1.

@@ -8,11 +8,11 @@ use anyhow::Context as _;
 use rustix::fs::sendfile;
 use rustix::io::Errno;
 
-use crate::chunk::convert::{Converter, JsonForm};
-use crate::chunk::error::{InputError, Malformed};
-use crate::chunk::format::RecordFormat;
-use crate::chunk::input::RecordInput;
-use crate::chunk::part::{Chunk, Data, Origin, Part};
+use crate::chunk::plan::input::RecordInput;
+use crate::chunk::plan::part::{Chunk, Data, Origin, Part};
+use crate::chunk::run::convert::{Converter, JsonForm};
+use crate::chunk::scan::error::{InputError, Malformed};
+use crate::chunk::scan::format::RecordFormat;
 
 /// How much is converted at once, in bytes.
 const CONVERT: usize = 64 * 1024;
@@ -257,7 +257,7 @@ fn malformed(part: &Part, what: Malformed, inputs: &[RecordInput]) -> anyhow::Er
         Data::File { number, .. } => inputs[*number].malformed(what),
         Data::Memory(bytes) => {
             let before = usize::try_from(what.at - part.at).unwrap_or(0).min(bytes.len());
-            let line = part.line + crate::chunk::parity::count_lines(&bytes[..before]);
+            let line = part.line + crate::chunk::scan::parity::count_lines(&bytes[..before]);
             InputError::Malformed { name: part.origin.name.clone(), line, what }.into()
         }
     }

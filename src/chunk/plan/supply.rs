@@ -2,12 +2,12 @@
 
 use std::os::fd::BorrowedFd;
 
-use crate::chunk::cutter::Limit;
-use crate::chunk::input::RecordInput;
-use crate::chunk::origin::Origins;
-use crate::chunk::part::Chunk;
-use crate::chunk::plan::ChunkPlan;
-use crate::chunk::stream::Stream;
+use crate::chunk::plan::chunk_plan::ChunkPlan;
+use crate::chunk::plan::input::RecordInput;
+use crate::chunk::plan::origin::Origins;
+use crate::chunk::plan::part::Chunk;
+use crate::chunk::plan::stream::Stream;
+use crate::chunk::scan::cutter::Limit;
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug, Default)]

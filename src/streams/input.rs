@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::fs::{TransferError, copy, transfer};
 use crate::lease::FillError;
-use crate::streams::source::Source;
+use crate::streams::open_input::OpenInput;
 
 /// A file or standard input, which fills one or more new files.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct Input {
 impl Input {
     /// Opens a file, or standard input where the path is `-`: that is read from its current offset.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        let source = Source::open(path)?;
+        let source = OpenInput::open(path)?;
         let is_rereadable = source.is_file() && path != Path::new("-");
         Ok(Self { from: source.file, name: source.name, is_rereadable })
     }

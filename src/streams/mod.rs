@@ -2,12 +2,12 @@
 
 mod guard;
 pub(crate) mod input;
+mod open_input;
 pub(crate) mod replace;
-mod source;
 pub(crate) mod spool;
 pub(crate) mod target;
 pub(crate) use input::Input;
+pub(crate) use open_input::{OpenInput, STDIN_NAME, readable_stdin};
 pub(crate) use replace::{OnChange, Replacement};
-pub(crate) use source::{STDIN_NAME, Source, readable_stdin};
 pub(crate) use spool::Spool;
 pub(crate) use target::{ReplaceError, Target, check_rename_over};

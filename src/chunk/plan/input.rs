@@ -14,7 +14,7 @@ use crate::chunk::scan::index::READ;
 use crate::chunk::scan::parity::count_lines;
 use crate::fs::rw::read_at;
 use crate::fs::{FileStamp, states_true_size};
-use crate::streams::Source;
+use crate::streams::OpenInput;
 
 /// How inputs are to be read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,7 +53,7 @@ pub(crate) struct RecordInput {
 impl RecordInput {
     /// Opens a file, or standard input where the path is `-`.
     pub(crate) fn open(path: &Path, options: &ReadOptions) -> anyhow::Result<Self> {
-        let source = Source::open(path)?;
+        let source = OpenInput::open(path)?;
         let mut range = None;
         // The kernel generates the files of /proc and /sys, without a true size: they are streams.
         let stamp = FileStamp::from(&source.stat);
@@ -68,7 +68,7 @@ impl RecordInput {
         let Some(format) = options.format.or_else(|| RecordFormat::of_path(path)) else {
             return Err(unknown_format(&source.file, source.name, range.is_some()));
         };
-        let Source { file, name, .. } = source;
+        let OpenInput { file, name, .. } = source;
         Ok(Self { name, dialect: options.dialect(format), file, range })
     }
 

@@ -15,7 +15,7 @@ pub(crate) const STDIN_NAME: &str = "standard input";
 
 /// An input that is open for reading, and no directory.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct OpenInput {
     pub(crate) file: File,
     /// What messages call it.
     pub(crate) name: PathBuf,
@@ -24,20 +24,20 @@ pub(crate) struct Source {
 
 /// Why an input cannot be read, where the kernel would say less.
 #[derive(Debug, thiserror::Error)]
-enum SourceError {
+enum OpenInputError {
     #[error("it is open for writing only")]
     WriteOnly,
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-impl From<Errno> for SourceError {
+impl From<Errno> for OpenInputError {
     fn from(errno: Errno) -> Self {
         Self::Io(errno.into())
     }
 }
 
-impl Source {
+impl OpenInput {
     /// Opens a file, or standard input where the path is `-`.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         if path == Path::new("-") {
@@ -49,7 +49,7 @@ impl Source {
     }
 
     fn examine(file: io::Result<File>, name: &Path) -> anyhow::Result<Self> {
-        let examined = || -> Result<_, SourceError> {
+        let examined = || -> Result<_, OpenInputError> {
             let file = file?;
             let stat = fstat(&file)?;
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
@@ -67,7 +67,7 @@ impl Source {
     }
 }
 
-impl AsFd for Source {
+impl AsFd for OpenInput {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
@@ -79,7 +79,7 @@ pub(crate) fn readable_stdin() -> anyhow::Result<BorrowedFd<'static>> {
     Ok(stdin())
 }
 
-fn check_readable(inherited: BorrowedFd<'_>) -> Result<(), SourceError> {
+fn check_readable(inherited: BorrowedFd<'_>) -> Result<(), OpenInputError> {
     if fcntl_getfl(inherited)? & OFlags::RWMODE != OFlags::WRONLY {
         return Ok(());
     }
@@ -87,7 +87,7 @@ fn check_readable(inherited: BorrowedFd<'_>) -> Result<(), SourceError> {
     if fcntl_getfd(inherited)?.contains(FdFlags::CLOEXEC) {
         return Err(Errno::BADF.into());
     }
-    Err(SourceError::WriteOnly)
+    Err(OpenInputError::WriteOnly)
 }
 
 fn could_not_read(name: &Path) -> String {

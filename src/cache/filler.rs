@@ -15,7 +15,7 @@ use crate::cache::key::CacheKey;
 use crate::cache::lock_file::{KeyByte, KeyLock, LockFile};
 use crate::cache::store::{CacheStore, FileKind};
 use crate::fs::Dir;
-use crate::fs::disk_full::with_full_filesystem;
+use crate::fs::disk_full::write_failed;
 use crate::lease::TmpFile;
 use crate::sys::ByteLock;
 
@@ -105,8 +105,7 @@ impl Filler {
                 }
                 let dir = self.file.dir().path();
                 let act = format!("could not keep the output in {}", dir.display());
-                let act = with_full_filesystem(act, dir, &err);
-                Err(NotAdded { added, why: Unkept::Trouble(anyhow::Error::new(err).context(act)) })
+                Err(NotAdded { added, why: Unkept::Trouble(write_failed(act, dir, err)) })
             }
         }
     }
@@ -169,8 +168,7 @@ impl AsFd for Filler {
 
 fn not_written(store: &CacheStore, err: io::Error) -> anyhow::Error {
     let act = format!("could not keep the output in {}", store.path().display());
-    let act = with_full_filesystem(act, store.path(), &err);
-    anyhow::Error::new(err).context(act)
+    write_failed(act, store.path(), err)
 }
 
 /// Writes a frame. Returns also how many of its bytes have been written.

@@ -15,7 +15,7 @@ use crate::commands::errors::InvalidUse;
 use crate::commands::scratch::{with_scratch, write_report};
 use crate::create::Scratch;
 use crate::fs::TransferError;
-use crate::fs::disk_full::with_full_filesystem_of;
+use crate::fs::disk_full::stdout_failed;
 use crate::os::CurrentDir;
 use crate::process::{self, Command, check_interrupt, has_placeholder, replace_placeholder};
 use crate::streams::{Spool, Target, readable_stdin};
@@ -70,11 +70,7 @@ fn write_to_stdout(spool: &Spool<'_>, context: &Context) -> anyhow::Result<Statu
         {
             Ok(Status::Signal(libc::SIGPIPE))
         }
-        Err(TransferError::Writing(err)) => {
-            let act =
-                with_full_filesystem_of("could not write to stdout".to_owned(), stdout(), &err);
-            Err(err).context(act)
-        }
+        Err(TransferError::Writing(err)) => Err(stdout_failed(err)),
         Err(TransferError::Reading(err)) => Err(err).context("could not read standard input"),
     }
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
+use rustix::stdio::stdout;
 
 use crate::sys::proc_path;
 
@@ -21,21 +22,27 @@ pub(crate) fn mount_point(path: &Path) -> PathBuf {
     highest.unwrap_or(&path).to_owned()
 }
 
-/// Adds the filesystem of a directory to a description of what failed, if that filesystem is full.
-pub(crate) fn with_full_filesystem(act: String, dir: &Path, err: &io::Error) -> String {
-    if is_full(err) { on_filesystem(&act, &mount_point(dir)) } else { act }
+/// Describes an error of writing to a file in a directory. Names the filesystem if it is full.
+pub(crate) fn write_failed(act: String, dir: &Path, err: io::Error) -> anyhow::Error {
+    let act = if is_full(&err) { on_filesystem(&act, &mount_point(dir)) } else { act };
+    anyhow::Error::new(err).context(act)
 }
 
 /// Does the same for an open file, which it locates by its current or last name. A pipe or device
 /// lies on no filesystem.
-pub(crate) fn with_full_filesystem_of(act: String, file: impl AsFd, err: &io::Error) -> String {
-    if !is_full(err) || !is_file(&file) {
-        return act;
+pub(crate) fn write_to_failed(act: &str, file: impl AsFd, err: io::Error) -> anyhow::Error {
+    if is_full(&err)
+        && is_file(&file)
+        && let Ok(path) = std::fs::read_link(proc_path(file))
+    {
+        return write_failed(act.to_owned(), path.parent().unwrap_or(&path), err);
     }
-    match std::fs::read_link(proc_path(file)) {
-        Ok(path) => on_filesystem(&act, &mount_point(path.parent().unwrap_or(&path))),
-        Err(_) => act,
-    }
+    anyhow::Error::new(err).context(act.to_owned())
+}
+
+/// Describes an error of writing to standard output.
+pub(crate) fn stdout_failed(err: io::Error) -> anyhow::Error {
+    write_to_failed("could not write to stdout", stdout(), err)
 }
 
 /// Returns the filesystem of a directory if an operation failed because it is full.
@@ -65,14 +72,12 @@ mod tests {
     fn a_full_filesystem_is_named_by_its_mount_point() {
         assert_eq!(mount_point(Path::new("/")), Path::new("/"));
         assert_eq!(mount_point(Path::new("/proc/self")), Path::new("/proc"));
-        let full = io::Error::from_raw_os_error(libc::ENOSPC);
-        let message =
-            with_full_filesystem("could not write".into(), Path::new("/proc/self"), &full);
-        assert_eq!(message, "could not write, on the filesystem /proc");
-        let other = io::Error::from_raw_os_error(libc::EIO);
-        assert_eq!(
-            with_full_filesystem("could not".into(), Path::new("/proc"), &other),
-            "could not"
-        );
+        let message = |errno, dir| {
+            let err = io::Error::from_raw_os_error(errno);
+            write_failed("could not write".into(), Path::new(dir), err).to_string()
+        };
+        let full = "could not write, on the filesystem /proc";
+        assert_eq!(message(libc::ENOSPC, "/proc/self"), full);
+        assert_eq!(message(libc::EIO, "/proc/self"), "could not write");
     }
 }

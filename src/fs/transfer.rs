@@ -26,6 +26,12 @@ const MAX_PIPE: usize = 1024 * 1024;
 /// The number of bytes per sendfile(2) call. The kernel transfers no more than about 2 GiB at once.
 const MAX_CALL: u64 = 1 << 30;
 
+/// The most that one step moves, in bytes, so that nothing else waits for long.
+const MAX_STEP: u64 = 1 << 20;
+
+/// What a pipe takes without waiting once it is writable, in bytes (`PIPE_BUF`).
+pub(crate) const SMALL: usize = 4096;
+
 /// Enlarges a pipe. Has no effect on other files, or if the limit is lower.
 pub(crate) fn enlarge_pipe(pipe: impl AsFd) {
     let _ = fcntl_setpipe_size(pipe, MAX_PIPE);
@@ -62,6 +68,31 @@ impl TransferError {
     }
 }
 
+/// What one attempt to move bytes has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It moved so many bytes: none if a signal came first.
+    Moved(usize),
+    /// It moved nothing, since nothing can be moved without waiting.
+    Blocked,
+    /// The source has ended.
+    End,
+    /// The reader of a pipe has closed it.
+    ReaderGone,
+}
+
+impl Step {
+    fn of_write(written: rustix::io::Result<usize>) -> Result<Self, TransferError> {
+        match written {
+            Ok(count) => Ok(Self::Moved(count)),
+            Err(Errno::INTR) => Ok(Self::Moved(0)),
+            Err(Errno::AGAIN) => Ok(Self::Blocked),
+            Err(Errno::PIPE) => Ok(Self::ReaderGone),
+            Err(err) => Err(TransferError::Writing(err.into())),
+        }
+    }
+}
+
 /// Copies a stream to its end, and returns the number of bytes. Passes the size of each piece to `count`.
 pub(crate) fn copy_to_end(
     from: impl AsFd,
@@ -69,30 +100,98 @@ pub(crate) fn copy_to_end(
     count: impl Fn(u64),
 ) -> Result<u64, TransferError> {
     enlarge_pipe(&from);
+    let mut receiver = Receiver::default();
     let mut bytes = 0;
     loop {
-        match splice(&from, None, &to, None, MAX_PIPE, SpliceFlags::empty()) {
-            Ok(0) => return Ok(bytes),
-            Ok(moved) => {
+        match receiver.step(&from, &to, SpliceFlags::empty())? {
+            Step::Moved(moved) => {
                 bytes += moved as u64;
                 count(moved as u64);
             }
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => {
+            Step::Blocked => {
                 wait_for(from.as_fd(), PollFlags::IN).map_err(TransferError::Reading)?;
             }
-            Err(err) if is_unsupported(err) => break,
-            Err(err) => return Err(TransferError::Writing(err.into())),
+            Step::End | Step::ReaderGone => return Ok(bytes),
         }
     }
-    let mut block = Vec::with_capacity(BLOCK);
-    while read(&from, &mut block).map_err(TransferError::Reading)? > 0 {
-        write_all(to.as_fd(), &block).map_err(TransferError::Writing)?;
-        bytes += block.len() as u64;
-        count(block.len() as u64);
+}
+
+/// Moves a stream into a file, step by step.
+#[derive(Debug, Default)]
+pub(crate) struct Receiver {
+    /// Where bytes are in between, once the kernel has refused to move them itself.
+    block: Option<Vec<u8>>,
+}
+
+impl Receiver {
+    /// Moves what a stream has now. Waits for none if it does not block, or is a pipe and the flags
+    /// say so.
+    pub(crate) fn step(
+        &mut self,
+        from: impl AsFd,
+        to: impl AsFd,
+        flags: SpliceFlags,
+    ) -> Result<Step, TransferError> {
+        if self.block.is_none() {
+            match splice(&from, None, &to, None, MAX_PIPE, flags) {
+                Ok(0) => return Ok(Step::End),
+                Ok(count) => return Ok(Step::Moved(count)),
+                Err(Errno::INTR) => return Ok(Step::Moved(0)),
+                Err(Errno::AGAIN) => return Ok(Step::Blocked),
+                Err(err) if is_unsupported(err) => {}
+                Err(err) => return Err(TransferError::Writing(err.into())),
+            }
+        }
+        let block = self.block.get_or_insert_with(|| Vec::with_capacity(BLOCK));
         block.clear();
+        match rustix::io::read(&from, spare_capacity(block)) {
+            Ok(0) => return Ok(Step::End),
+            Ok(_) => {}
+            Err(Errno::INTR) => return Ok(Step::Moved(0)),
+            Err(Errno::AGAIN) => return Ok(Step::Blocked),
+            Err(err) => return Err(TransferError::Reading(err.into())),
+        }
+        write_all(to.as_fd(), block).map_err(TransferError::Writing)?;
+        Ok(Step::Moved(block.len()))
     }
-    Ok(bytes)
+}
+
+/// Writes bytes to a descriptor once.
+pub(crate) fn write_once(to: impl AsFd, bytes: &[u8]) -> Result<Step, TransferError> {
+    Step::of_write(rustix::io::write(to, bytes))
+}
+
+/// Moves bytes of a file to a descriptor once, inside the kernel if possible. Does not wait for a
+/// pipe of which `is_shared_pipe` says that others may have set it to block.
+pub(crate) fn send_once(
+    from: impl AsFd,
+    start: u64,
+    length: u64,
+    to: impl AsFd,
+    is_shared_pipe: bool,
+) -> Result<Step, TransferError> {
+    let mut offset = start;
+    let count = usize::try_from(length.min(MAX_STEP)).unwrap_or(SMALL);
+    let sent = if is_shared_pipe {
+        splice(&from, Some(&mut offset), &to, None, count, SpliceFlags::NONBLOCK)
+    } else {
+        sendfile(&to, &from, Some(&mut offset), count)
+    };
+    match sent {
+        Ok(0) => Ok(Step::End),
+        Ok(_) | Err(Errno::INTR | Errno::AGAIN | Errno::PIPE) => Step::of_write(sent),
+        // The call is unsupported, or it fails and does not say on which side.
+        Err(_) => {
+            let mut buffer = [0; SMALL];
+            let count = count.min(SMALL);
+            match rustix::io::pread(&from, &mut buffer[..count], start) {
+                Ok(0) => Ok(Step::End),
+                Ok(count) => write_once(&to, &buffer[..count]),
+                Err(Errno::INTR) => Ok(Step::Moved(0)),
+                Err(err) => Err(TransferError::Reading(err.into())),
+            }
+        }
+    }
 }
 
 /// Whether the kernel cannot move the bytes itself: a descriptor is of a kind that the call does not
@@ -120,10 +219,10 @@ pub(crate) fn copy_range(
             Err(Errno::AGAIN) => {
                 wait_for(to.as_fd(), PollFlags::OUT).map_err(TransferError::Writing)?;
             }
-            Err(err) if is_unsupported(err) => {
+            // The call is unsupported, or it fails and does not say on which side.
+            Err(_) => {
                 return copy_range_with_write(&from, offset, end, &to).map(|end| end - start);
             }
-            Err(err) => return Err(TransferError::Writing(err.into())),
         }
     }
     Ok(offset - start)
@@ -175,6 +274,44 @@ mod tests {
         let mut text = String::new();
         plain.read_to_string(&mut text).unwrap();
         assert_eq!(text, "89");
+    }
+
+    #[test]
+    fn a_failure_is_that_of_the_side_that_failed() {
+        let mut from = tempfile::tempfile().unwrap();
+        from.write_all(b"0123456789").unwrap();
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let write_only = File::options().write(true).open("/dev/null").unwrap();
+        let to = tempfile::tempfile().unwrap();
+        for is_shared_pipe in [false, true] {
+            let sent = send_once(&from, 0, 10, &full, is_shared_pipe);
+            assert!(matches!(sent, Err(TransferError::Writing(_))), "{sent:?}");
+            let sent = send_once(&write_only, 0, 10, &to, is_shared_pipe);
+            assert!(matches!(sent, Err(TransferError::Reading(_))), "{sent:?}");
+            assert_eq!(send_once(&from, 10, 10, &to, is_shared_pipe).unwrap(), Step::End);
+        }
+        let copied = copy_range(&from, 0, 10, &full);
+        assert!(matches!(copied, Err(TransferError::Writing(_))), "{copied:?}");
+        let copied = copy_range(&write_only, 0, 10, &to);
+        assert!(matches!(copied, Err(TransferError::Reading(_))), "{copied:?}");
+    }
+
+    #[test]
+    fn a_step_does_not_wait_for_a_pipe_and_notices_that_its_reader_has_gone() {
+        let mut from = tempfile::tempfile().unwrap();
+        from.write_all(&vec![7; 200_000]).unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut sent = 0;
+        loop {
+            match send_once(&from, sent, 200_000 - sent, &writer, true).unwrap() {
+                Step::Moved(count) => sent += count as u64,
+                step => break assert_eq!(step, Step::Blocked),
+            }
+        }
+        assert!(sent > 0 && sent < 200_000);
+        drop(reader);
+        assert_eq!(send_once(&from, 0, 10, &writer, true).unwrap(), Step::ReaderGone);
+        assert_eq!(write_once(&writer, b"more").unwrap(), Step::ReaderGone);
     }
 
     #[test]

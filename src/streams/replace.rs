@@ -18,7 +18,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom, fstat, fsync, openat, seek, st
 use rustix::io::Errno;
 
 use crate::fs::dir::create_new;
-use crate::fs::disk_full::with_full_filesystem;
+use crate::fs::disk_full;
 use crate::fs::rw::write_all;
 use crate::fs::{Dir, Interrupt, TransferError, copy, metadata, transfer};
 use crate::lease::{Lease, TmpFile};
@@ -132,25 +132,28 @@ impl Replacement {
     /// Appends all bytes of a stream to the new content, and returns their number. Messages call the
     /// stream `name`.
     pub(crate) fn fill(&self, from: impl AsFd, name: &str) -> anyhow::Result<u64> {
-        transfer::copy_to_end(from, &self.new, |_| ()).map_err(|err| match err {
+        transfer::copy_to_end(from, &self.new, |_| ()).map_err(|err| self.fill_failed(err, name))
+    }
+
+    fn fill_failed(&self, err: TransferError, name: &str) -> anyhow::Error {
+        match err {
             TransferError::Reading(err) => {
                 anyhow::Error::new(err).context(format!("could not read {name}"))
             }
             TransferError::Writing(err) => self.write_failed(err),
-        })
+        }
     }
 
-    /// Appends a part of a file to the new content.
+    /// Appends a part of a file to the new content. Messages call the file `name`.
     pub(crate) fn append_range(
         &self,
         from: impl AsFd,
         start: u64,
         length: u64,
+        name: &str,
     ) -> anyhow::Result<()> {
-        match transfer::copy_range(from, start, length, &self.new) {
-            Ok(_) => Ok(()),
-            Err(err) => Err(self.write_failed(err.cause())),
-        }
+        let copied = transfer::copy_range(from, start, length, &self.new);
+        copied.map(drop).map_err(|err| self.fill_failed(err, name))
     }
 
     /// Appends bytes to the new content.
@@ -160,8 +163,7 @@ impl Replacement {
 
     fn write_failed(&self, err: io::Error) -> anyhow::Error {
         let act = self.target.could_not_replace();
-        let act = with_full_filesystem(act, self.target.dir().path(), &err);
-        anyhow::Error::new(err).context(act)
+        disk_full::write_failed(act, self.target.dir().path(), err)
     }
 
     /// Puts the new content in place. With `sync`, it is on the disk when this returns. Returns

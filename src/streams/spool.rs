@@ -18,7 +18,7 @@ use rustix::fs::{
 };
 
 use crate::fs::dir::create_new;
-use crate::fs::disk_full::with_full_filesystem;
+use crate::fs::disk_full::write_failed;
 use crate::fs::rw::write_all;
 use crate::fs::transfer::BLOCK;
 use crate::fs::{Dir, Interrupt, TransferError, states_true_size, transfer};
@@ -255,8 +255,7 @@ fn describe(err: TransferError, dir: &Path) -> anyhow::Error {
         }
         TransferError::Writing(err) => {
             let act = format!("could not write to a file in {}", dir.display());
-            let act = with_full_filesystem(act, dir, &err);
-            anyhow::Error::new(err).context(act)
+            write_failed(act, dir, err)
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Inputs: files that can be read from any place, and streams.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
@@ -131,8 +132,12 @@ impl RecordInput {
 
     /// Reads bytes of a file at an offset.
     pub(crate) fn read<'a>(&self, buffer: &'a mut [u8], offset: u64) -> anyhow::Result<&'a [u8]> {
-        read_at(self.as_fd(), buffer, offset)
-            .with_context(|| format!("could not read {}", self.name.display()))
+        read_at(self.as_fd(), buffer, offset).map_err(|err| self.could_not_read(err))
+    }
+
+    /// Describes an error of reading it.
+    pub(crate) fn could_not_read(&self, err: io::Error) -> anyhow::Error {
+        anyhow::Error::new(err).context(format!("could not read {}", self.name.display()))
     }
 
     /// Describes what is wrong in a file, at an offset of it.

@@ -1,24 +1,22 @@
 //! Writes a chunk: to a command's standard input as fast as it reads, or into a file.
 
 use std::collections::VecDeque;
-use std::io;
 use std::os::fd::BorrowedFd;
-
-use anyhow::Context as _;
-use rustix::fs::sendfile;
-use rustix::io::Errno;
 
 use crate::chunk::plan::input::RecordInput;
 use crate::chunk::plan::part::{Chunk, Data, Origin, Part};
 use crate::chunk::run::convert::{Converter, JsonForm};
 use crate::chunk::scan::error::{InputError, Malformed};
 use crate::chunk::scan::format::RecordFormat;
+use crate::fs::TransferError;
+use crate::fs::disk_full::write_to_failed;
+use crate::fs::transfer::{Step, send_once, write_once};
 
 /// How much is converted at once, in bytes.
 const CONVERT: usize = 64 * 1024;
 
-/// The most that one call moves, in bytes, so that nothing else waits for long.
-const MOVE: u64 = 1 << 20;
+/// The message for a failure to write it.
+const COULD_NOT_WRITE: &str = "could not write the chunk";
 
 /// How far writing has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,9 +112,8 @@ impl Feed {
                 && !rest.is_empty()
             {
                 match write_some(to, rest)? {
-                    Wrote::Some(count) => *written += count,
-                    Wrote::Blocked => return Ok(FeedStep::Blocked),
-                    Wrote::Gone => return Ok(FeedStep::Done),
+                    Ok(count) => *written += count,
+                    Err(step) => return Ok(step),
                 }
                 continue;
             }
@@ -131,23 +128,21 @@ impl Feed {
             };
             let is_done = match piece {
                 Piece::Bytes(text, done) => match write_some(to, &text[*done..])? {
-                    Wrote::Some(count) => {
+                    Ok(count) => {
                         *done += count;
                         *done == text.len()
                     }
-                    Wrote::Blocked => return Ok(FeedStep::Blocked),
-                    Wrote::Gone => return Ok(FeedStep::Done),
+                    Err(step) => return Ok(step),
                 },
                 Piece::File { number, at, length } => {
                     let input = &inputs[*number];
                     match send_some(to, input, *at, *length)? {
-                        Wrote::Some(count) => {
+                        Ok(count) => {
                             *at += count as u64;
                             *length -= count as u64;
                             *length == 0
                         }
-                        Wrote::Blocked => return Ok(FeedStep::Blocked),
-                        Wrote::Gone => return Ok(FeedStep::Done),
+                        Err(step) => return Ok(step),
                     }
                 }
                 Piece::Part(part, done) => {
@@ -176,25 +171,12 @@ fn prefix(origin: &Origin, number: u64) -> Vec<u8> {
     }
 }
 
-enum Wrote {
-    Some(usize),
-    Blocked,
-    /// The reader has gone, which is its right.
-    Gone,
-}
-
-fn wrote(result: Result<usize, Errno>) -> anyhow::Result<Wrote> {
-    match result {
-        Ok(count) => Ok(Wrote::Some(count)),
-        Err(Errno::INTR) => Ok(Wrote::Some(0)),
-        Err(Errno::AGAIN) => Ok(Wrote::Blocked),
-        Err(Errno::PIPE) => Ok(Wrote::Gone),
-        Err(err) => Err(io::Error::from(err)).context("could not write the chunk"),
+/// Writes bytes once. Returns how far writing has come where it goes no further now.
+fn write_some(to: BorrowedFd<'_>, bytes: &[u8]) -> anyhow::Result<Result<usize, FeedStep>> {
+    match write_once(to, bytes) {
+        Ok(step) => Ok(moved(step)),
+        Err(err) => Err(write_to_failed(COULD_NOT_WRITE, to, err.cause())),
     }
-}
-
-fn write_some(to: BorrowedFd<'_>, bytes: &[u8]) -> anyhow::Result<Wrote> {
-    wrote(rustix::io::write(to, bytes))
 }
 
 /// Sends bytes of a file, in the kernel.
@@ -203,19 +185,21 @@ fn send_some(
     input: &RecordInput,
     at: u64,
     length: u64,
-) -> anyhow::Result<Wrote> {
-    let mut offset = at;
-    let count = usize::try_from(length.min(MOVE)).unwrap_or(CONVERT);
-    match sendfile(to, input, Some(&mut offset), count) {
-        Ok(0) => Err(input.changed()),
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
-            let mut buffer = vec![0; count.min(CONVERT)];
-            match input.read(&mut buffer, at)? {
-                [] => Err(input.changed()),
-                bytes => write_some(to, bytes),
-            }
-        }
-        result => wrote(result),
+) -> anyhow::Result<Result<usize, FeedStep>> {
+    match send_once(input, at, length, to, false) {
+        Ok(Step::End) => Err(input.changed()),
+        Ok(step) => Ok(moved(step)),
+        Err(TransferError::Reading(err)) => Err(input.could_not_read(err)),
+        Err(TransferError::Writing(err)) => Err(write_to_failed(COULD_NOT_WRITE, to, err)),
+    }
+}
+
+fn moved(step: Step) -> Result<usize, FeedStep> {
+    match step {
+        Step::Moved(count) => Ok(count),
+        Step::Blocked => Err(FeedStep::Blocked),
+        // That the reader wants no more is its right.
+        Step::End | Step::ReaderGone => Err(FeedStep::Done),
     }
 }
 

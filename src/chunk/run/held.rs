@@ -6,17 +6,19 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use anyhow::Context as _;
 use rustix::buffer::spare_capacity;
 use rustix::io::{Errno, read};
-use rustix::pipe::{SpliceFlags, splice};
+use rustix::pipe::SpliceFlags;
 
-use crate::fs::disk_full::with_full_filesystem;
+use crate::fs::TransferError;
+use crate::fs::disk_full::write_failed;
 use crate::fs::rw::{read_at, write_all};
+use crate::fs::transfer::{Receiver, Step};
 use crate::lease::TmpFile;
 
 /// How much is held in memory, in bytes.
 const MAX_MEMORY: usize = 64 * 1024;
 
-/// How much is moved at once, in bytes.
-const MOVE: usize = 1 << 20;
+/// What messages call it where it is read back.
+pub(crate) const HELD_NAME: &str = "an output again";
 
 /// Opens an unnamed file when memory does not suffice.
 pub(crate) type OpenSpillFile<'a> = &'a mut dyn FnMut() -> anyhow::Result<TmpFile>;
@@ -26,6 +28,7 @@ pub(crate) type OpenSpillFile<'a> = &'a mut dyn FnMut() -> anyhow::Result<TmpFil
 pub(crate) struct Held {
     memory: Vec<u8>,
     file: Option<TmpFile>,
+    receiver: Receiver,
     length: u64,
 }
 
@@ -58,7 +61,7 @@ impl Held {
     ) -> anyhow::Result<&'a [u8]> {
         match self.store() {
             HeldStore::File(file) => {
-                read_at(file, buffer, offset).context("could not read an output again")
+                read_at(file, buffer, offset).with_context(|| format!("could not read {HELD_NAME}"))
             }
             HeldStore::Memory(bytes) => {
                 let start = usize::try_from(offset).unwrap_or(bytes.len()).min(bytes.len());
@@ -88,7 +91,7 @@ impl Held {
         if self.memory.len() >= MAX_MEMORY {
             let file = open()?;
             let written = write_all(file.as_fd(), &self.memory);
-            written.map_err(|err| write_failed(&file, err))?;
+            written.map_err(|err| not_held(&file, err))?;
             self.memory = Vec::new();
             self.file = Some(file);
         }
@@ -97,34 +100,20 @@ impl Held {
 
     fn move_to_file(&mut self, pipe: BorrowedFd<'_>) -> anyhow::Result<bool> {
         let Some(file) = &self.file else { return Ok(true) };
-        match splice(pipe, None, file, None, MOVE, SpliceFlags::NONBLOCK) {
-            Ok(0) => return Ok(true),
-            Ok(count) => {
-                self.length += count as u64;
-                return Ok(false);
-            }
-            Err(Errno::INTR | Errno::AGAIN) => return Ok(false),
-            // The filesystem or a sandbox knows no such call.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {}
-            Err(err) => return Err(write_failed(file, err.into())),
-        }
-        let mut block = Vec::with_capacity(MAX_MEMORY);
-        match read(pipe, spare_capacity(&mut block)) {
-            Ok(0) => Ok(true),
-            Ok(count) => {
-                write_all(file.as_fd(), &block).map_err(|err| write_failed(file, err))?;
+        match self.receiver.step(pipe, file, SpliceFlags::NONBLOCK) {
+            Ok(Step::Moved(count)) => {
                 self.length += count as u64;
                 Ok(false)
             }
-            Err(Errno::INTR | Errno::AGAIN) => Ok(false),
-            Err(err) => Err(io::Error::from(err)).context("could not read an output"),
+            Ok(Step::Blocked) => Ok(false),
+            Ok(Step::End | Step::ReaderGone) => Ok(true),
+            Err(TransferError::Writing(err)) => Err(not_held(file, err)),
+            Err(TransferError::Reading(err)) => Err(err).context("could not read an output"),
         }
     }
 }
 
-fn write_failed(file: &TmpFile, err: io::Error) -> anyhow::Error {
+fn not_held(file: &TmpFile, err: io::Error) -> anyhow::Error {
     let dir = file.dir().path();
-    let act = format!("could not hold an output in {}", dir.display());
-    let act = with_full_filesystem(act, dir, &err);
-    anyhow::Error::new(err).context(act)
+    write_failed(format!("could not hold an output in {}", dir.display()), dir, err)
 }

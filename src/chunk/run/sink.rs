@@ -5,20 +5,17 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
-use rustix::fs::{FileType, fstat, sendfile};
-use rustix::io::Errno;
-use rustix::pipe::{SpliceFlags, splice};
+use rustix::fs::{FileType, fstat};
 
-use crate::chunk::run::held::{Held, HeldStore};
+use crate::chunk::run::held::{HELD_NAME, Held, HeldStore};
 use crate::chunk::run::merge::{Merger, OutPiece};
-use crate::fs::disk_full::with_full_filesystem_of;
+use crate::fs::TransferError;
+use crate::fs::disk_full::stdout_failed;
+use crate::fs::transfer::{SMALL, Step, send_once, write_once};
 use crate::streams::Replacement;
 
-/// What a pipe takes without waiting once it is writable, in bytes (`PIPE_BUF`).
-const ATOMIC: usize = 4096;
-
-/// How much is moved at once, in bytes.
-const MOVE: u64 = 1 << 20;
+/// How much is written from memory to a file at once, in bytes.
+const MEMORY_TO_FILE: u64 = 1 << 20;
 
 /// Where outputs go.
 #[derive(Debug)]
@@ -142,31 +139,38 @@ impl Sink {
                 match piece {
                     OutPiece::Bytes(bytes) => new.write(bytes)?,
                     OutPiece::Held(held, start, length) => match held.store() {
-                        HeldStore::File(file) => new.append_range(file, *start, *length)?,
+                        HeldStore::File(file) => {
+                            new.append_range(file, *start, *length, HELD_NAME)?;
+                        }
                         HeldStore::Memory(bytes) => new.write(part(bytes, *start, *length))?,
                     },
                 }
                 self.done = length;
             }
             &SinkTarget::Stream { out, is_pipe, is_file } => {
-                let at_once = if is_file { MOVE } else { ATOMIC as u64 };
-                let written = match piece {
-                    OutPiece::Bytes(bytes) => write_some(out, part(bytes, self.done, at_once)),
+                let at_once = if is_file { MEMORY_TO_FILE } else { SMALL as u64 };
+                let step = match piece {
+                    OutPiece::Bytes(bytes) => write_once(out, part(bytes, self.done, at_once)),
                     OutPiece::Held(held, start, length) => match held.store() {
                         HeldStore::File(file) => {
-                            send_some(out, file, start + self.done, length - self.done, is_pipe)
+                            send_once(file, start + self.done, length - self.done, out, is_pipe)
                         }
                         HeldStore::Memory(bytes) => {
                             let left = (length - self.done).min(at_once);
-                            write_some(out, part(bytes, start + self.done, left))
+                            write_once(out, part(bytes, start + self.done, left))
                         }
                     },
                 };
-                match written {
-                    Ok(count) => self.done += count as u64,
-                    Err(Errno::INTR | Errno::AGAIN) => return Ok(()),
-                    Err(Errno::PIPE) => return Err(SinkError::ReaderGone),
-                    Err(err) => return Err(stdout_failed(out, err.into()).into()),
+                match step {
+                    Ok(Step::Moved(count)) => self.done += count as u64,
+                    Ok(Step::Blocked) => return Ok(()),
+                    Ok(Step::ReaderGone) => return Err(SinkError::ReaderGone),
+                    // The unnamed file is ours alone; it does not shrink.
+                    Ok(Step::End) => {
+                        return Err(not_read(io::ErrorKind::UnexpectedEof.into()).into());
+                    }
+                    Err(TransferError::Reading(err)) => return Err(not_read(err).into()),
+                    Err(TransferError::Writing(err)) => return Err(stdout_failed(err).into()),
                 }
             }
         }
@@ -184,41 +188,8 @@ fn part(bytes: &[u8], start: u64, length: u64) -> &[u8] {
     &bytes[start..start + length]
 }
 
-fn write_some(out: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
-    rustix::io::write(out, bytes)
-}
-
-/// Sends bytes of a file to standard output, in the kernel where it can. Does not wait for a pipe.
-fn send_some(
-    out: BorrowedFd<'_>,
-    file: BorrowedFd<'_>,
-    at: u64,
-    length: u64,
-    is_pipe: bool,
-) -> Result<usize, Errno> {
-    let mut offset = at;
-    let count = usize::try_from(length.min(MOVE)).unwrap_or(ATOMIC);
-    let sent = if is_pipe {
-        splice(file, Some(&mut offset), out, None, count, SpliceFlags::NONBLOCK)
-    } else {
-        sendfile(out, file, Some(&mut offset), count)
-    };
-    match sent {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM | Errno::BADF) => {
-            let mut buffer = [0; ATOMIC];
-            let count = count.min(ATOMIC);
-            let read = rustix::io::pread(file, &mut buffer[..count], at)?;
-            write_some(out, &buffer[..read])
-        }
-        // The unnamed file is ours alone; it does not shrink.
-        Ok(0) => Err(Errno::IO),
-        sent => sent,
-    }
-}
-
-fn stdout_failed(out: BorrowedFd<'_>, err: io::Error) -> anyhow::Error {
-    let act = with_full_filesystem_of("could not write to stdout".to_owned(), out, &err);
-    anyhow::Error::new(err).context(act)
+fn not_read(err: io::Error) -> anyhow::Error {
+    anyhow::Error::new(err).context(format!("could not read {HELD_NAME}"))
 }
 
 /// Notices that outputs begin with the same line.

@@ -11,13 +11,14 @@ use crate::cache::{
     Outlets, Permit, RefreshSpec, RunResult, Unkept, is_refresh, milliseconds, resolve,
 };
 use crate::cli::CacheRunArgs;
-use crate::commands::cache::output::{print, stdout_failed};
+use crate::commands::cache::output::print;
 use crate::commands::cache::settings;
 use crate::commands::cache::stdin_copy::StdinCopy;
 use crate::commands::context::Context;
 use crate::commands::errors::{InvalidUse, print_error, status_of};
 use crate::commands::scratch::{with_scratch, write_report};
 use crate::create::Scratch;
+use crate::fs::disk_full::stdout_failed;
 use crate::lease::TmpFile;
 use crate::os::CurrentDir;
 use crate::process::{self, Command, check_interrupt};

@@ -9,9 +9,9 @@ const READERS: [(&str, i32); 10] = [
     ("spool -- true", 125),
     ("replace new", 1),
     ("replace --append new", 1),
-    ("chunk --size 1 --format csv", 1),
-    ("chunk --size 1 --format csv -- true", 125),
-    ("chunk --size 1 --format csv -", 1),
+    ("chunk --rows 1 --format csv", 1),
+    ("chunk --rows 1 --format csv -- true", 125),
+    ("chunk --rows 1 --format csv -", 1),
     ("cache set key", 1),
     ("cache run --key-stdin -- true", 125),
 ];

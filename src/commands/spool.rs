@@ -70,7 +70,7 @@ fn write_to_stdout(spool: &Spool<'_>, context: &Context) -> anyhow::Result<Statu
         {
             Ok(Status::Signal(libc::SIGPIPE))
         }
-        Err(TransferError::Writing(err)) => Err(stdout_failed(err)),
+        Err(TransferError::Writing(err)) => Err(stdout_failed(stdout(), err)),
         Err(TransferError::Reading(err)) => Err(err).context("could not read standard input"),
     }
 }

@@ -6,7 +6,6 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
-use rustix::stdio::stdout;
 
 use crate::sys::proc_path;
 
@@ -40,9 +39,9 @@ pub(crate) fn write_to_failed(act: &str, file: impl AsFd, err: io::Error) -> any
     anyhow::Error::new(err).context(act.to_owned())
 }
 
-/// Describes an error of writing to standard output.
-pub(crate) fn stdout_failed(err: io::Error) -> anyhow::Error {
-    write_to_failed("could not write to stdout", stdout(), err)
+/// Describes an error of writing to standard output, which is this descriptor.
+pub(crate) fn stdout_failed(stdout: impl AsFd, err: io::Error) -> anyhow::Error {
+    write_to_failed("could not write to stdout", stdout, err)
 }
 
 /// Returns the filesystem of a directory if an operation failed because it is full.

@@ -68,9 +68,9 @@ impl TransferError {
     }
 }
 
-/// What one attempt to move bytes has done.
+/// What one attempt to move bytes came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum Attempt {
     /// It moved so many bytes: none if a signal came first.
     Moved(usize),
     /// It moved nothing, since nothing can be moved without waiting.
@@ -81,7 +81,7 @@ pub(crate) enum Step {
     ReaderGone,
 }
 
-impl Step {
+impl Attempt {
     fn of_write(written: rustix::io::Result<usize>) -> Result<Self, TransferError> {
         match written {
             Ok(count) => Ok(Self::Moved(count)),
@@ -104,14 +104,14 @@ pub(crate) fn copy_to_end(
     let mut bytes = 0;
     loop {
         match receiver.step(&from, &to, SpliceFlags::empty())? {
-            Step::Moved(moved) => {
+            Attempt::Moved(moved) => {
                 bytes += moved as u64;
                 count(moved as u64);
             }
-            Step::Blocked => {
+            Attempt::Blocked => {
                 wait_for(from.as_fd(), PollFlags::IN).map_err(TransferError::Reading)?;
             }
-            Step::End | Step::ReaderGone => return Ok(bytes),
+            Attempt::End | Attempt::ReaderGone => return Ok(bytes),
         }
     }
 }
@@ -131,13 +131,13 @@ impl Receiver {
         from: impl AsFd,
         to: impl AsFd,
         flags: SpliceFlags,
-    ) -> Result<Step, TransferError> {
+    ) -> Result<Attempt, TransferError> {
         if self.block.is_none() {
             match splice(&from, None, &to, None, MAX_PIPE, flags) {
-                Ok(0) => return Ok(Step::End),
-                Ok(count) => return Ok(Step::Moved(count)),
-                Err(Errno::INTR) => return Ok(Step::Moved(0)),
-                Err(Errno::AGAIN) => return Ok(Step::Blocked),
+                Ok(0) => return Ok(Attempt::End),
+                Ok(count) => return Ok(Attempt::Moved(count)),
+                Err(Errno::INTR) => return Ok(Attempt::Moved(0)),
+                Err(Errno::AGAIN) => return Ok(Attempt::Blocked),
                 Err(err) if is_unsupported(err) => {}
                 Err(err) => return Err(TransferError::Writing(err.into())),
             }
@@ -145,20 +145,20 @@ impl Receiver {
         let block = self.block.get_or_insert_with(|| Vec::with_capacity(BLOCK));
         block.clear();
         match rustix::io::read(&from, spare_capacity(block)) {
-            Ok(0) => return Ok(Step::End),
+            Ok(0) => return Ok(Attempt::End),
             Ok(_) => {}
-            Err(Errno::INTR) => return Ok(Step::Moved(0)),
-            Err(Errno::AGAIN) => return Ok(Step::Blocked),
+            Err(Errno::INTR) => return Ok(Attempt::Moved(0)),
+            Err(Errno::AGAIN) => return Ok(Attempt::Blocked),
             Err(err) => return Err(TransferError::Reading(err.into())),
         }
         write_all(to.as_fd(), block).map_err(TransferError::Writing)?;
-        Ok(Step::Moved(block.len()))
+        Ok(Attempt::Moved(block.len()))
     }
 }
 
 /// Writes bytes to a descriptor once.
-pub(crate) fn write_once(to: impl AsFd, bytes: &[u8]) -> Result<Step, TransferError> {
-    Step::of_write(rustix::io::write(to, bytes))
+pub(crate) fn write_once(to: impl AsFd, bytes: &[u8]) -> Result<Attempt, TransferError> {
+    Attempt::of_write(rustix::io::write(to, bytes))
 }
 
 /// Moves bytes of a file to a descriptor once, inside the kernel if possible. Does not wait for a
@@ -169,7 +169,7 @@ pub(crate) fn send_once(
     length: u64,
     to: impl AsFd,
     is_shared_pipe: bool,
-) -> Result<Step, TransferError> {
+) -> Result<Attempt, TransferError> {
     let mut offset = start;
     let count = usize::try_from(length.min(MAX_STEP)).unwrap_or(SMALL);
     let sent = if is_shared_pipe {
@@ -178,16 +178,16 @@ pub(crate) fn send_once(
         sendfile(&to, &from, Some(&mut offset), count)
     };
     match sent {
-        Ok(0) => Ok(Step::End),
-        Ok(_) | Err(Errno::INTR | Errno::AGAIN | Errno::PIPE) => Step::of_write(sent),
+        Ok(0) => Ok(Attempt::End),
+        Ok(_) | Err(Errno::INTR | Errno::AGAIN | Errno::PIPE) => Attempt::of_write(sent),
         // The call is unsupported, or it fails and does not say on which side.
         Err(_) => {
             let mut buffer = [0; SMALL];
             let count = count.min(SMALL);
             match rustix::io::pread(&from, &mut buffer[..count], start) {
-                Ok(0) => Ok(Step::End),
+                Ok(0) => Ok(Attempt::End),
                 Ok(count) => write_once(&to, &buffer[..count]),
-                Err(Errno::INTR) => Ok(Step::Moved(0)),
+                Err(Errno::INTR) => Ok(Attempt::Moved(0)),
                 Err(err) => Err(TransferError::Reading(err.into())),
             }
         }
@@ -288,7 +288,7 @@ mod tests {
             assert!(matches!(sent, Err(TransferError::Writing(_))), "{sent:?}");
             let sent = send_once(&write_only, 0, 10, &to, is_shared_pipe);
             assert!(matches!(sent, Err(TransferError::Reading(_))), "{sent:?}");
-            assert_eq!(send_once(&from, 10, 10, &to, is_shared_pipe).unwrap(), Step::End);
+            assert_eq!(send_once(&from, 10, 10, &to, is_shared_pipe).unwrap(), Attempt::End);
         }
         let copied = copy_range(&from, 0, 10, &full);
         assert!(matches!(copied, Err(TransferError::Writing(_))), "{copied:?}");
@@ -304,14 +304,14 @@ mod tests {
         let mut sent = 0;
         loop {
             match send_once(&from, sent, 200_000 - sent, &writer, true).unwrap() {
-                Step::Moved(count) => sent += count as u64,
-                step => break assert_eq!(step, Step::Blocked),
+                Attempt::Moved(count) => sent += count as u64,
+                step => break assert_eq!(step, Attempt::Blocked),
             }
         }
         assert!(sent > 0 && sent < 200_000);
         drop(reader);
-        assert_eq!(send_once(&from, 0, 10, &writer, true).unwrap(), Step::ReaderGone);
-        assert_eq!(write_once(&writer, b"more").unwrap(), Step::ReaderGone);
+        assert_eq!(send_once(&from, 0, 10, &writer, true).unwrap(), Attempt::ReaderGone);
+        assert_eq!(write_once(&writer, b"more").unwrap(), Attempt::ReaderGone);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::chunk::scan::error::{InputError, Malformed};
 use crate::chunk::scan::format::RecordFormat;
 use crate::fs::TransferError;
 use crate::fs::disk_full::write_to_failed;
-use crate::fs::transfer::{Step, send_once, write_once};
+use crate::fs::transfer::{Attempt, send_once, write_once};
 
 /// How much is converted at once, in bytes.
 const CONVERT: usize = 64 * 1024;
@@ -187,19 +187,19 @@ fn send_some(
     length: u64,
 ) -> anyhow::Result<Result<usize, FeedStep>> {
     match send_once(input, at, length, to, false) {
-        Ok(Step::End) => Err(input.changed()),
+        Ok(Attempt::End) => Err(input.changed()),
         Ok(step) => Ok(moved(step)),
         Err(TransferError::Reading(err)) => Err(input.could_not_read(err)),
         Err(TransferError::Writing(err)) => Err(write_to_failed(COULD_NOT_WRITE, to, err)),
     }
 }
 
-fn moved(step: Step) -> Result<usize, FeedStep> {
+fn moved(step: Attempt) -> Result<usize, FeedStep> {
     match step {
-        Step::Moved(count) => Ok(count),
-        Step::Blocked => Err(FeedStep::Blocked),
+        Attempt::Moved(count) => Ok(count),
+        Attempt::Blocked => Err(FeedStep::Blocked),
         // That the reader wants no more is its right.
-        Step::End | Step::ReaderGone => Err(FeedStep::Done),
+        Attempt::End | Attempt::ReaderGone => Err(FeedStep::Done),
     }
 }
 

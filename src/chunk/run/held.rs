@@ -11,7 +11,7 @@ use rustix::pipe::SpliceFlags;
 use crate::fs::TransferError;
 use crate::fs::disk_full::write_failed;
 use crate::fs::rw::{read_at, write_all};
-use crate::fs::transfer::{Receiver, Step};
+use crate::fs::transfer::{Attempt, Receiver};
 use crate::lease::TmpFile;
 
 /// How much is held in memory, in bytes.
@@ -101,12 +101,12 @@ impl Held {
     fn move_to_file(&mut self, pipe: BorrowedFd<'_>) -> anyhow::Result<bool> {
         let Some(file) = &self.file else { return Ok(true) };
         match self.receiver.step(pipe, file, SpliceFlags::NONBLOCK) {
-            Ok(Step::Moved(count)) => {
+            Ok(Attempt::Moved(count)) => {
                 self.length += count as u64;
                 Ok(false)
             }
-            Ok(Step::Blocked) => Ok(false),
-            Ok(Step::End | Step::ReaderGone) => Ok(true),
+            Ok(Attempt::Blocked) => Ok(false),
+            Ok(Attempt::End | Attempt::ReaderGone) => Ok(true),
             Err(TransferError::Writing(err)) => Err(not_held(file, err)),
             Err(TransferError::Reading(err)) => Err(err).context("could not read an output"),
         }

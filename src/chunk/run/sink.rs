@@ -11,7 +11,7 @@ use crate::chunk::run::held::{HELD_NAME, Held, HeldStore};
 use crate::chunk::run::merge::{Merger, OutPiece};
 use crate::fs::TransferError;
 use crate::fs::disk_full::stdout_failed;
-use crate::fs::transfer::{SMALL, Step, send_once, write_once};
+use crate::fs::transfer::{Attempt, SMALL, send_once, write_once};
 use crate::streams::Replacement;
 
 /// How much is written from memory to a file at once, in bytes.
@@ -162,15 +162,15 @@ impl Sink {
                     },
                 };
                 match step {
-                    Ok(Step::Moved(count)) => self.done += count as u64,
-                    Ok(Step::Blocked) => return Ok(()),
-                    Ok(Step::ReaderGone) => return Err(SinkError::ReaderGone),
+                    Ok(Attempt::Moved(count)) => self.done += count as u64,
+                    Ok(Attempt::Blocked) => return Ok(()),
+                    Ok(Attempt::ReaderGone) => return Err(SinkError::ReaderGone),
                     // The unnamed file is ours alone; it does not shrink.
-                    Ok(Step::End) => {
+                    Ok(Attempt::End) => {
                         return Err(not_read(io::ErrorKind::UnexpectedEof.into()).into());
                     }
                     Err(TransferError::Reading(err)) => return Err(not_read(err).into()),
-                    Err(TransferError::Writing(err)) => return Err(stdout_failed(err).into()),
+                    Err(TransferError::Writing(err)) => return Err(stdout_failed(out, err).into()),
                 }
             }
         }

@@ -202,7 +202,7 @@ impl CacheJob<'_, '_, '_> {
         };
         let mut exit = status;
         if let Some(err) = outlets.into_stdout_error() {
-            print_error(&stdout_failed(err));
+            print_error(&stdout_failed(stdout(), err));
             exit = Status::TmpxFailed;
         }
         let exit = match &kept {

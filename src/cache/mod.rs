@@ -37,4 +37,4 @@ pub(crate) use replay::ReplayError;
 pub(crate) use request::{Asker, CacheRequest};
 pub(crate) use resolve::{Answer, resolve};
 pub(crate) use store::CacheStore;
-pub(crate) use upkeep::{Expired, Listed};
+pub(crate) use upkeep::{Listed, RemovedEntries};

@@ -13,6 +13,7 @@ use crate::cache::key::CacheKey;
 use crate::cache::lock_file::{KeyByte, KeyLock, LockFile};
 use crate::cache::store::{CacheStore, FileKind};
 use crate::fs::Dir;
+use crate::values::ByteSize;
 
 /// How often a miss looks for expired entries, in milliseconds.
 const PERIOD: u64 = 60_000;
@@ -20,11 +21,21 @@ const PERIOD: u64 = 60_000;
 /// How many entries it looks at.
 const AT_ONCE: usize = 512;
 
-/// Expired entries that were removed.
+/// Entries that were removed, or would be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Expired {
+pub(crate) struct RemovedEntries {
     pub(crate) count: u64,
     pub(crate) bytes: u64,
+}
+
+impl RemovedEntries {
+    /// Describes them: `2 expired cache entries (1.5 KiB)`.
+    pub(crate) fn describe(self, kind: &str) -> String {
+        let Self { count, bytes } = self;
+        let entries = if count == 1 { "entry" } else { "entries" };
+        let size = if count == 0 { String::new() } else { format!(" ({})", ByteSize(bytes)) };
+        format!("{count} {kind} {entries}{size}")
+    }
 }
 
 /// An entry, for a list.
@@ -65,7 +76,7 @@ impl CacheStore {
         &self,
         locks: &Rc<LockFile>,
         clock: &CacheClock,
-    ) -> Result<Expired, CacheError> {
+    ) -> Result<RemovedEntries, CacheError> {
         let mut files = self.files()?;
         if let Some(count) = (files.len() as u64).checked_sub(1) {
             let parts = count / AT_ONCE as u64 + 1;
@@ -77,7 +88,7 @@ impl CacheStore {
     }
 
     /// Removes all expired entries, or only counts them.
-    pub(crate) fn remove_expired(&self, removes: bool) -> Result<Expired, CacheError> {
+    pub(crate) fn remove_expired(&self, removes: bool) -> Result<RemovedEntries, CacheError> {
         let locks = if removes { self.lock_file().ok().map(Rc::new) } else { None };
         let clock = CacheClock::now();
         let expired = self.remove_expired_of(&self.files()?, locks.as_ref(), &clock, removes)?;
@@ -94,9 +105,9 @@ impl CacheStore {
         locks: Option<&Rc<LockFile>>,
         clock: &CacheClock,
         removes: bool,
-    ) -> Result<Expired, CacheError> {
+    ) -> Result<RemovedEntries, CacheError> {
         let dir = self.to_dir()?;
-        let mut expired = Expired::default();
+        let mut expired = RemovedEntries::default();
         for (name, kind, hash) in files {
             if *kind != FileKind::Entry {
                 self.remove_leftover(&dir, name, *kind, *hash, locks, removes);
@@ -192,23 +203,28 @@ impl CacheStore {
 
     /// Removes all entries, or those with a name. What a run that has begun before will print is not
     /// kept either.
-    pub(crate) fn clear(&self, name: Option<&OsStr>) -> Result<(), CacheError> {
+    pub(crate) fn clear(&self, name: Option<&OsStr>) -> Result<RemovedEntries, CacheError> {
         let locks = self.lock_file()?;
         locks.begin_generation();
         let dir = self.to_dir()?;
         let before = locks.total();
-        let mut removed = 0;
-        for (file, _, _) in self.files()? {
+        let (mut removed, mut entries) = (0, RemovedEntries::default());
+        for (file, kind, _) in self.files()? {
             let size = self.stat(&file).map_or(0, |stat| size(&stat));
             let entry = CacheEntry::open(self, &file)?;
             // A damaged entry may have had the name.
             let has_name = |name| entry.as_ref().is_none_or(|entry| entry.key().has_name(name));
             if name.is_none_or(has_name) && self.remove(&dir, &file)? {
                 removed += size;
+                // What a killed process left is no entry.
+                if kind == FileKind::Entry {
+                    entries.count += 1;
+                    entries.bytes += size;
+                }
             }
         }
         locks.correct_total(before, before.saturating_sub(removed));
-        Ok(())
+        Ok(entries)
     }
 }
 

@@ -227,13 +227,16 @@ Examples:
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,
-    override_usage = "tmpx cache clear [KEY]",
+    override_usage = "tmpx cache clear [OPTIONS] [KEY]",
     after_long_help = CLEAR_DETAILS,
 )]
 pub struct CacheClearArgs {
     /// The key
     #[arg(value_name = "KEY", value_hint = ValueHint::Other)]
     pub key: Option<OsString>,
+    /// Do not print how many entries were removed
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 const CLEAR_DETAILS: &str = "\

@@ -52,6 +52,11 @@ fn message(err: &clap::Error) -> Option<String> {
         {
             Some(format!("{argument} needs a value"))
         }
+        (ErrorKind::ValueValidation, _, Some(ContextValue::String(value)))
+            if value.is_empty() && argument.starts_with('-') =>
+        {
+            Some(format!("{argument} needs a value"))
+        }
         _ => None,
     }
 }

@@ -197,6 +197,12 @@ fn for_value(argument: &str, value: &str, words: &[&str]) -> Option<String> {
     if words.windows(2).any(|pair| pair == ["--until-exit", value]) {
         return Some(format!("the PID comes after =, as in --until-exit={value}"));
     }
+    if words.get(1) == Some(&"cache") && argument.starts_with("--ttl") && value == "0" {
+        return Some(match words.get(2) {
+            Some(&"set") => "to remove what is stored: tmpx cache clear KEY".to_owned(),
+            _ => "to run COMMAND anew: tmpx cache run --refresh -- COMMAND".to_owned(),
+        });
+    }
     if words.get(1) == Some(&"chunk") && argument.starts_with("--to") && value == "csv" {
         return Some("for CSV use mlr or duckdb on the result of --to ndjson".to_owned());
     }

@@ -8,6 +8,6 @@ pub(crate) mod spool;
 pub(crate) mod target;
 pub(crate) use input::Input;
 pub(crate) use open_input::{OpenInput, STDIN_NAME, readable_stdin};
-pub(crate) use replace::{OnChange, Replacement};
+pub(crate) use replace::{NoOldContent, OnChange, Replacement};
 pub(crate) use spool::Spool;
 pub(crate) use target::{ReplaceError, Target, check_rename_over};

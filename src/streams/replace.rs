@@ -38,6 +38,11 @@ pub(crate) enum OnChange {
     Append,
 }
 
+/// A file that does not exist yet, so that a command cannot read its old content.
+#[derive(Debug, thiserror::Error)]
+#[error("could not copy {}: it does not exist", .0.display())]
+pub(crate) struct NoOldContent(PathBuf);
+
 /// The file whose content was read last.
 #[derive(Debug)]
 enum ReadFile {
@@ -108,7 +113,7 @@ impl Replacement {
         let could_not = || format!("could not read {}", self.target.shown().display());
         let from = match &self.first {
             Some(old) => self.open(old)?.ok_or(Errno::STALE),
-            None => Err(Errno::NOENT),
+            None => return Err(NoOldContent(self.target.shown().to_owned()).into()),
         };
         let from = from.map_err(io::Error::from).with_context(could_not)?;
         let could_not = || format!("could not write to a file in {}", dir.path().display());

@@ -1,5 +1,6 @@
 //! `tmpx chunk`: checks the command line, opens the inputs, and plans where to cut them.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::stdio::stdin;
@@ -9,7 +10,9 @@ use crate::chunk::{ReadOptions, RecordFormat, RecordInput, Supply};
 use crate::cli::ChunkArgs;
 use crate::commands::chunk::{files, on_each};
 use crate::commands::context::Context;
-use crate::commands::errors::InvalidUse;
+use crate::commands::errors::{InvalidUse, MisplacedWord};
+use crate::os::CurrentDir;
+use crate::process::find_program;
 use crate::streams::Target;
 use crate::values::Status;
 
@@ -22,6 +25,7 @@ pub(in crate::commands) fn run(args: ChunkArgs, context: &Context) -> anyhow::Re
     {
         return Err(InvalidUse::ReportReplacesContent.into());
     }
+    refuse_misplaced_words(&args, context)?;
     let inputs = open_inputs(&args)?;
     let format = match args.to {
         Some(form) => form.format(),
@@ -42,6 +46,32 @@ fn refuse_contradictions(args: &ChunkArgs) -> anyhow::Result<()> {
         }
     } else if let Some(option) = args.option_for_files() {
         return Err(InvalidUse::OptionNeedsNoCommand(option).into());
+    }
+    if args.output.as_deref() == Some(Path::new("-")) {
+        return Err(InvalidUse::OutputToStdout.into());
+    }
+    Ok(())
+}
+
+/// Finds a word among the inputs that is no file, and what it most likely means.
+fn refuse_misplaced_words(args: &ChunkArgs, context: &Context) -> anyhow::Result<()> {
+    let absent = |word: &PathBuf| match word.symlink_metadata() {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => Some((word.clone(), err)),
+        _ => None,
+    };
+    let is_format =
+        |word: &Path| word.to_str().is_some_and(|word| word.parse::<RecordFormat>().is_ok());
+    if args.merge == Some(None)
+        && let Some((word, source)) = args.inputs.iter().find_map(absent)
+        && is_format(&word)
+    {
+        return Err(MisplacedWord::MergeFormat { word, source }.into());
+    }
+    if args.command.is_empty()
+        && let Some((word, source)) = args.inputs.iter().skip(1).find_map(absent)
+        && find_program(word.as_os_str(), &context.env, &CurrentDir::current()).is_ok()
+    {
+        return Err(MisplacedWord::Command { word, source }.into());
     }
     Ok(())
 }

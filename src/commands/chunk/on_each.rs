@@ -139,11 +139,12 @@ fn report_failure(place: &Place, cause: Cause) -> Status {
     }
 }
 
-/// Names a chunk, its records and its bytes, counted from 1 but for the number of the chunk.
+/// Names a chunk, its records and its bytes, all counted from 1.
 fn describe(place: &Place) -> String {
-    let Place { number, first_row, rows, name, at, bytes } = place;
+    let Place { first_row, rows, name, at, bytes, .. } = place;
     format!(
-        "chunk {number} (rows {} to {}, {} from byte {}, {bytes} bytes)",
+        "chunk {} (rows {} to {}, {} from byte {}, {bytes} bytes)",
+        place.ordinal(),
         first_row + 1,
         first_row + rows,
         name.display(),

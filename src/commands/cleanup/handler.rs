@@ -4,7 +4,7 @@ use std::io;
 
 use anyhow::Context as _;
 
-use crate::cache::{CacheStore, Expired};
+use crate::cache::CacheStore;
 use crate::cli::CleanupArgs;
 use crate::commands::cleanup::rerun::Rerun;
 use crate::commands::cleanup::summary::Summary;
@@ -16,7 +16,7 @@ use crate::reclaim::{LeaseProblem, Observer, Outcome, Selection, Sweep, SystemSt
 use crate::remove::{Mode, Removal};
 use crate::ui::{CleanupRow, Output, ProgressLine, print_note, with_progress};
 use crate::values::message::render;
-use crate::values::{ByteSize, PathField, Span, Status};
+use crate::values::{PathField, Span, Status};
 
 pub(crate) fn run(args: &CleanupArgs, context: &Context) -> anyhow::Result<Status> {
     let mut named = NamedPaths::new(&args.paths);
@@ -63,12 +63,10 @@ pub(crate) fn run(args: &CleanupArgs, context: &Context) -> anyhow::Result<Statu
 fn remove_expired_outputs(mode: Mode, is_quiet: bool, context: &Context) {
     let Ok(Some(store)) = CacheStore::open(&context.env) else { return };
     let removes = mode == Mode::Remove;
-    let Ok(Expired { count, bytes }) = store.remove_expired(removes) else { return };
-    if count > 0 && !is_quiet {
+    let Ok(expired) = store.remove_expired(removes) else { return };
+    if expired.count > 0 && !is_quiet {
         let act = if removes { "removed" } else { "would remove" };
-        let entries = if count == 1 { "entry" } else { "entries" };
-        let size = ByteSize(bytes);
-        print_note(format_args!("{act} {count} expired cache {entries} ({size})"));
+        print_note(format_args!("{act} {}", expired.describe("expired cache")));
     }
 }
 

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use crate::commands::errors::advice::Advice;
+use crate::ui::sh_quote::quote;
 
 /// Why a handler refuses a command line.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,8 @@ pub(crate) enum InvalidUse {
     ReportReplacesContent,
     #[error("--report: stdout belongs to the command")]
     ReportToStdout,
+    #[error("--output: without it the outputs go to stdout")]
+    OutputToStdout,
     #[error("--suffix: COMMAND has no argument {0}")]
     SuffixWithoutPlaceholder(String),
     #[error("--here: --private-tmp hides the current directory")]
@@ -38,7 +41,33 @@ pub(crate) enum InvalidUse {
     NotConvertible(PathBuf),
 }
 
+/// A word in the place of an input of `chunk` that is no file, and most likely means something else.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MisplacedWord {
+    #[error("could not read {}", .word.display())]
+    Command { word: PathBuf, source: std::io::Error },
+    #[error("could not read {}", .word.display())]
+    MergeFormat { word: PathBuf, source: std::io::Error },
+}
+
+impl MisplacedWord {
+    fn hint(&self) -> String {
+        match self {
+            Self::Command { word, .. } => {
+                let word = quote(word.as_os_str());
+                format!("a command comes after --: tmpx chunk … -- {}", word.display())
+            }
+            Self::MergeFormat { word, .. } => {
+                format!("the format comes after =, as in --merge={}", word.display())
+            }
+        }
+    }
+}
+
 pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
+    if let Some(misplaced) = cause.downcast_ref::<MisplacedWord>() {
+        return Some(Advice::hint(misplaced.hint()));
+    }
     Some(match cause.downcast_ref()? {
         InvalidUse::ReportToStdout => {
             Advice::usage().and_hint("name a file, as in --report report.json")
@@ -52,6 +81,9 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
         }
         InvalidUse::OptionNeedsCommand(_) => {
             Advice::usage().and_hint("a command comes after --: tmpx chunk big.csv -- …")
+        }
+        InvalidUse::OutputToStdout => {
+            Advice::usage().and_hint("drop --output; a file named - is ./-")
         }
         InvalidUse::InputFromTerminal => {
             Advice::usage().and_hint("name a file, as in tmpx chunk big.csv")

@@ -16,7 +16,7 @@ mod streams;
 mod system;
 mod workspace;
 
-pub(crate) use invalid_use::InvalidUse;
+pub(crate) use invalid_use::{InvalidUse, MisplacedWord};
 pub(crate) use process::InputAsCommand;
 pub(crate) use report::{NOT_ROLLED_BACK, hint, print_error, report, report_clap_error, status_of};
 pub(crate) use workspace::NotKept;

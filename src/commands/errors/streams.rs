@@ -3,9 +3,12 @@
 use std::error::Error;
 
 use crate::commands::errors::advice::Advice;
-use crate::streams::ReplaceError;
+use crate::streams::{NoOldContent, ReplaceError};
 
 pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
+    if cause.is::<NoOldContent>() {
+        return Some(Advice::hint("without {}, the output of COMMAND becomes the new file"));
+    }
     let hint = match cause.downcast_ref()? {
         ReplaceError::NotRegularFile | ReplaceError::MountPoint => "'>' writes into it",
         ReplaceError::OpenFileOfProcess => "'tmpx spool' writes to stdout",

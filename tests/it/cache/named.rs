@@ -57,8 +57,9 @@ fn clear_removes_a_key_and_the_runs_with_it_or_everything() {
 fn without_a_store_there_is_nothing() {
     let sandbox = Sandbox::new();
     sandbox.tmpx(["cache", "get", "k"]).expects(1, "", "");
-    sandbox.tmpx(["cache", "clear"]).expects(0, "", "");
-    sandbox.tmpx(["cache", "clear", "k"]).expects(0, "", "");
+    let nothing = "tmpx: removed 0 cache entries\n";
+    sandbox.tmpx(["cache", "clear"]).expects(0, "", nothing);
+    sandbox.tmpx(["cache", "clear", "k"]).expects(0, "", nothing);
     sandbox.tmpx(["cache", "list"]).expects(0, "", "");
     sandbox.tmpx(["cache", "list", "--json"]).expects(0, "", "");
     assert!(!store(&sandbox).exists(), "nothing was created");
@@ -67,7 +68,7 @@ fn without_a_store_there_is_nothing() {
 #[test]
 fn a_run_that_began_before_clear_is_not_kept() {
     let sandbox = Sandbox::new();
-    let script = "echo x >> runs; tmpx cache clear; echo out";
+    let script = "echo x >> runs; tmpx cache clear -q; echo out";
     let args = ["cache", "run", "--report", "report", "--", "sh", "-c", script];
     sandbox.tmpx(args).expects(0, "out\n", "");
     assert_eq!(
@@ -132,4 +133,21 @@ fn a_value_that_arrives_slowly_replaces_the_old_one_only_at_its_end() {
     let script = "{ echo new; mkfifo go; read n < go; } | tmpx cache set k & \
         while ! [ -p go ]; do sleep 0.01; done; tmpx cache get k; echo > go; wait; tmpx cache get k";
     sandbox.sh(script).expects(0, "oldnew\n", "");
+}
+
+#[test]
+fn clear_says_how_much_it_removed_unless_it_is_quiet() {
+    let sandbox = Sandbox::new();
+    let clear = |args: &[&str]| {
+        sandbox.sh("for k in a b c; do echo $k | tmpx cache set $k; done").expects(0, "", "");
+        let ran = sandbox.tmpx(["cache", "clear"].iter().chain(args)).run();
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), ""));
+        ran.stderr
+    };
+    let one = clear(&["a"]);
+    assert!(one.starts_with("tmpx: removed 1 cache entry (") && one.ends_with(" B)\n"), "{one}");
+    let all = clear(&[]);
+    assert!(all.starts_with("tmpx: removed 3 cache entries ("), "{all}");
+    assert_eq!(clear(&["--quiet"]), "");
+    assert_eq!(files(&sandbox).len(), 0);
 }

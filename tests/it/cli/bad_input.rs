@@ -309,6 +309,19 @@ fn replace_takes_one_file() {
 #[test]
 fn missing_values_and_conflicts_are_named_in_few_words() {
     refuses("file --dir", 2, "tmpx: --dir needs a value\n");
+    for (option, command) in [
+        ("--dir", "file"),
+        ("--name", "file"),
+        ("--session", "file"),
+        ("--session", "list"),
+        ("--ttl", "file"),
+        ("--max-size", "spool"),
+    ] {
+        let message = format!("tmpx: {option} needs a value\n");
+        Sandbox::new().tmpx([command, option, ""]).expects(2, "", &message);
+        let with_equals = format!("{option}=");
+        Sandbox::new().tmpx([command, with_equals.as_str()]).expects(2, "", &message);
+    }
     refuses("file --ttl 1h --ttl 2h", 2, "tmpx: --ttl can be given only once\n");
     refuses("file aXXX --name b", 2, "tmpx: give TEMPLATE or --name, not both\n");
     refuses("file --keep --ttl 5m", 2, "tmpx: give --keep or --ttl, not both\n");
@@ -323,4 +336,32 @@ fn help_is_a_subcommand_too() {
         let expected = sandbox.tmpx(words(same)).succeeds().stdout;
         assert_eq!(sandbox.tmpx(words(asked)).succeeds().stdout, expected, "{asked}");
     }
+}
+
+#[test]
+fn a_word_of_chunk_that_is_no_file_is_most_likely_a_command_or_a_format() {
+    let sandbox = Sandbox::new();
+    sandbox.sh("printf 'a\\n1\\n' > data.csv").succeeds();
+    let no_file = |word: &str| format!("tmpx: could not read {word}: No such file or directory\n");
+    let command = "hint: a command comes after --: tmpx chunk … -- cat\n";
+    let expected = no_file("cat") + command;
+    sandbox.sh("tmpx chunk --rows 1 data.csv cat").expects(1, "", &expected);
+    // A file that is missing is not a command.
+    sandbox.sh("tmpx chunk --rows 1 data.csv more.csv").expects(1, "", &no_file("more.csv"));
+    sandbox.sh("tmpx chunk --rows 1 cat").expects(1, "", &no_file("cat"));
+    let expected = no_file("json") + "hint: the format comes after =, as in --merge=json\n";
+    sandbox.sh("tmpx chunk --rows 1 --merge json data.csv -- cat").expects(125, "", &expected);
+    let message = "tmpx: --output: without it the outputs go to stdout\n\
+                   hint: drop --output; a file named - is ./-\n";
+    sandbox.sh("tmpx chunk -o - data.csv -- cat").expects(2, "", message);
+    sandbox.sh("tmpx chunk -o ./- data.csv -- cat; cat ./-").expects(0, "a\n1\n", "");
+}
+
+#[test]
+fn a_ttl_of_zero_has_a_better_word_in_the_cache() {
+    let message = "tmpx: invalid value '0' for '--ttl <DURATION>': not a positive duration\nhint:";
+    let run = format!("{message} to run COMMAND anew: tmpx cache run --refresh -- COMMAND\n");
+    refuses("cache run --ttl 0 -- date", 2, &run);
+    let set = format!("{message} to remove what is stored: tmpx cache clear KEY\n");
+    refuses("cache set --ttl 0 key", 2, &set);
 }

@@ -105,7 +105,7 @@ _tmpx() {
             return 0
             ;;
         tmpx__subcmd__cache__subcmd__clear)
-            opts="-h --help"
+            opts="-q -h --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -202,6 +202,8 @@ set edit:completion:arg-completer[tmpx] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'tmpx;cache;clear'= {
+            cand -q 'Do not print how many entries were removed'
+            cand --quiet 'Do not print how many entries were removed'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }

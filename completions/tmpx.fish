@@ -151,6 +151,7 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcomm
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from get" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from set" -l ttl -d 'Keep it for this long [default: 1h]' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from clear" -s q -l quiet -d 'Do not print how many entries were removed'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from clear" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from list" -l json -d 'Print one JSON object per line'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'

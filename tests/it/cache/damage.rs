@@ -116,7 +116,7 @@ fn an_entry_that_is_removed_while_it_is_read_is_read_to_its_end() {
         let name = fs::read_to_string(format!("/proc/{}/wchan", child.id()));
         name.is_ok_and(|name| name.contains("pipe"))
     });
-    sandbox.tmpx(["cache", "clear"]).succeeds();
+    sandbox.tmpx(["cache", "clear", "-q"]).succeeds();
     assert_eq!(files(&sandbox), [""; 0]);
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success() && output.stdout == whole.as_bytes());

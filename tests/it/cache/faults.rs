@@ -42,7 +42,7 @@ impl Act {
             Self::Stale => "cache run --stale 0",
             Self::Set => return vec!["cache", "set", "k"],
             Self::Get => return vec!["cache", "get", "k"],
-            Self::Clear => return vec!["cache", "clear", "k"],
+            Self::Clear => return vec!["cache", "clear", "-q", "k"],
             Self::Evict => "cache run --key new --max-bytes 4500",
         };
         words.split(' ').chain(["--", "sh", "-c", COUNT]).collect()

@@ -43,14 +43,14 @@ fn clear_removes_a_key_and_the_runs_with_it_or_everything() {
     count(&sandbox, "--key b --key a").succeeds();
     count(&sandbox, "--key b").succeeds();
     std::fs::write(store(&sandbox).join("notes.txt"), "mine").unwrap();
-    sandbox.tmpx(["cache", "clear", "a"]).expects(0, "", "");
+    sandbox.tmpx(["cache", "clear", "-q", "a"]).expects(0, "", "");
     sandbox.tmpx(["cache", "get", "a"]).expects(1, "", "");
     sandbox.tmpx(["cache", "get", "b"]).expects(0, "2", "");
     printed(&count(&sandbox, "--key b").run(), "run 3\n");
     printed(&count(&sandbox, "--key a").run(), "run 4\n");
-    sandbox.tmpx(["cache", "clear"]).expects(0, "", "");
+    sandbox.tmpx(["cache", "clear", "-q"]).expects(0, "", "");
     assert_eq!(files(&sandbox), ["notes.txt"], "it is not tmpx's");
-    sandbox.tmpx(["cache", "clear"]).expects(0, "", "");
+    sandbox.tmpx(["cache", "clear"]).expects(0, "", "tmpx: removed 0 cache entries\n");
 }
 
 #[test]

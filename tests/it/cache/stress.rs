@@ -79,7 +79,7 @@ impl CacheCrowd<'_> {
     fn evict(&self) {
         while self.goes_on() {
             for args in
-                [&["cache", "set", "evict"][..], &["cache", "clear", "b"], &["cleanup", "-q"]]
+                [&["cache", "set", "evict"][..], &["cache", "clear", "-q", "b"], &["cleanup", "-q"]]
             {
                 let output = self.tmpx(args, "350K", Some(String::new()));
                 assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");

@@ -82,7 +82,7 @@ fn the_prompt_example_answers_at_once_and_refreshes_in_the_background() {
     let prompt = || example(&sandbox, "prompt.sh", "");
     let git = "git init -q -b trunk . && git -c user.name=a -c user.email=a@b commit -q --allow-empty -m one";
     assert_eq!((prompt().stdout, prompt().status), (String::new(), Some(0)), "no repository");
-    sandbox.tmpx(["cache", "clear"]).succeeds();
+    sandbox.tmpx(["cache", "clear", "-q"]).succeeds();
     sandbox.sh(git).succeeds();
     assert_eq!(prompt().stdout, "(trunk) ");
     fs::write(sandbox.cwd().join("new"), "").unwrap();

@@ -141,7 +141,8 @@ fn a_producer_gets_a_read_only_copy_of_the_file_in_place_of_braces() {
     sandbox.sh("tmpx replace f -I @ -- sh -c 'echo $2; cat $1' sh @ {}").expects(0, "", "");
     assert_eq!(content(&sandbox), "{}\n1\n1\n1\n");
     sandbox.sh("tmpx replace f -- echo x{}; cat f").expects(0, "x{}\n", "");
-    let message = "tmpx: could not read new: No such file or directory\n";
+    let message = "tmpx: could not copy new: it does not exist\n\
+                   hint: without {}, the output of COMMAND becomes the new file\n";
     sandbox.sh("tmpx replace new -- cat {}").expects(125, "", message);
     assert_eq!(names(&sandbox.cwd()), ["f"]);
 }

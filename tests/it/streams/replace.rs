@@ -330,12 +330,3 @@ fn the_report_has_the_outcome() {
     sandbox.sh("tmpx replace f --report ../cwd/f -- touch ran").expects(2, "", message);
     assert_eq!(names(&sandbox.cwd()), ["f"]);
 }
-
-#[test]
-fn a_file_that_does_not_exist_has_no_copy_for_the_command() {
-    let sandbox = Sandbox::new();
-    let message = "tmpx: could not copy new: it does not exist\n\
-                   hint: without {}, the output of COMMAND becomes the new file\n";
-    sandbox.sh("tmpx replace new -- cat {}").expects(125, "", message);
-    sandbox.sh("tmpx replace new -- echo a; cat new").expects(0, "a\n", "");
-}

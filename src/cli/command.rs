@@ -186,6 +186,9 @@ fn parse_by_clap(args: &[OsString]) -> clap::error::Result<CliArgs> {
     let mut matches = match args {
         // `tmpx help file` means `tmpx file --help`.
         [program, help, rest @ ..] if help == "help" => {
+            if rest.first().is_some_and(|word| word == "completions") {
+                parse_completions(&["--help".into()])?;
+            }
             let words = rest.iter().take(1).cloned().chain(["--help".into()]);
             command.try_get_matches_from_mut(std::iter::once(program.clone()).chain(words))?
         }

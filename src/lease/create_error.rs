@@ -98,6 +98,16 @@ impl CreateError {
         is_denial(source).then_some(source)
     }
 
+    /// Returns the directory, if it does not exist.
+    pub(crate) fn missing_dir(&self) -> Option<&Path> {
+        match self {
+            Self::Refused { act, source, .. } if source.raw_os_error() == Some(libc::ENOENT) => {
+                Some(&act.dir)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the directory has refused the entry, so that nothing was created.
     pub(super) fn is_denial(&self) -> bool {
         matches!(self, Self::Refused { source, .. } if is_denial(source))

@@ -5,6 +5,7 @@ use std::error::Error;
 use crate::commands::errors::advice::Advice;
 use crate::fs::PrivateDirError;
 use crate::lease::{CreateError, SpecError, StoreError};
+use crate::ui::sh_quote::quote;
 
 pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
     if let Some(err) = cause.downcast_ref() {
@@ -12,6 +13,10 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
     }
     match cause.downcast_ref() {
         Some(CreateError::Lease(err)) => on_store(err),
+        Some(err @ CreateError::Refused { .. }) => {
+            let dir = quote(err.missing_dir()?.as_os_str());
+            Some(Advice::hint(format!("create it first: mkdir -p {}", dir.display())))
+        }
         _ => cause.downcast_ref().and_then(on_store),
     }
 }

@@ -26,12 +26,14 @@ fn a_missing_directory_is_named() {
     refuses(
         "file -p /nodir",
         1,
-        "tmpx: could not create file in /nodir: No such file or directory\n",
+        "tmpx: could not create file in /nodir: No such file or directory\n\
+         hint: create it first: mkdir -p /nodir\n",
     );
     refuses(
         "dir /nodir/XXXX",
         1,
-        "tmpx: could not create directory in /nodir: No such file or directory\n",
+        "tmpx: could not create directory in /nodir: No such file or directory\n\
+         hint: create it first: mkdir -p /nodir\n",
     );
 }
 
@@ -332,7 +334,12 @@ fn missing_values_and_conflicts_are_named_in_few_words() {
 #[test]
 fn help_is_a_subcommand_too() {
     let sandbox = Sandbox::new();
-    for (asked, same) in [("help", "--help"), ("help file", "file --help")] {
+    for (asked, same) in [
+        ("help", "--help"),
+        ("help file", "file --help"),
+        ("help mktemp", "mktemp --help"),
+        ("help completions", "completions --help"),
+    ] {
         let expected = sandbox.tmpx(words(same)).succeeds().stdout;
         assert_eq!(sandbox.tmpx(words(asked)).succeeds().stdout, expected, "{asked}");
     }

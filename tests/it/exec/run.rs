@@ -68,7 +68,8 @@ fn a_failure_of_tmpx_exits_with_125_and_bad_usage_with_2() {
     let sandbox = Sandbox::new();
     let message = "tmpx: --in nosuch: No such file or directory\n";
     sandbox.tmpx(words("exec --in nosuch true")).expects(125, "", message);
-    let message = "tmpx: could not create directory in /nodir: No such file or directory\n";
+    let message = "tmpx: could not create directory in /nodir: No such file or directory\n\
+         hint: create it first: mkdir -p /nodir\n";
     sandbox.tmpx(words("exec -p /nodir true")).expects(125, "", message);
     let message = "tmpx: --mkdir ../x: must be a path inside the workspace, without ..\n";
     sandbox.tmpx(words("exec --mkdir ../x true")).expects(2, "", message);

@@ -231,7 +231,8 @@ fn a_signal_before_the_end_leaves_nothing() {
 #[test]
 fn failures_are_reported_with_their_path() {
     let sandbox = Sandbox::new();
-    let message = "tmpx: could not create file in /nodir: No such file or directory\n";
+    let message = "tmpx: could not create file in /nodir: No such file or directory\n\
+         hint: create it first: mkdir -p /nodir\n";
     sandbox.sh("echo | tmpx spool --max-size 0 -p /nodir").expects(1, "", message);
     sandbox.sh("echo | tmpx spool --max-size 0 -p /nodir -- true").expects(125, "", message);
     let message = "tmpx: could not read standard input: Bad file descriptor\n";

@@ -72,7 +72,7 @@ impl Location {
     fn of(env: &Env) -> Result<Self, CacheError> {
         if let Some(path) = env.get("TMPX_CACHE_DIR").map(PathBuf::from) {
             return if path.is_absolute() {
-                Ok(Self { path, is_explicit: true })
+                Ok(Self { path: private_dir::without_end_slash(path), is_explicit: true })
             } else {
                 Err(CacheError::NotAbsolute(path))
             };

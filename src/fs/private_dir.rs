@@ -7,6 +7,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, Stat, fchmod, fstat, lstat, mkdirat, openat};
@@ -59,6 +60,15 @@ impl From<Errno> for PrivateDirError {
 
 /// A result of the functions of this file.
 pub(crate) type PrivateDirResult<T> = Result<T, PrivateDirError>;
+
+/// Returns a path that the user named without slashes and dots at its end: with one, the path of a
+/// symlink leads to its target, even if it is not to be followed.
+pub(crate) fn without_end_slash(path: PathBuf) -> PathBuf {
+    match path.as_os_str().as_bytes() {
+        [.., b'/'] | [.., b'/', b'.'] => path.components().collect(),
+        _ => path,
+    }
+}
 
 /// Opens a directory of ours, whatever its mode. Returns it with its metadata.
 pub(crate) fn open_own(parent: impl AsFd, path: impl Arg) -> PrivateDirResult<(OwnedFd, Stat)> {

@@ -47,7 +47,7 @@ enum CandidateKind {
 
 impl StoreCandidate {
     pub(super) fn explicit(path: PathBuf) -> Self {
-        Self { path, kind: CandidateKind::Explicit }
+        Self { path: private_dir::without_end_slash(path), kind: CandidateKind::Explicit }
     }
 
     /// Lists the candidates for this environment and user, if the user names none.

@@ -352,3 +352,22 @@ fn root_follows_no_directory_of_another_user_on_the_way_to_its_home_store() {
         assert_eq!(ran.stdout, "../away:\n\n.local:\n\n/var/tmp:\n.tmpx-0\n", "{plant}");
     }
 }
+
+#[test]
+fn a_symlink_is_no_store_even_with_a_slash_behind_it() {
+    let sandbox = Sandbox::new();
+    fs::create_dir_all(sandbox.cwd().join("real/leases")).unwrap();
+    for link in ["state", "cache"] {
+        symlink("real", sandbox.cwd().join(link)).unwrap();
+    }
+    for slash in ["", "/", "//."] {
+        let state = format!("{}/state{slash}", sandbox.cwd().display());
+        let ran = sandbox.tmpx(["file"]).env("TMPX_STATE_DIR", &state).run();
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(1), ""), "{ran:?}");
+        let cache = format!("{}/cache{slash}", sandbox.cwd().display());
+        let ran = sandbox.tmpx(words("cache run -- echo text")).env("TMPX_CACHE_DIR", &cache).run();
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), "text\n"), "{ran:?}");
+    }
+    assert_eq!(names(&sandbox.cwd().join("real")), ["leases"]);
+    assert_eq!(names(&sandbox.cwd().join("real/leases")), [""; 0]);
+}

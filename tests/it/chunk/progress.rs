@@ -34,7 +34,8 @@ fn the_line_has_records_rate_and_time_left_and_is_removed() {
         let words = step.split(", ").collect::<Vec<_>>();
         assert!(
             matches!(words[..], [records, rate, left]
-            if records.ends_with(" records") && rate.ends_with("/s") && left.ends_with(" left")),
+            if records.ends_with(" records") && rate.ends_with("/s")
+                && left.ends_with(" left: in.txt")),
             "{step:?} in {shown:?}"
         );
     }

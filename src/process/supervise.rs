@@ -81,8 +81,8 @@ impl Child {
         limits: Limits,
         older: &[Process],
     ) -> anyhow::Result<ExitOutcome> {
-        let (info, timed_out) = wait(self.pid, signals, &self.held, limits, older)
-            .context("could not wait for the command")?;
+        let wait = Wait::new(self.pid, signals, &self.held, limits, older);
+        let (info, timed_out) = wait.run().context("could not wait for the command")?;
         let status = if timed_out { Status::TimedOut } else { status(info.status) };
         let Self { started, mounts, .. } = self;
         Ok(ExitOutcome { status, info, wall: started.elapsed(), mounts })
@@ -120,62 +120,89 @@ pub(crate) fn run_capturing<T: Send>(
     })
 }
 
-/// Waits for a command. Returns how it ended, and whether it exceeded its time limit.
-fn wait(
+/// The wait for a command.
+struct Wait<'a> {
     pid: Pid,
-    signals: &SignalQueue,
-    held: &HeldSignals,
+    signals: &'a SignalQueue,
+    held: &'a HeldSignals,
     limits: Limits,
-    older: &[Process],
-) -> io::Result<(ExitInfo, bool)> {
-    let mut timed_out = false;
-    // The signal by which a process has asked tmpx to stop with its command.
-    let mut stop_by: Option<i32> = None;
-    // A deadline that the clock cannot represent is none.
-    let after = |time| Instant::now().checked_add(time);
-    let mut deadline = limits.timeout.and_then(after).map(|at| (at, Signal::TERM));
-    loop {
-        // The number cannot be reused before the process is reaped.
-        if let Some(info) = sys::reap(pid)? {
-            if let Some((at, Signal::KILL)) = deadline {
-                end_stragglers(at, signals, older);
+    older: &'a [Process],
+    /// When the command gets which signal, unless it has ended by then.
+    deadline: Option<(Instant, Signal)>,
+    timed_out: bool,
+    /// The signal by which a process has asked tmpx to stop with its command, until it has stopped.
+    stop_by: Option<i32>,
+}
+
+impl<'a> Wait<'a> {
+    fn new(
+        pid: Pid,
+        signals: &'a SignalQueue,
+        held: &'a HeldSignals,
+        limits: Limits,
+        older: &'a [Process],
+    ) -> Self {
+        let deadline = limits.timeout.and_then(after).map(|at| (at, Signal::TERM));
+        Self { pid, signals, held, limits, older, deadline, timed_out: false, stop_by: None }
+    }
+
+    /// Waits for the command. Returns how it ended, and whether it exceeded its time limit.
+    fn run(mut self) -> io::Result<(ExitInfo, bool)> {
+        loop {
+            // The number cannot be reused before the process is reaped.
+            if let Some(info) = sys::reap(self.pid)? {
+                if let Some((at, Signal::KILL)) = self.deadline {
+                    end_stragglers(at, self.signals, self.older);
+                }
+                return Ok((info, self.timed_out));
             }
-            return Ok((info, timed_out));
-        }
-        if let Some(signal) = stop_by.take_if(|_| stop::is_stopped(pid)) {
-            stop::stop_for_certain(&[pid], signal, held);
-        }
-        let left = deadline.map(|(at, _)| at.saturating_duration_since(Instant::now()));
-        if let (Some(Duration::ZERO), Some((_, signal))) = (left, deadline) {
-            timed_out = true;
-            signal_all(&[pid], &processes::descendants(older), signal);
-            deadline = match signal {
-                Signal::KILL => None,
-                _ => after(limits.kill_after).map(|at| (at, Signal::KILL)),
-            };
-            continue;
-        }
-        match signals.wait(left) {
-            Some(received)
-                if received.signal == libc::SIGCHLD
-                    && limits.timeout.is_none()
-                    && stop_by.is_none() =>
-            {
-                stop::propagate(pid, held);
+            if let Some(signal) = self.stop_by.take_if(|_| stop::is_stopped(self.pid)) {
+                stop::stop_for_certain(&[self.pid], signal, self.held);
             }
-            Some(received) if received.is_stop() && received.from_process => {
-                stop::pass_on(received.signal, pid);
-                stop_by = Some(received.signal);
+            match self.deadline {
+                Some((at, signal)) if at <= Instant::now() => self.time_out(signal),
+                _ => self.wait_for_signal(),
             }
-            // The terminal has stopped the command too.
-            Some(received) if received.is_stop() => stop::stop_like(&[pid], received.signal, held),
-            Some(received) if must_forward(received) => {
-                stop_by = stop_by.filter(|_| received.signal != libc::SIGCONT);
-                forward(received.signal, pid);
-            }
-            _ => {}
         }
     }
+
+    /// Signals a command whose time is over, and sets the next deadline.
+    fn time_out(&mut self, signal: Signal) {
+        self.timed_out = true;
+        signal_all(&[self.pid], &processes::descendants(self.older), signal);
+        self.deadline = match signal {
+            Signal::KILL => None,
+            _ => after(self.limits.kill_after).map(|at| (at, Signal::KILL)),
+        };
+    }
+
+    /// Waits for a signal until the deadline, and does what it asks for.
+    fn wait_for_signal(&mut self) {
+        let left = self.deadline.map(|(at, _)| at.saturating_duration_since(Instant::now()));
+        let Some(received) = self.signals.wait(left) else { return };
+        if received.signal == libc::SIGCHLD {
+            // A stopped tmpx could not enforce a time limit.
+            if self.limits.timeout.is_none() && self.stop_by.is_none() {
+                stop::propagate(self.pid, self.held);
+            }
+        } else if received.is_stop() && received.from_process {
+            stop::pass_on(received.signal, self.pid);
+            self.stop_by = Some(received.signal);
+        } else if received.is_stop() {
+            // The terminal has stopped the command too.
+            stop::stop_like(&[self.pid], received.signal, self.held);
+        } else if must_forward(received) {
+            if received.signal == libc::SIGCONT {
+                self.stop_by = None;
+            }
+            forward(received.signal, self.pid);
+        }
+    }
+}
+
+/// Returns the moment after this time, unless the clock cannot represent it: that is no deadline.
+fn after(time: Duration) -> Option<Instant> {
+    Instant::now().checked_add(time)
 }
 
 /// How long killed processes may take to end.

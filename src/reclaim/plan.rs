@@ -26,7 +26,7 @@ pub(super) const UNSEEN_MS: u64 = 30 * 24 * 3_600_000;
 /// What to do with a lease.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum LeasePlan {
-    /// Nothing: the selection does not match it, or its creator is just writing it.
+    /// Leave it alone: the selection does not match it, or its creator is just writing it.
     Pass,
     /// Report that it cannot be read.
     Report(Unreadable),
@@ -56,11 +56,11 @@ pub(super) enum LeasePlan {
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "one at a time, on the stack")]
 pub(super) enum ResourcePlan<'d> {
-    /// Nothing: it no longer exists.
+    /// There is nothing to do: it no longer exists.
     Pass,
-    /// Nothing: the selection does not match it. The lease stays because of it.
+    /// Leave it alone, and keep the lease because of it: the selection does not match it.
     Unselected,
-    /// Nothing: it has been out of sight for too long.
+    /// Report that it has been out of sight for too long.
     GiveUp,
     /// Keep it, and report why.
     Keep {
@@ -80,6 +80,17 @@ pub(super) enum ResourcePlan<'d> {
     },
 }
 
+/// Who learns what a sweep does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Audience {
+    /// The user reads what it reports.
+    User,
+    /// Nobody does. So a lease whose end must be reported is kept.
+    Nobody,
+    /// The leases are this process's own, which sees everything that it created.
+    Creator,
+}
+
 /// Plans a sweep of one store.
 #[derive(Debug)]
 pub(super) struct Planner<'a> {
@@ -88,23 +99,19 @@ pub(super) struct Planner<'a> {
     pub(super) system: &'a SystemState,
     /// What was removed so far.
     pub(super) removed: RemovedDirs,
-    /// Whether the leases are this process's own, which sees everything that it created.
-    own: bool,
-    /// Whether the user reads what the sweep reports. If not, a lease whose end must be reported is
-    /// kept.
-    reports: bool,
+    audience: Audience,
     occupants: OnceCell<Occupants>,
 }
 
 impl<'a> Planner<'a> {
     pub(super) fn new(store: &'a Store, selection: &'a Selection, system: &'a SystemState) -> Self {
         let (removed, occupants) = (RemovedDirs::default(), OnceCell::new());
-        Self { store, selection, system, removed, own: false, reports: true, occupants }
+        Self { store, selection, system, removed, audience: Audience::User, occupants }
     }
 
     /// Returns a planner whose reports nobody reads.
     pub(super) fn silent(self) -> Self {
-        Self { reports: false, ..self }
+        Self { audience: Audience::Nobody, ..self }
     }
 
     /// Returns a planner for leases of this very process.
@@ -113,12 +120,17 @@ impl<'a> Planner<'a> {
         selection: &'a Selection,
         system: &'a SystemState,
     ) -> Self {
-        Self { own: true, ..Self::new(store, selection, system) }
+        Self { audience: Audience::Creator, ..Self::new(store, selection, system) }
+    }
+
+    /// Returns whether what the sweep does becomes known.
+    fn reports(&self) -> bool {
+        self.audience != Audience::Nobody
     }
 
     /// Returns what looks for the resources of a lease.
     pub(super) fn locator<'r>(&'r self, record: &'r Record) -> Locator<'r> {
-        if self.own {
+        if self.audience == Audience::Creator {
             Locator::for_own(record, &self.removed)
         } else {
             Locator::new(record, self.system, &self.removed)
@@ -221,14 +233,14 @@ impl<'a> Planner<'a> {
     /// Returns whether a resource that most likely exists no more has been out of sight for long.
     fn is_over(&self, record: &Record, absence: &Absence) -> bool {
         let unseen = record.unseen.map(|since| self.system.now.wall_ms.saturating_sub(since));
-        self.reports && absence.expires() && unseen.is_some_and(|unseen| unseen >= UNSEEN_MS)
+        self.reports() && absence.expires() && unseen.is_some_and(|unseen| unseen >= UNSEEN_MS)
     }
 
     /// Returns what a cleanup adds to a lease: since when its resources have been out of sight, or that
     /// none is any more.
     pub(super) fn sighting(&self, record: &Record, expires: bool) -> Option<Event> {
         match (record.unseen, expires) {
-            _ if !self.reports => None,
+            _ if !self.reports() => None,
             (None, true) => Some(Event::Unseen(self.system.now.wall_ms)),
             (Some(_), false) => Some(Event::Seen(self.system.now.wall_ms)),
             _ => None,
@@ -261,7 +273,7 @@ impl<'a> Planner<'a> {
         if !self.selection.matches_resource(resource) {
             return match presence {
                 Presence::Gone => ResourcePlan::Pass,
-                Presence::Displaced if self.reports => ResourcePlan::Pass,
+                Presence::Displaced if self.reports() => ResourcePlan::Pass,
                 _ => ResourcePlan::Unselected,
             };
         }
@@ -271,7 +283,7 @@ impl<'a> Planner<'a> {
         let mut is_proven = false;
         let (root, twin, alone) = match presence {
             Presence::Gone => return ResourcePlan::Pass,
-            Presence::Displaced => return keep(replaced, self.reports),
+            Presence::Displaced => return keep(replaced, self.reports()),
             Presence::Foreign => return keep(replaced, insists),
             Presence::OutOfSight(absence) if self.is_over(record, &absence) => {
                 return ResourcePlan::GiveUp;

@@ -30,7 +30,7 @@ pub(super) fn with_scratch<T>(
 /// Removes the resources of a transaction. Reports what could not be removed, which does not change
 /// the exit status.
 pub(super) fn remove_scratch(transaction: &Transaction) {
-    let released = with_progress(true, |line| release(&transaction.lease, Some(&line.progress)));
+    let released = with_progress(true, |line| release(transaction.lease(), Some(&line.progress)));
     match released {
         Ok(failures) => {
             for (path, why) in failures {

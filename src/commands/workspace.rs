@@ -43,9 +43,9 @@ fn create(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
         if let Some(FileMode(mode)) = mode {
             workspace.set_mode(mode)?;
         }
-        print(&workspace, &transaction.lease, args.export, &mut output)
+        print(&workspace, transaction.lease(), args.export, &mut output)
             .context("could not write to stdout")?;
-        Ok(transaction.lease.commit()?)
+        Ok(transaction.lease_mut().commit()?)
     })?;
     transaction.take_warnings().iter().for_each(print_note);
     transaction.finish(&context.env);

@@ -30,7 +30,7 @@ impl<'a> Scratch<'a> {
 
     /// Returns the lease of the resources.
     pub(crate) fn lease(&mut self) -> anyhow::Result<&mut Lease> {
-        Ok(&mut self.transaction()?.lease)
+        Ok(self.transaction()?.lease_mut())
     }
 
     /// Returns the transaction, whose resources the caller must remove, if there is one.
@@ -71,9 +71,9 @@ impl<'a> Scratch<'a> {
             created.into_dir(&parent)
         };
         let opened = opened.context("could not open the new directory")?;
-        transaction.lease.inherit_lock()?;
+        transaction.lease_mut().inherit_lock()?;
         // From now on the lock decides, whatever happens to the file of the lease.
-        transaction.lease.commit()?;
+        transaction.lease_mut().commit()?;
         self.print_warnings();
         Ok(opened)
     }

@@ -27,7 +27,7 @@ pub(crate) type PrintPaths<'a> =
 #[derive(Debug)]
 pub(crate) struct Transaction {
     /// The lease that covers them.
-    pub lease: Lease,
+    lease: Lease,
     temp_dirs: Candidates,
     /// The first of them that accepted an entry.
     temp_dir: Option<PathBuf>,
@@ -50,6 +50,16 @@ pub(crate) enum TempDirError {
 }
 
 impl Transaction {
+    /// Returns the lease that covers the resources.
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// Returns the lease, to record more in it or to commit it.
+    pub(crate) fn lease_mut(&mut self) -> &mut Lease {
+        &mut self.lease
+    }
+
     /// Returns a transaction that has not created anything yet.
     pub(crate) fn new(spec: LeaseSpec, env: &Env) -> Result<Self, StoreError> {
         Ok(Self {
@@ -126,10 +136,10 @@ impl Transaction {
             let mut left = count;
             loop {
                 left -= u64::try_from(created.len()).unwrap_or(left).min(left);
-                print_paths(&transaction.lease, &dir, &created, left == 0)
+                print_paths(transaction.lease(), &dir, &created, left == 0)
                     .context("could not write to stdout")?;
                 if left == 0 {
-                    return Ok(transaction.lease.commit()?);
+                    return Ok(transaction.lease_mut().commit()?);
                 }
                 created = transaction.create_batch(&dir, options, left, reborrow(&mut fill))?;
             }

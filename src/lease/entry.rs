@@ -113,7 +113,7 @@ pub(crate) fn create(
     count: usize,
     fill: Fill<'_>,
 ) -> Result<Vec<Created>, CreateError> {
-    let mut creator = Creator { lease, dir, options, fill, made: 0 };
+    let mut creator = Creator { lease, dir, options, fill, created: 0 };
     match &options.name {
         NameRule::Random(template) if !template.is_guessable() => {
             let most = if creator.fill.is_some() { 1 } else { BATCH };
@@ -138,7 +138,7 @@ pub(crate) fn create_one(
     options: &CreateOptions,
     fill: Fill<'_>,
 ) -> Result<Created, CreateError> {
-    let mut creator = Creator { lease, dir, options, fill, made: 0 };
+    let mut creator = Creator { lease, dir, options, fill, created: 0 };
     match &options.name {
         NameRule::Random(template) if !template.is_guessable() => creator.create_random(template),
         NameRule::Hidden => creator.create_random(&Template::hidden()),
@@ -194,7 +194,7 @@ struct Creator<'a, 'f> {
     options: &'a CreateOptions,
     fill: Fill<'f>,
     /// How many entries of the last intent were created.
-    made: usize,
+    created: usize,
 }
 
 impl Creator<'_, '_> {
@@ -214,14 +214,14 @@ impl Creator<'_, '_> {
         let names: Vec<OsString> =
             names.collect::<io::Result<_>>().map_err(CreateError::NoRandomness)?;
         self.lease.append(&intent(self.options.kind, self.dir, &names, template))?;
-        self.made = 0;
+        self.created = 0;
         match self.create_each(&names) {
             Ok(created) => {
                 let created = names.into_iter().zip(created);
                 Ok(created.map(|(name, created)| Created { name, ..created }).collect())
             }
             // Nobody may be able to look whether the names exist in this directory.
-            Err(err) if self.made == 0 && err.is_denial() => {
+            Err(err) if self.created == 0 && err.is_denial() => {
                 self.lease.append(&Event::Created(Vec::new()))?;
                 Err(err)
             }
@@ -294,7 +294,7 @@ impl Creator<'_, '_> {
         match self.options.kind {
             Kind::File => {
                 let file = create_file(self.dir, &name).map_err(|err| self.refused(err))?;
-                self.made += 1;
+                self.created += 1;
                 let identity = EntryId::of(self.dir.open_entry(file.as_fd()));
                 let identity = identity.or_mark(&file, self.mark());
                 if self.fill.is_none() {
@@ -306,7 +306,7 @@ impl Creator<'_, '_> {
             Kind::Dir => {
                 let before = clock_gettime(ClockId::RealtimeCoarse);
                 mkdirat(self.dir, &name, Mode::RWXU).map_err(|err| self.refused(err))?;
-                self.made += 1;
+                self.created += 1;
                 prepare_dir(self.dir, &name, self.options, before, self.mark())
                     .map_err(|err| self.refused(err))
             }

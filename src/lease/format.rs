@@ -32,10 +32,10 @@ pub(crate) const VERSION: u64 = 2;
 const START: &[u8] = b"{\"v\":2,\"given\":\"";
 
 /// The value of `given` of a lease that is not committed.
-const NOT_GIVEN: &str = "................";
+const NOT_COMMITTED: &str = "................";
 
 /// The offset of the value of `given`.
-pub(super) const GIVEN_OFFSET: u64 = 16;
+pub(super) const COMMIT_OFFSET: u64 = 16;
 
 /// The length of `,"c":"` with eight digits and `"}`.
 const SEAL_LENGTH: usize = 16;
@@ -70,7 +70,7 @@ impl End {
             file,
             &HeaderLine {
                 v: VERSION,
-                given: NOT_GIVEN.into(),
+                given: NOT_COMMITTED.into(),
                 id: (&*header.id).into(),
                 store: header.store.as_ref().map(Cow::Borrowed),
                 local: header.local,
@@ -109,17 +109,17 @@ impl End {
     }
 
     /// Returns the value of `given` that commits a lease which ends here.
-    pub(super) fn given(self) -> [u8; 16] {
-        let mut given = [0; 16];
+    pub(super) fn commit_mark(self) -> [u8; 16] {
+        let mut mark = [0; 16];
         // A lease that is too long for eight digits is never written.
-        let _ = write!(&mut given[..], "{:08x}{:08x}", self.length, self.checksum);
-        given
+        let _ = write!(&mut mark[..], "{:08x}{:08x}", self.length, self.checksum);
+        mark
     }
 
     /// Commits a lease that ends here, in memory.
     pub(super) fn give(self, file: &mut [u8]) {
-        if let Some(value) = file.get_mut(START.len()..START.len() + NOT_GIVEN.len()) {
-            value.copy_from_slice(&self.given());
+        if let Some(value) = file.get_mut(START.len()..START.len() + NOT_COMMITTED.len()) {
+            value.copy_from_slice(&self.commit_mark());
         }
     }
 
@@ -161,21 +161,22 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Unreadable> {
             _ => Err(Unreadable::Damaged),
         };
     }
-    let given = bytes.get(START.len()..START.len() + NOT_GIVEN.len()).ok_or(Unreadable::Damaged)?;
-    let is_given = given != NOT_GIVEN.as_bytes();
+    let mark =
+        bytes.get(START.len()..START.len() + NOT_COMMITTED.len()).ok_or(Unreadable::Damaged)?;
+    let is_committed = mark != NOT_COMMITTED.as_bytes();
     let mut lines = bytes.split_inclusive(|&byte| byte == b'\n');
     let first = lines.next().unwrap_or_default();
     if !first.ends_with(b"\n") {
         // Both first lines are one write, so no intent was complete.
-        let is_cut = !is_given && !holds_more_than_a_line(first);
+        let is_cut = !is_committed && !holds_more_than_a_line(first);
         return if is_cut { Ok(Parsed::NothingCreated) } else { Err(Unreadable::Damaged) };
     }
     let mut body = body(first)?.to_vec();
-    let value = body.get_mut(START.len()..START.len() + NOT_GIVEN.len());
-    value.ok_or(Unreadable::Damaged)?.copy_from_slice(NOT_GIVEN.as_bytes());
+    let value = body.get_mut(START.len()..START.len() + NOT_COMMITTED.len());
+    value.ok_or(Unreadable::Damaged)?.copy_from_slice(NOT_COMMITTED.as_bytes());
     let mut end = End::default().after(first, &body)?;
-    let mut replay = Replay::new(header(&mut body, is_given)?);
-    let mut is_whole = !is_given || end.given() == *given;
+    let mut replay = Replay::new(header(&mut body, is_committed)?);
+    let mut is_whole = !is_committed || end.commit_mark() == *mark;
     for line in lines {
         if !line.ends_with(b"\n") {
             break;
@@ -184,7 +185,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Unreadable> {
         end = end.after(line, &text)?;
         text.push(b'}');
         replay.apply(serde_json::from_slice(&text).map_err(|_| Unreadable::Newer)?)?;
-        is_whole |= end.given() == *given;
+        is_whole |= end.commit_mark() == *mark;
     }
     if is_whole { Ok(Parsed::Record(replay.finish()?, end)) } else { Err(Unreadable::Damaged) }
 }

@@ -14,7 +14,7 @@ use rustix::fs::{
 use rustix::io::{Errno, pwrite};
 
 use crate::fs::rw::{read_at, write_all};
-use crate::lease::format::{self, End, GIVEN_OFFSET, Parsed};
+use crate::lease::format::{self, COMMIT_OFFSET, End, Parsed};
 use crate::lease::id;
 use crate::lease::record::{Event, Record, Unreadable};
 use crate::lease::store::Store;
@@ -146,7 +146,7 @@ impl<'a> LockedLease<'a> {
         end.push_event(&mut line, event)?;
         seek(&self.file, SeekFrom::Start(before.length))?;
         write_lines(&self.file, &line, before, end)?;
-        if record.header.committed { write_given(&self.file, end) } else { Ok(()) }
+        if record.header.committed { write_commit(&self.file, end) } else { Ok(()) }
     }
 
     /// Deletes the lease. Its resources must have been removed before.
@@ -268,9 +268,9 @@ pub(super) fn write_lines(file: &OwnedFd, lines: &[u8], start: End, end: End) ->
 }
 
 /// Records that the caller has the paths, and where the lease ends.
-pub(super) fn write_given(file: &OwnedFd, end: End) -> io::Result<()> {
+pub(super) fn write_commit(file: &OwnedFd, end: End) -> io::Result<()> {
     // In one call: a lease with half of it is damaged.
-    match pwrite(file, &end.given(), GIVEN_OFFSET)? {
+    match pwrite(file, &end.commit_mark(), COMMIT_OFFSET)? {
         16 => Ok(()),
         _ => Err(io::ErrorKind::WriteZero.into()),
     }

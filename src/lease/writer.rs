@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use crate::fs::rw::{read_at, write_all};
 use crate::lease::format::{End, VERSION};
 use crate::lease::id::new_id;
-use crate::lease::reader::{LockedLease, write_given, write_lines};
+use crate::lease::reader::{LockedLease, write_commit, write_lines};
 use crate::lease::record::{Event, Header, Lifetime, PrivateTmp};
 use crate::lease::spec::LeaseSpec;
 use crate::lease::store::{Store, StoreError, Stores};
@@ -226,7 +226,7 @@ impl LeaseFile {
         if let Some(text) = &mut self.text {
             self.end.give(text);
         }
-        write_given(&self.fd, self.end)
+        write_commit(&self.fd, self.end)
     }
 
     /// Writes the lease again if a command has changed it. Commands get a read-only descriptor, but

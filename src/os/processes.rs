@@ -166,11 +166,11 @@ pub(crate) fn children() -> Vec<u32> {
 
 /// Returns the descendants of this process that are in its session. A process that started a session
 /// of its own has detached itself.
-/// Those in `older`, and what they have started, do not count.
-pub(crate) fn descendants(older: &[Process]) -> Vec<Process> {
+/// Those in `earlier`, and what they have started, do not count.
+pub(crate) fn descendants(earlier: &[Process]) -> Vec<Process> {
     let us = std::process::id();
     let Some(Stat { session, .. }) = Stat::read(us) else { return Vec::new() };
-    let family = family(&[us], older).into_iter();
+    let family = family(&[us], earlier).into_iter();
     family.filter(|(_, theirs)| *theirs == session).map(|(process, _)| process).collect()
 }
 

@@ -31,7 +31,7 @@ impl Orphans {
         Self { earlier: if has_children { processes::all_descendants() } else { Vec::new() } }
     }
 
-    /// The descendants that are older than the command.
+    /// The descendants that are earlier than the command.
     pub(crate) fn earlier(&self) -> &[Process] {
         &self.earlier
     }

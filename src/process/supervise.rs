@@ -74,14 +74,14 @@ impl Child {
     }
 
     /// Waits until the command ends, passes signals on and enforces the limits meanwhile.
-    /// The limits do not apply to descendants of tmpx that are `older` than the command.
+    /// The limits do not apply to descendants of tmpx that are `earlier` than the command.
     pub(crate) fn wait(
         self,
         signals: &SignalQueue,
         limits: Limits,
-        older: &[Process],
+        earlier: &[Process],
     ) -> anyhow::Result<ExitOutcome> {
-        let wait = Wait::new(self.pid, signals, &self.held, limits, older);
+        let wait = Wait::new(self.pid, signals, &self.held, limits, earlier);
         let (info, timed_out) = wait.run().context("could not wait for the command")?;
         let status = if timed_out { Status::TimedOut } else { status(info.status) };
         let Self { started, mounts, .. } = self;
@@ -126,7 +126,7 @@ struct Wait<'a> {
     signals: &'a SignalQueue,
     held: &'a HeldSignals,
     limits: Limits,
-    older: &'a [Process],
+    earlier: &'a [Process],
     /// When the command gets which signal, unless it has ended by then.
     deadline: Option<(Instant, Signal)>,
     timed_out: bool,
@@ -140,10 +140,10 @@ impl<'a> Wait<'a> {
         signals: &'a SignalQueue,
         held: &'a HeldSignals,
         limits: Limits,
-        older: &'a [Process],
+        earlier: &'a [Process],
     ) -> Self {
         let deadline = limits.timeout.and_then(after).map(|at| (at, Signal::TERM));
-        Self { pid, signals, held, limits, older, deadline, timed_out: false, stop_by: None }
+        Self { pid, signals, held, limits, earlier, deadline, timed_out: false, stop_by: None }
     }
 
     /// Waits for the command. Returns how it ended, and whether it exceeded its time limit.
@@ -152,7 +152,7 @@ impl<'a> Wait<'a> {
             // The number cannot be reused before the process is reaped.
             if let Some(info) = sys::reap(self.pid)? {
                 if let Some((at, Signal::KILL)) = self.deadline {
-                    end_stragglers(at, self.signals, self.older);
+                    end_orphans(at, self.signals, self.earlier);
                 }
                 return Ok((info, self.timed_out));
             }
@@ -169,7 +169,7 @@ impl<'a> Wait<'a> {
     /// Signals a command whose time is over, and sets the next deadline.
     fn time_out(&mut self, signal: Signal) {
         self.timed_out = true;
-        signal_all(&[self.pid], &processes::descendants(self.older), signal);
+        signal_all(&[self.pid], &processes::descendants(self.earlier), signal);
         self.deadline = match signal {
             Signal::KILL => None,
             _ => after(self.limits.kill_after).map(|at| (at, Signal::KILL)),
@@ -210,11 +210,11 @@ const DYING: Duration = Duration::from_secs(1);
 
 /// Kills what a command has left running at its deadline, or when a signal asks tmpx to end. They have
 /// had their SIGTERM and may ignore it. Returns as soon as all of them have ended.
-fn end_stragglers(mut deadline: Instant, signals: &SignalQueue, older: &[Process]) {
+fn end_orphans(mut deadline: Instant, signals: &SignalQueue, earlier: &[Process]) {
     let mut were_killed = false;
     while sys::has_children() {
-        let stragglers = processes::descendants(older);
-        if stragglers.is_empty() {
+        let orphans = processes::descendants(earlier);
+        if orphans.is_empty() {
             return;
         }
         let left = deadline.saturating_duration_since(Instant::now());
@@ -223,7 +223,7 @@ fn end_stragglers(mut deadline: Instant, signals: &SignalQueue, older: &[Process
             return;
         }
         if is_over {
-            for process in &stragglers {
+            for process in &orphans {
                 process.signal(Signal::KILL);
             }
             were_killed = true;

@@ -46,12 +46,12 @@ pub(crate) fn create_files(
                 created
             };
             if let Some(place) = &place {
-                deliver(&transaction.lease, place, &created, true)
+                deliver(transaction.lease(), place, &created, true)
                     .context("could not write to stdout")?;
             }
         }
         if place.is_some() {
-            transaction.lease.commit()?;
+            transaction.lease_mut().commit()?;
         }
         Ok(tally)
     })

@@ -34,7 +34,7 @@ pub(super) fn create(
     )?;
     transaction.take_warnings().iter().for_each(print_note);
     let report = ChunkReport::new(tally, None);
-    let lease = &mut transaction.lease;
+    let lease = transaction.lease_mut();
     let status = write_report(args.report.as_deref(), &report, Status::Success, || Ok(lease));
     transaction.finish(&context.env);
     Ok(status)

@@ -70,7 +70,7 @@ impl<'a> Run<'a> {
         } else {
             Snapshot::default()
         };
-        transaction.lease.commit()?;
+        transaction.lease_mut().commit()?;
         transaction.take_warnings().iter().for_each(print_note);
         Ok(Self { job, transaction, signals, parent, workspace, snapshot })
     }
@@ -94,7 +94,7 @@ impl<'a> Run<'a> {
                 // Without it, the lock alone keeps the workspace if tmpx is killed.
                 if let Some(process) = child.process() {
                     let private_tmp = child.mounts().and_then(private_tmp::record);
-                    let _ = self.transaction.lease.record_command(process, private_tmp);
+                    let _ = self.transaction.lease_mut().record_command(process, private_tmp);
                 }
                 child.wait(self.signals, self.job.limits, orphans.earlier())
             });
@@ -108,7 +108,7 @@ impl<'a> Run<'a> {
     fn anonymous_files(&mut self) -> anyhow::Result<Vec<(OwnedFd, i32)>> {
         let Self { job, transaction, parent, .. } = self;
         let open = |&number: &i32| {
-            let file = TmpFile::create(&mut transaction.lease, parent.try_clone()?, 0o600)?;
+            let file = TmpFile::create(transaction.lease_mut(), parent.try_clone()?, 0o600)?;
             Ok((file.as_fd().try_clone_to_owned()?, number))
         };
         job.args.run.anon_fds.iter().map(open).collect()
@@ -193,7 +193,7 @@ impl<'a> Run<'a> {
         let mut plan = Plan::new(&patterns, self.workspace.dir(), &self.snapshot, cwd)?;
         let check_interrupt = || Ok(check_interrupt(self.signals)?);
         let mut skipped = plan.take_skipped();
-        let saved = save::save(&plan, &mut self.transaction.lease, &mut skipped, &check_interrupt);
+        let saved = save::save(&plan, self.transaction.lease_mut(), &mut skipped, &check_interrupt);
         skipped.lines().for_each(print_note);
         saved.map_err(|cause| Unsaved { cause, is_no_match: false })
     }
@@ -225,7 +225,7 @@ impl<'a> Run<'a> {
             outputs: saved.iter().map(|path| PathField::of(path)).collect(),
             kept,
         };
-        write_report(Some(file), &report, status, || Ok(&mut self.transaction.lease))
+        write_report(Some(file), &report, status, || Ok(self.transaction.lease_mut()))
     }
 
     /// Lets the workspace outlive tmpx, and prints its path.
@@ -233,7 +233,7 @@ impl<'a> Run<'a> {
         let path = self.workspace.path();
         let term = if lifetime == Lifetime::Manual { "" } else { " for a day" };
         self.transaction
-            .lease
+            .lease_mut()
             .change_lifetime(lifetime)
             .map_err(|cause| NotKept { path: path.to_owned(), cause })?;
         if path.exists() {
@@ -278,7 +278,7 @@ fn create_workspace(
     };
     let options = CreateOptions { kind: Kind::Dir, name, mode: None, keep_open: true };
     let (parent, created) = transaction.create_one(dir.as_deref(), &options)?;
-    transaction.lease.inherit_lock()?;
+    transaction.lease_mut().inherit_lock()?;
     let workspace = Workspace::of(&parent, created)?;
     let skipped = with_progress(job.layout.has_inputs(), |line| {
         workspace.populate(&job.layout, &|| Ok(check_interrupt(signals)?), &line.progress)

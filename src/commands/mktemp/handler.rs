@@ -107,7 +107,7 @@ fn create_and_commit(
         err => Diagnostic::of_lease(err).quiet_suppresses(),
     })?;
     print_path(&target.path(&created.name)).map_err(Diagnostic::quiet_suppresses)?;
-    let committed = transaction.lease.commit();
+    let committed = transaction.lease_mut().commit();
     committed.map_err(|err| Diagnostic::of_lease(err).quiet_suppresses())
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: CompletionShell,
 }
 
-/// The command line of `tmpx completions`.
+// The command line of `tmpx completions`. A doc comment would replace that of the arguments in the help.
 #[derive(Debug, Parser)]
 #[command(name = "tmpx completions", disable_help_subcommand = true)]
 pub(super) struct CompletionsCliArgs {

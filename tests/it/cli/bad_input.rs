@@ -286,6 +286,9 @@ fn short_help_ends_with_an_example() {
         let help = sandbox.tmpx(words(line)).succeeds().stdout;
         assert!(help.contains(example) && !help.contains("Examples:"), "{line}: {help}");
     }
+    let of_completions = sandbox.tmpx(words("completions --help")).succeeds().stdout;
+    let begin = "Print the completion script of a shell\n\nThe script completes ";
+    assert!(of_completions.starts_with(begin), "{of_completions}");
     let of_mktemp = sandbox.tmpx(words("mktemp --help")).succeeds().stdout;
     sandbox.tmpx(words("mktemp -h")).expects(0, &of_mktemp, "");
     sandbox.tmpx(words("--version")).expects(

@@ -150,9 +150,9 @@ pub struct RunArgs {
     /// Give the command its own /tmp and /var/tmp
     ///
     /// For programs that ignore TMPDIR. Both are removed with the workspace;
-    /// TMPDIR is /tmp. The path of a workspace below /tmp is in the new one too.
-    /// Needs root or user namespaces; in a user namespace, setuid programs such
-    /// as sudo do not work.
+    /// TMPDIR is /tmp. The path of a workspace below /tmp is in the new one
+    /// too. Needs root or user namespaces; in a user namespace, setuid
+    /// programs such as sudo do not work.
     #[arg(long, verbatim_doc_comment)]
     pub private_tmp: bool,
     /// Write a JSON report on the command to FILE

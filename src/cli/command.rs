@@ -6,8 +6,7 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{
-    Arg, ArgMatches, Args as _, Command, CommandFactory as _, FromArgMatches as _, Parser,
-    Subcommand,
+    Arg, ArgMatches, Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
 };
 
 use crate::cli::cache::{CacheArgs, CacheCommandArgs};
@@ -175,13 +174,59 @@ pub enum CommandArgs {
 
 /// Parses a command line.
 pub(crate) fn parse(args: &[OsString]) -> clap::error::Result<CliArgs> {
-    match ExecArgs::without_options(args) {
-        Some(exec) => Ok(CliArgs { command: CommandArgs::Exec(exec) }),
-        None => parse_by_clap(args),
+    match parse_alone(args) {
+        Some(command) => Ok(CliArgs { command }),
+        None => parse_whole(args),
     }
 }
 
-fn parse_by_clap(args: &[OsString]) -> clap::error::Result<CliArgs> {
+/// Parses the arguments of a subcommand without building the others, which would take clap longer
+/// than all the rest. Returns `None` if that fails: only the whole command line has the right
+/// message.
+fn parse_alone(args: &[OsString]) -> Option<CommandArgs> {
+    let exec = ExecArgs::without_options(args).map(CommandArgs::Exec);
+    exec.or_else(|| {
+        let [_, args @ ..] = args else { return None };
+        let (name, rest) = args.split_first()?;
+        match name.to_str()? {
+            "file" => alone(args).map(CommandArgs::File),
+            "dir" => alone(args).map(CommandArgs::Dir),
+            "workspace" => alone(args).map(CommandArgs::Workspace),
+            "exec" => alone(args).map(CommandArgs::Exec),
+            "spool" => alone(args).map(CommandArgs::Spool),
+            "replace" => alone(args).map(CommandArgs::Replace),
+            "chunk" => alone(args).map(CommandArgs::Chunk),
+            "list" => alone(args).map(CommandArgs::List),
+            "cleanup" => alone(args).map(CommandArgs::Cleanup),
+            "gettempdir" => alone(args).map(CommandArgs::Gettempdir),
+            "cache" => {
+                let command = match rest.first()?.to_str()? {
+                    "run" => alone(rest).map(CacheCommandArgs::Run),
+                    "get" => alone(rest).map(CacheCommandArgs::Get),
+                    "set" => alone(rest).map(CacheCommandArgs::Set),
+                    _ => None,
+                };
+                command.map(|command| CommandArgs::Cache(CacheArgs { command }))
+            }
+            _ => None,
+        }
+    })
+}
+
+/// Parses the arguments of one subcommand, of which the first is its name.
+fn alone<T: Args>(args: &[OsString]) -> Option<T> {
+    let mut command = T::augment_args(Command::new(""));
+    let mut matches = command.try_get_matches_from_mut(args).ok()?;
+    if dashes_as_value(&command, &matches, args).is_some() {
+        return None;
+    }
+    let parsed = T::from_arg_matches_mut(&mut matches).ok();
+    // Dropping what clap has built would cost a tenth of the instructions of `tmpx file`.
+    std::mem::forget((command, matches));
+    parsed
+}
+
+fn parse_whole(args: &[OsString]) -> clap::error::Result<CliArgs> {
     let mut command = CliArgs::command();
     let mut matches = match args {
         // `tmpx help file` means `tmpx file --help`.
@@ -194,15 +239,10 @@ fn parse_by_clap(args: &[OsString]) -> clap::error::Result<CliArgs> {
         }
         args => command.try_get_matches_from_mut(args)?,
     };
-    if args.iter().any(|word| word == "--")
-        && let Some(err) = dashes_as_value(&command, &matches, args)
-    {
+    if let Some(err) = dashes_as_value(&command, &matches, args) {
         return Err(err);
     }
-    let parsed = CliArgs::from_arg_matches_mut(&mut matches);
-    // Dropping what clap has built would cost a tenth of the instructions of `tmpx file`.
-    std::mem::forget((command, matches));
-    parsed
+    CliArgs::from_arg_matches_mut(&mut matches)
 }
 
 /// Returns an error if an option took for its value the `--` that was meant to end the options. Values
@@ -212,6 +252,9 @@ fn dashes_as_value(
     matches: &ArgMatches,
     args: &[OsString],
 ) -> Option<clap::Error> {
+    if !args.iter().any(|word| word == "--") {
+        return None;
+    }
     let (mut command, mut matches) = (command, matches);
     while let Some((name, below)) = matches.subcommand() {
         (command, matches) = (command.find_subcommand(name)?, below);
@@ -274,8 +317,12 @@ impl CommandArgs {
 mod tests {
     use super::*;
 
+    fn args(line: &str) -> Vec<OsString> {
+        line.split(' ').map(Into::into).collect()
+    }
+
     #[test]
-    fn the_shortcut_for_exec_parses_as_clap_does() {
+    fn a_subcommand_alone_is_parsed_as_in_the_whole_command_line() {
         for line in [
             "exec true",
             "exec sh -c x --help",
@@ -291,19 +338,78 @@ mod tests {
             "exec -- a -- b",
             "exec -- --",
             "exec",
+            "exec --in a:b --mkdir c --out=d --keep --timeout 3s -m 755 -- -x --out e",
+            "exec --keep=sometimes x",
+            "exec --out",
             "file true",
+            "file -s .csv -p /tmp --ttl 1h --session s --json",
+            "file --until-exit",
+            "file --until-exit=0",
+            "file --name a --prefix b",
+            "file --ttl 1h --keep",
+            "file --help",
+            "file -V",
+            "file -x",
+            "file --suff",
+            "dir -n 3 --print0 a.XXXXXX.b",
+            "workspace --in a --mkdir b",
+            "spool -o out --max-memory 1M sort",
+            "spool -- sort -- x",
+            "replace f -- cat {}",
+            "replace",
+            "replace f g",
+            "chunk -n 3 in.csv --format csv -- wc -l",
+            "chunk --rows 0 in",
+            "list --json /tmp/a",
+            "cleanup --all --older-than 1h -n",
+            "cleanup --forget --session",
+            "gettempdir --all",
+            "cache",
+            "cache help",
+            "cache run",
+            "cache run --ttl 1m --key a --key b -- date -u",
+            "cache run --ttl 0 date",
+            "cache get a b",
+            "cache get -k",
+            "cache set --ttl 1m -- -k",
+            "cache clear k",
+            "cache list --json",
+            "cache data",
+            "help file",
+            "help",
+            "--help",
+            "--version",
+            "",
+            "fil",
+            "completions bash",
         ] {
-            let args: Vec<OsString> =
-                ["tmpx"].into_iter().chain(line.split(' ')).map(Into::into).collect();
+            let args = args(&format!("tmpx {line}"));
             let text = |parsed: clap::error::Result<CliArgs>| {
                 parsed.map_or_else(|err| err.to_string(), |cli| format!("{cli:?}"))
             };
-            assert_eq!(text(parse(&args)), text(parse_by_clap(&args)), "{line}");
+            assert_eq!(text(parse(&args)), text(parse_whole(&args)), "{line}");
         }
-        let is_shortcut = |line: &str| {
-            let args: Vec<OsString> = line.split(' ').map(Into::into).collect();
-            ExecArgs::without_options(&args).is_some()
-        };
+    }
+
+    #[test]
+    fn every_subcommand_can_be_parsed_alone() {
+        for listed in CliArgs::command().get_subcommands() {
+            let name = listed.get_name();
+            // clap does not parse the command line of mktemp.
+            let line = match name {
+                "mktemp" => continue,
+                "cache" => "tmpx cache get key",
+                "replace" => "tmpx replace file",
+                "chunk" => "tmpx chunk file -- cat",
+                _ => &format!("tmpx {name}"),
+            };
+            assert!(parse_alone(&args(line)).is_some(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_most_frequent_form_of_exec_needs_no_clap() {
+        let is_shortcut = |line: &str| ExecArgs::without_options(&args(line)).is_some();
         for line in ["tmpx exec true", "tmpx exec -- -x", "tmpx exec sh -c x"] {
             assert!(is_shortcut(line), "{line}");
         }

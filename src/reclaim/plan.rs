@@ -258,7 +258,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Returns whether a lock must be the creator's or another cleanup's, and not a command's.
-    fn is_being_handled(&self, record: &Record) -> bool {
+    pub(super) fn is_being_handled(&self, record: &Record) -> bool {
         record.lifetime != Lifetime::Command && self.judge(record, false) == Verdict::Remove
     }
 

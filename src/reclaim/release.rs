@@ -5,10 +5,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 
-use crate::lease::{Content, Lease, Resource};
+use crate::lease::{Content, Lease, Record, Resource, Store};
 use crate::reclaim::outcome::{Observer, Outcome};
 use crate::reclaim::problem::LeaseProblem;
-use crate::reclaim::sweep::remove_own;
+use crate::reclaim::selection::Selection;
+use crate::reclaim::sweep::Sweep;
+use crate::reclaim::system::SystemState;
 use crate::remove::Removal;
 use crate::values::Progress;
 
@@ -26,7 +28,7 @@ pub(crate) fn release(
         Content::Record(mut record) => {
             record.resources.retain(|resource| !lease.is_renamed(resource.name.as_os_str()));
             let removal = Removal { progress, ..Removal::PLAIN };
-            remove_own(&record, store, lease.id(), removal, &mut remains)?
+            remove(&record, store, lease.id(), removal, &mut remains)?
         }
         Content::Unreadable(why) => return Err(anyhow!("could not read the lease: {why}")),
     };
@@ -34,6 +36,22 @@ pub(crate) fn release(
         locked.delete().context("could not remove the lease")?;
     }
     Ok(remains.0)
+}
+
+/// Removes everything that the record covers. Returns whether its lease may be removed.
+fn remove(
+    record: &Record,
+    store: &Store,
+    id: &str,
+    removal: Removal<'_>,
+    remains: &mut Remains,
+) -> io::Result<bool> {
+    let selection = Selection { force: true, ..Selection::default() };
+    let system = SystemState::without_ancestry(record.header.namespaces.clone());
+    let sweep = Sweep::of_own(store, &selection, &system, removal);
+    let swept = sweep.remove(id, record, remains)?;
+    sweep.end_inner_leases();
+    Ok(swept.ends_lease)
 }
 
 /// Collects what could not be removed, and why.

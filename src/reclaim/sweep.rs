@@ -36,6 +36,16 @@ impl<'a> Sweep<'a> {
         Self { planner: Planner::new(store, selection, system), removal }
     }
 
+    /// Returns the pass over a lease of this very process.
+    pub(super) fn of_own(
+        store: &'a Store,
+        selection: &'a Selection,
+        system: &'a SystemState,
+        removal: Removal<'a>,
+    ) -> Self {
+        Self { planner: Planner::for_own(store, selection, system), removal }
+    }
+
     /// Returns the same pass for a process whose reports nobody reads.
     pub(super) fn silent(self) -> Self {
         Self { planner: self.planner.silent(), ..self }
@@ -82,9 +92,10 @@ impl<'a> Sweep<'a> {
         mut snapshot: LeaseSnapshot,
         observer: &mut dyn Observer,
     ) -> io::Result<()> {
-        // A resource that the user names may have been printed a moment ago, while its creator still
-        // holds the lock; or another cleanup is removing it.
-        let attempts = if self.planner.selection.names_paths() { MAX_ATTEMPTS } else { 1 };
+        // A resource that the user names or forces away may have been printed a moment ago, while its
+        // creator still holds the lock; or another cleanup is removing it.
+        let may_wait = self.planner.selection.names_paths() || self.planner.selection.force;
+        let attempts = if may_wait { MAX_ATTEMPTS } else { 1 };
         for attempt in 1..=attempts {
             if self.attempt(id, snapshot, attempt == attempts, observer)? {
                 break;
@@ -124,18 +135,18 @@ impl<'a> Sweep<'a> {
                 if self.removal.mode == Mode::Remove {
                     let Planner { store, system, removed, .. } = &self.planner;
                     let discarded = prune::discard(store, system, removed, id, true);
-                    self.check_removed(id, discarded, observer);
+                    self.check("remove", id, discarded, observer);
                 }
             }
-            LeasePlan::Keep { briefly: true, .. } if !is_last => return Ok(false),
             // Only a user who names the resource needs to know.
             LeasePlan::Keep { briefly: true, .. } if !self.planner.selection.names_paths() => {}
+            LeasePlan::Keep { briefly: true, .. } if !is_last => return Ok(false),
             LeasePlan::Keep { resources, event, .. } => {
                 keep(id, resources, observer)?;
                 if let Some(event) = event.filter(|_| self.removal.mode == Mode::Remove)
                     && let Ok(Some(lease)) = reader::lock(self.planner.store, id)
                 {
-                    self.check_written(id, lease.append(&event), observer);
+                    self.check("write to", id, lease.append(&event), observer);
                 }
             }
             LeasePlan::GiveUp(resources) if self.removal.mode == Mode::DryRun => {
@@ -144,21 +155,35 @@ impl<'a> Sweep<'a> {
             LeasePlan::Remove { record, .. } if self.removal.mode == Mode::DryRun => {
                 self.remove(id, &record, observer)?;
             }
-            // The lease stays: its holder may still add resources to it.
-            LeasePlan::Remove { record, locked: true } => {
-                self.remove(id, &record, observer)?;
-            }
-            LeasePlan::Remove { locked: false, .. } | LeasePlan::GiveUp(_) => {
-                match reader::lock(self.planner.store, id) {
-                    Ok(Some(lease)) => self.remove_locked(lease, id, observer)?,
-                    Ok(None) => return Ok(is_last),
-                    Err(err) => {
-                        observer.problem(LeaseProblem::call("lock", self.planner.store, id, err));
-                    }
+            LeasePlan::Remove { record, locked } => {
+                // Its creator holds the lock until it has printed the path.
+                let briefly = !locked || self.planner.is_being_handled(&record);
+                let is_locked = self.lock_and_remove(id, observer)?;
+                if is_locked && briefly && !is_last {
+                    return Ok(false);
                 }
+                // The lease stays: its holder may still add resources to it.
+                if is_locked && locked {
+                    self.remove(id, &record, observer)?;
+                }
+            }
+            LeasePlan::GiveUp(_) => {
+                return Ok(!self.lock_and_remove(id, observer)? || is_last);
             }
         }
         Ok(true)
+    }
+
+    /// Removes a lease if no other process has its lock. Returns whether one has.
+    fn lock_and_remove(&self, id: &str, observer: &mut dyn Observer) -> io::Result<bool> {
+        match reader::lock(self.planner.store, id) {
+            Ok(Some(lease)) => self.remove_locked(lease, id, observer)?,
+            Ok(None) => return Ok(true),
+            Err(err) => {
+                observer.problem(LeaseProblem::call("lock", self.planner.store, id, err));
+            }
+        }
+        Ok(false)
     }
 
     /// Removes a lease whose lock this process holds. It is planned again, since it may have changed
@@ -174,19 +199,19 @@ impl<'a> Sweep<'a> {
             LeasePlan::Remove { record, .. } => {
                 let swept = self.remove(id, &record, observer)?;
                 if swept.ends_lease {
-                    self.check_removed(id, lease.delete(), observer);
+                    self.check("remove", id, lease.delete(), observer);
                     let Planner { store, system, .. } = &self.planner;
                     if let Some(private_tmp) = &record.private_tmp {
                         prune::end_private_tmp(store, private_tmp, &system.namespaces);
                     }
                 } else if let Some(event) = self.planner.sighting(&record, swept.expires) {
-                    self.check_written(id, lease.append(&event), observer);
+                    self.check("write to", id, lease.append(&event), observer);
                 }
                 Ok(())
             }
             LeasePlan::GiveUp(resources) => {
                 give_up(id, &resources, observer)?;
-                self.check_removed(id, lease.delete(), observer);
+                self.check("remove", id, lease.delete(), observer);
                 Ok(())
             }
             LeasePlan::Keep { resources, .. } => keep(id, resources, observer),
@@ -195,7 +220,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// Removes the selected resources of a record, or measures them in a dry run.
-    fn remove(
+    pub(super) fn remove(
         &self,
         id: &str,
         record: &Record,
@@ -238,24 +263,25 @@ impl<'a> Sweep<'a> {
         Ok(swept)
     }
 
-    fn check_written(&self, id: &str, written: io::Result<()>, observer: &mut dyn Observer) {
-        if let Err(err) = written {
-            observer.problem(LeaseProblem::call("write to", self.planner.store, id, err));
-        }
-    }
-
-    fn check_removed(&self, id: &str, removed: io::Result<()>, observer: &mut dyn Observer) {
-        if let Err(err) = removed {
-            observer.problem(LeaseProblem::call("remove", self.planner.store, id, err));
+    /// Reports what could not be done with a lease.
+    fn check(
+        &self,
+        act: &'static str,
+        id: &str,
+        done: io::Result<()>,
+        observer: &mut dyn Observer,
+    ) {
+        if let Err(err) = done {
+            observer.problem(LeaseProblem::call(act, self.planner.store, id, err));
         }
     }
 }
 
 /// What a sweep of one lease leads to.
 #[derive(Clone, Copy, Debug)]
-struct SweptLease {
+pub(super) struct SweptLease {
     /// Whether the lease may be removed, since nothing is left that it covers.
-    ends_lease: bool,
+    pub(super) ends_lease: bool,
     /// Whether a resource is out of sight, and was most likely removed.
     expires: bool,
 }
@@ -278,23 +304,6 @@ fn give_up(id: &str, resources: &[Resource], observer: &mut dyn Observer) -> io:
         observer.outcome(id, resource, Outcome::GivenUp)?;
     }
     Ok(())
-}
-
-/// Removes everything that a record of this very process covers. Returns whether its lease may be
-/// removed.
-pub(super) fn remove_own(
-    record: &Record,
-    store: &Store,
-    id: &str,
-    removal: Removal<'_>,
-    observer: &mut dyn Observer,
-) -> io::Result<bool> {
-    let selection = Selection { force: true, ..Selection::default() };
-    let system = SystemState::without_ancestry(record.header.namespaces.clone());
-    let sweep = Sweep { planner: Planner::for_own(store, &selection, &system), removal };
-    let swept = sweep.remove(id, record, observer)?;
-    sweep.end_inner_leases();
-    Ok(swept.ends_lease)
 }
 
 #[cfg(test)]

@@ -81,7 +81,8 @@ fn no_cleanup_removes_or_forgets_what_is_just_being_created() {
         let ran = sandbox.sh(&script).run();
         // The last cleanup may have come after the creator had ended.
         let is_removed = sandbox.left().is_empty() && sandbox.leases().is_empty();
-        assert!(ran.status == Some(0) || is_removed, "{call} {command}: {ran:?}");
+        let left = (sandbox.left(), sandbox.leases());
+        assert!(ran.status == Some(0) || is_removed, "{call} {command}: {ran:?} {left:?}");
         sandbox.tmpx(words("cleanup -q --all")).succeeds();
         assert_eq!((sandbox.left().len(), sandbox.leases().len()), (0, 0), "{call} {command}");
     }

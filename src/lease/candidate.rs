@@ -88,13 +88,24 @@ impl StoreCandidate {
     pub(super) fn may_be_ours(&self) -> bool {
         let is_own_dir = lstat(&self.path)
             .is_ok_and(|stat| stat.st_uid == effective_user() && is_directory(stat.st_mode));
-        is_own_dir && self.check_fit().is_ok()
+        is_own_dir && self.check_fit().is_ok() && (!self.must_be_local() || self.would_be_local())
     }
 
     /// Whether the user named the place of the store. Others may rename entries of a directory above it.
     /// Whoever can rename what is in a home is its user.
     pub(super) fn may_be_anywhere(&self) -> bool {
         matches!(self.kind, CandidateKind::Explicit | CandidateKind::TempDir(_))
+    }
+
+    /// Whether a store here must be on a local filesystem.
+    pub(super) fn must_be_local(&self) -> bool {
+        matches!(self.kind, CandidateKind::Home(_))
+    }
+
+    /// Whether it is, or would be created, on a local filesystem.
+    fn would_be_local(&self) -> bool {
+        let existing = self.path.ancestors().find_map(|dir| statfs(dir).ok());
+        existing.is_some_and(|existing| is_local(&existing))
     }
 
     /// Opens an existing store to read leases.
@@ -169,6 +180,9 @@ impl StoreCandidate {
     /// Creates the store. Changes no directory that exists.
     fn create(&self) -> PrivateDirResult<()> {
         self.check_fit()?;
+        if self.must_be_local() && !self.would_be_local() {
+            return Err(not_local());
+        }
         let existing = private_dir::nearest_existing(&self.path)?;
         if existing != self.path {
             // The directories that all users share are not ours to create.
@@ -197,17 +211,16 @@ impl StoreCandidate {
             // XDG_STATE_HOME may name a directory that does not exist yet. A missing HOME cannot be
             // used.
             Err(err) if err.is_absent() && base.join("tmpx") == self.path => {
-                check_owner_is_us(private_dir::nearest_existing(base)?)?;
+                check_owner_is_us(private_dir::nearest_existing(base)?)
             }
-            checked => checked?,
-        }
-        let existing = self.path.ancestors().find_map(|dir| statfs(dir).ok());
-        if existing.is_some_and(|existing| is_local(&existing)) {
-            Ok(())
-        } else {
-            Err(io::Error::other(NotLocal).into())
+            checked => checked,
         }
     }
+}
+
+/// The error of a store that must be on a local filesystem and is not.
+pub(super) fn not_local() -> PrivateDirError {
+    io::Error::other(NotLocal).into()
 }
 
 /// Whether the error says that the path is taken by what cannot be our store.

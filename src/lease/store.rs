@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::fstat;
 
 use crate::fs::Class;
-use crate::fs::identity::DirFacts;
+use crate::fs::identity::{DirFacts, Filesystem};
 use crate::fs::{DirId, PrivateDirError};
-use crate::lease::candidate::{StoreCandidate, others_may_bring};
+use crate::lease::candidate::{StoreCandidate, not_local, others_may_bring};
 use crate::lease::id::is_id;
 use crate::os::Env;
 use crate::values::message::strerror;
@@ -87,7 +87,8 @@ impl Stores {
         let mut tried = Vec::new();
         for candidate in &self.0 {
             let path = || candidate.path().to_owned();
-            let opened = candidate.open_or_create().map(|opened| Store::new(opened, candidate));
+            let opened = candidate.open_or_create();
+            let opened = opened.and_then(|opened| Store::new(opened, candidate));
             match opened.and_then(|store| Ok(act(store)?)) {
                 Ok(value) => return Ok(value),
                 Err(source) if candidate.is_explicit() || concerns_all_stores(&source) => {
@@ -108,7 +109,7 @@ impl Stores {
             std::iter::once(candidate).chain(beside)
         });
         for candidate in with_those_beside {
-            match candidate.open().map(|opened| Store::new(opened, &candidate)) {
+            match candidate.open().and_then(|opened| Store::new(opened, &candidate)) {
                 // Two paths may lead to one directory.
                 Ok(store) if stores.iter().any(|other| other.is(&store)) => {}
                 Ok(store) => stores.push(store),
@@ -134,15 +135,19 @@ fn concerns_all_stores(err: &PrivateDirError) -> bool {
 }
 
 impl Store {
-    fn new((leases, path): (OwnedFd, PathBuf), candidate: &StoreCandidate) -> Self {
+    fn new(
+        (leases, path): (OwnedFd, PathBuf),
+        candidate: &StoreCandidate,
+    ) -> Result<Self, PrivateDirError> {
         let may_be_anywhere = candidate.may_be_anywhere();
-        Self { leases, path, may_be_anywhere, facts: OnceCell::new() }
+        let store = Self { leases, path, may_be_anywhere, facts: OnceCell::new() };
+        if candidate.must_be_local() && !store.is_local() { Err(not_local()) } else { Ok(store) }
     }
 
     /// Opens an existing store by the path of its state directory, the parent of [`Store::path`].
     pub(crate) fn open(path: &Path) -> Result<Self, PrivateDirError> {
         let candidate = StoreCandidate::explicit(path.to_owned());
-        Ok(Self::new(candidate.open()?, &candidate))
+        Self::new(candidate.open()?, &candidate)
     }
 
     /// The directory that holds the lease files.
@@ -180,7 +185,8 @@ impl Store {
 
     /// Whether only this computer can use the store: it is on a local filesystem.
     pub(crate) fn is_local(&self) -> bool {
-        self.facts().is_some_and(|facts| facts.filesystem.is_local())
+        let filesystem = self.facts().map(|facts| facts.filesystem);
+        filesystem.or_else(|| Filesystem::of(&self.leases).ok()).is_some_and(Filesystem::is_local)
     }
 
     /// Whether both are the same directory.

@@ -115,6 +115,11 @@ pub unsafe fn enter(count: c_int, argv: *const *const c_char, run: fn(Start) -> 
 /// placeholder of stdin fails, and so does writing to the other two, as it does on a closed
 /// descriptor. The placeholders are closed in a command that tmpx runs.
 fn occupy_closed_standard_descriptors() {
+    let mut standard = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
+    // SAFETY: the three entries are live. One call tells that nothing is wrong with any of them.
+    if unsafe { libc::poll(standard.as_mut_ptr(), 3, 0) } == 0 {
+        return;
+    }
     for fd in 0..3 {
         // SAFETY: F_GETFD reads no memory and changes nothing.
         let closed = unsafe { libc::fcntl(fd, libc::F_GETFD) } == -1;

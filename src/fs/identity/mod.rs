@@ -13,4 +13,5 @@ mod text;
 pub(crate) use dir_id::{DirFacts, DirId};
 pub use entry_id::EntryId;
 pub(crate) use entry_id::{EntryAt, Witness};
+pub(crate) use filesystem::Filesystem;
 pub(crate) use text::Proof;

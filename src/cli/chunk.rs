@@ -19,7 +19,7 @@ use crate::values::ByteSize;
 ///
 /// COMMAND runs once for each chunk, on all cores. The chunk is its standard input;
 /// or an argument {} becomes the path of a file with the chunk. TMPX_CHUNK is the
-/// chunk's number, from 1, and TMPX_CHUNK_ROWS the number of its records. The
+/// chunk's number, from 0, and TMPX_CHUNK_ROWS the number of its records. The
 /// outputs go to standard output in the order of the chunks.
 ///
 /// If a command fails, no other is started, and tmpx exits with the status of the

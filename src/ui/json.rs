@@ -170,7 +170,7 @@ pub(crate) struct ChunkReport {
 /// The first chunk that failed.
 #[derive(Debug, Serialize)]
 struct FailedChunk {
-    /// Its number, from 1.
+    /// Its number, from 0.
     chunk: u64,
     /// Where it begins in its input, in bytes from 0.
     offset: u64,
@@ -184,7 +184,7 @@ impl ChunkReport {
     pub(crate) fn new(tally: ChunkTally, failed: Option<&(Place, Status)>) -> Self {
         let ChunkTally { chunks, records, bytes } = tally;
         let failed = failed.map(|(place, status)| FailedChunk {
-            chunk: place.ordinal(),
+            chunk: place.number,
             offset: place.at,
             rows: place.rows,
             status: status.code(),

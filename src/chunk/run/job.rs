@@ -53,7 +53,7 @@ pub(crate) struct CommandSpec<'a> {
 /// What a message or report says of a chunk.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
-    /// Its number, from 0: its place in the order.
+    /// Its number, from 0.
     pub number: u64,
     /// Its records: the number of the first, from 0, and how many there are.
     pub first_row: u64,
@@ -66,11 +66,6 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// Returns its number as users read it: from 1, as lines, rows and bytes are counted.
-    pub(crate) fn ordinal(&self) -> u64 {
-        self.number + 1
-    }
-
     pub(crate) fn of(chunk: &Chunk) -> Self {
         let first = chunk.parts.first();
         Self {
@@ -115,7 +110,7 @@ impl ChunkJob {
         let mut file = None;
         let mut stdin = None;
         let child_stdin = if let Some((dir, suffix)) = &spec.files {
-            let name = OsString::from(format!("chunk-{:06}{suffix}", place.ordinal()));
+            let name = OsString::from(format!("chunk-{:06}{suffix}", place.number));
             write_file(dir, &name, &mut feed, inputs)?;
             replace_placeholder(&mut words, PLACEHOLDER, &dir.join(&name));
             file = Some((Rc::clone(dir), name));
@@ -130,7 +125,7 @@ impl ChunkJob {
         let (reader, writer) = pipe(place.bytes)?;
         ioctl_fionbio(&reader, true).context("could not create a pipe")?;
         let mut command = Command::new(words, spec.env, spec.cwd);
-        command.set_env("TMPX_CHUNK", place.ordinal().to_string());
+        command.set_env("TMPX_CHUNK", place.number.to_string());
         command.set_env("TMPX_CHUNK_ROWS", place.rows.to_string());
         command.pass_fd(child_stdin, 0);
         command.pass_fd(writer, 1);

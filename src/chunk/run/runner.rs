@@ -231,7 +231,7 @@ impl ActiveRun<'_> {
             self.tally.chunks += 1;
             self.tally.records += place.rows;
             self.tally.bytes += place.bytes;
-            if let Err(err) = self.runner.sink.add(place.ordinal(), held) {
+            if let Err(err) = self.runner.sink.add(place.number, held) {
                 self.fail(place, Cause::Error(err));
                 return;
             }

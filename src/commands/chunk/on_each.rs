@@ -139,12 +139,11 @@ fn report_failure(place: &Place, cause: Cause) -> Status {
     }
 }
 
-/// Names a chunk, its records and its bytes, all counted from 1.
+/// Names a chunk by its number, from 0 as in `TMPX_CHUNK`, and its rows and bytes, from 1.
 fn describe(place: &Place) -> String {
-    let Place { first_row, rows, name, at, bytes, .. } = place;
+    let Place { number, first_row, rows, name, at, bytes } = place;
     format!(
-        "chunk {} (rows {} to {}, {} from byte {}, {bytes} bytes)",
-        place.ordinal(),
+        "chunk {number} (rows {} to {}, {} from byte {}, {bytes} bytes)",
         first_row + 1,
         first_row + rows,
         name.display(),

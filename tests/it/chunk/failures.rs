@@ -10,12 +10,12 @@ use crate::support::wait::wait_until;
 #[test]
 fn the_lowest_chunk_that_fails_decides_and_those_before_it_run_to_their_end() {
     let sandbox = Sandbox::new();
-    let command = "case $TMPX_CHUNK in 1) sleep 0.4; echo zero;; 2) sleep 0.2; echo one; exit 3;; \
+    let command = "case $TMPX_CHUNK in 0) sleep 0.4; echo zero;; 1) sleep 0.2; echo one; exit 3;; \
         2) exit 4;; *) sleep 60;; esac";
     let script = format!(
         "seq 9 > in.txt; echo old > out; tmpx chunk -j 4 --rows 1 in.txt -- sh -c '{command}'"
     );
-    let message = "tmpx: chunk 2 (rows 2 to 2, in.txt from byte 3, 2 bytes) exited with status 3\n";
+    let message = "tmpx: chunk 1 (rows 2 to 2, in.txt from byte 3, 2 bytes) exited with status 3\n";
     sandbox.sh(&script).expects(3, "zero\n", message);
     let script = format!("tmpx chunk -j 4 --rows 1 -o out in.txt -- sh -c '{command}'; cat out");
     let ran = sandbox.sh(&script).run();
@@ -25,7 +25,7 @@ fn the_lowest_chunk_that_fails_decides_and_those_before_it_run_to_their_end() {
 #[test]
 fn a_command_that_ignores_the_request_to_end_is_killed() {
     let sandbox = Sandbox::new();
-    let command = "[ $TMPX_CHUNK = 1 ] && { sleep 0.3; exit 5; }; trap \"\" TERM; sleep 60";
+    let command = "[ $TMPX_CHUNK = 0 ] && { sleep 0.3; exit 5; }; trap \"\" TERM; sleep 60";
     let script = format!("seq 2 > in.txt; tmpx chunk -j 2 --rows 1 in.txt -- sh -c '{command}'");
     let began = Instant::now();
     let ran = sandbox.sh(&script).run();
@@ -40,7 +40,7 @@ fn a_command_that_a_signal_ends_ends_tmpx_with_it() {
     let ran = sandbox.tmpx(["chunk", "in.txt", "--", "sh", "-c", "kill -KILL $$"]).run();
     assert_eq!((ran.status, ran.signal), (None, Some(9)));
     let message =
-        "tmpx: chunk 1 (rows 1 to 1, in.txt from byte 1, 2 bytes) was ended by signal 9\n";
+        "tmpx: chunk 0 (rows 1 to 1, in.txt from byte 1, 2 bytes) was ended by signal 9\n";
     assert_eq!(ran.stderr, message);
 }
 
@@ -50,7 +50,7 @@ fn a_command_that_cannot_be_started_fails_the_first_chunk() {
     fs::write(sandbox.cwd().join("in.txt"), "1\n2\n").unwrap();
     let ran = sandbox.tmpx(["chunk", "--rows", "1", "in.txt", "--", "nosuch"]).run();
     assert_eq!(ran.status, Some(127));
-    let message = "tmpx: chunk 1 (rows 1 to 1, in.txt from byte 1, 2 bytes) failed: \
+    let message = "tmpx: chunk 0 (rows 1 to 1, in.txt from byte 1, 2 bytes) failed: \
                    could not run nosuch: command not found\n";
     assert_eq!(ran.stderr, message);
     let ran = sandbox.tmpx(["chunk", "in.txt", "--", "./in.txt"]).run();
@@ -107,13 +107,13 @@ fn a_stream_that_is_malformed_late_fails_after_the_outputs_before_it() {
 fn chunk_files_are_written_and_removed_in_the_directory_that_tmpx_has_created() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.root().join("other")).unwrap();
-    fs::write(sandbox.root().join("other/chunk-000001.txt"), "other\n").unwrap();
+    fs::write(sandbox.root().join("other/chunk-000000.txt"), "other\n").unwrap();
     // The first command puts a symlink in the place of the directory, and the second undoes that.
     let command = "cd ../tmp; case $TMPX_CHUNK in \
-        1) mv tmp.* moved; ln -s ../other ${1%/*};; \
+        0) mv tmp.* moved; ln -s ../other ${1%/*};; \
         *) rm ${1%/*}; mv moved ${1%/*}; cat $1;; esac";
     let script = format!(
         "seq 2 > in.txt; tmpx chunk -j 1 --rows 1 in.txt -- sh -c '{command}' sh {{}}; ls ../other"
     );
-    sandbox.sh(&script).expects(0, "2\nchunk-000001.txt\n", "");
+    sandbox.sh(&script).expects(0, "2\nchunk-000000.txt\n", "");
 }

@@ -37,7 +37,7 @@ fn a_file_as_standard_input_is_read_from_its_offset() {
 #[test]
 fn at_most_two_outputs_a_job_wait_for_a_slow_first_one() {
     let sandbox = Sandbox::new();
-    let command = "echo x >> started; [ $TMPX_CHUNK = 1 ] && { sleep 1; wc -l < started; }; true";
+    let command = "echo x >> started; [ $TMPX_CHUNK = 0 ] && { sleep 1; wc -l < started; }; true";
     let script = format!(
         "seq 100 > in.txt; tmpx chunk -j 2 --rows 1 in.txt -- sh -c '{command}' | head -n 1"
     );

@@ -307,9 +307,10 @@ fn memory(pid: u32) -> u64 {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     };
     let fds = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().map(|fd| fd.unwrap().path());
-    let in_memory =
-        fds.filter(|fd| fs::read_link(fd).unwrap().starts_with("/memfd:tmpx (deleted)"));
-    let held: u64 = in_memory.map(|fd| fs::metadata(fd).unwrap().len()).sum();
+    // A descriptor may be closed meanwhile.
+    let in_memory = fds
+        .filter(|fd| fs::read_link(fd).is_ok_and(|name| name.starts_with("/memfd:tmpx (deleted)")));
+    let held: u64 = in_memory.filter_map(|fd| fs::metadata(fd).ok()).map(|file| file.len()).sum();
     field("VmHWM:") - field("RssFile:") + held / 1024
 }
 

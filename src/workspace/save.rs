@@ -441,6 +441,21 @@ mod tests {
     }
 
     #[test]
+    fn what_vanishes_before_it_is_copied_is_skipped_unless_it_was_named() {
+        for (spec, expected) in [("*", Ok(1)), ("b", Err("could not save b"))] {
+            let scene = Scene::new(&["a", "b"]);
+            let vanish = || {
+                let _ = fs::remove_file(scene.path("work/b"));
+                Ok(())
+            };
+            let saved = scene.save_until_interrupt(&[spec], &vanish).map(|saved| saved.len());
+            let saved = saved.map_err(|err| err.split(':').next().unwrap_or_default().to_owned());
+            assert_eq!(saved, expected.map_err(str::to_owned));
+            assert!(!scene.path("home/b").exists());
+        }
+    }
+
+    #[test]
     fn a_symlink_is_followed_in_the_part_that_the_user_named_and_not_below() {
         let scene = Scene::new(&["d/b"]);
         fs::create_dir(scene.path("victim")).unwrap();

@@ -243,3 +243,19 @@ fn runs_of_different_keys_do_not_wait_for_each_other() {
     fs::write(sandbox.cwd().join("go"), "x\n").unwrap();
     assert_eq!(end(first), (Some(0), "done\n".into()));
 }
+
+#[test]
+fn those_who_wait_run_the_command_themselves_if_a_daemon_holds_the_output() {
+    let sandbox = Sandbox::new();
+    let script = "echo x >> runs; [ $(wc -l < runs) = 1 ] && { mkfifo go; read n < go; }; echo out; \
+                  (sleep 1.5; echo late) &";
+    let first = start(&sandbox, &[], script);
+    wait_until("the command runs", || sandbox.cwd().join("go").exists());
+    let others: Vec<Running> = (0..3).map(|_| start(&sandbox, &[], script)).collect();
+    others.iter().for_each(wait_for_waiter);
+    fs::write(sandbox.cwd().join("go"), "x\n").unwrap();
+    for child in others.into_iter().chain([first]) {
+        assert_eq!(end(child), (Some(0), "out\nlate\n".into()));
+    }
+    assert_eq!((runs(&sandbox), files(&sandbox).len()), (4, 0));
+}

@@ -5,9 +5,13 @@ use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::path::Path;
 use std::process::Stdio;
 
-use super::fixture::{count, entry, files, printed, runs, store};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::fixture::{COUNT, count, entry, files, printed, runs, store};
+use crate::support::filter::without_unnamed_files;
 use crate::support::namespaces::with_mounts;
-use crate::support::sandbox::{NOBODY, Sandbox, is_root, names, skip_unless};
+use crate::support::sandbox::{NOBODY, Sandbox, has, is_root, names, skip_unless};
+use crate::support::wait::wait_until;
 
 const OWN: &str =
     "hint: set TMPX_CACHE_DIR to a directory of its own, which only you can write to\n";
@@ -261,4 +265,75 @@ fn stderr_may_be_closed_while_a_note_is_due() {
     let mut command = count(&sandbox, "").without("HOME").prepared();
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().unwrap();
     assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"run 1\n"[..]));
+}
+
+#[test]
+fn a_filesystem_without_unnamed_files_keeps_outputs_too() {
+    if !has("python3") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let run = |script: &str| without_unnamed_files(&sandbox, &["sh", "-c", script]).run();
+    for options in ["", "--refresh ", ""] {
+        let script = format!("tmpx cache run {options}-- sh -c '{COUNT}'");
+        let expected = if options.is_empty() { runs(&sandbox).max(1) } else { 2 };
+        printed(&run(&script), &format!("run {expected}\n"));
+    }
+    printed(&run("for n in 1 2; do echo $n | tmpx cache set k; tmpx cache get k; done"), "1\n2\n");
+    let sums = run("for n in 1 2; do tmpx cache run seq 300000 | cksum; done | uniq | wc -l");
+    printed(&sums, "1\n");
+    assert_eq!(files(&sandbox).len(), 3);
+    let hidden = names(&store(&sandbox)).into_iter().filter(|name| name.starts_with('.')).count();
+    assert_eq!(hidden, 0);
+}
+
+#[test]
+fn the_hidden_file_of_a_run_that_was_killed_is_removed_by_a_cleanup() {
+    if !has("python3") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let words = [
+        "tmpx",
+        "cache",
+        "run",
+        "--",
+        "sh",
+        "-c",
+        "echo out; echo $$ > new; mv new pid; exec sleep 60",
+    ];
+    let mut command = without_unnamed_files(&sandbox, &words).prepared();
+    let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+    let pid = sandbox.cwd().join("pid");
+    wait_until("the command runs", || pid.exists());
+    let hidden =
+        || names(&store(&sandbox)).into_iter().filter(|name| name.starts_with('.')).count();
+    assert_eq!(hidden(), 1, "{:?}", names(&store(&sandbox)));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let command = Pid::from_raw(fs::read_to_string(pid).unwrap().trim().parse().unwrap()).unwrap();
+    kill_process(command, Signal::KILL).unwrap();
+    sandbox.tmpx(["cleanup", "-q"]).succeeds();
+    assert_eq!(hidden(), 0);
+}
+
+#[test]
+fn an_exhausted_quota_counts_as_a_full_disk() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let note = "tmpx: could not keep the output in $ROOT/home/.cache/tmpx, on the filesystem FS: \
+                Disk quota exceeded";
+    let strace = "strace -qq -o /dev/null -e inject=CALL:error=EDQUOT";
+    for call in ["pwritev", "pwrite64", "linkat"] {
+        let script = format!("{} tmpx cache run echo out", strace.replace("CALL", call));
+        let ran = sandbox.sh(&script).run();
+        assert_eq!((ran.status, &*ran.stdout), (Some(0), "out\n"), "{call}: {ran:?}");
+        let (before, after) = note.split_once("FS").unwrap();
+        let line = ran.stderr.trim_end();
+        assert!(line.starts_with(before) && line.ends_with(after), "{call}: {ran:?}");
+        assert_eq!(line.lines().count(), 1, "{ran:?}");
+        assert_eq!(files(&sandbox), [""; 0], "{call}");
+    }
 }

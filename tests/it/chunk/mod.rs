@@ -4,6 +4,7 @@ mod bad_input;
 mod examples;
 mod failures;
 mod files;
+mod limits;
 mod oracle;
 mod outputs;
 mod progress;

@@ -428,3 +428,25 @@ fn nothing_is_saved_if_a_target_in_a_sticky_directory_belongs_to_another_user() 
     assert_eq!(names(&dir), ["m"]);
     sandbox.tmpx(["cleanup", "--all", "--force", "--quiet"]).by_nobody().succeeds();
 }
+
+#[test]
+fn a_rename_that_the_kernel_refuses_after_all_leaves_whole_files_and_the_workspace() {
+    if !has("strace") {
+        return;
+    }
+    for (n, saved) in [(1, "old old old"), (2, "new old old"), (3, "new new old")] {
+        let sandbox = Sandbox::new();
+        let script = format!(
+            "echo old | tee a b >c; \
+             strace -qq -o /dev/null -e inject=renameat:error=EPERM:when={n} \
+             tmpx exec --out '*' -- sh -c 'echo new | tee a b >c'; cat a b c | paste -sd' '"
+        );
+        let name = ["a", "b", "c"][n - 1];
+        let message = format!("tmpx: could not save $ROOT/cwd/{name}: Operation not permitted\n");
+        sandbox.sh(&script).expects(0, &format!("{saved}\n"), &format!("{message}{KEPT}"));
+        assert_eq!(names(&sandbox.cwd()), ["a", "b", "c"], "nothing hidden stays");
+        let kept = sandbox.tmp().join(&sandbox.left()[0]);
+        assert_eq!(fs::read_to_string(kept.join("c")).unwrap(), "new\n");
+        sandbox.clean_up();
+    }
+}

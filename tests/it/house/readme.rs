@@ -97,3 +97,11 @@ fn the_first_command_is_the_tested_one() {
     assert!(commands.iter().any(|block| block == first));
     assert!(commands.iter().any(|block| block == "cargo test"));
 }
+
+#[test]
+fn the_form_of_replace_that_knows_whether_its_writer_failed_comes_first() {
+    let at = |text: &str| README.find(text).unwrap_or_else(|| panic!("no {text}"));
+    let with_command = at("tmpx replace words.txt -- ");
+    assert!(with_command < at("| tmpx replace "));
+    assert!(with_command < at("A pipe cannot report that its writer failed"));
+}

@@ -408,6 +408,8 @@ fn the_file_in_place_of_braces_has_the_suffix() {
                   tmpx spool --suffix .h -- sh -c 'basename $1; cat $1' sh {} < a.c";
     sandbox.sh(script).expects(0, "a.c\nstdin.h\n1\n", "");
     sandbox.sh("echo | tmpx spool --suffix -x -- basename {}").expects(0, "stdin-x\n", "");
+    // gzip refuses a name without its suffix.
+    sandbox.sh("seq 3 | gzip | tmpx spool --suffix .gz -- gzip -dc {}").expects(0, "1\n2\n3\n", "");
     let message = "tmpx: --suffix: COMMAND has no argument {}\n";
     sandbox.sh("tmpx spool --suffix .c -- cat").expects(2, "", message);
     sandbox.sh("tmpx spool --suffix .c").expects(2, "", message);

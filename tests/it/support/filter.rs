@@ -17,13 +17,19 @@ pub(crate) enum Answer {
 }
 
 /// A Python script that installs a filter for system calls and then runs a command. Its arguments are
-/// the number of the error, the numbers of the calls, separated by commas, and the command.
+/// the number of the error, the numbers of the calls, separated by commas, and the command. `CALL&FLAGS`
+/// is a call whose third argument has one of these flags.
 pub(crate) const FILTER: &str = r"
 import ctypes, os, struct, sys
 error, calls, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
 code = [(0x20, 0, 0, 0)]
 for call in calls.split(',') if calls else []:
-    code += [(0x15, 0, 1, int(call)), (6, 0, 0, 0x50000 | error)]
+    call, _, flags = call.partition('&')
+    if flags:
+        code += [(0x15, 0, 3, int(call)), (0x20, 0, 0, 32), (0x45, 0, 1, int(flags))]
+        code += [(6, 0, 0, 0x50000 | error), (0x20, 0, 0, 0)]
+    else:
+        code += [(0x15, 0, 1, int(call)), (6, 0, 0, 0x50000 | error)]
 code += [(6, 0, 0, 0x7fff0000)]
 code = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *step) for step in code))
 steps = (len(code) - 1) // 8
@@ -45,7 +51,17 @@ pub(crate) fn without<'a>(
         Answer::NotPermitted => libc::EPERM,
     };
     let calls: Vec<String> = calls.iter().map(i64::to_string).collect();
+    filtered(sandbox, error, &calls.join(","), words)
+}
+
+/// Prepares a run of a command as on filesystems that have no unnamed files.
+pub(crate) fn without_unnamed_files<'a>(sandbox: &'a Sandbox, words: &[&str]) -> Run<'a> {
+    let flag = libc::O_TMPFILE & !libc::O_DIRECTORY;
+    filtered(sandbox, libc::EOPNOTSUPP, &format!("{}&{flag}", libc::SYS_openat), words)
+}
+
+fn filtered<'a>(sandbox: &'a Sandbox, error: i32, calls: &str, words: &[&str]) -> Run<'a> {
     let mut command = Command::new("python3");
-    command.args(["-c", FILTER, &error.to_string(), &calls.join(",")]).args(words);
+    command.args(["-c", FILTER, &error.to_string(), calls]).args(words);
     sandbox.command(command)
 }

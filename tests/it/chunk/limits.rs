@@ -1,0 +1,209 @@
+//! What bounds a run: disks, processors and memory, and what becomes of outputs that exceed them.
+
+use std::fs;
+use std::process::Command;
+
+use crate::support::namespaces::with_mounts;
+use crate::support::sandbox::{Sandbox, has, names, skip_unless};
+
+#[test]
+fn a_full_disk_is_named_whatever_fills_it_and_nothing_half_made_stays() {
+    let sandbox = Sandbox::new();
+    let script = "mkdir small; mount -t tmpfs -o size=1m small small || exit 9
+        seq 300000 > in.txt; echo old > small/out
+        report() { echo $?; ls -A small; }
+        tmpx chunk --bytes 200K -o small/out in.txt -- cat; report; cat small/out
+        tmpx chunk --bytes 200K -p small in.txt; report
+        export TMPDIR=$PWD/small
+        tmpx chunk in.txt -- cat; report
+        tmpx chunk in.txt -- cat {}; report";
+    let Some(ran) = with_mounts(&sandbox, script) else { return };
+    assert_eq!(ran.stdout, "125\nout\nold\n1\nout\n125\nout\n125\nout\n", "{ran:?}");
+    let full = "on the filesystem $ROOT/cwd/small: No space left on device";
+    let file = "small/tmp.RANDOM/chunk-000000.txt: could not write the chunk";
+    let expected = format!(
+        "tmpx: could not replace small/out, {full}\n\
+         tmpx: could not create file in $ROOT/cwd/small: could not write the chunk, {full}\n\
+         tmpx: could not hold an output in $ROOT/cwd/small, {full}\n\
+         tmpx: chunk 0 (rows 1 to 300000, in.txt from byte 1, 1988895 bytes) failed: \
+         could not write $ROOT/cwd/{file}, {full}\n"
+    );
+    assert_eq!(ran.stderr, expected);
+}
+
+#[test]
+fn an_output_that_cannot_be_read_again_fails_the_run_and_is_not_passed_on_in_part() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    // The input is a pipe, so only the output that is held in a file is read by pread.
+    let strace = "strace -qq -o /dev/null -e inject=pread64:error=EIO:when=";
+    let script = format!(
+        "seq 300000 > ../in; echo old > out
+        run() {{ {strace}$1 -e inject=sendfile:error=EIO \
+            tmpx chunk --format lines $2 -- cat < ../fifo; echo $? >> ../status; }}
+        mkfifo ../fifo
+        for n in 1 2; do for to in '' '--merge' '-o out' '--merge -o out'; do
+            cat ../in > ../fifo & run $n \"$to\" > ../stdout; wait; cat ../stdout out
+        done; done"
+    );
+    let ran = sandbox.sh(&script).run();
+    assert_eq!(ran.stdout, "old\n".repeat(8), "{ran:?}");
+    let status = fs::read_to_string(sandbox.root().join("status")).unwrap();
+    assert_eq!(status, "125\n".repeat(8));
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    assert_eq!(lines.len(), 8, "{ran:?}");
+    let message = "could not read an output again: Input/output error";
+    assert!(lines.iter().all(|line| line.ends_with(message)), "{ran:?}");
+}
+
+/// Prints whether both chunks have been in work at the same time. The first one gives up after as many
+/// steps of 50 ms.
+fn meet(steps: u32) -> String {
+    format!(
+        "sh -c 'i=0; : > at.$TMPX_CHUNK; while ! [ -e at.$((1 - TMPX_CHUNK)) ]; do i=$((i + 1)); \
+         [ $i -lt {steps} ] || {{ echo alone; exit; }}; sleep 0.05; done; echo met'"
+    )
+}
+
+#[test]
+fn as_many_commands_run_at_once_as_there_are_processors_for_tmpx() {
+    if !has("taskset") || !has("nproc") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let chunk = |options: &str, steps| {
+        format!("rm -f at.*; tmpx chunk {options} --rows 1 in.txt -- {}\n", meet(steps))
+    };
+    let one = "seq 2 > in.txt; cpu=$(taskset -cp $$ | sed 's/.*[: ]//; s/[-,].*//'); \
+               taskset -cp $cpu $$ > /dev/null; ";
+    sandbox.sh(&format!("{one}{}", chunk("", 10))).expects(0, "alone\nmet\n", "");
+    sandbox.sh(&format!("{one}{}", chunk("-j 2", 400))).expects(0, "met\nmet\n", "");
+    let several = sandbox.sh("nproc").succeeds().stdout != "1\n";
+    if several {
+        sandbox.sh(&chunk("", 400)).expects(0, "met\nmet\n", "");
+    } else {
+        println!("skipped: only one processor");
+    }
+}
+
+/// A control group with a quota of one processor, which is removed again.
+struct OneCpu(std::path::PathBuf);
+
+impl OneCpu {
+    fn create() -> Option<Self> {
+        let name = format!("tmpx-test-{}", std::process::id());
+        for (root, quota, value) in [
+            ("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "100000"),
+            ("/sys/fs/cgroup", "cpu.max", "100000 100000"),
+        ] {
+            let dir = std::path::Path::new(root).join(&name);
+            if fs::create_dir(&dir).is_ok() {
+                let group = Self(dir);
+                if fs::write(group.0.join(quota), value).is_ok() {
+                    return Some(group);
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Drop for OneCpu {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn a_quota_of_processor_time_bounds_the_commands_that_run_at_once() {
+    // Containers seldom let anybody create a control group, also where nothing else may be skipped.
+    let Some(group) = OneCpu::create() else {
+        println!("skipped: no control group can be created");
+        return;
+    };
+    let sandbox = Sandbox::new();
+    let script = format!(
+        "seq 2 > in.txt; echo $$ > {}/cgroup.procs; exec tmpx chunk --rows 1 in.txt -- {}",
+        group.0.display(),
+        meet(10)
+    );
+    sandbox.sh(&script).expects(0, "alone\nmet\n", "");
+}
+
+#[test]
+fn a_chunk_has_sixteen_mebibytes_by_default() {
+    let sandbox = Sandbox::in_memory();
+    let script = "yes | head -c 40M > in.txt; tmpx chunk in.txt -- wc -c; \
+                  tmpx chunk --format lines < in.txt -- wc -c; \
+                  cat in.txt | tmpx chunk --format lines -- wc -c";
+    let expected = "16777216\n16777216\n8388608\n".repeat(3);
+    sandbox.sh(script).expects(0, &expected, "");
+}
+
+#[test]
+fn memory_does_not_grow_with_the_file() {
+    let sandbox = Sandbox::in_memory();
+    let peak = |size: &str| {
+        let make = "{ echo n,text; yes '1,\"a line\nmore\"' | head -c SIZE; } > in.csv";
+        sandbox.sh(&make.replace("SIZE", size)).succeeds();
+        let args = "exec --here --report report -- tmpx chunk -j 2 --merge in.csv -- cat";
+        let mut command = sandbox.tmpx(args.split(' ')).prepared();
+        let status = command.stdout(std::process::Stdio::null()).status().unwrap();
+        assert!(status.success());
+        let report = fs::read(sandbox.cwd().join("report")).unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+        report["peak_memory_bytes"].as_u64().unwrap()
+    };
+    // Both sizes are whole numbers of records.
+    let (small, large) = (peak("2200000"), peak("74000000"));
+    assert!(small.max(large) < 16 << 20, "{small} and {large} bytes");
+    assert!(large < small + (2 << 20), "{small} and {large} bytes");
+}
+
+#[test]
+fn no_command_is_started_after_one_has_failed_and_stderr_passes_through() {
+    let sandbox = Sandbox::new();
+    let command = "echo $TMPX_CHUNK >&2; [ $TMPX_CHUNK = 1 ] && exit 3; echo $TMPX_CHUNK";
+    let script = format!("seq 9 > in.txt; tmpx chunk -j 1 --rows 1 in.txt -- sh -c '{command}'");
+    let message =
+        "0\n1\ntmpx: chunk 1 (rows 2 to 2, in.txt from byte 3, 2 bytes) exited with status 3\n";
+    sandbox.sh(&script).expects(3, "0\n", message);
+    assert_eq!(names(&sandbox.cwd()), ["in.txt"]);
+}
+
+#[test]
+fn the_format_follows_the_extension() {
+    let sandbox = Sandbox::new();
+    for (extension, text, second) in [
+        ("csv", "a,b\n1,\"x\ny\"\n2,3\n", "a,b\n2,3\n"),
+        ("tsv", "a\tb\n1\t\"x\ny\"\n2\t3\n", "a\tb\n2\t3\n"),
+        ("ndjson", "1\n2\n", "2\n"),
+        ("jsonl", "1\n2\n", "2\n"),
+        ("json", "[1,2]", "[2]"),
+        ("txt", "1\n\"2\n", "\"2\n"),
+        ("log", "1\n\"2\n", "\"2\n"),
+    ] {
+        fs::write(sandbox.cwd().join(format!("in.{extension}")), text).unwrap();
+        let command = "[ $TMPX_CHUNK = 0 ] || cat";
+        let script = format!("tmpx chunk --rows 1 in.{extension} -- sh -c '{command}'");
+        sandbox.sh(&script).expects(0, second, "");
+    }
+}
+
+#[test]
+fn a_terminal_is_no_input() {
+    if !skip_unless(std::path::Path::new("/dev/ptmx").exists(), "terminals") || !has("script") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let run = "tmpx chunk --format csv 2> message; echo $? > status";
+    let mut command = Command::new("script");
+    command.args(["-qec", run, "/dev/null"]);
+    sandbox.command(command).run();
+    let read = |name: &str| fs::read_to_string(sandbox.cwd().join(name)).unwrap();
+    let message =
+        "tmpx: standard input is a terminal\nhint: name a file, as in tmpx chunk big.csv\n";
+    assert_eq!((read("status").as_str(), read("message").as_str()), ("2\n", message));
+}

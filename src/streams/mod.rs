@@ -10,4 +10,4 @@ pub(crate) use input::Input;
 pub(crate) use open_input::{OpenInput, STDIN_NAME, readable_stdin};
 pub(crate) use replace::{NoOldContent, OnChange, Replacement};
 pub(crate) use spool::Spool;
-pub(crate) use target::{ReplaceError, Target, check_rename_over};
+pub(crate) use target::{ReplaceError, Target, check_rename_over, stands_for_stdout};

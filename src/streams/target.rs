@@ -32,6 +32,10 @@ const PATH_ONLY_NOFOLLOW: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OF
 /// Why a file cannot be replaced.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReplaceError {
+    /// Some programs take a dash for standard output, others for a file. Neither would be what
+    /// everybody means.
+    #[error("it stands for standard output")]
+    StandardOutput,
     #[error("it is not a regular file")]
     NotRegularFile,
     #[error("it refers to a file that a process has open")]
@@ -58,6 +62,12 @@ pub(crate) enum ReplaceError {
     OpenForWriting,
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+/// Whether other programs would write to standard output for this path. No command of tmpx writes a
+/// file for it.
+pub(crate) fn stands_for_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
 impl From<Errno> for ReplaceError {
@@ -109,6 +119,9 @@ impl Target {
     }
 
     fn locate(path: &Path) -> Result<Self, ReplaceError> {
+        if stands_for_stdout(path) {
+            return Err(ReplaceError::StandardOutput);
+        }
         let real = follow(path)?;
         let name = real.file_name().ok_or(Errno::ISDIR)?.to_owned();
         let dir = Dir::open(real.parent().unwrap_or(Path::new("/")))?;

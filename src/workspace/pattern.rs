@@ -8,6 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use crate::streams::stands_for_stdout;
 use crate::workspace::glob::{GlobError, Matcher};
 use crate::workspace::layout::split;
 
@@ -24,6 +25,8 @@ pub(crate) enum PatternError {
     Empty,
     #[error("must be a relative path inside the workspace, without ..")]
     OutsideWorkspace,
+    #[error("DEST stands for standard output")]
+    StandardOutput,
     #[error("{0}")]
     Syntax(GlobError),
 }
@@ -44,6 +47,9 @@ impl Pattern {
     pub(crate) fn parse(spec: &OsStr, on_success: bool) -> Result<Self, PatternError> {
         let (glob, dest) = split(spec, |_| false);
         let is_split = glob.as_os_str() != spec;
+        if dest.as_deref().is_some_and(stands_for_stdout) {
+            return Err(PatternError::StandardOutput);
+        }
         Ok(Self { spec: spec.to_owned(), glob: Glob::parse(&glob)?, dest, is_split, on_success })
     }
 

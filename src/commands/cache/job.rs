@@ -37,6 +37,9 @@ pub(super) fn run(args: &CacheRunArgs, context: &Context) -> anyhow::Result<Stat
     if stale.is_some_and(|stale| stale >= ttl) {
         return Err(InvalidUse::StaleNotBelowTtl.into());
     }
+    if args.key_file.iter().any(|file| file.as_os_str() == "-") {
+        return Err(InvalidUse::KeyFileFromStdin.into());
+    }
     let report = args.report.as_deref().filter(|_| !is_background);
     report.map(Target::find).transpose()?;
     with_scratch(context, |scratch| {

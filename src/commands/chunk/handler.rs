@@ -47,9 +47,6 @@ fn refuse_contradictions(args: &ChunkArgs) -> anyhow::Result<()> {
     } else if let Some(option) = args.option_for_files() {
         return Err(InvalidUse::OptionNeedsNoCommand(option).into());
     }
-    if args.output.as_deref() == Some(Path::new("-")) {
-        return Err(InvalidUse::OutputToStdout.into());
-    }
     Ok(())
 }
 

@@ -37,5 +37,8 @@ impl Advice {
     }
 }
 
+/// The hint where a dash would stand for a standard stream.
+pub(super) const A_FILE_NAMED_DASH: &str = "a file named - is ./-";
+
 /// Returns the advice on one cause, if it is of a type that the function knows.
 pub(super) type Adviser = fn(&(dyn Error + 'static)) -> Option<Advice>;

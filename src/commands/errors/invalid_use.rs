@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use crate::commands::errors::advice::Advice;
+use crate::commands::errors::advice::{A_FILE_NAMED_DASH, Advice};
 use crate::ui::sh_quote::quote;
 
 /// Why a handler refuses a command line.
@@ -17,10 +17,8 @@ pub(crate) enum InvalidUse {
     NoTerminal,
     #[error("--report: FILE and the report are the same file")]
     ReportReplacesContent,
-    #[error("--report: stdout belongs to the command")]
-    ReportToStdout,
-    #[error("--output: without it the outputs go to stdout")]
-    OutputToStdout,
+    #[error("--key-file -: it stands for standard input")]
+    KeyFileFromStdin,
     #[error("--suffix: COMMAND has no argument {0}")]
     SuffixWithoutPlaceholder(String),
     #[error("--here: --private-tmp hides the current directory")]
@@ -69,8 +67,8 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
         return Some(Advice::hint(misplaced.hint()));
     }
     Some(match cause.downcast_ref()? {
-        InvalidUse::ReportToStdout => {
-            Advice::usage().and_hint("name a file, as in --report report.json")
+        InvalidUse::KeyFileFromStdin => {
+            Advice::usage().and_hint(format!("--key-stdin reads it; {A_FILE_NAMED_DASH}"))
         }
         InvalidUse::NoTerminal => Advice::usage()
             .and_hint("name the command; for a script on standard input: tmpx exec sh"),
@@ -81,9 +79,6 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
         }
         InvalidUse::OptionNeedsCommand(_) => {
             Advice::usage().and_hint("a command comes after --: tmpx chunk big.csv -- …")
-        }
-        InvalidUse::OutputToStdout => {
-            Advice::usage().and_hint("drop --output; a file named - is ./-")
         }
         InvalidUse::InputFromTerminal => {
             Advice::usage().and_hint("name a file, as in tmpx chunk big.csv")

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::commands::errors::advice::Advice;
+use crate::commands::errors::advice::{A_FILE_NAMED_DASH, Advice};
 use crate::streams::{NoOldContent, ReplaceError};
 
 pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
@@ -10,6 +10,7 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
         return Some(Advice::hint("without {}, the output of COMMAND becomes the new file"));
     }
     let hint = match cause.downcast_ref()? {
+        ReplaceError::StandardOutput => return Some(Advice::usage().and_hint(A_FILE_NAMED_DASH)),
         ReplaceError::NotRegularFile | ReplaceError::MountPoint => "'>' writes into it",
         ReplaceError::OpenFileOfProcess => "'tmpx spool' writes to stdout",
         ReplaceError::AppendOnly | ReplaceError::OpenForWriting => "'>>' appends to it",

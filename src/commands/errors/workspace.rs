@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use crate::commands::errors::advice::Advice;
+use crate::commands::errors::advice::{A_FILE_NAMED_DASH, Advice};
 use crate::lease::StoreError;
 use crate::workspace::{LayoutError, PatternError, PlanError, TargetError};
 
@@ -29,7 +29,12 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
     if cause.is::<NotKept>() {
         return Some(Advice::hint("the next 'tmpx cleanup' removes it"));
     }
-    cause.is::<PatternError>().then(Advice::usage)
+    match cause.downcast_ref()? {
+        PatternError::StandardOutput => Some(Advice::usage().and_hint(A_FILE_NAMED_DASH)),
+        PatternError::Empty | PatternError::OutsideWorkspace | PatternError::Syntax(_) => {
+            Some(Advice::usage())
+        }
+    }
 }
 
 fn on_layout(err: &LayoutError) -> Option<Advice> {

@@ -50,9 +50,6 @@ impl Job {
             refuse_hidden(&args, &cwd)?;
         }
         if let Some(report) = &args.run.report {
-            if report == Path::new("-") {
-                return Err(InvalidUse::ReportToStdout.into());
-            }
             Target::find(report)?;
         }
         let layout = layout::plan(&args.layout)?;

@@ -361,10 +361,6 @@ fn a_word_of_chunk_that_is_no_file_is_most_likely_a_command_or_a_format() {
     sandbox.sh("tmpx chunk --rows 1 cat").expects(1, "", &no_file("cat"));
     let expected = no_file("json") + "hint: the format comes after =, as in --merge=json\n";
     sandbox.sh("tmpx chunk --rows 1 --merge json data.csv -- cat").expects(125, "", &expected);
-    let message = "tmpx: --output: without it the outputs go to stdout\n\
-                   hint: drop --output; a file named - is ./-\n";
-    sandbox.sh("tmpx chunk -o - data.csv -- cat").expects(2, "", message);
-    sandbox.sh("tmpx chunk -o ./- data.csv -- cat; cat ./-").expects(0, "a\n1\n", "");
 }
 
 #[test]

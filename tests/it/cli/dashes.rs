@@ -61,3 +61,46 @@ fn the_dashes_that_end_the_options_are_no_value() {
     sandbox.tmpx(words("exec --mkdir=d -- test -- = --")).expects(0, "", "");
     sandbox.clean_up();
 }
+
+#[test]
+fn a_dash_is_no_output_file_and_a_path_to_such_a_name_is() {
+    let sandbox = Sandbox::new();
+    let hint = "hint: a file named - is ./-\n";
+    let refused = format!("tmpx: could not replace -: it stands for standard output\n{hint}");
+    let run = |args: &str| sandbox.tmpx(words(args)).input("1\n");
+    for (args, out) in [
+        ("replace DASH", ""),
+        ("replace --append DASH", ""),
+        ("replace DASH -- echo ran", ""),
+        ("replace f --report DASH", ""),
+        ("exec --report DASH echo ran", "ran\n"),
+        ("spool --report DASH", "1\n"),
+        ("spool --report DASH -- echo ran", "ran\n"),
+        ("chunk --format lines -o DASH -- cat", ""),
+        ("chunk --format lines --report DASH -- cat", "1\n"),
+        ("chunk --format lines -p . --report DASH", "$ROOT/cwd/tmp.RANDOM.txt\n"),
+        ("cache run --report DASH echo ran", "ran\n"),
+    ] {
+        run(&args.replace("DASH", "-")).expects(2, "", &refused);
+        assert_eq!(names(&sandbox.cwd()), [""; 0], "{args}");
+        run(&args.replace("DASH", "./-")).expects(0, out, "");
+        assert!(sandbox.cwd().join("-").is_file(), "{args}");
+        sandbox.sh("rm -f ./* && tmpx cleanup -q --all --force").succeeds();
+    }
+    for option in ["--out", "--out-always"] {
+        let refused = format!("tmpx: {option} made:-: DEST stands for standard output\n{hint}");
+        run(&format!("exec {option} made:- touch made")).expects(2, "", &refused);
+        run(&format!("exec {option} made:./- touch made")).expects(0, "", "");
+        assert_eq!(names(&sandbox.cwd()), ["-"]);
+        fs::remove_file(sandbox.cwd().join("-")).unwrap();
+    }
+}
+
+#[test]
+fn a_dash_is_no_key_file() {
+    let sandbox = Sandbox::new();
+    let message = "tmpx: --key-file -: it stands for standard input\n\
+                   hint: --key-stdin reads it; a file named - is ./-\n";
+    sandbox.tmpx(words("cache run --key-file - date")).expects(2, "", message);
+    sandbox.tmpx(words("cache run --key-file ./- echo ran")).expects(0, "ran\n", "");
+}

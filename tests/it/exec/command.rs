@@ -57,9 +57,6 @@ fn a_program_that_cannot_run_gets_a_hint() {
     }
     let message = "tmpx: no command after --\n";
     sandbox.tmpx(words("exec --")).expects(2, "", message);
-    let message = "tmpx: --report: stdout belongs to the command\n\
-                   hint: name a file, as in --report report.json\n";
-    sandbox.tmpx(words("exec --report - true")).expects(2, "", message);
     let message = "tmpx: --in *.c: No such file or directory\nhint: --in takes names, not patterns; repeat it: --in A --in B\n";
     sandbox.tmpx(words("exec --in *.c true")).expects(125, "", message);
     sandbox.tmpx(["exec", "--out", "", "touch", "/x"]).expects(

@@ -26,7 +26,6 @@ mod upkeep;
 pub(crate) use clock::milliseconds;
 pub(crate) use entry::CacheEntry;
 pub(crate) use error::{CacheError, Unkept};
-pub(crate) use format::OutputStream;
 pub(crate) use inputs::{KeyInputs, hash_to_end};
 pub(crate) use key::CacheKey;
 pub(crate) use outlet::Outlets;

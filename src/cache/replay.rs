@@ -14,13 +14,13 @@ const LARGE: u32 = 32 * 1024;
 /// An output could not be printed.
 #[derive(Debug)]
 pub(crate) enum ReplayError {
-    /// The stream could not be written.
-    Writing(OutputStream, io::Error),
+    /// Standard output could not be written.
+    Writing(io::Error),
     /// The entry could not be read again.
     Reading(io::Error),
 }
 
-/// The two streams of tmpx, and whether their readers are there.
+/// The two streams of tmpx, and whether nothing is written to them any more.
 struct Streams<'a> {
     fds: [BorrowedFd<'a>; 2],
     are_gone: [bool; 2],
@@ -30,12 +30,13 @@ impl Streams<'_> {
     fn check(&mut self, stream: OutputStream, written: io::Result<()>) -> Result<(), ReplayError> {
         match written {
             Ok(()) => Ok(()),
-            // The command would not have noticed either: it had written everything by then.
-            Err(err) if err.kind() == io::ErrorKind::BrokenPipe => {
+            // The command would not have noticed either: it had written everything by then. A stderr
+            // that is closed or full takes nothing from stdout.
+            Err(err) if err.kind() == io::ErrorKind::BrokenPipe || stream == OutputStream::Err => {
                 self.are_gone[stream.index()] = true;
                 Ok(())
             }
-            Err(err) => Err(ReplayError::Writing(stream, err)),
+            Err(err) => Err(ReplayError::Writing(err)),
         }
     }
 

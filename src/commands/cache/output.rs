@@ -3,15 +3,14 @@
 use anyhow::Context as _;
 use rustix::stdio::{stderr, stdout};
 
-use crate::cache::{CacheEntry, OutputStream, ReplayError};
+use crate::cache::{CacheEntry, ReplayError};
 use crate::fs::disk_full::stdout_failed;
 
-/// Prints an entry to stdout and stderr.
+/// Prints an entry to stdout, and to stderr as far as that takes it.
 pub(super) fn print(entry: &CacheEntry) -> anyhow::Result<()> {
     match entry.replay([stdout(), stderr()]) {
-        // A command whose stderr is closed goes on, too.
-        Ok(()) | Err(ReplayError::Writing(OutputStream::Err, _)) => Ok(()),
-        Err(ReplayError::Writing(OutputStream::Out, err)) => Err(stdout_failed(stdout(), err)),
+        Ok(()) => Ok(()),
+        Err(ReplayError::Writing(err)) => Err(stdout_failed(stdout(), err)),
         Err(ReplayError::Reading(err)) => Err(err).context("could not read the output again"),
     }
 }

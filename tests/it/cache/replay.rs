@@ -34,6 +34,24 @@ fn a_hit_prints_both_streams_in_the_order_of_the_run() {
 }
 
 #[test]
+fn a_stderr_that_is_full_or_closed_takes_nothing_from_stdout() {
+    let sandbox = Sandbox::new();
+    // Small, large, and both.
+    for count in ["3", "100000"] {
+        let script = format!("seq {count}; seq {count} >&2; seq {count}");
+        let run = format!("tmpx cache run -- sh -c '{script}'");
+        let script = format!(
+            "for n in 1 2; do {run} 2>&- | cksum; {run} 2>/dev/full | cksum; done; \
+             {{ seq {count}; seq {count}; }} | cksum"
+        );
+        let ran = sandbox.sh(&script).succeeds();
+        let sums: Vec<&str> = ran.stdout.lines().collect();
+        assert_eq!(sums, [sums[4]; 5], "{count}");
+    }
+    assert_eq!(files(&sandbox).len(), 2);
+}
+
+#[test]
 fn a_hit_ends_as_the_run_ended() {
     let sandbox = Sandbox::new();
     for _ in 0..2 {

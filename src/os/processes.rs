@@ -151,6 +151,9 @@ pub(crate) fn with_cwd_in(dir: &Path) -> Option<u32> {
 
 /// Returns what a process sees at its paths, if that is known.
 pub(crate) fn mounts(pid: Pid) -> Option<Mounts> {
+    if !shows_our_namespace() {
+        return None;
+    }
     let mounts = Mounts::of_process(&format!("/proc/{}", pid.as_raw_nonzero()));
     mounts.are_known().then_some(mounts)
 }
@@ -159,7 +162,7 @@ pub(crate) fn mounts(pid: Pid) -> Option<Mounts> {
 pub(crate) fn children() -> Vec<u32> {
     let us = std::process::id();
     let mut children: Vec<u32> =
-        pids().filter(|&pid| Stat::read(pid).is_some_and(|stat| stat.parent == us)).collect();
+        our_pids().filter(|&pid| Stat::read(pid).is_some_and(|stat| stat.parent == us)).collect();
     children.sort_unstable();
     children
 }
@@ -186,9 +189,15 @@ pub(crate) fn descendants_of(ancestors: &[u32]) -> Vec<Process> {
     family.filter(|(_, theirs)| *theirs == session).map(|(process, _)| process).collect()
 }
 
+/// Returns the ids of all processes, and none if /proc shows another PID namespace: what has an id there
+/// must not get a signal here.
+fn our_pids() -> impl Iterator<Item = u32> {
+    shows_our_namespace().then(pids).into_iter().flatten()
+}
+
 /// Returns the descendants of processes with their sessions, without those in `except` and theirs.
 fn family(ancestors: &[u32], except: &[Process]) -> Vec<(Process, u32)> {
-    let all: Vec<(Process, Stat)> = pids()
+    let all: Vec<(Process, Stat)> = our_pids()
         .filter_map(|pid| Stat::read(pid).map(|stat| (Process { pid, start: stat.start }, stat)))
         .filter(|(process, _)| !except.contains(process))
         .collect();
@@ -206,6 +215,9 @@ fn family(ancestors: &[u32], except: &[Process]) -> Vec<(Process, u32)> {
 /// Whether a process neither handles, ignores nor blocks a signal, so that its default action applies
 /// (`proc_pid_status(5)`).
 pub(crate) fn leaves_to_default(pid: Pid, signal: i32) -> Option<bool> {
+    if !shows_our_namespace() {
+        return None;
+    }
     let status = std::fs::read(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
     let bit = 1_u64.checked_shl(u32::try_from(signal - 1).ok()?)?;
     let is_in = |name: &[u8]| {

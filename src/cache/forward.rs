@@ -59,6 +59,11 @@ impl Forward {
         self.current.is_none() && self.at == self.end
     }
 
+    /// Whether what is written next is in the file.
+    pub(super) fn is_in_file(&self) -> bool {
+        !self.are_frames_done()
+    }
+
     /// Returns the stream that is written next.
     pub(super) fn next(
         &mut self,

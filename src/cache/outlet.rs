@@ -18,11 +18,11 @@ const MOVE: usize = 1 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OutletKind {
-    /// It takes what it has room for.
+    /// The kernel moves into it what it has room for, without waiting.
     Pipe,
     /// It takes everything at once: a file, or a device such as /dev/null.
     Ready,
-    /// A terminal or a socket: it may make a writer wait.
+    /// A terminal or a socket, or a pipe into which the kernel moves nothing: it may make a writer wait.
     Waiting,
 }
 
@@ -56,9 +56,14 @@ impl Outlet {
         self.closed.is_none()
     }
 
-    /// Whether it has to be writable before something is written.
-    fn must_be_polled(&self) -> bool {
-        self.kind == OutletKind::Waiting
+    /// Whether it has to be writable before something is written, which is in the entry's file or not:
+    /// a process that waits in write(2) handles no signal.
+    fn must_be_polled(&self, is_in_file: bool) -> bool {
+        match self.kind {
+            OutletKind::Pipe => !is_in_file,
+            OutletKind::Ready => false,
+            OutletKind::Waiting => true,
+        }
     }
 
     /// Writes some of these bytes. It must be writable. Returns how many are done with.
@@ -81,6 +86,10 @@ impl Outlet {
         };
         let sent = match sent {
             Err(Errno::PIPE | Errno::AGAIN | Errno::INTR) => sent,
+            Err(_) if self.kind == OutletKind::Pipe => {
+                self.kind = OutletKind::Waiting;
+                Err(Errno::AGAIN)
+            }
             // A file open for appending, a terminal, or a sandbox that forbids the call. Another error
             // occurs again.
             Err(_) => {
@@ -132,8 +141,8 @@ impl Outlets {
         self.0[stream.index()].is_open()
     }
 
-    pub(super) fn must_be_polled(&self, stream: OutputStream) -> bool {
-        self.0[stream.index()].must_be_polled()
+    pub(super) fn must_be_polled(&self, stream: OutputStream, is_in_file: bool) -> bool {
+        self.0[stream.index()].must_be_polled(is_in_file)
     }
 
     /// Returns why standard output could not be written, unless its reader has gone.

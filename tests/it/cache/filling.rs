@@ -164,6 +164,23 @@ fn a_run_that_a_signal_ends_is_not_kept() {
 }
 
 #[test]
+fn an_output_that_is_neither_kept_nor_read_does_not_hold_up_a_signal() {
+    let sandbox = Sandbox::new();
+    let args = ["cache", "run", "--max-bytes", "1", "--", "yes"];
+    let mut command = sandbox.tmpx(args).prepared();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    // Nobody reads, and the pipe fills up.
+    let unread = child.stdout.take().unwrap();
+    wait_until("the pipe is full", || rustix::io::ioctl_fionread(&unread).unwrap() >= 65_536);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let child = std::cell::RefCell::new(child);
+    wait_until("tmpx has ended", || child.borrow_mut().try_wait().unwrap().is_some());
+    let status = child.borrow_mut().wait().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(15));
+}
+
+#[test]
 fn a_slow_reader_is_given_up_when_tmpx_is_asked_to_end() {
     let sandbox = Sandbox::new();
     let args = ["cache", "run", "--", "seq", "300000"];

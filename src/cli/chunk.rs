@@ -52,7 +52,11 @@ pub struct ChunkArgs {
           allow_hyphen_values = true, verbatim_doc_comment)]
     pub bytes: Option<ByteSize>,
     /// Run N commands at once [default: the number of cores]
-    #[arg(short, long, value_name = "N", value_parser = at_least_one, allow_hyphen_values = true)]
+    ///
+    /// Fewer run if the limit on open files is low ('ulimit -n'): each
+    /// needs six.
+    #[arg(short, long, value_name = "N", value_parser = at_least_one, allow_hyphen_values = true,
+          verbatim_doc_comment)]
     pub jobs: Option<u64>,
     /// Write the outputs to FILE once all have succeeded
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath,

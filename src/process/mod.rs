@@ -17,6 +17,6 @@ pub(crate) use command::{Command, StartError, find_program};
 pub(crate) use interrupt::{Interrupted, check_interrupt};
 pub(crate) use orphans::{Orphan, Orphans};
 pub(crate) use placeholder::{has_placeholder, replace_placeholder};
-pub(crate) use reserve::{ReserveError, reserve_fds};
+pub(crate) use reserve::{ReserveError, free_fds, reserve_fds};
 pub(crate) use suggest::Guess;
 pub(crate) use supervise::{Child, ExitOutcome, Limits, run, run_capturing};

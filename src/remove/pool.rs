@@ -13,8 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use rustix::process::{Resource, getrlimit};
-
+use crate::process::free_fds;
 use crate::remove::context::RemovalContext;
 use crate::remove::outcome::RemovalOutcome;
 use crate::remove::stack::OPEN_FRAMES;
@@ -93,7 +92,7 @@ impl<'a> Pool<'a> {
 
     fn run_threads(&self, walk: RemovalWalk, newest_fd: RawFd) -> RemovalOutcome {
         let cpus = thread::available_parallelism().map_or(1, usize::from);
-        let affordable = affordable_walks(newest_fd);
+        let affordable = walks_for(free_fds(newest_fd));
         let threads = cpus.min(MAX_THREADS).min(affordable);
         let max_walks = if threads > 1 { affordable.min(threads * WALKS_PER_THREAD) } else { 1 };
         *self.state() =
@@ -213,17 +212,9 @@ fn unshare_cwd() -> bool {
     sys::unshare_working_directory().is_ok()
 }
 
-/// Returns for how many walks the process may still open descriptors. The kernel assigns the lowest
-/// free number, so the newest descriptor shows about how many are open.
-fn affordable_walks(newest_fd: RawFd) -> usize {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    walks_for(usize::try_from(limit).unwrap_or(usize::MAX), newest_fd)
-}
-
-fn walks_for(fd_limit: usize, newest_fd: RawFd) -> usize {
-    let open = usize::try_from(newest_fd).unwrap_or_default();
-    let free = fd_limit.saturating_sub(open + SPARE_FDS);
-    (free / (OPEN_FRAMES + SPARE_FDS)).max(1)
+/// Returns how many walks may run with so many free descriptors.
+fn walks_for(free_fds: usize) -> usize {
+    (free_fds.saturating_sub(SPARE_FDS) / (OPEN_FRAMES + SPARE_FDS)).max(1)
 }
 
 #[cfg(test)]
@@ -240,9 +231,9 @@ mod tests {
 
     #[test]
     fn walks_fit_into_the_descriptor_limit() {
-        assert_eq!(walks_for(1024, 10), 37);
-        assert_eq!(walks_for(64, 10), 1);
-        assert_eq!(walks_for(0, 10), 1, "one always runs");
+        assert_eq!(walks_for(1014), 37);
+        assert_eq!(walks_for(54), 1);
+        assert_eq!(walks_for(0), 1, "one always runs");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! output. An output is held until its command and all those before it have succeeded.
 
 use std::collections::BTreeMap;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -17,11 +17,18 @@ use crate::chunk::run::held::Held;
 use crate::chunk::run::job::{ChunkJob, CommandSpec, LINGER, Place};
 use crate::chunk::run::sink::{Sink, SinkError};
 use crate::lease::TmpFile;
-use crate::process::Children;
+use crate::process::{Children, free_fds};
 use crate::values::Status;
 
 /// How long a command that is asked to end may take.
 const KILL_AFTER: Duration = Duration::from_secs(5);
+
+/// The descriptors that each command takes: its input and output, and an unnamed file with its directory
+/// for its output and for one that waits.
+const FDS_PER_JOB: usize = 6;
+
+/// The descriptors that are needed besides.
+const SPARE_FDS: usize = 12;
 
 /// How often progress is reported.
 const PROGRESS: Duration = Duration::from_millis(100);
@@ -56,7 +63,7 @@ pub(crate) struct Runner<'a> {
     pub supply: Supply,
     pub children: Children,
     pub sink: Sink,
-    /// How many commands run at once.
+    /// How many commands run at once, if there are descriptors enough.
     pub jobs: usize,
     pub tmpfile: &'a mut dyn FnMut() -> anyhow::Result<TmpFile>,
     pub progress: Option<&'a mut dyn FnMut(&ChunkTally)>,
@@ -81,7 +88,8 @@ struct ActiveRun<'a> {
 
 impl Runner<'_> {
     /// Runs the command on all chunks.
-    pub(crate) fn run(self) -> RunOutcome {
+    pub(crate) fn run(mut self) -> RunOutcome {
+        self.jobs = self.jobs.min(jobs_for(free_fds(self.children.as_fd().as_raw_fd())));
         let mut run = ActiveRun {
             runner: self,
             running: Vec::new(),
@@ -108,6 +116,11 @@ impl Runner<'_> {
             sink: run.runner.sink,
         }
     }
+}
+
+/// Returns how many commands may run at once with so many free descriptors.
+fn jobs_for(free_fds: usize) -> usize {
+    (free_fds.saturating_sub(SPARE_FDS) / FDS_PER_JOB).max(1)
 }
 
 impl ActiveRun<'_> {

@@ -7,6 +7,18 @@ use crate::support::sandbox::{Sandbox, mode};
 const NUMBERS: &str = "{ echo n; seq 10; } > in.csv";
 
 #[test]
+fn few_descriptors_mean_few_commands_at_once() {
+    let sandbox = Sandbox::new();
+    for limit in [16, 24, 32, 64, 100] {
+        let script = format!(
+            "seq 300000 > in.txt; ulimit -n {limit}; \
+             tmpx chunk -j 40 --bytes 70K in.txt -- cat | cmp - in.txt"
+        );
+        sandbox.sh(&script).expects(0, "", "");
+    }
+}
+
+#[test]
 fn outputs_come_in_order_whatever_the_commands_take() {
     let sandbox = Sandbox::new();
     let script = "seq 40 > in.txt; tmpx chunk -j 8 --rows 1 in.txt -- \

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, fstatfs, lstat, openat};
 use rustix::io::Errno;
+use rustix::process::umask;
 
 use crate::cache::error::CacheError;
 use crate::cache::format::MAGIC;
@@ -190,9 +191,18 @@ impl CacheStore {
 
     /// Opens the file whose bytes are locked, and creates it if it is missing.
     pub(super) fn lock_file(&self) -> Result<LockFile, CacheError> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let mode = Mode::RUSR | Mode::WUSR;
-        let opened = openat(&self.dir, LOCK, flags | OFlags::CLOEXEC, mode);
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = match openat(&self.dir, LOCK, flags, Mode::empty()) {
+            Err(Errno::NOENT) => {
+                // A umask that denies access to the owner would keep all later processes out.
+                let mask = umask(Mode::from_raw_mode(0o077));
+                let created =
+                    openat(&self.dir, LOCK, flags | OFlags::CREATE, Mode::RUSR | Mode::WUSR);
+                umask(mask);
+                created
+            }
+            opened => opened,
+        };
         let opened = opened.and_then(|file| fstat(&file).map(|stat| (file, stat)));
         let (file, stat) = opened.map_err(|err| self.failed("open the lock file", err))?;
         self.check_file(LOCK.as_ref(), &stat)?;

@@ -1,5 +1,6 @@
 //! `tmpx cache run`: prints what a command printed before, or runs it and keeps what it prints.
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -190,10 +191,11 @@ impl CacheJob<'_, '_, '_> {
         let signals = SignalQueue::open(self.context.signals);
         check_interrupt(&signals)?;
         let mut outlets = Outlets::new(stdout(), stderr());
-        let ran = match Capture::new(signals) {
-            Ok(capture) => self.run_captured(permit, unkept, key, capture, &mut outlets),
-            Err(err) => self.run_plainly(err),
-        };
+        // What the command needs comes first: descriptors may not suffice for the rest.
+        let ran = self.open_stdin().and_then(|stdin| match Capture::new(signals) {
+            Ok(capture) => self.run_captured(permit, unkept, key, stdin, capture, &mut outlets),
+            Err(err) => self.run_plainly(stdin, err),
+        });
         let RunResult { status, bytes, kept } = match ran {
             Ok(result) => result,
             Err(err) => {
@@ -229,26 +231,29 @@ impl CacheJob<'_, '_, '_> {
     }
 
     /// Runs the command without taking its output, which could not be set up.
-    fn run_plainly(&self, err: anyhow::Error) -> anyhow::Result<RunResult> {
+    fn run_plainly(&self, stdin: OwnedFd, err: anyhow::Error) -> anyhow::Result<RunResult> {
         let signals = SignalQueue::open(self.context.signals);
-        let status = process::run(self.command()?, &signals)?.status;
+        let status = process::run(self.command(stdin), &signals)?.status;
         Ok(RunResult { status, bytes: 0, kept: Err(Unkept::Trouble(err)) })
     }
 
-    /// Returns the command with its standard input.
-    fn command(&self) -> anyhow::Result<Command<'_>> {
+    /// Opens the standard input of the command.
+    fn open_stdin(&self) -> anyhow::Result<OwnedFd> {
         let null = || open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-        let stdin = match &self.stdin {
-            Some(stdin) => stdin.open()?,
+        match &self.stdin {
+            Some(stdin) => stdin.open(),
             None => null()
                 .or_else(|_| null())
                 .map_err(std::io::Error::from)
-                .context("could not open /dev/null")?,
-        };
+                .context("could not open /dev/null"),
+        }
+    }
+
+    fn command(&self, stdin: OwnedFd) -> Command<'_> {
         let words = self.args.command.clone();
         let mut command = Command::new(words, &self.context.env, &self.search_dir);
         command.pass_fd(stdin, 0);
-        Ok(command)
+        command
     }
 
     fn run_captured(
@@ -256,6 +261,7 @@ impl CacheJob<'_, '_, '_> {
         mut permit: Option<&mut Permit<'_>>,
         unkept: Option<Unkept>,
         key: &CacheKey,
+        stdin: OwnedFd,
         capture: Capture,
         outlets: &mut Outlets,
     ) -> anyhow::Result<RunResult> {
@@ -266,7 +272,7 @@ impl CacheJob<'_, '_, '_> {
             }
             (why, _) => Err(why.unwrap_or(Unkept::Failed)),
         };
-        let command = self.command()?;
+        let command = self.command(stdin);
         // What the command has read is not known, so the key must be the same before and after.
         let is_same = || self.inputs().key().is_ok_and(|now| now == *key);
         Execution::start(command, capture, outlets, permit, filler, &is_same)?.run()

@@ -23,6 +23,9 @@ pub(super) const WORD: usize = 4;
 
 const STDERR_BIT: u32 = 1 << 31;
 
+/// The largest number of a signal.
+const MAX_SIGNAL: i32 = 64;
+
 /// A stream of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OutputStream {
@@ -90,7 +93,7 @@ impl RunStatus {
     fn from_number(number: i32) -> Option<Self> {
         match u8::try_from(number) {
             Ok(code) => Some(Self::Exited(code)),
-            Err(_) if number < 0 => Some(Self::Signalled(-number)),
+            Err(_) if (-MAX_SIGNAL..0).contains(&number) => Some(Self::Signalled(-number)),
             Err(_) => None,
         }
     }

@@ -7,6 +7,9 @@ use super::fixture::{HEADER, count, entry, files, printed};
 use crate::support::sandbox::Sandbox;
 use crate::support::wait::wait_until;
 
+/// Where the status of the run is in the header.
+const STATUS: usize = 44;
+
 /// Damages the entry in one way and checks that the command runs again, and is kept again.
 fn check(sandbox: &Sandbox, what: &str, damage: impl FnOnce(&std::path::Path)) {
     let before = super::fixture::runs(sandbox);
@@ -49,6 +52,18 @@ fn an_entry_that_is_cut_longer_zeroed_or_of_another_version_is_a_miss() {
     check(&sandbox, "another version", |path| {
         super::fixture::edit(path, |bytes| bytes[6] = 2);
     });
+}
+
+#[test]
+fn an_entry_with_a_signal_that_does_not_exist_is_a_miss() {
+    let sandbox = Sandbox::new();
+    count(&sandbox, "").succeeds();
+    for signal in [i32::MIN, -1000, -65] {
+        let status = signal.to_le_bytes();
+        check(&sandbox, &signal.to_string(), |path| {
+            rewrite(path, |bytes| bytes[STATUS..STATUS + 4].copy_from_slice(&status));
+        });
+    }
 }
 
 #[test]

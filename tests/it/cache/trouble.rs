@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::fixture::{COUNT, count, entry, files, printed, runs, store};
 use crate::support::filter::without_unnamed_files;
 use crate::support::namespaces::with_mounts;
-use crate::support::sandbox::{NOBODY, Sandbox, has, is_root, names, skip_unless};
+use crate::support::sandbox::{NOBODY, Sandbox, has, is_root, mode, names, skip_unless};
 use crate::support::wait::wait_until;
 
 const OWN: &str =
@@ -257,6 +257,33 @@ fn from_a_directory_that_was_removed_the_command_runs() {
     let ran = sandbox.sh(script).run();
     assert!(ran.stdout.starts_with("out\nout\n"), "{ran:?}");
     assert!(ran.stderr.starts_with("tmpx: could not find the working directory: No such file"));
+}
+
+#[test]
+fn with_few_descriptors_the_command_runs_all_the_same() {
+    let sandbox = Sandbox::new();
+    for limit in 6..20 {
+        let script = format!("ulimit -n {limit}; tmpx cache run --key {limit} echo out");
+        let ran = sandbox.sh(&script).run();
+        assert_eq!((ran.status, &*ran.stdout), (Some(0), "out\n"), "{limit}: {ran:?}");
+        let notes = ran.stderr.lines().filter(|line| line.starts_with("tmpx: ")).count();
+        assert!(notes <= 1, "{limit}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_store_that_is_created_under_an_unusual_umask_serves_later() {
+    for umask in ["777", "277", "0"] {
+        let sandbox = Sandbox::for_nobody();
+        let script = format!(
+            "(umask {umask}; tmpx cache run echo out); tmpx cache run echo out; \
+             tmpx cache set k <<E\nv\nE\ntmpx cache get k"
+        );
+        sandbox.sh(&script).by_nobody().expects(0, "out\nout\nv\n", "");
+        assert_eq!(mode(store(&sandbox).join("lock")), 0o600, "{umask}");
+        let ran = sandbox.tmpx(["cache", "clear"]).by_nobody().run();
+        assert!(ran.stderr.starts_with("tmpx: removed 2 cache entries"), "{ran:?}");
+    }
 }
 
 #[test]

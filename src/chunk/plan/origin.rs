@@ -1,5 +1,6 @@
 //! Checks that inputs can be joined, and holds what has to be known of each.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use crate::chunk::plan::input::RecordInput;
@@ -93,11 +94,12 @@ fn columns(
 ) -> anyhow::Result<Vec<Vec<u8>>> {
     let names = records.last().cloned().unwrap_or_default();
     let at = head.header.start as u64;
-    for (index, name) in names.iter().enumerate() {
+    let mut seen = HashSet::new();
+    for name in &names {
         let Ok(text) = std::str::from_utf8(name) else {
             return Err(input.malformed(Fault::NotUtf8.at(at)));
         };
-        if names[..index].contains(name) {
+        if !seen.insert(name) {
             let name = text.to_owned();
             let what = Fault::DuplicateColumn { name }.at(at);
             let name = input.name.clone();

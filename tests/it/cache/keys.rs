@@ -90,6 +90,10 @@ fn keys_and_variables_count() {
     assert_eq!(run("--key-env WHO", Some("me")), "run 7\n");
     assert_eq!(run("--key-env WHO", None), "run 5\n");
     assert_eq!(run("", Some("me")), "run 1\n", "other variables do not count");
+    let home = sandbox.home();
+    let home = home.to_str().unwrap();
+    assert_eq!(run("--key-env WHO", Some(home)), "run 8\n");
+    assert_eq!(run("--key-env HOME", Some(home)), "run 9\n", "the names count too");
 }
 
 #[test]

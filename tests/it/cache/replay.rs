@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::fixture::{files, read_report, runs};
-use crate::support::sandbox::{Sandbox, mode, names};
+use crate::support::sandbox::{Sandbox, has, mode, names};
 
 const MIXED: &str = "echo x >> runs; for n in 1 2 3; do echo o$n; sleep 0.05; echo e$n >&2; \
                      sleep 0.05; done";
@@ -149,4 +149,49 @@ fn a_store_is_private_and_a_hit_writes_nothing() {
     let before = times();
     sandbox.tmpx(["cache", "run", "true"]).succeeds();
     assert_eq!(times(), before);
+}
+
+/// Runs a script under strace, and returns its system calls of these names.
+fn trace(sandbox: &Sandbox, calls: &str, script: &str) -> Vec<String> {
+    let script = format!("strace -f -qq -o ../trace -e trace={calls} {script} > out");
+    sandbox.sh(&script).succeeds();
+    let text = fs::read_to_string(sandbox.root().join("trace")).unwrap();
+    let call = |line: &str| line.split_once(char::is_whitespace).unwrap().1.trim().to_owned();
+    text.lines().map(call).collect()
+}
+
+#[test]
+fn a_small_hit_opens_and_reads_its_entry_once_and_a_large_one_is_sent_after_it_was_checked() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let synced = trace(&sandbox, "fsync,fdatasync,syncfs,sync", "tmpx cache run echo small");
+    assert_eq!(synced, [""; 0]);
+    let name = files(&sandbox).remove(0);
+    let calls = "openat,read,pread64,preadv,sendfile";
+    // Returns the calls on an entry, without arguments.
+    let calls_on = |name: &str, script: &str| {
+        let lines = trace(&sandbox, calls, script);
+        let opens = |line: &String| line.starts_with("openat") && line.contains(name);
+        let at = lines.iter().position(opens).unwrap();
+        let fd = lines[at].rsplit(' ').next().unwrap();
+        let has_entry = |line: &&String| {
+            let (call, arguments) = line.split_once('(').unwrap();
+            let first = usize::from(call == "sendfile");
+            opens(line) || arguments.split([',', ')']).nth(first).is_some_and(|n| n.trim() == fd)
+        };
+        let used = lines[at..].iter().filter(has_entry);
+        used.map(|line| line.split_once('(').unwrap().0.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(calls_on(&name, "tmpx cache run echo small"), ["openat", "read"]);
+    sandbox.sh("tmpx cache run seq 300000 > /dev/null").succeeds();
+    let large = files(&sandbox).into_iter().find(|other| *other != name).unwrap();
+    let used = calls_on(&large, "tmpx cache run seq 300000");
+    let sent = used.iter().position(|call| call == "sendfile").unwrap();
+    assert_eq!(used.iter().filter(|call| *call == "openat").count(), 1, "{used:?}");
+    // 2 MB in reads of 256 KiB, before anything is sent. Later only the heads of frames are read.
+    assert!((8..16).contains(&sent), "{used:?}");
+    let later = used[sent..].iter().filter(|call| *call != "sendfile").count();
+    assert!(later <= used.len() - sent - later, "{used:?}");
 }

@@ -1,12 +1,14 @@
 //! `tmpx exec`: signals, kills and timeouts.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::sandbox::{Sandbox, words};
+use crate::support::wait::wait_until;
 
 /// Starts a command that prints a line when it runs, and then waits for input.
 fn running(sandbox: &Sandbox, script: &str) -> std::process::Child {
@@ -146,4 +148,27 @@ fn signals_that_report_faults_are_passed_on_if_a_process_sends_them() {
         child.stdin.take();
         assert_eq!(child.wait().unwrap().code(), Some(42), "{name}");
     }
+}
+
+#[test]
+fn the_limit_on_time_ends_if_tmpx_is_killed_and_is_never_rounded_to_none() {
+    let sandbox = Sandbox::new();
+    let ran = sandbox.tmpx(["exec", "--timeout", "0.5ns", "sleep", "60"]).run();
+    assert_eq!(ran.status, Some(124), "{ran:?}");
+    let script = "echo on; read line; echo still here > ../after";
+    let mut child = sandbox.tmpx(["exec", "--here", "--timeout", "1s", "sh", "-c", script]).spawn();
+    let mut line = [0; 3];
+    child.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // Longer than the limit.
+    std::thread::sleep(Duration::from_millis(1200));
+    stdin.write_all(b"line\n").unwrap();
+    let after = sandbox.root().join("after");
+    wait_until("the command ends", || fs::read(&after).is_ok_and(|text| !text.is_empty()));
+    wait_until("nothing is left", || {
+        sandbox.tmpx(["cleanup", "-q"]).run();
+        sandbox.left().is_empty()
+    });
 }

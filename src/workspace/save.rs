@@ -62,13 +62,18 @@ pub(crate) fn save(
         dirs.roll_back(staged);
         return Err(err);
     }
+    let count = staged.len();
     let mut saved = Vec::new();
     let mut staged = staged.into_iter();
     while let Some(copy) = staged.next() {
         if let Err(err) = dirs.publish(&copy) {
-            let err = Err(err).with_context(|| could_not_save(&copy.target));
+            let err = anyhow::Error::new(err).context(could_not_save(&copy.target));
             dirs.roll_back([copy].into_iter().chain(staged));
-            return err;
+            // Those that have replaced their targets stay.
+            return Err(match saved.len() {
+                0 => err,
+                done => err.context(format!("saved {done} of {count}")),
+            });
         }
         lease.note_renamed(&copy.hidden);
         saved.push(copy.target);

@@ -434,7 +434,11 @@ fn a_rename_that_the_kernel_refuses_after_all_leaves_whole_files_and_the_workspa
     if !has("strace") {
         return;
     }
-    for (n, saved) in [(1, "old old old"), (2, "new old old"), (3, "new new old")] {
+    for (n, files, saved) in [
+        (1, "old old old", ""),
+        (2, "new old old", "saved 1 of 3: "),
+        (3, "new new old", "saved 2 of 3: "),
+    ] {
         let sandbox = Sandbox::new();
         let script = format!(
             "echo old | tee a b >c; \
@@ -442,8 +446,9 @@ fn a_rename_that_the_kernel_refuses_after_all_leaves_whole_files_and_the_workspa
              tmpx exec --out '*' -- sh -c 'echo new | tee a b >c'; cat a b c | paste -sd' '"
         );
         let name = ["a", "b", "c"][n - 1];
-        let message = format!("tmpx: could not save $ROOT/cwd/{name}: Operation not permitted\n");
-        sandbox.sh(&script).expects(0, &format!("{saved}\n"), &format!("{message}{KEPT}"));
+        let message = format!("could not save $ROOT/cwd/{name}: Operation not permitted\n");
+        let message = format!("tmpx: {saved}{message}{KEPT}");
+        sandbox.sh(&script).expects(0, &format!("{files}\n"), &message);
         assert_eq!(names(&sandbox.cwd()), ["a", "b", "c"], "nothing hidden stays");
         let kept = sandbox.tmp().join(&sandbox.left()[0]);
         assert_eq!(fs::read_to_string(kept.join("c")).unwrap(), "new\n");

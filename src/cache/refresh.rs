@@ -1,23 +1,28 @@
 //! Refreshes a stale output in the background.
 //!
 //! The refresh is tmpx under another name, in a session of its own and without the caller's
-//! descriptors, so nobody who waits for the caller's output waits for it.
+//! descriptors, so nobody who waits for the caller's output waits for it. Its command finds the signal
+//! state that the caller's would have found.
 
-use std::ffi::OsString;
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::ffi::{CStr, CString, OsString};
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 
-use crate::sys;
+use rustix::fs::{Mode, OFlags, open};
+
+use crate::os::Env;
+use crate::sys::{self, InheritedSignals, SignalQueue, SpawnRequest};
 
 /// The name under which tmpx refreshes, as ps(1) shows it.
-const NAME: &str = "tmpx-cache-refresh";
+const NAME: &CStr = c"tmpx-cache-refresh";
 
 /// What a refresh is started with.
 #[derive(Debug)]
 pub(crate) struct RefreshSpec<'a> {
-    /// The arguments of the run that found the stale output.
-    pub(crate) args: &'a [OsString],
+    /// The environment and the arguments of the run that found the stale output.
+    pub(crate) env: &'a Env,
+    pub(crate) signals: InheritedSignals,
     /// The standard input that is part of the key.
     pub(crate) stdin: Option<OwnedFd>,
 }
@@ -26,21 +31,32 @@ impl RefreshSpec<'_> {
     /// Starts the refresh. Its status is never collected, since tmpx exits first. If it cannot be
     /// started, the next caller tries again.
     pub(crate) fn start(self) {
-        let stdin = self.stdin.map_or_else(Stdio::null, Stdio::from);
-        let _ = Command::new("/proc/self/exe")
-            .arg0(NAME)
-            .args(self.args.iter().skip(1))
-            .stdin(stdin)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
+        let _ = self.try_start();
+    }
+
+    fn try_start(self) -> io::Result<()> {
+        let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+        let stdin = self.stdin.as_ref().unwrap_or(&null);
+        let words = self.env.args().iter().skip(1).map(|word| CString::new(word.as_bytes()));
+        let args = [Ok(CString::from(NAME))].into_iter().chain(words);
+        let request = SpawnRequest {
+            path: c"/proc/self/exe",
+            args: &args.collect::<Result<Vec<_>, _>>()?,
+            env: &self.env.with(&[])?,
+            dir: None,
+            descriptors: &[(stdin.as_fd(), 0), (null.as_fd(), 1), (null.as_fd(), 2)],
+            mounts: None,
+        };
+        // tmpx ends soon, and the signals that wait until then change nothing.
+        let _ = request.start(&SignalQueue::open(self.signals));
+        Ok(())
     }
 }
 
 /// Whether this process is a refresh. Then it gives up everything that the caller may wait for; it must
 /// not have opened a descriptor yet.
 pub(crate) fn is_refresh(args: &[OsString]) -> bool {
-    let is_refresh = args.first().is_some_and(|name| name == NAME);
+    let is_refresh = args.first().is_some_and(|name| name.as_bytes() == NAME.to_bytes());
     if is_refresh {
         sys::close_from(3);
         let _ = rustix::process::setsid();

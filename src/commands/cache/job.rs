@@ -153,7 +153,8 @@ impl CacheJob<'_, '_, '_> {
     fn refresh(&self) {
         let stdin = self.stdin.as_ref().map(StdinCopy::open).transpose();
         if let Ok(stdin) = stdin {
-            RefreshSpec { args: self.context.env.args(), stdin }.start();
+            let Context { env, signals } = self.context;
+            RefreshSpec { env, signals: *signals, stdin }.start();
         }
     }
 

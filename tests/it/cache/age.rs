@@ -128,6 +128,19 @@ fn nobody_waits_for_a_refresh() {
 }
 
 #[test]
+fn a_refresh_has_the_signal_state_of_the_run() {
+    let sandbox = Sandbox::new();
+    let command = "echo x >> runs; grep SigIgn /proc/self/status; wc -l < runs";
+    let script = format!("trap '' PIPE USR1; tmpx cache run --stale 1m -- sh -c '{command}'");
+    let run = || sandbox.sh(&script).succeeds().stdout;
+    let first = run();
+    age(&entry(&sandbox), MINUTE);
+    assert_eq!(run(), first);
+    wait_until("the refresh ends", || run() != first);
+    assert_eq!(run().lines().collect::<Vec<_>>(), [first.lines().next().unwrap(), "2"]);
+}
+
+#[test]
 fn a_refresh_gets_the_same_standard_input() {
     let sandbox = Sandbox::new();
     let run = || {

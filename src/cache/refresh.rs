@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use rustix::fs::{Mode, OFlags, open};
 
 use crate::os::Env;
+use crate::process::open_no_input;
 use crate::sys::{self, InheritedSignals, SignalQueue, SpawnRequest};
 
 /// The name under which tmpx refreshes, as ps(1) shows it.
@@ -35,20 +36,31 @@ impl RefreshSpec<'_> {
     }
 
     fn try_start(self) -> io::Result<()> {
-        let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
-        let stdin = self.stdin.as_ref().unwrap_or(&null);
+        // In a chroot, /dev/null and /proc may be missing. The root directory takes no output.
+        let stdin = self.stdin.map_or_else(open_no_input, Ok)?;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let null = open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+        let output = null.or_else(|_| open("/", flags, Mode::empty()))?;
+        let programs = [Some("/proc/self/exe".into()), sys::exec_path()];
         let words = self.env.args().iter().skip(1).map(|word| CString::new(word.as_bytes()));
         let args = [Ok(CString::from(NAME))].into_iter().chain(words);
-        let request = SpawnRequest {
-            path: c"/proc/self/exe",
-            args: &args.collect::<Result<Vec<_>, _>>()?,
-            env: &self.env.with(&[])?,
-            dir: None,
-            descriptors: &[(stdin.as_fd(), 0), (null.as_fd(), 1), (null.as_fd(), 2)],
-            mounts: None,
-        };
+        let args = args.collect::<Result<Vec<_>, _>>()?;
+        let env = self.env.with(&[])?;
         // tmpx ends soon, and the signals that wait until then change nothing.
-        let _ = request.start(&SignalQueue::open(self.signals));
+        let signals = SignalQueue::open(self.signals);
+        for program in programs.into_iter().flatten() {
+            let request = SpawnRequest {
+                path: &CString::new(program.as_bytes())?,
+                args: &args,
+                env: &env,
+                dir: None,
+                descriptors: &[(stdin.as_fd(), 0), (output.as_fd(), 1), (output.as_fd(), 2)],
+                mounts: None,
+            };
+            if request.start(&signals).is_ok() {
+                break;
+            }
+        }
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 mod children;
 mod command;
 mod interrupt;
+mod no_input;
 mod orphans;
 mod placeholder;
 mod reserve;
@@ -15,6 +16,7 @@ mod supervise;
 pub(crate) use children::Children;
 pub(crate) use command::{Command, StartError, find_program};
 pub(crate) use interrupt::{Interrupted, check_interrupt};
+pub(crate) use no_input::open_no_input;
 pub(crate) use orphans::{Orphan, Orphans};
 pub(crate) use placeholder::{has_placeholder, replace_placeholder};
 pub(crate) use reserve::{ReserveError, free_fds, reserve_fds};

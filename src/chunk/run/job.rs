@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use rustix::fs::{AtFlags, Mode, OFlags, open, unlinkat};
+use rustix::fs::{AtFlags, Mode, unlinkat};
 use rustix::io::ioctl_fionbio;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::process::Pid;
@@ -20,7 +20,7 @@ use crate::chunk::run::held::{Held, OpenSpillFile};
 use crate::fs::Dir;
 use crate::fs::dir::create_new;
 use crate::os::{CurrentDir, Env};
-use crate::process::{Children, Command, replace_placeholder};
+use crate::process::{Children, Command, open_no_input, replace_placeholder};
 use crate::values::Status;
 
 /// How long a process that the command left behind may keep its output open.
@@ -114,8 +114,7 @@ impl ChunkJob {
             write_file(dir, &name, &mut feed, inputs)?;
             replace_placeholder(&mut words, PLACEHOLDER, &dir.join(&name));
             file = Some((Rc::clone(dir), name));
-            open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-                .context("could not open /dev/null")?
+            open_no_input().context("could not open /dev/null")?
         } else {
             let (reader, writer) = pipe(place.bytes)?;
             ioctl_fionbio(&writer, true).context("could not create a pipe")?;

@@ -4,7 +4,6 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use rustix::fs::{Mode, OFlags, open};
 use rustix::stdio::{stderr, stdout};
 
 use crate::cache::{
@@ -22,7 +21,7 @@ use crate::create::Scratch;
 use crate::fs::disk_full::stdout_failed;
 use crate::lease::TmpFile;
 use crate::os::CurrentDir;
-use crate::process::{self, Command, check_interrupt};
+use crate::process::{self, Command, check_interrupt, open_no_input};
 use crate::streams::Target;
 use crate::sys::SignalQueue;
 use crate::ui::CacheReport;
@@ -240,13 +239,9 @@ impl CacheJob<'_, '_, '_> {
 
     /// Opens the standard input of the command.
     fn open_stdin(&self) -> anyhow::Result<OwnedFd> {
-        let null = || open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
         match &self.stdin {
             Some(stdin) => stdin.open(),
-            None => null()
-                .or_else(|_| null())
-                .map_err(std::io::Error::from)
-                .context("could not open /dev/null"),
+            None => open_no_input().context("could not open /dev/null"),
         }
     }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use anyhow::Context as _;
-use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create, open};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SeekFrom, memfd_create, open, seek};
 
 use crate::cache::hash_to_end;
 use crate::create::Scratch;
@@ -79,6 +79,12 @@ impl StdinCopy {
     pub(super) fn open(&self) -> anyhow::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let opened = open(proc_path(self.copy.fd()), flags, Mode::empty());
-        opened.map_err(io::Error::from).context("could not read standard input again")
+        opened.or_else(|_| self.share()).context("could not read standard input again")
+    }
+
+    /// Without /proc, the command shares the descriptor. One command at a time reads from it.
+    fn share(&self) -> io::Result<OwnedFd> {
+        seek(self.copy.fd(), SeekFrom::Start(0))?;
+        self.copy.fd().try_clone_to_owned()
     }
 }

@@ -56,3 +56,19 @@ fn a_closed_stdout_is_no_other_file_even_without_dev_null() {
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), (expected.0, &*expected.1), "{ran:?}");
     sandbox.clean_up();
 }
+
+#[test]
+fn commands_on_chunks_and_kept_outputs_need_neither_proc_nor_dev() {
+    let sandbox = Sandbox::new();
+    let script = "for n in 1 2; do tmpx cache run -- sh -c 'cat; echo x >>runs; echo out'; done; \
+                  for n in 1 2; do echo in | tmpx cache run --key-stdin cat; done; \
+                  tmpx cache run --stale 0 wc -l runs; echo x >>runs; tmpx cache run --stale 0 wc -l runs; \
+                  until [ \"$(tmpx cache run wc -l runs)\" = '2 runs' ]; do :; done; \
+                  seq 3 >in.txt; tmpx chunk --rows 2 in.txt -- wc -l {}; tmpx chunk in.txt -- cat";
+    let Some(ran) = run(&sandbox, script) else { return };
+    assert!(ran.stderr.is_empty(), "{ran:?}");
+    let lines: Vec<&str> =
+        ran.stdout.lines().map(|line| line.split(" $").next().unwrap()).collect();
+    let expected = ["out", "out", "in", "in", "1 runs", "1 runs", "2", "1", "1", "2", "3"];
+    assert_eq!(lines, expected, "{ran:?}");
+}

@@ -142,24 +142,31 @@ fn a_chunk_has_sixteen_mebibytes_by_default() {
     sandbox.sh(script).expects(0, &expected, "");
 }
 
+/// Returns how many bytes of memory a run of chunk has needed at most, on a file of this size.
+fn peak(size: &str, run: &str) -> u64 {
+    let sandbox = Sandbox::in_memory();
+    // The sizes are whole numbers of records.
+    let make = "{ echo n,text; yes '1,\"a line\nmore\"' | head -c SIZE; } > in.csv";
+    sandbox.sh(&make.replace("SIZE", size)).succeeds();
+    sandbox.sh(&format!("tmpx exec --here --report report -- {run} > /dev/null")).succeeds();
+    let report = fs::read(sandbox.cwd().join("report")).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    report["peak_memory_bytes"].as_u64().unwrap()
+}
+
 #[test]
 fn memory_does_not_grow_with_the_file() {
-    let sandbox = Sandbox::in_memory();
-    let peak = |size: &str| {
-        let make = "{ echo n,text; yes '1,\"a line\nmore\"' | head -c SIZE; } > in.csv";
-        sandbox.sh(&make.replace("SIZE", size)).succeeds();
-        let args = "exec --here --report report -- tmpx chunk -j 2 --merge in.csv -- cat";
-        let mut command = sandbox.tmpx(args.split(' ')).prepared();
-        let status = command.stdout(std::process::Stdio::null()).status().unwrap();
-        assert!(status.success());
-        let report = fs::read(sandbox.cwd().join("report")).unwrap();
-        let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
-        report["peak_memory_bytes"].as_u64().unwrap()
-    };
-    // Both sizes are whole numbers of records.
-    let (small, large) = (peak("2200000"), peak("74000000"));
+    let run = "tmpx chunk -j 2 --merge in.csv -- cat";
+    let (small, large) = (peak("2200000", run), peak("74000000", run));
     assert!(small.max(large) < 16 << 20, "{small} and {large} bytes");
     assert!(large < small + (2 << 20), "{small} and {large} bytes");
+}
+
+#[test]
+fn a_stream_needs_the_memory_of_the_chunks_in_work_besides() {
+    let run = "sh -c 'cat in.csv | tmpx chunk -j 2 --bytes 4M --format csv --merge -- cat'";
+    let bytes = peak("74000000", run);
+    assert!(bytes < (16 + 2 * 4) << 20, "{bytes} bytes");
 }
 
 #[test]

@@ -19,6 +19,9 @@ use crate::sys::simd;
 /// How much is read at once, in bytes. Tests have many reads in little text.
 pub(crate) const READ: usize = if cfg!(test) { 512 } else { 256 * 1024 };
 
+/// How many threads survey a file. Each has a buffer, and so many read as fast as memory delivers.
+const MAX_THREADS: u64 = 16;
+
 /// The smallest block.
 const MIN_BLOCK: u64 = if cfg!(test) { 128 } else { 64 * 1024 };
 
@@ -107,7 +110,7 @@ impl Surveyor<'_> {
         let groups = length.div_ceil(self.group());
         // Counting the cores reads the files of the cgroup, which costs more than a small file.
         let cores = || thread::available_parallelism().map_or(1, |count| count.get() as u64);
-        let helpers = if groups > 1 { groups.min(cores()) - 1 } else { 0 };
+        let helpers = if groups > 1 { groups.min(cores()).min(MAX_THREADS) - 1 } else { 0 };
         let mut parts = vec![Segment::default(); usize::try_from(count).unwrap_or(0)];
         let results = thread::scope(|scope| {
             // Where a thread cannot be started, the others do its work.

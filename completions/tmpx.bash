@@ -247,7 +247,7 @@ _tmpx() {
             return 0
             ;;
         tmpx__subcmd__chunk)
-            opts="-j -o -p -0 -h --rows --bytes --jobs --output --format --merge --to --header --delimiter --dir --report --until-exit --ttl --session --keep --json --null --help"
+            opts="-j -o -p -0 -h --rows --bytes --jobs --output --format --merge --to --header --delimiter --dir --report --session --keep --null --until-exit --ttl --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -366,6 +366,10 @@ _tmpx() {
                     fi
                     return 0
                     ;;
+                --session)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --until-exit)
                     COMPREPLY=("${cur}")
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -378,10 +382,6 @@ _tmpx() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o nospace
                     fi
-                    return 0
-                    ;;
-                --session)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

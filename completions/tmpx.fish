@@ -123,12 +123,12 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l header -d 'Repeat th
 complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l delimiter -d 'Separate fields of CSV at C [default: the most frequent of , ; tab |]' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -s p -l dir -d 'Create files in DIR [default: the temp dir]' -r -f -a "(__fish_complete_directories)"
 complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l report -d 'Write a JSON report to FILE' -r -F
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l session -d 'Add it to a session: a name by which cleanup and list find it' -x -a "(__fish_tmpx_sessions)"
 complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l until-exit -d 'Remove it when PID exits [default: calling script]' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l ttl -d 'Remove it after this time (90, 15m, 1h30m, 2d)' -r -f
-complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l session -d 'Add it to a session: a name by which cleanup and list find it' -x -a "(__fish_tmpx_sessions)"
 complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l keep -d 'Keep it until you remove it, despite TMPX_UNTIL_EXIT and TMPX_TTL'
-complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l json -d 'Print one JSON object per line'
 complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -s 0 -l null -d 'End each path with NUL instead of a newline'
+complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -l json -d 'Print one JSON object per line'
 complete -c tmpx -n "__fish_tmpx_using_subcommand chunk" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and not __fish_seen_subcommand_from run get set clear list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and not __fish_seen_subcommand_from run get set clear list" -f -a "run" -d 'Print what a command printed before, or run it'

@@ -32,6 +32,10 @@ use crate::values::ByteSize;
     verbatim_doc_comment,
     override_usage = "tmpx chunk [OPTIONS] [INPUT]... [-- COMMAND [ARG]...]",
     after_long_help = DETAILS,
+    // Only chunk files have these, and a command is the more frequent use.
+    mut_arg("until_exit", |arg| arg.hide_short_help(true)),
+    mut_arg("ttl", |arg| arg.hide_short_help(true)),
+    mut_arg("json", |arg| arg.hide_short_help(true)),
 )]
 pub struct ChunkArgs {
     /// The inputs [default: standard input]

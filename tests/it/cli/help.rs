@@ -27,6 +27,14 @@ fn rare_options_and_examples_are_in_the_long_help_only() {
     for rare in ["--count", "--mode", "--null", "--session", "--keep", "Examples:"] {
         assert!(!short.contains(rare) && long.contains(rare), "{rare}");
     }
+    let short = sandbox.tmpx(["chunk", "-h"]).succeeds().stdout;
+    let (_, options) = short.split_once("Options:\n").unwrap();
+    let (options, _) = options.split_once("\nExample:").unwrap();
+    let names =
+        options.lines().filter_map(|line| line.split_once("--")?.1.split([' ', '[']).next());
+    let names: Vec<&str> = names.collect();
+    let usual = ["rows", "bytes", "jobs", "output", "format", "merge", "to", "help"];
+    assert_eq!(names, usual, "{short}");
 }
 
 #[test]

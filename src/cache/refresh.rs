@@ -56,6 +56,7 @@ impl RefreshSpec<'_> {
                 dir: None,
                 descriptors: &[(stdin.as_fd(), 0), (output.as_fd(), 1), (output.as_fd(), 2)],
                 mounts: None,
+                fd_limit: None,
             };
             if request.start(&signals).is_ok() {
                 break;

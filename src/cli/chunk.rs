@@ -57,7 +57,7 @@ pub struct ChunkArgs {
     pub bytes: Option<ByteSize>,
     /// Run N commands at once [default: the number of cores]
     ///
-    /// Fewer run if the limit on open files is low ('ulimit -n'): each
+    /// Fewer run if the limit on open files is low ('ulimit -Hn'): each
     /// needs six.
     #[arg(short, long, value_name = "N", value_parser = at_least_one, allow_hyphen_values = true,
           verbatim_doc_comment)]

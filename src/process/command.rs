@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::CWD;
-use rustix::process::Pid;
+use rustix::process::{Pid, Rlimit};
 
 use crate::os::{CurrentDir, Env};
 use crate::process::search;
@@ -50,6 +50,7 @@ pub(crate) struct Command<'a> {
     dir: Option<BorrowedFd<'a>>,
     descriptors: Vec<(OwnedFd, i32)>,
     mounts: Option<PrivateMounts>,
+    fd_limit: Option<Rlimit>,
 }
 
 impl<'a> Command<'a> {
@@ -66,6 +67,7 @@ impl<'a> Command<'a> {
             dir: None,
             descriptors: Vec::new(),
             mounts: None,
+            fd_limit: None,
         }
     }
 
@@ -88,6 +90,11 @@ impl<'a> Command<'a> {
     /// Mounts directories for the command alone. They are relative to the directory it runs in.
     pub(crate) fn mount(&mut self, mounts: PrivateMounts) {
         self.mounts = Some(mounts);
+    }
+
+    /// Sets the limit on open files that the command finds.
+    pub(crate) fn limit_fds(&mut self, limit: Rlimit) {
+        self.fd_limit = Some(limit);
     }
 
     /// Whether the command gets a mount namespace of its own.
@@ -117,6 +124,7 @@ impl<'a> Command<'a> {
             dir: self.dir,
             descriptors: &descriptors,
             mounts: self.mounts.as_ref(),
+            fd_limit: self.fd_limit,
         };
         match request.start(signals) {
             Err(SpawnError::Exec(err)) if err.raw_os_error() == Some(libc::ENOEXEC) => {

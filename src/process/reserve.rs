@@ -1,11 +1,10 @@
-//! Reserves descriptor numbers for a command, and tells how many are free.
+//! Reserves descriptor numbers for a command.
 
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
-use rustix::process::{Resource, getrlimit};
 
 /// A descriptor number could not be reserved.
 #[derive(Debug, thiserror::Error)]
@@ -39,12 +38,4 @@ pub(crate) fn reserve_fds(numbers: &[i32]) -> Result<Vec<OwnedFd>, ReserveError>
         }
     }
     Ok(reserved)
-}
-
-/// Returns how many descriptors this process may still open. The kernel assigns the lowest free number,
-/// so the newest descriptor shows about how many are open.
-pub(crate) fn free_fds(newest: RawFd) -> usize {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    limit.saturating_sub(usize::try_from(newest).unwrap_or(0))
 }

@@ -10,7 +10,7 @@ use std::process::{Command, ExitStatus};
 use std::ptr;
 use std::time::Duration;
 
-use rustix::process::{Pid, WaitOptions, fchdir, wait, waitpid};
+use rustix::process::{Pid, Resource, Rlimit, WaitOptions, fchdir, setrlimit, wait, waitpid};
 
 use crate::sys::mount_ns::PrivateMounts;
 use crate::sys::signals::SignalQueue;
@@ -32,6 +32,8 @@ pub(crate) struct SpawnRequest<'a> {
     pub descriptors: &'a [(BorrowedFd<'a>, c_int)],
     /// Mounts that only the command sees.
     pub mounts: Option<&'a PrivateMounts>,
+    /// The limit on open files, where it is not that of tmpx.
+    pub fd_limit: Option<Rlimit>,
 }
 
 /// Why a command could not be started.
@@ -117,7 +119,7 @@ impl SpawnRequest<'_> {
             command.env(half(), half());
         }
         let inherited = signals.inherited;
-        let mounts = self.mounts.cloned();
+        let (mounts, fd_limit) = (self.mounts.cloned(), self.fd_limit);
         let (reader, failed) = io::pipe()?;
         let dir = self.dir.map(|dir| dir.as_raw_fd());
         let descriptors: Vec<_> =
@@ -132,6 +134,9 @@ impl SpawnRequest<'_> {
                 descriptors.iter().try_for_each(|(fd, number)| duplicate_to(*fd, *number))?;
                 if let Some(mounts) = &mounts {
                     mounts.create().inspect_err(|_| drop((&failed).write(b"!")))?;
+                }
+                if let Some(limit) = fd_limit {
+                    setrlimit(Resource::Nofile, limit)?;
                 }
                 inherited.restore();
                 Ok(())
@@ -189,12 +194,15 @@ impl ChildContext<'_> {
     /// Becomes the command. Allocates no memory. Returns only if a call fails.
     fn exec_child(&mut self) -> io::Result<()> {
         self.name_in_listen_pid();
-        let SpawnRequest { path, dir, descriptors, .. } = self.request;
+        let SpawnRequest { path, dir, descriptors, fd_limit, .. } = self.request;
         if let Some(dir) = dir {
             fchdir(dir)?;
         }
         for (fd, number) in *descriptors {
             duplicate_to(fd.as_raw_fd(), *number)?;
+        }
+        if let Some(limit) = *fd_limit {
+            setrlimit(Resource::Nofile, limit)?;
         }
         self.signals.restore();
         // SAFETY: the path is a C string, and both arrays hold pointers to C strings and end with a

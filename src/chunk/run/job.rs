@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use rustix::fs::{AtFlags, Mode, unlinkat};
 use rustix::io::ioctl_fionbio;
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
-use rustix::process::Pid;
+use rustix::process::{Pid, Rlimit};
 
 use crate::chunk::plan::input::RecordInput;
 use crate::chunk::plan::part::Chunk;
@@ -44,6 +44,8 @@ pub(crate) struct CommandSpec<'a> {
     pub env: &'a Env,
     /// The caller's working directory.
     pub cwd: &'a CurrentDir,
+    /// The limit on open files that they find, where it is not that of tmpx.
+    pub fd_limit: Option<Rlimit>,
     /// What records are converted to.
     pub form: Option<JsonForm>,
     /// The directory for files with chunks, and their suffix, where the command has a placeholder.
@@ -126,6 +128,9 @@ impl ChunkJob {
         let mut command = Command::new(words, spec.env, spec.cwd);
         command.set_env("TMPX_CHUNK", place.number.to_string());
         command.set_env("TMPX_CHUNK_ROWS", place.rows.to_string());
+        if let Some(limit) = spec.fd_limit {
+            command.limit_fds(limit);
+        }
         command.pass_fd(child_stdin, 0);
         command.pass_fd(writer, 1);
         let pid = children.start(command)?;

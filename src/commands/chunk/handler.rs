@@ -12,7 +12,7 @@ use crate::commands::chunk::{files, on_each};
 use crate::commands::context::Context;
 use crate::commands::errors::{InvalidUse, MisplacedWord};
 use crate::os::CurrentDir;
-use crate::process::find_program;
+use crate::process::{find_program, raise_fd_limit};
 use crate::streams::Target;
 use crate::values::Status;
 
@@ -26,6 +26,8 @@ pub(in crate::commands) fn run(args: ChunkArgs, context: &Context) -> anyhow::Re
         return Err(InvalidUse::ReportReplacesContent.into());
     }
     refuse_misplaced_words(&args, context)?;
+    // All inputs are open at once, and each command takes some descriptors.
+    let fd_limit = raise_fd_limit();
     let inputs = open_inputs(&args)?;
     let format = match args.to {
         Some(form) => form.format(),
@@ -35,7 +37,7 @@ pub(in crate::commands) fn run(args: ChunkArgs, context: &Context) -> anyhow::Re
     if args.command.is_empty() {
         files::create(args, supply, format, context)
     } else {
-        on_each::run(&args, supply, output, format, context)
+        on_each::run(&args, supply, output, format, fd_limit, context)
     }
 }
 

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::thread::available_parallelism;
 
 use anyhow::Context as _;
+use rustix::process::Rlimit;
 use rustix::stdio::stdout;
 
 use crate::chunk::{
@@ -27,6 +28,7 @@ pub(super) fn run(
     supply: Supply,
     output: Option<Target>,
     format: RecordFormat,
+    fd_limit: Option<Rlimit>,
     context: &Context,
 ) -> anyhow::Result<Status> {
     with_scratch(context, |scratch| {
@@ -54,6 +56,7 @@ pub(super) fn run(
                 words: &args.command,
                 env: &context.env,
                 cwd: &cwd,
+                fd_limit,
                 form: args.to,
                 files,
             },

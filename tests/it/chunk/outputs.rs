@@ -19,6 +19,15 @@ fn few_descriptors_mean_few_commands_at_once() {
 }
 
 #[test]
+fn the_soft_limit_on_open_files_bounds_neither_inputs_nor_commands_and_commands_find_it() {
+    let sandbox = Sandbox::new();
+    let script = "mkdir in; for n in $(seq 100); do printf 'n\\n%s\\n' $n > in/$n.csv; done; ulimit -Sn 20; \
+                  tmpx chunk --merge --rows 1 -j 20 in/*.csv -- cat | sort -n | tail -n 1; \
+                  tmpx chunk in/1.csv -- sh -c 'ulimit -Sn'";
+    sandbox.sh(script).expects(0, "100\n20\n", "");
+}
+
+#[test]
 fn outputs_come_in_order_whatever_the_commands_take() {
     let sandbox = Sandbox::new();
     let script = "seq 40 > in.txt; tmpx chunk -j 8 --rows 1 in.txt -- \

@@ -1,7 +1,7 @@
 //! Standard input as a part of the key: read to its end, hashed, and given to the command.
 
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anyhow::Context as _;
 use rustix::fs::{MemfdFlags, Mode, OFlags, SeekFrom, memfd_create, open, seek};
@@ -40,39 +40,50 @@ impl Copy {
     }
 }
 
+fn create_memory() -> rustix::io::Result<OwnedFd> {
+    memfd_create("tmpx", MemfdFlags::CLOEXEC)
+}
+
+/// Copies the first bytes of one copy to a new one.
+fn copy_to<T: AsFd>(from: impl AsFd, bytes: u64, to: T) -> anyhow::Result<T> {
+    copy_range(from, 0, bytes, &to).map_err(TransferError::cause)?;
+    Ok(to)
+}
+
 impl StdinCopy {
-    /// Reads standard input to its end.
+    /// Reads standard input to its end. Once a disk has refused it, memory holds all of it: the command
+    /// has to run.
     pub(super) fn read(scratch: &mut Scratch<'_>) -> anyhow::Result<Self> {
-        let mut copy = match memfd_create("tmpx", MemfdFlags::CLOEXEC) {
+        let mut copy = match create_memory() {
             Ok(memory) => Copy::Memory(memory),
             Err(_) => Copy::File(scratch.tmpfile(None)?),
         };
+        let mut may_spill = true;
         let mut bytes = 0;
-        let mut failure = None;
         let hash = hash_to_end(readable_stdin()?, |block| {
             let length = block.len() as u64;
             if let Copy::Memory(memory) = &copy
+                && may_spill
                 && bytes + length > MAX_MEMORY
             {
-                let moved = scratch.tmpfile(None).and_then(|file| {
-                    copy_range(memory, 0, bytes, &file).map_err(TransferError::cause)?;
-                    Ok(file)
-                });
-                match moved {
+                match scratch.tmpfile(None).and_then(|file| copy_to(memory, bytes, file)) {
                     Ok(file) => copy = Copy::File(file),
-                    Err(err) => {
-                        failure = Some(err);
-                        return Err(io::ErrorKind::StorageFull.into());
-                    }
+                    Err(_) => may_spill = false,
                 }
             }
+            let mut written = write_all(copy.fd(), block);
+            if let (Err(_), Copy::File(file)) = (&written, &copy)
+                && let Ok(memory) = create_memory()
+                && let Ok(memory) = copy_to(file, bytes, memory)
+            {
+                may_spill = false;
+                copy = Copy::Memory(memory);
+                written = write_all(copy.fd(), block);
+            }
             bytes += length;
-            write_all(copy.fd(), block)
+            written
         });
-        match (hash, failure) {
-            (_, Some(err)) => Err(err.context("could not hold standard input")),
-            (hash, None) => Ok(Self { hash: hash.context("could not read standard input")?, copy }),
-        }
+        Ok(Self { hash: hash.context("could not read standard input")?, copy })
     }
 
     /// Opens it for the command, at its beginning and to read only.

@@ -192,6 +192,22 @@ fn on_a_full_disk_the_whole_output_is_passed_on_with_one_note() {
 }
 
 #[test]
+fn a_full_temp_dir_takes_no_standard_input_from_the_command() {
+    let sandbox = Sandbox::new();
+    // The disk is full at once, and in between.
+    let script = "for size in 64k 2m; do mkdir m; mount -t tmpfs -o size=$size x m || exit 9; \
+                  for n in 1 2; do seq 400000 | TMPDIR=$PWD/m tmpx cache run --key-stdin -- \
+                  sh -c 'echo x >>runs; cksum'; done; ls -A m; umount m; rmdir m; done; seq 400000 | cksum";
+    let Some(ran) = with_mounts(&sandbox, script) else { return };
+    if !skip_unless(ran.status != Some(9), "permission to mount") {
+        return;
+    }
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert_eq!((&*lines, &*ran.stderr), (&[lines[0]; 5][..], ""), "{ran:?}");
+    assert_eq!(runs(&sandbox), 1);
+}
+
+#[test]
 fn a_read_only_or_foreign_filesystem_keeps_nothing() {
     let sandbox = Sandbox::new();
     let script = "mkdir store; mount -t tmpfs -o ro,mode=700 none store || exit 9

@@ -23,6 +23,9 @@ pub(super) const WORD: usize = 4;
 
 const STDERR_BIT: u32 = 1 << 31;
 
+/// The largest key, in bytes. The system passes fewer to a program (`execve(2)`).
+const MAX_KEY: u32 = 16 << 20;
+
 /// The largest number of a signal.
 const MAX_SIGNAL: i32 = 64;
 
@@ -188,7 +191,8 @@ impl EntryHeader {
             frames_length,
             frames_checksum,
         };
-        (header.frames_start().checked_add(frames_length) == Some(size)).then_some(header)
+        let fits = header.frames_start().checked_add(frames_length) == Some(size);
+        (fits && key_length <= MAX_KEY).then_some(header)
     }
 
     /// Where the frames begin.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use super::fixture::{HEADER, count, entry, files, printed};
+use super::fixture::{HEADER, count, entry, files, number, printed};
 use crate::support::sandbox::Sandbox;
 use crate::support::wait::wait_until;
 
@@ -63,6 +63,21 @@ fn an_entry_with_a_signal_that_does_not_exist_is_a_miss() {
         check(&sandbox, &signal.to_string(), |path| {
             rewrite(path, |bytes| bytes[STATUS..STATUS + 4].copy_from_slice(&status));
         });
+    }
+}
+
+#[test]
+fn a_key_that_seems_to_be_huge_takes_no_memory() {
+    let sandbox = Sandbox::new();
+    let script =
+        "ulimit -v 2000000; tmpx cache run -- sh -c 'echo x >> runs; echo $(wc -l < runs)'";
+    sandbox.sh(script).expects(0, "1\n", "");
+    rewrite(&entry(&sandbox), |bytes| bytes[40..44].copy_from_slice(&u32::MAX.to_le_bytes()));
+    let file = fs::File::options().write(true).open(entry(&sandbox)).unwrap();
+    let frames = number(&entry(&sandbox), 24);
+    file.set_len(HEADER as u64 + u64::from(u32::MAX) + frames).unwrap();
+    for _ in 0..2 {
+        sandbox.sh(script).expects(0, "2\n", "");
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use super::fixture::{files, read_report, runs};
+use crate::support::memory::peak_memory;
 use crate::support::sandbox::Sandbox;
 use crate::support::wait::wait_until;
 
@@ -27,13 +28,6 @@ fn the_first_caller_sees_output_while_the_command_runs() {
     assert!(child.wait().unwrap().success());
 }
 
-/// The peak of a process's resident memory so far, in KiB.
-fn peak(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
-}
-
 #[test]
 fn memory_stays_small_whatever_the_size() {
     const SIZE: usize = 100_000_000;
@@ -50,7 +44,7 @@ fn memory_stays_small_whatever_the_size() {
         while left > 4 * block.len() {
             left -= out.read(&mut block).unwrap();
         }
-        let kib = peak(child.id());
+        let kib = peak_memory(child.id());
         assert!(kib < 8192, "{kib} KiB");
         let mut rest = Vec::new();
         out.read_to_end(&mut rest).unwrap();

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::process::Command;
 
+use crate::support::memory::peak_memory;
 use crate::support::sandbox::{Sandbox, has, is_root, mode, skip_unless, words};
 
 /// Returns this many bytes, of which no two blocks are equal.
@@ -298,20 +299,14 @@ fn the_report_has_the_size_and_where_it_was_held() {
     }
 }
 
-/// Returns the peak memory of a process in KiB: its own, and its memory files. The program's code,
-/// which is mapped from a file and large in a debug build, does not count.
+/// Returns the peak memory of a process in KiB: its own, and its memory files.
 fn memory(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let field = |name: &str| -> u64 {
-        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    };
     let fds = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().map(|fd| fd.unwrap().path());
     // A descriptor may be closed meanwhile.
     let in_memory = fds
         .filter(|fd| fs::read_link(fd).is_ok_and(|name| name.starts_with("/memfd:tmpx (deleted)")));
     let held: u64 = in_memory.filter_map(|fd| fs::metadata(fd).ok()).map(|file| file.len()).sum();
-    field("VmHWM:") - field("RssFile:") + held / 1024
+    peak_memory(pid) + held / 1024
 }
 
 #[test]

@@ -1,7 +1,9 @@
-//! Support for the tests: a sandbox for each test, namespaces, a terminal, and waits.
+//! Support for the tests: a sandbox for each test, namespaces, a terminal, the
+//! memory of a process, and waits.
 
 pub(crate) mod filter;
 pub(crate) mod lease;
+pub(crate) mod memory;
 pub(crate) mod namespaces;
 pub(crate) mod pty;
 pub(crate) mod sandbox;

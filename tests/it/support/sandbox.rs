@@ -311,6 +311,11 @@ impl Ran {
         }
     }
 
+    /// Whether the loader of shared libraries failed, so that the program never began.
+    pub(crate) fn could_not_be_loaded(&self) -> bool {
+        self.stderr.contains(": error while loading shared libraries: ")
+    }
+
     /// stderr without the size in the totals of a cleanup: what a directory itself occupies depends on
     /// the filesystem.
     pub(crate) fn stderr_without_size(&self) -> String {

@@ -37,11 +37,13 @@ fn an_output_that_cannot_be_read_again_fails_the_run_and_is_not_passed_on_in_par
         return;
     }
     let sandbox = Sandbox::new();
-    // The input is a pipe, so only the output that is held in a file is read by pread.
+    // The input is a pipe, so only the output that is held in a file is read by pread, and before that
+    // the libraries of a dynamic build.
     let strace = "strace -qq -o /dev/null -e inject=pread64:error=EIO:when=";
     let script = format!(
         "seq 300000 > ../in; echo old > out
-        run() {{ {strace}$1 -e inject=sendfile:error=EIO \
+        libraries=$(strace -e trace=pread64 tmpx --version 2>&1 | grep -c pread64)
+        run() {{ {strace}$((libraries + $1)) -e inject=sendfile:error=EIO \
             tmpx chunk --format lines $2 -- cat < ../fifo; echo $? >> ../status; }}
         mkfifo ../fifo
         for n in 1 2; do for to in '' '--merge' '-o out' '--merge -o out'; do

@@ -5,6 +5,7 @@ use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
 use crate::support::sandbox::{KEPT, Ran, Sandbox, has, is_root, mode, names, skip_unless, words};
+use crate::support::wait::wait_until;
 
 /// The message about a workspace that is kept because a required pattern matches nothing.
 const KEPT_FOR_A_DAY: &str = "tmpx: kept $ROOT/tmp/tmp.RANDOM for a day\n\
@@ -126,7 +127,11 @@ fn a_process_left_running_cannot_redirect_a_save_out_of_the_workspace() {
         let got = fs::read_to_string(sandbox.cwd().join("got/f")).unwrap_or_default();
         assert_ne!(got, "secret", "{ran:?}");
         sandbox.sh("rm -rf got").succeeds();
-        sandbox.clean_up();
+        // A command that the killed shell had started still has the lock for a moment.
+        wait_until("the lease ends", || {
+            sandbox.clean_up();
+            sandbox.leases().is_empty()
+        });
     }
     sandbox.sh("rm -rf $TMPDIR/*").succeeds();
 }

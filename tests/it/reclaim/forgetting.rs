@@ -217,6 +217,7 @@ fn after_a_restart_what_was_in_memory_is_gone() {
 fn a_chroot_with_the_same_store_forgets_nothing_of_the_host_nor_the_host_of_it() {
     let sandbox = Sandbox::new();
     let script = "root=$PWD/root; mkdir -p $root$HOME $root$TMPDIR $root/proc $root/bin; cp $(readlink -f $(command -v tmpx)) $root/bin/tmpx; \
+                  ldd $root/bin/tmpx 2>&1 | grep -o '/[^ ]*' | xargs -r cp -L --parents -t $root; \
                   mount --bind $HOME $root$HOME; mount -t proc none $root/proc; \
                   outer=$(tmpx file); inner=$(chroot $root /bin/tmpx file); \
                   chroot $root /bin/tmpx cleanup; tmpx cleanup; ls $outer $root$inner; \

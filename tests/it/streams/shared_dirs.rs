@@ -214,7 +214,7 @@ fn a_path_with_a_trailing_slash_is_no_file() {
 fn names_are_used_unchanged() {
     let sandbox = Sandbox::new();
     let long = "n".repeat(255);
-    for name in ["-", "./--append", "a\\nb", "  ", &long] {
+    for name in ["./-", "./--append", "a\\nb", "  ", &long] {
         sandbox.tmpx(["replace", name]).input("new\n").expects(0, "", "");
         assert_eq!(read(&sandbox, name), "new\n");
         fs::remove_file(sandbox.cwd().join(name)).unwrap();

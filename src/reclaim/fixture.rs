@@ -1,5 +1,6 @@
 //! Records, leases and stores for the unit tests of this folder.
 
+use std::cell::OnceCell;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,8 @@ pub(super) fn system() -> SystemState {
         now: Moment { wall_ms: 100 * HOUR_MS, boot_ms: 10 * HOUR_MS },
         ancestry: crate::os::processes::ancestors().collect(),
         store_is_local: true,
+        // A survey would have a real time, which may be before or after the one above.
+        pid_namespaces: OnceCell::from(None),
         ..SystemState::without_ancestry(Namespaces::current())
     }
 }

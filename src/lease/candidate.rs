@@ -88,7 +88,7 @@ impl StoreCandidate {
     pub(super) fn may_be_ours(&self) -> bool {
         let is_own_dir = lstat(&self.path)
             .is_ok_and(|stat| stat.st_uid == effective_user() && is_directory(stat.st_mode));
-        is_own_dir && self.check_fit().is_ok() && (!self.must_be_local() || self.would_be_local())
+        is_own_dir && self.check_place().is_ok()
     }
 
     /// Whether the user named the place of the store. Others may rename entries of a directory above it.
@@ -97,15 +97,9 @@ impl StoreCandidate {
         matches!(self.kind, CandidateKind::Explicit | CandidateKind::TempDir(_))
     }
 
-    /// Whether a store here must be on a local filesystem.
-    pub(super) fn must_be_local(&self) -> bool {
+    /// Whether it is in a home. Such a store must be on a local filesystem.
+    pub(super) fn is_in_home(&self) -> bool {
         matches!(self.kind, CandidateKind::Home(_))
-    }
-
-    /// Whether it is, or would be created, on a local filesystem.
-    fn would_be_local(&self) -> bool {
-        let existing = self.path.ancestors().find_map(|dir| statfs(dir).ok());
-        existing.is_some_and(|existing| is_local(&existing))
     }
 
     /// Opens an existing store to read leases.
@@ -179,22 +173,29 @@ impl StoreCandidate {
 
     /// Creates the store. Changes no directory that exists.
     fn create(&self) -> PrivateDirResult<()> {
-        self.check_fit()?;
-        if self.must_be_local() && !self.would_be_local() {
-            return Err(not_local());
-        }
+        self.check_place()?;
         let existing = private_dir::nearest_existing(&self.path)?;
         if existing != self.path {
             // The directories that all users share are not ours to create.
             if self.is_shared() && self.path.parent() != Some(existing) {
                 return Err(Errno::NOENT.into());
             }
-            let must_be_ours = matches!(self.kind, CandidateKind::Home(_));
-            private_dir::create_below(existing, must_be_ours, &self.path)?;
+            private_dir::create_below(existing, self.is_in_home(), &self.path)?;
         }
         let (dir, stat) = private_dir::open_own(CWD, &self.path)?;
         private_dir::check_closed(&stat)?;
         private_dir::create(dir.as_fd(), LEASES.as_ref())
+    }
+
+    /// Checks that a store may be created here: as [`StoreCandidate::check_fit`] does, and by the
+    /// filesystem. That of a store that exists is known once it is open.
+    fn check_place(&self) -> PrivateDirResult<()> {
+        self.check_fit()?;
+        let existing = || self.path.ancestors().find_map(|dir| statfs(dir).ok());
+        if self.is_in_home() && !existing().is_some_and(|existing| is_local(&existing)) {
+            return Err(not_local());
+        }
+        Ok(())
     }
 
     /// Checks that a store may be in this directory, whether or not the directory exists.

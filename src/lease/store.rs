@@ -141,7 +141,7 @@ impl Store {
     ) -> Result<Self, PrivateDirError> {
         let may_be_anywhere = candidate.may_be_anywhere();
         let store = Self { leases, path, may_be_anywhere, facts: OnceCell::new() };
-        if candidate.must_be_local() && !store.is_local() { Err(not_local()) } else { Ok(store) }
+        if candidate.is_in_home() && !store.is_local() { Err(not_local()) } else { Ok(store) }
     }
 
     /// Opens an existing store by the path of its state directory, the parent of [`Store::path`].

@@ -76,14 +76,17 @@ pub(super) fn edit(entry: &Path, change: impl FnOnce(&mut [u8])) {
     fs::write(entry, bytes).unwrap();
 }
 
-/// Makes an entry older by this time.
+/// Makes an entry older by this time. If this boot has not lasted so long, the entry is from another one,
+/// and its age that of the wall clock.
 pub(super) fn age(entry: &Path, milliseconds: u64) {
     edit(entry, |bytes| {
-        for at in [STORED_WALL, STORED_BOOT] {
-            let stored = u64::from_le_bytes(*bytes[at..].first_chunk().unwrap());
-            // Just after a restart of the machine, the boot clock has not run for so long.
-            let older = stored.checked_sub(milliseconds).unwrap();
-            bytes[at..at + 8].copy_from_slice(&older.to_le_bytes());
+        let number = |at: usize| u64::from_le_bytes(*bytes[at..].first_chunk().unwrap());
+        let (wall, boot) = (number(STORED_WALL), number(STORED_BOOT));
+        bytes[STORED_WALL..][..8].copy_from_slice(&(wall - milliseconds).to_le_bytes());
+        if let Some(boot) = boot.checked_sub(milliseconds) {
+            bytes[STORED_BOOT..][..8].copy_from_slice(&boot.to_le_bytes());
+        } else {
+            bytes[BOOT_ID..][..8].fill(0xee);
         }
     });
 }

@@ -1,9 +1,11 @@
 //! The context that every handler runs in.
 
+use crate::create::Transaction;
 use crate::lease::{LeaseSpec, LifetimeOptions, SpecError};
 use crate::os::Env;
 use crate::sys::InheritedSignals;
 use crate::ui::print_note;
+use crate::values::message::strerror;
 
 /// What the process inherited, as far as handlers use it.
 pub(crate) struct Context {
@@ -28,5 +30,15 @@ impl Context {
         })?;
         ignored.iter().for_each(print_note);
         Ok(spec)
+    }
+
+    /// Finishes a transaction. Prints a note if nothing will act at the moment its lease ends.
+    pub(crate) fn finish(&self, transaction: Transaction) {
+        if let Err(err) = transaction.finish(&self.env) {
+            let err = strerror(&err);
+            print_note(format_args!(
+                "could not start the reaper: {err}; the next 'tmpx cleanup' does its work"
+            ));
+        }
     }
 }

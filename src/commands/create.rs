@@ -30,6 +30,6 @@ pub(crate) fn create_and_print(
         },
     )?;
     transaction.take_warnings().iter().for_each(print_note);
-    transaction.finish(&context.env);
+    context.finish(transaction);
     Ok(Status::Success)
 }

@@ -22,7 +22,7 @@ pub(super) fn with_scratch<T>(
     let result = act(&mut scratch);
     if let Some(transaction) = scratch.into_transaction() {
         remove_scratch(&transaction);
-        transaction.finish(&context.env);
+        context.finish(transaction);
     }
     result
 }

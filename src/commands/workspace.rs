@@ -48,7 +48,7 @@ fn create(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
         Ok(transaction.lease_mut().commit()?)
     })?;
     transaction.take_warnings().iter().for_each(print_note);
-    transaction.finish(&context.env);
+    context.finish(transaction);
     Ok(Status::Success)
 }
 

@@ -222,27 +222,29 @@ impl Transaction {
     }
 
     /// Releases the lock of the lease, and notifies the reaper of a lease that ends by itself. Once in
-    /// a while, prunes leases whose resources were removed long ago.
-    pub(crate) fn finish(mut self, env: &Env) {
+    /// a while, prunes leases whose resources were removed long ago. Fails if no reaper can be started.
+    pub(crate) fn finish(mut self, env: &Env) -> io::Result<()> {
         let ends_by_itself = matches!(self.lease.lifetime(), Lifetime::Bound { .. });
         let notifies = ends_by_itself && env.get("TMPX_REAPER").is_none_or(|value| value != "0");
         let prunes = self.lease.random().one_in(64).unwrap_or(false);
         if !notifies && !prunes {
             // tmpx exits next, and the kernel then closes the lease and releases its lock.
             std::mem::forget(self);
-            return;
+            return Ok(());
         }
-        if let Some(store) = self.lease.close()
-            && notifies
-        {
-            reaper::notify_or_spawn(&store, self.lease.id(), self.lease.namespaces());
-        }
+        let told = match self.lease.close() {
+            Some(store) if notifies => {
+                reaper::notify_or_spawn(&store, self.lease.id(), self.lease.namespaces())
+            }
+            _ => Ok(()),
+        };
         if prunes {
             let namespaces = self.lease.namespaces().clone();
             for store in self.lease.stores().existing().0 {
                 prune::prune(&store, &namespaces, self.lease.random());
             }
         }
+        told
     }
 }
 

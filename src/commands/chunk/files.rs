@@ -36,6 +36,6 @@ pub(super) fn create(
     let report = ChunkReport::new(tally, None);
     let lease = transaction.lease_mut();
     let status = write_report(args.report.as_deref(), &report, Status::Success, || Ok(lease));
-    transaction.finish(&context.env);
+    context.finish(transaction);
     Ok(status)
 }

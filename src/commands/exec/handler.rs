@@ -39,7 +39,7 @@ pub(crate) fn run(args: ExecArgs, context: &Context) -> anyhow::Result<Status> {
         print_note(format_args!("{} ({pid}) is still running{removed}", name.display()));
     }
     drop(reserved);
-    transaction.finish(&context.env);
+    context.finish(transaction);
     Ok(ended.status)
 }
 

@@ -90,7 +90,7 @@ fn create_leased(
             diagnostic.with_hint(errors::NOT_ROLLED_BACK)
         }
     });
-    transaction.finish(&context.env);
+    context.finish(transaction);
     created
 }
 

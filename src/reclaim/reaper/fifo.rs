@@ -5,13 +5,13 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, mknodat, openat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, mknodat, openat, unlinkat};
 use rustix::io::Errno;
 
 use crate::lease::{Store, is_id};
 use crate::os::Namespaces;
+use crate::reclaim::reaper::place::FifoPlace;
 use crate::sys;
 
 /// What the reaper is asked to look at.
@@ -33,55 +33,69 @@ const TO_WRITE: OFlags =
 /// How many bytes the kernel holds for a FIFO.
 const CAPACITY: usize = 64 * 1024;
 
-/// The beginning of the name of a FIFO, with the version of the format of leases.
-const PREFIX: &str = "reaper.2.";
-
-/// Returns the name of the FIFO in a store. Process numbers mean something in one namespace only, and
-/// paths from one root, so each has a reaper of its own. Root mounts never get the same id again, so
-/// the name begins with the boot, by which a cleanup recognizes old ones. What is unknown without
-/// /proc is 0: no lease from there has an owner.
-pub(super) fn name(namespaces: &Namespaces) -> String {
-    let boot = namespaces.boot.as_deref().and_then(|boot| boot.get(..8)).unwrap_or("0");
-    let (mount, inode) = namespaces.root.unwrap_or_default();
-    let [pid_ns, time_ns, mnt_ns] =
-        [namespaces.pid_ns, namespaces.time_ns, namespaces.mnt_ns].map(Option::unwrap_or_default);
-    format!("{PREFIX}{boot}.{pid_ns}.{time_ns}.{mnt_ns}.{mount}.{inode}")
-}
-
 /// Removes the FIFOs that no reaper reads: those of earlier boots, and those of killed reapers.
-pub(super) fn remove_unread(store: &Store) {
-    let entries = std::fs::read_dir(store.path()).into_iter().flatten().flatten();
-    let names = entries.map(|entry| entry.file_name());
-    for name in names.filter(|name| name.as_bytes().starts_with(b"reaper.")) {
+pub(super) fn remove_unread(store: &Store, namespaces: &Namespaces) {
+    remove_unread_in(store.dir());
+    if let Ok(FifoPlace { dir, .. }) = FifoPlace::of(store, namespaces) {
+        remove_unread_in(dir.as_fd());
+    }
+}
+
+fn remove_unread_in(dir: BorrowedFd<'_>) {
+    let entries = Dir::read_from(dir).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| FifoPlace::is_name(entry.file_name().to_bytes())) {
         // A FIFO that nobody reads refuses a writer.
-        if let Err(Errno::NXIO) = openat(store.dir(), &name, TO_WRITE, Mode::empty()) {
-            let _ = unlinkat(store.dir(), &name, AtFlags::empty());
+        if let Err(Errno::NXIO) = openat(dir, entry.file_name(), TO_WRITE, Mode::empty()) {
+            let _ = unlinkat(dir, entry.file_name(), AtFlags::empty());
         }
     }
 }
 
-/// Sends a line: an id, or [`ALL`]. Returns false if no reaper reads it and one could be started.
-fn send(store: &Store, line: &str, namespaces: &Namespaces) -> bool {
-    let name = name(namespaces);
-    match openat(store.dir(), &name, TO_WRITE, Mode::empty()) {
-        Ok(fifo) => {
-            // A full FIFO has a reader that will look at all leases.
-            let _ = rustix::io::write(&fifo, format!("{line}\n").as_bytes());
-        }
-        Err(Errno::NXIO | Errno::NOENT) => return false,
-        Err(_) => {}
+/// Sends the id of a new lease. Returns false if no reaper reads it and one could be started, and fails
+/// if no reaper could.
+pub(super) fn send_lease(store: &Store, id: &str, namespaces: &Namespaces) -> Result<bool, Errno> {
+    let place = FifoPlace::of(store, namespaces)?;
+    match send(&place, id) {
+        Ok(()) => Ok(true),
+        Err(Errno::NXIO) => Ok(false),
+        // A filesystem may have no FIFOs. The creator has to find out, since nobody hears a reaper.
+        Err(Errno::NOENT) => create(&place).map(|()| false),
+        Err(err) => Err(err),
     }
-    true
-}
-
-/// Sends the id of a new lease. Returns false if no reaper reads it and one could be started.
-pub(super) fn send_lease(store: &Store, id: &str, namespaces: &Namespaces) -> bool {
-    send(store, id, namespaces)
 }
 
 /// Asks the reaper, if one runs, to look at all leases.
 pub(super) fn send_all(store: &Store, namespaces: &Namespaces) {
-    send(store, ALL, namespaces);
+    if let Ok(place) = FifoPlace::of(store, namespaces) {
+        let _ = send(&place, ALL);
+    }
+}
+
+/// Sends a line: an id, or [`ALL`].
+fn send(place: &FifoPlace, line: &str) -> Result<(), Errno> {
+    let fifo = open(place, TO_WRITE)?;
+    // A full FIFO has a reader that will look at all leases.
+    let _ = rustix::io::write(&fifo, format!("{line}\n").as_bytes());
+    Ok(())
+}
+
+/// Creates the FIFO, if it is missing.
+fn create(FifoPlace { dir, name }: &FifoPlace) -> Result<(), Errno> {
+    // A umask that denies access to the owner would make a FIFO that nobody can open.
+    let umask = rustix::process::umask(Mode::from_raw_mode(0o077));
+    let created = mknodat(dir, name, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0);
+    rustix::process::umask(umask);
+    if created == Err(Errno::EXIST) { Ok(()) } else { created }
+}
+
+/// Opens the FIFO. Removes what has its name and is none.
+fn open(FifoPlace { dir, name }: &FifoPlace, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let fifo = openat(dir, name, flags, Mode::empty())?;
+    if FileType::from_raw_mode(fstat(&fifo)?.st_mode) == FileType::Fifo {
+        return Ok(fifo);
+    }
+    unlinkat(dir, name, AtFlags::empty())?;
+    Err(Errno::NOENT)
 }
 
 /// The reading end, whose lock this process holds.
@@ -89,17 +103,14 @@ pub(super) fn send_all(store: &Store, namespaces: &Namespaces) {
 pub(super) struct Fifo(OwnedFd);
 
 impl Fifo {
-    /// Opens the FIFO `name`, which it creates if need be, and locks it. Returns `None` if another
-    /// reaper has the lock.
-    pub(super) fn acquire(store: &Store, name: &str) -> io::Result<Option<Self>> {
+    /// Opens the FIFO, which it creates if need be, and locks it. Returns `None` if another reaper has
+    /// the lock.
+    pub(super) fn acquire(place: &FifoPlace) -> io::Result<Option<Self>> {
         // For reading and writing, so that no read ever reports the end that the last writer leaves.
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         loop {
-            match mknodat(store.dir(), name, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(err) => return Err(err.into()),
-            }
-            let fifo = match openat(store.dir(), name, flags, Mode::empty()) {
+            create(place)?;
+            let fifo = match open(place, flags) {
                 Ok(fifo) => fifo,
                 Err(Errno::NOENT) => continue,
                 Err(err) => return Err(err.into()),
@@ -116,8 +127,8 @@ impl Fifo {
 
     /// Removes the FIFO's name and closes it, which also unlocks it.
     #[expect(clippy::unused_self, reason = "dropping it closes the FIFO")]
-    pub(super) fn remove(self, store: &Store, name: &str) {
-        let _ = unlinkat(store.dir(), name, AtFlags::empty());
+    pub(super) fn remove(self, FifoPlace { dir, name }: &FifoPlace) {
+        let _ = unlinkat(dir, name, AtFlags::empty());
     }
 
     /// Reads what has been sent. Returns [`Message::All`] if anybody sent that, or if the FIFO was full

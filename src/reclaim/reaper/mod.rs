@@ -5,6 +5,7 @@
 
 mod fifo;
 mod notify;
+mod place;
 mod run;
 mod watch;
 pub(crate) use notify::{NAME, notify_or_spawn, wake};

@@ -1,6 +1,8 @@
 //! The side of those who create and remove leases: notify the reaper, or start one.
 
+use std::ffi::OsString;
 use std::fs::File;
+use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
@@ -13,44 +15,33 @@ use crate::sys;
 pub(crate) const NAME: &str = "tmpx-reaper";
 
 /// Notifies the reaper of a lease that has an end, and starts one if none runs. Returns at once. If
-/// anything fails, a later cleanup reclaims the lease.
-pub(crate) fn notify_or_spawn(store: &Store, id: &str, namespaces: &Namespaces) {
-    if !send_lease(store, id, namespaces) {
-        spawn(store);
-    }
+/// it fails, a later cleanup reclaims the lease.
+pub(crate) fn notify_or_spawn(store: &Store, id: &str, namespaces: &Namespaces) -> io::Result<()> {
+    if send_lease(store, id, namespaces)? { Ok(()) } else { spawn(store) }
 }
 
 /// Notifies the reaper, if one runs, that leases were removed: it may have nothing left to watch.
 /// Removes what killed reapers have left.
 pub(crate) fn wake(store: &Store, namespaces: &Namespaces) {
     send_all(store, namespaces);
-    remove_unread(store);
+    remove_unread(store, namespaces);
 }
 
 /// Starts a reaper. Its exit status is never collected, since tmpx exits first. Neither /proc nor
 /// /dev/null is needed: in a chroot they may be missing.
-fn spawn(store: &Store) {
-    let Some(path) = store.path().parent() else { return };
-    let programs = [Some("/proc/self/exe".into()), sys::exec_path()];
-    for program in programs.into_iter().flatten() {
-        let (Some(input), Some(output), Some(messages)) = (idle(), idle(), idle()) else { return };
-        let spawned = Command::new(program)
-            .arg0(NAME)
-            .arg(path)
-            .env_clear()
-            .stdin(input)
-            .stdout(output)
-            .stderr(messages)
-            .spawn();
-        if spawned.is_ok() {
-            return;
-        }
-    }
+fn spawn(store: &Store) -> io::Result<()> {
+    let path = store.path().parent().unwrap_or(store.path());
+    let start = |program| {
+        let mut command = Command::new(program);
+        command.arg0(NAME).arg(path).env_clear();
+        command.stdin(idle()?).stdout(idle()?).stderr(idle()?).spawn().map(drop)
+    };
+    start(OsString::from("/proc/self/exe")).or_else(|err| sys::exec_path().map_or(Err(err), start))
 }
 
 /// Returns a descriptor that takes the number of a standard stream, so that no other file gets it. The
 /// root directory is always there, and can be neither read nor written.
-fn idle() -> Option<File> {
+fn idle() -> io::Result<File> {
     let null = File::options().read(true).write(true).open("/dev/null");
-    null.or_else(|_| File::open("/")).ok()
+    null.or_else(|_| File::open("/"))
 }

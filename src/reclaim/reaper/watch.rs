@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -20,6 +21,7 @@ use crate::os::{Moment, Namespaces, Process};
 use crate::reclaim::outcome::{Observer, Outcome};
 use crate::reclaim::problem::LeaseProblem;
 use crate::reclaim::reaper::fifo::{Fifo, Message};
+use crate::reclaim::reaper::place::FifoPlace;
 use crate::reclaim::selection::Selection;
 use crate::reclaim::state::{KeepReason, State};
 use crate::reclaim::sweep::Sweep;
@@ -32,14 +34,17 @@ const RETRY_MS: u64 = 1000;
 /// The leases that the reaper waits for.
 #[derive(Debug)]
 pub(super) struct Watch<'a> {
-    store: &'a Store,
+    /// The state directory. It is closed while the reaper waits, so that its filesystem can be
+    /// unmounted.
+    path: &'a Path,
     namespaces: &'a Namespaces,
     owners: HashMap<Process, WatchedOwner>,
     /// When to look at which lease, in milliseconds since boot, the earliest on top.
     deadlines: BinaryHeap<Reverse<(u64, String)>>,
     /// Leases that have ended, while a live one has a resource inside theirs.
     blocked: Vec<String>,
-    timer: OwnedFd,
+    /// This clock runs on while the machine sleeps, as the times of leases do. A sandbox may refuse it.
+    timer: Option<OwnedFd>,
 }
 
 /// An owner, and the leases that end with it.
@@ -50,14 +55,21 @@ struct WatchedOwner {
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn new(store: &'a Store, namespaces: &'a Namespaces) -> io::Result<Self> {
-        // This clock runs on while the machine sleeps, as the times of leases do.
-        let timer = timerfd_create(
-            TimerfdClockId::Boottime,
-            TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC,
-        )?;
+    pub(super) fn new(path: &'a Path, namespaces: &'a Namespaces) -> Self {
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let timer = timerfd_create(TimerfdClockId::Boottime, flags).ok();
         let (owners, deadlines) = (HashMap::new(), BinaryHeap::new());
-        Ok(Self { store, namespaces, owners, deadlines, blocked: Vec::new(), timer })
+        Self { path, namespaces, owners, deadlines, blocked: Vec::new(), timer }
+    }
+
+    /// Opens the store. Fails if its filesystem was unmounted.
+    fn store(&self) -> io::Result<Store> {
+        Store::open(self.path).map_err(io::Error::other)
+    }
+
+    /// Returns the place where creators notify the reaper.
+    pub(super) fn place(&self) -> io::Result<FifoPlace> {
+        Ok(FifoPlace::of(&self.store()?, self.namespaces)?)
     }
 
     /// Returns whether any lease is left to wait for.
@@ -70,16 +82,17 @@ impl<'a> Watch<'a> {
         self.owners.clear();
         self.deadlines.clear();
         self.blocked.clear();
-        self.process(self.store.ids()?);
+        let store = self.store()?;
+        self.process(&store, store.ids()?);
         Ok(())
     }
 
     /// Reclaims those of the leases that have ended, and watches those that will.
-    fn process(&mut self, ids: impl IntoIterator<Item = String>) {
-        let system = SystemState::without_ancestry(self.namespaces.clone()).for_store(self.store);
+    fn process(&mut self, store: &Store, ids: impl IntoIterator<Item = String>) {
+        let system = SystemState::without_ancestry(self.namespaces.clone()).for_store(store);
         let selection = Selection::default();
-        let sweep = Sweep::new(self.store, &selection, &system, Removal::PLAIN).silent();
-        for (id, snapshot) in self.store.records_of(ids) {
+        let sweep = Sweep::new(store, &selection, &system, Removal::PLAIN).silent();
+        for (id, snapshot) in store.records_of(ids) {
             let Ok(snapshot) = snapshot else { continue };
             let Content::Record(record) = &snapshot.content else { continue };
             match State::of_lease(record, snapshot.locked, &system) {
@@ -122,7 +135,6 @@ impl<'a> Watch<'a> {
 
     /// Waits until a lease ends or a message arrives, and acts on it.
     pub(super) fn wait(&mut self, fifo: &Fifo) -> io::Result<()> {
-        self.set_timer()?;
         let mut due = Vec::new();
         for owner in self.wait_for_exits(fifo)? {
             due.extend(self.owners.remove(&owner).into_iter().flat_map(|owner| owner.leases));
@@ -135,53 +147,65 @@ impl<'a> Watch<'a> {
         }
         // The live leases inside them may have ended now.
         due.append(&mut self.blocked);
-        self.process(due);
-        self.listen(fifo)
+        let store = self.store()?;
+        self.process(&store, due);
+        self.listen(&store, fifo)
     }
 
     /// Waits, and returns the owners that have exited.
     fn wait_for_exits(&self, fifo: &Fifo) -> io::Result<Vec<Process>> {
+        let timeout = self.set_timer()?;
         let watched: Vec<(Process, BorrowedFd<'_>)> =
             self.owners.iter().map(|(process, owner)| (*process, owner.pidfd.as_fd())).collect();
-        let own = [fifo.as_fd(), self.timer.as_fd()];
-        let mut fds: Vec<PollFd<'_>> = own
-            .into_iter()
-            .chain(watched.iter().map(|(_, pidfd)| *pidfd))
+        let own = std::iter::once(fifo.as_fd()).chain(self.timer.as_ref().map(OwnedFd::as_fd));
+        let mut fds: Vec<PollFd<'_>> = watched
+            .iter()
+            .map(|(_, pidfd)| *pidfd)
+            .chain(own)
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
             .collect();
-        match poll(&mut fds, None) {
+        match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(err) => return Err(err.into()),
         }
-        let ready = fds[own.len()..].iter().map(|fd| !fd.revents().is_empty());
-        Ok(ready
-            .zip(watched)
-            .filter(|(ready, _)| *ready)
-            .map(|(_, (process, _))| process)
+        let ready = fds.iter().map(|fd| !fd.revents().is_empty());
+        Ok(watched
+            .into_iter()
+            .zip(ready)
+            .filter(|(_, ready)| *ready)
+            .map(|((process, _), _)| process)
             .collect())
     }
 
-    /// Sets the timer to the earliest deadline, or to never.
-    fn set_timer(&self) -> io::Result<()> {
-        // Zero means never to a timer, so a deadline of zero becomes one millisecond.
-        let at = self.deadlines.peek().map_or(0, |Reverse((deadline, _))| (*deadline).max(1));
-        let at = Timespec {
-            tv_sec: i64::try_from(at / 1000).unwrap_or(i64::MAX),
-            tv_nsec: i64::try_from(at % 1000 * 1_000_000).unwrap_or(0),
+    /// Sets the timer to the earliest deadline, or to never. Without a timer, returns how long to wait
+    /// for it.
+    fn set_timer(&self) -> io::Result<Option<Timespec>> {
+        let earliest = self.deadlines.peek().map(|Reverse((deadline, _))| *deadline);
+        let Some(timer) = &self.timer else {
+            let now = Moment::now().boot_ms;
+            return Ok(earliest.map(|deadline| timespec(deadline.saturating_sub(now))));
         };
-        let once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let spec = Itimerspec { it_interval: once, it_value: at };
-        timerfd_settime(&self.timer, TimerfdTimerFlags::ABSTIME, &spec)?;
-        Ok(())
+        // Zero means never to a timer, so a deadline of zero becomes one millisecond.
+        let at = timespec(earliest.map_or(0, |deadline| deadline.max(1)));
+        let spec = Itimerspec { it_interval: timespec(0), it_value: at };
+        timerfd_settime(timer, TimerfdTimerFlags::ABSTIME, &spec)?;
+        Ok(None)
     }
 
     /// Acts on the messages that have arrived.
-    fn listen(&mut self, fifo: &Fifo) -> io::Result<()> {
+    fn listen(&mut self, store: &Store, fifo: &Fifo) -> io::Result<()> {
         match fifo.receive()? {
-            Message::Leases(ids) => self.process(ids),
+            Message::Leases(ids) => self.process(store, ids),
             Message::All => self.process_all()?,
         }
         Ok(())
+    }
+}
+
+fn timespec(milliseconds: u64) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(milliseconds / 1000).unwrap_or(i64::MAX),
+        tv_nsec: i64::try_from(milliseconds % 1000 * 1_000_000).unwrap_or(0),
     }
 }
 

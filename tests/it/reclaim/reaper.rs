@@ -3,13 +3,16 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
+use crate::support::filter::{Answer, without};
 use crate::support::lease::edit;
+use crate::support::namespaces::with_mounts;
 use crate::support::sandbox::{Ran, Run, Sandbox, has, mode, names, words};
 
 /// Returns the running reapers of a sandbox's store.
@@ -296,15 +299,109 @@ fn the_fifo_can_be_opened_whatever_the_umask() {
     let mut owner = std::process::Command::new("cat").stdin(reader).spawn().unwrap();
     let script = format!("umask 0777; tmpx file --until-exit={}", owner.id());
     reaping(sandbox.sh(&script)).succeeds();
-    the_reaper(&sandbox);
-    let is_fifo = |name: &String| name.starts_with("reaper.");
+    let descriptors = format!("/proc/{}/fd", the_reaper(&sandbox).as_raw_nonzero());
+    let is_fifo = |path: &PathBuf| path.to_string_lossy().contains("reaper.2.");
     let fifo = loop {
-        if let Some(fifo) = names(&sandbox.leases_dir()).into_iter().find(is_fifo) {
-            break sandbox.leases_dir().join(fifo);
+        let paths =
+            fs::read_dir(&descriptors).unwrap().flatten().map(|fd| fs::read_link(fd.path()));
+        if let Some(fifo) = paths.flatten().find(is_fifo) {
+            break fifo;
         }
     };
     assert_eq!(mode(&fifo), 0o600);
     drop(writer);
     owner.wait().unwrap();
+    wait_for_the_end(&sandbox);
+}
+
+#[test]
+fn a_home_directory_can_be_unmounted_while_a_reaper_watches_its_leases() {
+    let sandbox = Sandbox::new();
+    let script = r#"
+        set -e
+        unset TMPX_REAPER
+        mount -t tmpfs none /run
+        mkdir -p /run/user
+        mkdir -m 700 "/run/user/$(id -u)"
+        mkdir disk
+        mount -t tmpfs none disk
+        mkdir -m 700 disk/home
+        mount --bind disk/home "$HOME"
+        file=$(tmpx file --ttl 1h)
+        until set -- /run/user/*/*; [ -p "$1" ]; do :; done
+        # It may still be looking at the lease.
+        tries=0
+        until umount "$HOME" 2>/dev/null; do tries=$((tries + 1)); [ "$tries" -lt 3000 ]; done
+        for process in /proc/[0-9]*; do
+            tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -q "^tmpx-reaper $TMPX_STATE_DIR" && echo alive
+        done
+        mount --bind disk/home "$HOME"
+        tmpx cleanup --quiet "$file"
+        while [ -e "$1" ]; do :; done
+    "#;
+    let Some(ran) = with_mounts(&sandbox, script) else { return };
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{ran:?}");
+    assert_eq!(ran.stdout, "alive\n");
+    wait_for_the_end(&sandbox);
+}
+
+#[test]
+fn a_reaper_works_without_pidfds_and_without_a_timer() {
+    for calls in [[libc::SYS_pidfd_open], [libc::SYS_timerfd_create]] {
+        for answer in [Answer::NotImplemented, Answer::NotPermitted] {
+            let sandbox = Sandbox::new();
+            let script = "tmpx file --until-exit=$$; tmpx file --ttl 20ms; exec true";
+            let ran = reaping(without(&sandbox, &calls, answer, &["sh", "-c", script])).run();
+            assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{calls:?} {answer:?}");
+            let start = Instant::now();
+            while !sandbox.left().is_empty() {
+                assert!(start.elapsed() < Duration::from_secs(30), "{calls:?} {answer:?}");
+                std::thread::yield_now();
+            }
+            wait_for_the_end(&sandbox);
+        }
+    }
+}
+
+#[test]
+fn without_fifos_each_run_says_that_there_is_no_reaper() {
+    let calls: &[i64] = &[
+        libc::SYS_mknodat,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_mknod,
+    ];
+    let sandbox = Sandbox::new();
+    let words = [env!("CARGO_BIN_EXE_tmpx"), "file", "--ttl", "1h"];
+    let ran = reaping(without(&sandbox, calls, Answer::NotPermitted, &words)).run();
+    assert_eq!(
+        (ran.status, ran.stderr.as_str()),
+        (
+            Some(0),
+            "tmpx: could not start the reaper: Operation not permitted; \
+             the next 'tmpx cleanup' does its work\n"
+        )
+    );
+    assert_eq!(reapers(&sandbox), []);
+    sandbox.clean_up();
+}
+
+#[test]
+fn what_has_the_name_of_the_fifo_and_is_none_is_replaced() {
+    let sandbox = Sandbox::new();
+    let path = reaping(sandbox.tmpx(words("file --ttl 1h"))).path();
+    let reaper = the_reaper(&sandbox);
+    let name = names(&sandbox.leases_dir()).into_iter().find(|name| name.starts_with("reaper."));
+    // On a filesystem of its own, the store has no FIFO.
+    if let Some(fifo) = name.map(|name| sandbox.leases_dir().join(name)) {
+        kill_process(reaper, Signal::KILL).unwrap();
+        wait_for_the_end(&sandbox);
+        fs::remove_file(&fifo).unwrap();
+        fs::write(&fifo, "").unwrap();
+        reaping(sandbox.tmpx(words("file --ttl 1h"))).succeeds();
+        the_reaper(&sandbox);
+        assert!(fs::metadata(&fifo).unwrap().file_type().is_fifo());
+    }
+    assert!(path.exists());
+    sandbox.clean_up();
     wait_for_the_end(&sandbox);
 }

@@ -97,7 +97,7 @@ pub struct CacheRunArgs {
     pub command: Vec<OsString>,
     /// Print no output that is as old as this [default: 1h]
     ///
-    /// As in 90 (seconds), 15m, 1h30m or 2d. If the output was stored with
+    /// As in 90 (seconds), 15m, 1h30m, 2d or 1w. If the output was stored with
     /// another TTL, the shorter one counts.
     #[arg(long, value_name = "DURATION", value_parser = positive, verbatim_doc_comment)]
     pub ttl: Option<Span>,

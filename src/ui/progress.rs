@@ -39,6 +39,7 @@ impl ProgressLine {
             return;
         }
         if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+            let style = style.tick_chars(r"-\|/ ");
             self.bar.set_style(style);
         }
         self.bar.set_draw_target(ProgressDrawTarget::stderr());

@@ -16,7 +16,7 @@ pub struct BadDuration;
 
 impl fmt::Display for BadDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a duration such as 90 (seconds), 300ms, 15m, 1h30m or 2d")
+        f.write_str("not a duration such as 90 (seconds), 300ms, 15m, 1h30m, 2d or 1w")
     }
 }
 

@@ -40,7 +40,7 @@ fn a_stale_time_beyond_the_ttl_is_a_usage_error() {
     refused(
         "TMPX_CACHE_TTL",
         "soon",
-        "not a duration such as 90 (seconds), 300ms, 15m, 1h30m or 2d",
+        "not a duration such as 90 (seconds), 300ms, 15m, 1h30m, 2d or 1w",
     );
     refused("TMPX_CACHE_MAX", "much", "not a size such as 4096, 64K, 10M, 2G, 10MB or 10MiB");
     assert!(!sandbox.home().join(".cache").exists());

@@ -102,13 +102,13 @@ fn numbers_and_units_are_checked() {
         "file --ttl soon",
         2,
         "tmpx: invalid value 'soon' for '--ttl <DURATION>': not a duration such as 90 (seconds), \
-         300ms, 15m, 1h30m or 2d\n",
+         300ms, 15m, 1h30m, 2d or 1w\n",
     );
     refuses(
         "cleanup --older-than 5x",
         2,
         "tmpx: invalid value '5x' for '--older-than <DURATION>': not a duration such as 90 \
-         (seconds), 300ms, 15m, 1h30m or 2d\n",
+         (seconds), 300ms, 15m, 1h30m, 2d or 1w\n",
     );
 }
 

@@ -33,7 +33,7 @@ fn an_option_takes_a_value_that_begins_with_a_dash() {
 fn a_value_of_the_wrong_kind_is_named_even_if_it_looks_like_an_option() {
     let sandbox = Sandbox::new();
     let message = "tmpx: invalid value '--here' for '--timeout <DURATION>': not a duration such as \
-                   90 (seconds), 300ms, 15m, 1h30m or 2d\n";
+                   90 (seconds), 300ms, 15m, 1h30m, 2d or 1w\n";
     sandbox.tmpx(words("exec --timeout --here true")).expects(2, "", message);
 }
 

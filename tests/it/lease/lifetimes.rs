@@ -129,7 +129,7 @@ fn a_bad_value_in_the_environment_is_a_usage_error_that_names_the_variable() {
     sandbox.tmpx(["file"]).env("TMPX_TTL", "soon").expects(
         2,
         "",
-        "tmpx: TMPX_TTL=soon: not a duration such as 90 (seconds), 300ms, 15m, 1h30m or 2d\n",
+        "tmpx: TMPX_TTL=soon: not a duration such as 90 (seconds), 300ms, 15m, 1h30m, 2d or 1w\n",
     );
 }
 

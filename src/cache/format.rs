@@ -15,6 +15,9 @@ use crate::values::Status;
 /// The first bytes. The last but one is the version of the format.
 pub(super) const MAGIC: [u8; 8] = *b"tmpxca\x01\n";
 
+/// The first bytes in each version.
+pub(super) const ANY_VERSION: [u8; 6] = *b"tmpxca";
+
 /// The size of the header, in bytes.
 pub(super) const HEADER: usize = 128;
 

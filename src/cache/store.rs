@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::process::umask;
 
 use crate::cache::error::CacheError;
-use crate::cache::format::MAGIC;
+use crate::cache::format::ANY_VERSION;
 use crate::cache::lock_file::LockFile;
 use crate::fs::private_dir::{self, PrivateDirResult};
 use crate::fs::rw::read_at;
@@ -240,7 +240,7 @@ impl CacheStore {
 }
 
 impl CacheStore {
-    /// Whether a file begins as an entry does, or as one whose bytes a crash has lost.
+    /// Whether a file begins as an entry of any version does, or as one whose bytes a crash has lost.
     pub(super) fn may_be_entry(&self, name: &OsStr) -> Result<bool, CacheError> {
         let failed = |err| self.failed("read an entry", err);
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -250,11 +250,11 @@ impl CacheStore {
             Err(err) => return Err(failed(err.into())),
         };
         let stat = fstat(&file).map_err(|err| failed(err.into()))?;
-        let mut bytes = [0; MAGIC.len()];
+        let mut bytes = [0; ANY_VERSION.len()];
         let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
         let read = if is_file { read_at(&file, &mut bytes, 0).map_err(failed)?.len() } else { 0 };
         let is_lost = bytes[..read].iter().all(|byte| *byte == 0);
-        Ok(is_file && (bytes == MAGIC || is_lost))
+        Ok(is_file && (bytes == ANY_VERSION || is_lost))
     }
 }
 

@@ -163,8 +163,9 @@ impl CacheStore {
                 if total <= max / 5 * 4 {
                     break;
                 }
-                self.remove_same(&dir, name, stat)?;
-                total -= size(stat);
+                if self.remove_same(&dir, name, stat)? {
+                    total -= size(stat);
+                }
             }
         }
         locks.correct_total(before, total);

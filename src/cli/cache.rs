@@ -99,25 +99,27 @@ pub struct CacheRunArgs {
     ///
     /// As in 90 (seconds), 15m, 1h30m, 2d or 1w. If the output was stored with
     /// another TTL, the shorter one counts.
-    #[arg(long, value_name = "DURATION", value_parser = positive, verbatim_doc_comment)]
+    #[arg(long, value_name = "DURATION", value_parser = positive, allow_hyphen_values = true,
+          verbatim_doc_comment)]
     pub ttl: Option<Span>,
     /// Print an output that is as old as this, and refresh it
     ///
     /// The output is printed at once, and the command runs in the background.
     /// Must be shorter than the TTL.
-    #[arg(long, value_name = "DURATION", verbatim_doc_comment)]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true, verbatim_doc_comment)]
     pub stale: Option<Span>,
     /// Run the command in any case, and keep its output
     #[arg(long)]
     pub refresh: bool,
     /// Distinguish outputs by S too; may be repeated
-    #[arg(long, value_name = "S", value_hint = ValueHint::Other)]
+    #[arg(long, value_name = "S", value_hint = ValueHint::Other, allow_hyphen_values = true)]
     pub key: Vec<OsString>,
     /// Distinguish them by this variable; may be repeated
-    #[arg(long, value_name = "VAR", value_hint = ValueHint::Other)]
+    #[arg(long, value_name = "VAR", value_hint = ValueHint::Other, allow_hyphen_values = true)]
     pub key_env: Vec<String>,
     /// Distinguish them by a file's content; may be repeated
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath,
+          allow_hyphen_values = true)]
     pub key_file: Vec<PathBuf>,
     /// Distinguish them by the input, which the command reads
     #[arg(long)]
@@ -135,13 +137,20 @@ pub struct CacheRunArgs {
     ///
     /// The least recently used outputs are removed. A larger output is
     /// printed and not kept.
-    #[arg(long, value_name = "SIZE", hide_short_help = true, verbatim_doc_comment)]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        hide_short_help = true,
+        allow_hyphen_values = true,
+        verbatim_doc_comment
+    )]
     pub max_bytes: Option<ByteSize>,
     /// Write a JSON report to FILE
     ///
     /// One object, written atomically: status (hit, miss, stale, or uncached
     /// with why), age_ms, ttl_ms, bytes, exit (the status of tmpx).
     #[arg(long, value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath,
+          allow_hyphen_values = true,
           verbatim_doc_comment)]
     pub report: Option<PathBuf>,
 }
@@ -208,7 +217,7 @@ pub struct CacheSetArgs {
     #[arg(value_name = "KEY", value_hint = ValueHint::Other)]
     pub key: OsString,
     /// Keep it for this long [default: 1h]
-    #[arg(long, value_name = "DURATION", value_parser = positive)]
+    #[arg(long, value_name = "DURATION", value_parser = positive, allow_hyphen_values = true)]
     pub ttl: Option<Span>,
 }
 

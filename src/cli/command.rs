@@ -425,16 +425,18 @@ mod tests {
 
     #[test]
     fn every_value_may_begin_with_a_dash() {
-        let mut tmpx = CliArgs::command();
-        tmpx.build();
-        // clap does not parse the command line of mktemp.
-        for command in tmpx.get_subcommands().filter(|command| command.get_name() != "mktemp") {
+        fn check(command: &Command) {
             let options = command.get_arguments().filter(|arg| !arg.is_positional());
             for option in options.filter(|arg| arg.get_action().takes_values()) {
                 let is_fine = option.is_require_equals_set() || option.is_allow_hyphen_values_set();
                 assert!(is_fine, "{} --{}", command.get_name(), option.get_id());
             }
+            command.get_subcommands().for_each(check);
         }
+        let mut tmpx = full_command();
+        tmpx.build();
+        // clap does not parse the command line of mktemp.
+        tmpx.get_subcommands().filter(|command| command.get_name() != "mktemp").for_each(check);
     }
 
     #[test]

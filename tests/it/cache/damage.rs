@@ -1,9 +1,9 @@
 //! A damaged entry is a miss, which is found before the first byte is printed.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 
-use super::fixture::{HEADER, count, entry, files, number, printed};
+use super::fixture::{HEADER, count, entry, files, number, printed, store};
 use crate::support::sandbox::Sandbox;
 use crate::support::wait::wait_until;
 
@@ -135,19 +135,38 @@ fn a_foreign_file_in_the_place_of_an_entry_is_replaced() {
 }
 
 #[test]
-fn an_entry_that_is_removed_while_it_is_read_is_read_to_its_end() {
+fn a_cleanup_removes_entries_of_another_version() {
     let sandbox = Sandbox::new();
-    let script = "seq 300000";
-    let whole = sandbox.tmpx(["cache", "run", "sh", "-c", script]).succeeds().raw;
-    let mut command = sandbox.tmpx(["cache", "run", "sh", "-c", script]).prepared();
-    let child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
-    // It has opened the entry when it waits for the pipe.
-    wait_until("it waits for its reader", || {
-        let name = fs::read_to_string(format!("/proc/{}/wchan", child.id()));
-        name.is_ok_and(|name| name.contains("pipe"))
-    });
-    sandbox.tmpx(["cache", "clear", "-q"]).succeeds();
-    assert_eq!(files(&sandbox), [""; 0]);
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success() && output.stdout == whole.as_bytes());
+    for act in [&["cleanup", "-q"][..], &["cache", "clear", "-q"]] {
+        count(&sandbox, "").succeeds();
+        let path = entry(&sandbox);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[6] ^= 3;
+        fs::write(&path, bytes).unwrap();
+        sandbox.tmpx(act).succeeds();
+        assert_eq!(files(&sandbox), [""; 0], "{act:?}");
+    }
+}
+
+#[test]
+fn an_entry_that_is_removed_or_replaced_while_it_is_read_is_read_to_its_end() {
+    for act in ["clear -q", "run --refresh sh -c"] {
+        let sandbox = Sandbox::new();
+        let script = "seq 300000";
+        let whole = sandbox.tmpx(["cache", "run", "sh", "-c", script]).succeeds().raw;
+        let mut command = sandbox.tmpx(["cache", "run", "sh", "-c", script]).prepared();
+        let child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        // It has opened the entry when it waits for the pipe.
+        wait_until("it waits for its reader", || {
+            let name = fs::read_to_string(format!("/proc/{}/wchan", child.id()));
+            name.is_ok_and(|name| name.contains("pipe"))
+        });
+        let before = fs::metadata(entry(&sandbox)).unwrap().ino();
+        let args = ["cache"].into_iter().chain(act.split(' '));
+        sandbox.tmpx(args.chain(act.ends_with("-c").then_some(script))).succeeds();
+        let kept = files(&sandbox).into_iter().map(|name| fs::metadata(store(&sandbox).join(name)));
+        assert!(kept.flatten().all(|file| file.ino() != before), "{act}");
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stdout == whole.as_bytes(), "{act}");
+    }
 }

@@ -27,12 +27,14 @@ enum Act {
     Clear,
     /// A miss that removes expired entries, and others since the store is too large.
     Evict,
+    /// A miss whose key has the content of files and of standard input.
+    Content,
 }
 
 impl Act {
     /// Whether a command's output is printed.
     fn runs(self) -> bool {
-        matches!(self, Self::Fill | Self::Refill | Self::Hit | Self::Stale | Self::Evict)
+        !matches!(self, Self::Refresh | Self::Set | Self::Get | Self::Clear)
     }
 
     fn args(self) -> Vec<&'static str> {
@@ -44,6 +46,9 @@ impl Act {
             Self::Get => return vec!["cache", "get", "k"],
             Self::Clear => return vec!["cache", "clear", "-q", "k"],
             Self::Evict => "cache run --key new --max-bytes 4500",
+            Self::Content => {
+                "cache run --key-stdin --key-file /etc/passwd --key-file none --cache-failures"
+            }
         };
         words.split(' ').chain(["--", "sh", "-c", COUNT]).collect()
     }
@@ -120,7 +125,12 @@ fn check(sandbox: &Sandbox, act: Act, ran: &Ran, what: &str) {
     assert!(!ran.stderr.contains("panicked"), "{what}: {ran:?}");
     let printed = &*ran.raw;
     let is_killed = ran.signal.is_some();
-    if act.runs() {
+    // Without all of its inputs, a command would print something else.
+    let lacks_input = act == Act::Content && ran.status == Some(125);
+    if lacks_input {
+        assert_eq!(printed, "", "{what}: {ran:?}");
+        assert!(ran.stderr.starts_with("tmpx: could not read "), "{what}: {ran:?}");
+    } else if act.runs() {
         let mut whole: Vec<String> = (1..=3).map(|n| format!("run {n}\n")).collect();
         if is_killed {
             whole.push(String::new());
@@ -252,4 +262,5 @@ acts! {
     get_killed_at_every_call get_with_every_call_failing Get
     clear_killed_at_every_call clear_with_every_call_failing Clear
     evict_killed_at_every_call evict_with_every_call_failing Evict
+    content_killed_at_every_call content_with_every_call_failing Content
 }

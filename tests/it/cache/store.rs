@@ -99,7 +99,7 @@ fn cleanup_removes_expired_entries_and_says_so_in_one_line() {
     let sandbox = Sandbox::new();
     let cleanup = |args: &str| {
         let ran = sandbox.tmpx(["cleanup"].into_iter().chain(args.split_whitespace())).run();
-        assert_eq!((ran.status, &*ran.stdout), (Some(0), ""), "{ran:?}");
+        assert_eq!(ran.status, Some(0), "{ran:?}");
         ran.stderr.replace("tmpx: removed 0\n", "").replace("tmpx: would remove 0\n", "")
     };
     for key in ["a", "b", "c"] {
@@ -111,7 +111,9 @@ fn cleanup_removes_expired_entries_and_says_so_in_one_line() {
     age(&paths[0], 3_600_000);
     age(&paths[1], 3_600_000);
     let bytes: u64 = paths[..2].iter().map(|path| fs::metadata(path).unwrap().len()).sum();
-    for other in ["--session s", "--older-than 1d", "-q -n"] {
+    let file = sandbox.file();
+    let path = file.to_str().unwrap();
+    for other in ["--session s", "--older-than 1d", "-q -n", path] {
         assert!(!cleanup(other).contains("cache"), "{other}");
     }
     assert_eq!(files(&sandbox).len(), 3);

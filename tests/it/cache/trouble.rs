@@ -172,11 +172,9 @@ fn on_a_full_disk_the_whole_output_is_passed_on_with_one_note() {
         dd if=/dev/zero of=store/fill bs=4k 2>/dev/null
         tmpx cache run echo other; wc -l < runs; ls store | wc -l";
     let Some(ran) = with_mounts(&sandbox, script) else { return };
-    let sum = "934083263 1988895\n";
     let lines: Vec<&str> = ran.stdout.lines().collect();
     assert_eq!(ran.status, Some(0), "{ran:?}");
     let sum_line = lines[0];
-    let _ = sum;
     let note = "tmpx: could not keep the output in $ROOT/cwd/store, on the filesystem \
                 $ROOT/cwd/store: No space left on device";
     assert_eq!(
@@ -189,6 +187,27 @@ fn on_a_full_disk_the_whole_output_is_passed_on_with_one_note() {
     let notes: Vec<&str> = ran.stderr.lines().collect();
     assert_eq!(notes.len(), 3, "{ran:?}");
     assert!(notes[..2].iter().all(|line| *line == note), "{ran:?}");
+}
+
+#[test]
+fn callers_at_once_do_not_queue_up_where_the_disk_is_full() {
+    let sandbox = Sandbox::new();
+    // Each run lasts until all have begun.
+    let script = "mkdir store && mount -t tmpfs -o size=1m,mode=700 none store || exit 9
+        export TMPX_CACHE_DIR=$PWD/store
+        for n in 1 2 3 4; do
+            timeout 60 tmpx cache run -- sh -c 'echo x >> runs; seq 300000
+                until [ $(wc -l < runs) = 4 ]; do :; done' 2>/dev/null | cksum &
+        done
+        wait; ls store; seq 300000 | cksum";
+    let Some(ran) = with_mounts(&sandbox, script) else { return };
+    if !skip_unless(ran.status != Some(9), "permission to mount") {
+        return;
+    }
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    let sum = lines[0];
+    assert_eq!(lines, [sum, sum, sum, sum, "lock", sum], "{ran:?}");
+    assert_eq!(runs(&sandbox), 4);
 }
 
 #[test]

@@ -39,7 +39,17 @@ fn set_lock(fd: BorrowedFd<'_>, kind: c_int) -> io::Result<()> {
     let lock = whole_file_lock(kind);
     // SAFETY: `lock` lives until the call returns, and F_OFD_SETLK only reads it.
     let done = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
-    if done == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if done == -1 { Err(lock_error()) } else { Ok(()) }
+}
+
+/// Returns the error of the last call for a lock. A kernel that has no such locks finds the call invalid.
+fn lock_error() -> io::Error {
+    match io::Error::last_os_error() {
+        err if err.raw_os_error() == Some(libc::EINVAL) => {
+            io::Error::other("this kernel has no open file description locks (Linux 3.15 has)")
+        }
+        err => err,
+    }
 }
 
 /// Whether another open file description holds a lock. Acquires nothing: a reader that held the lock
@@ -49,7 +59,7 @@ pub(crate) fn is_locked(fd: BorrowedFd<'_>) -> io::Result<bool> {
     // SAFETY: `lock` lives until the call returns, which writes the answer into it.
     let done = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) };
     if done == -1 {
-        return Err(io::Error::last_os_error());
+        return Err(lock_error());
     }
     Ok(i32::from(lock.l_type) != libc::F_UNLCK)
 }
@@ -135,7 +145,7 @@ pub(crate) fn is_byte_locked(fd: BorrowedFd<'_>, offset: u64) -> io::Result<bool
     // SAFETY: `lock` lives until the call returns, which writes the answer into it.
     let done = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) };
     if done == -1 {
-        return Err(io::Error::last_os_error());
+        return Err(lock_error());
     }
     Ok(i32::from(lock.l_type) != libc::F_UNLCK)
 }

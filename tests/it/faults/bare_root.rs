@@ -1,7 +1,7 @@
 //! Roots without /proc and /dev, such as chroots, initial RAM disks and build sandboxes.
 
 use crate::support::namespaces::with_mounts;
-use crate::support::sandbox::{Sandbox, skip_unless};
+use crate::support::sandbox::{Sandbox, has, skip_unless};
 
 /// Hides /proc and /dev, and runs a script.
 fn run(sandbox: &Sandbox, script: &str) -> Option<crate::support::sandbox::Ran> {
@@ -71,4 +71,25 @@ fn commands_on_chunks_and_kept_outputs_need_neither_proc_nor_dev() {
         ran.stdout.lines().map(|line| line.split(" $").next().unwrap()).collect();
     let expected = ["out", "out", "in", "in", "1 runs", "1 runs", "2", "1", "1", "2", "3"];
     assert_eq!(lines, expected, "{ran:?}");
+}
+
+#[test]
+fn a_kernel_without_the_locks_of_leases_is_named() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let strace = "strace -qq -o /dev/null -e inject=fcntl:error=EINVAL";
+    let ran = sandbox.sh(&format!("{strace} tmpx file")).run();
+    let stderr = sandbox.plain(&ran.stderr);
+    assert_eq!(
+        (ran.status, ran.stdout.as_str(), stderr.as_str()),
+        (
+            Some(1),
+            "",
+            "tmpx: could not write to the state directory $ROOT/home/state: \
+             this kernel has no open file description locks (Linux 3.15 has)\n"
+        )
+    );
+    sandbox.clean_up();
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use crate::cache::CacheStore;
 use crate::cli::CleanupArgs;
-use crate::commands::cleanup::rerun::Rerun;
+use crate::commands::cleanup::hinted::Rerun;
 use crate::commands::cleanup::summary::Summary;
 use crate::commands::context::Context;
 use crate::commands::errors::InvalidUse;

@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::commands::cleanup::hinted::with_paths;
 use crate::lease::Kind;
-use crate::reclaim::{KeepReason, Remedy};
-use crate::ui::print_note;
+use crate::reclaim::{KeepReason, Remedy, Selection};
+use crate::ui::{print_hint, print_note};
 
 /// The resources that are kept.
-#[derive(Debug, Default)]
-pub(super) struct Kept {
+#[derive(Debug)]
+pub(super) struct Kept<'a> {
+    selection: &'a Selection,
+    is_quiet: bool,
     /// How many are kept, by the words for the reasons.
     counts: BTreeMap<&'static str, u64>,
     /// What removes some of them, and the words for those.
@@ -18,6 +21,8 @@ pub(super) struct Kept {
     groups: BTreeMap<String, (u64, PathBuf)>,
     /// How many are out of sight, by their directories and the reasons.
     out_of_sight: BTreeMap<(PathBuf, String), u64>,
+    /// The paths that nothing proves to be of tmpx, and the reasons.
+    unproven: Vec<(PathBuf, String)>,
     /// How many are kept because a process cannot be seen from here.
     unknown: u64,
 }
@@ -30,19 +35,22 @@ enum Notice {
     /// In one line with all that are kept for the same reason: a script or a container may leave
     /// thousands of them.
     Grouped,
+    /// In one line with all in the same directory.
+    GroupedByDir,
     /// In a line of its own.
     Each,
 }
 
 impl Notice {
-    fn of(reason: &KeepReason, is_quiet: bool) -> Self {
+    fn of(reason: &KeepReason, selects_more_than_ended: bool, is_quiet: bool) -> Self {
         match reason {
             KeepReason::InUse(_) | KeepReason::OtherJob(_) if !is_quiet => Self::Grouped,
+            // Whoever asks for what has ended expects the rest to live.
+            KeepReason::Live(_) if selects_more_than_ended && !is_quiet => Self::Grouped,
+            // The lease stays, so 'tmpx list' has the paths.
+            KeepReason::Unproven(_) => Self::GroupedByDir,
             // The lease may end with this message, so it is the last chance to learn the path.
-            KeepReason::Replaced(_)
-            | KeepReason::Unproven(_)
-            | KeepReason::Unreadable(_)
-            | KeepReason::InSight => Self::Each,
+            KeepReason::Replaced(_) | KeepReason::Unreadable(_) | KeepReason::InSight => Self::Each,
             KeepReason::Manual
             | KeepReason::Timed(_)
             | KeepReason::Live(_)
@@ -55,10 +63,24 @@ impl Notice {
     }
 }
 
-impl Kept {
+impl<'a> Kept<'a> {
+    pub(super) fn new(selection: &'a Selection, is_quiet: bool) -> Self {
+        Self {
+            selection,
+            is_quiet,
+            counts: BTreeMap::new(),
+            remedies: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            out_of_sight: BTreeMap::new(),
+            unproven: Vec::new(),
+            unknown: 0,
+        }
+    }
+
     /// Counts a resource, and prints what the user should know of it at once. What the user named is
     /// always reported.
-    pub(super) fn add(&mut self, path: &Path, reason: &KeepReason, is_named: bool, is_quiet: bool) {
+    pub(super) fn add(&mut self, path: &Path, reason: &KeepReason) {
+        let is_named = self.selection.names_paths();
         *self.counts.entry(reason.word()).or_default() += 1;
         if let Some(remedy) = reason.remedy() {
             self.remedies.entry(remedy).or_default().insert(reason.word());
@@ -67,15 +89,19 @@ impl Kept {
             let dir = path.parent().unwrap_or(path).to_owned();
             *self.out_of_sight.entry((dir, absence.to_string())).or_default() += 1;
         }
+        if let KeepReason::Unproven(_) = reason {
+            self.unproven.push((path.to_owned(), reason.to_string()));
+        }
         self.unknown += u64::from(matches!(reason, KeepReason::Unknown(_)) && !is_named);
-        match Notice::of(reason, is_quiet) {
+        match Notice::of(reason, self.selection.includes_manual(), self.is_quiet) {
             Notice::Each => print_kept(path, reason),
             _ if is_named => print_kept(path, reason),
             Notice::Grouped => {
                 let group = self.groups.entry(reason.to_string());
                 group.or_insert_with(|| (0, path.to_owned())).0 += 1;
             }
-            Notice::None => {}
+            // `print_groups` has them.
+            Notice::GroupedByDir | Notice::None => {}
         }
     }
 
@@ -105,12 +131,41 @@ impl Kept {
                 _ => print_note(format_args!("kept {count}: {reason}")),
             }
         }
+        if !self.selection.names_paths() {
+            self.print_unproven();
+        }
         if self.unknown > 0 {
             print_note(format_args!(
                 "kept {}: whether their owners run cannot be seen from here",
                 self.unknown
             ));
         }
+    }
+
+    /// Prints a line for each directory with what nothing proves to be of tmpx.
+    fn print_unproven(&self) {
+        let mut by_dir: BTreeMap<&Path, Vec<&(PathBuf, String)>> = BTreeMap::new();
+        for unproven in &self.unproven {
+            let path = unproven.0.as_path();
+            by_dir.entry(path.parent().unwrap_or(path)).or_default().push(unproven);
+        }
+        for (dir, unproven) in by_dir {
+            match unproven.as_slice() {
+                [(path, reason)] => print_note(format_args!("kept {}: {reason}", path.display())),
+                more => print_note(format_args!(
+                    "kept {} unproven in {}: nothing proves that tmpx created them",
+                    more.len(),
+                    dir.display()
+                )),
+            }
+        }
+    }
+
+    /// Hints at the command that removes what nothing proves to be of tmpx.
+    pub(super) fn hint_at_unproven(&self) {
+        let paths: Vec<_> = self.unproven.iter().map(|(path, _)| path.clone()).collect();
+        let (command, them) = with_paths("tmpx cleanup --force", &paths);
+        print_hint(format_args!("{command} removes {them} all the same"));
     }
 
     /// Prints a line for each directory that is out of sight.

@@ -1,7 +1,7 @@
 //! `tmpx cleanup`: removes what has ended, and reports what it kept and why.
 
 mod handler;
+mod hinted;
 mod kept;
-mod rerun;
 mod summary;
 pub(crate) use handler::run;

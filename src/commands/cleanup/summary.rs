@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use crate::commands::cleanup::hinted::{Rerun, with_paths};
 use crate::commands::cleanup::kept::Kept;
-use crate::commands::cleanup::rerun::Rerun;
 use crate::reclaim::{KeepReason, Outcome, Remedy, Selection};
 use crate::remove::{Mode, Usage};
-use crate::ui::{print_hint, print_note, sh_quote};
+use crate::ui::{print_hint, print_note};
 use crate::values::ByteSize;
 
 /// The totals so far.
@@ -20,7 +20,7 @@ pub(super) struct Summary<'a> {
     /// The command line with one more option, for hints.
     rerun: Rerun,
     removed: Removed,
-    kept: Kept,
+    kept: Kept<'a>,
     /// How many resources of each directory were given up.
     given_up: BTreeMap<PathBuf, u64>,
     /// What the user named and tmpx did not create.
@@ -45,7 +45,7 @@ impl<'a> Summary<'a> {
             selection,
             rerun,
             removed: Removed::default(),
-            kept: Kept::default(),
+            kept: Kept::new(selection, is_quiet),
             given_up: BTreeMap::new(),
             foreign: Vec::new(),
             failed: false,
@@ -77,9 +77,8 @@ impl<'a> Summary<'a> {
 
     fn add_kept(&mut self, path: &Path, reason: &KeepReason) {
         // A path that the user named and that was kept is a failure.
-        let is_named = self.selection.names_paths();
-        self.failed |= is_named;
-        self.kept.add(path, reason, is_named, self.is_quiet);
+        self.failed |= self.selection.names_paths();
+        self.kept.add(path, reason);
     }
 
     /// Prints what went wrong.
@@ -123,14 +122,11 @@ impl<'a> Summary<'a> {
         for (remedy, kept) in self.kept.remedies() {
             self.hint(remedy, &kept);
         }
-        match self.foreign.as_slice() {
-            [] => {}
-            [path] => {
-                let rm = if path.is_dir() && !path.is_symlink() { "rm -r" } else { "rm" };
-                let path = sh_quote::quote(path.as_os_str());
-                print_hint(format_args!("remove it with: {rm} {}", path.display()));
-            }
-            _ => print_hint("rm -r removes what tmpx did not create"),
+        if !self.foreign.is_empty() {
+            let is_dir = |path: &PathBuf| path.is_dir() && !path.is_symlink();
+            let rm = if self.foreign.iter().any(is_dir) { "rm -r" } else { "rm" };
+            let (command, them) = with_paths(rm, &self.foreign);
+            print_hint(format_args!("remove {them} with: {command}"));
         }
     }
 
@@ -150,9 +146,10 @@ impl<'a> Summary<'a> {
                 let command = self.rerun.with("--force");
                 print_hint(format_args!("{command} removes what is {kept} too"));
             }
-            Remedy::ForceByPath => print_hint("--force and its PATH remove what is unproven"),
+            Remedy::ForceByPath => self.kept.hint_at_unproven(),
             Remedy::Forget if selects_more_than_ended => {
-                print_hint("--forget ends the leases of what is out of sight");
+                let command = self.rerun.with("--forget");
+                print_hint(format_args!("{command} ends the leases of what is out of sight"));
             }
             Remedy::Force | Remedy::Forget => {}
         }

@@ -37,8 +37,12 @@ fn steps(document: &str) -> Vec<Step> {
 fn plain(sandbox: &Sandbox, text: &str) -> Vec<String> {
     let text = text.replace("\r\n", "\n").replace(sandbox.root().to_str().unwrap(), "");
     let masked = sandbox.plain(&text);
-    let is_pid = |word: &&str| word.len() > 2 && word.bytes().all(|byte| byte.is_ascii_digit());
-    let mask = |word: &str| if is_pid(&word) { "PID".to_owned() } else { word.to_owned() };
+    let mask = |word: &str| {
+        // As in `bash (48213)`.
+        let number = word.trim_start_matches('(').trim_end_matches(')');
+        let is_pid = number.len() > 2 && number.bytes().all(|byte| byte.is_ascii_digit());
+        if is_pid { word.replace(number, "PID") } else { word.to_owned() }
+    };
     let line = |line: &str| line.split_whitespace().map(mask).collect::<Vec<_>>().join(" ");
     masked.lines().map(line).collect()
 }

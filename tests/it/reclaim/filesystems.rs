@@ -110,7 +110,7 @@ fn where_nothing_can_be_proven_a_chosen_name_is_kept_until_the_user_insists() {
     let Some(ran) = on(&sandbox, SSHFS, &["sshfs"], script) else { return };
     let kept =
         "tmpx: kept $ROOT/cwd/m/report.csv: nothing proves that it is the file tmpx created\n";
-    let hint = "hint: --force and its PATH remove what is unproven\n";
+    let hint = "hint: tmpx cleanup --force $ROOT/cwd/m/report.csv removes it all the same\n";
     let expected = format!(
         "tmpx: cleanups will keep $ROOT/cwd/m/report.csv: its filesystem lets nothing prove later that tmpx created it\n\
          {kept}tmpx: removed 1 (0 B), kept 1 unproven\n{hint}\
@@ -119,6 +119,25 @@ fn where_nothing_can_be_proven_a_chosen_name_is_kept_until_the_user_insists() {
     assert_eq!(ran.stderr, expected);
     let random = "$ROOT/cwd/m/tmp.RANDOM\n".repeat(2);
     assert_eq!(ran.stdout, format!("{random}\"state\":\"unproven\"\n1\n"), "{ran:?}");
+}
+
+#[test]
+fn many_unproven_files_of_one_directory_are_reported_in_one_line() {
+    if !has("sshfs") || !has("bindfs") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let script = "for i in 1 2 3; do tmpx file -p m --name report.csv 2>/dev/null; done; \
+                  tmpx cleanup --all; tmpx cleanup --all -q; tmpx cleanup -q --force m/*; ls src";
+    let Some(ran) = on(&sandbox, SSHFS, &["sshfs"], script) else { return };
+    let kept = "tmpx: kept 3 unproven in $ROOT/cwd/m: nothing proves that tmpx created them\n";
+    let (before, hint) = ran.stderr.split_once("hint: ").unwrap();
+    assert_eq!(before, format!("{kept}tmpx: removed 0, kept 3 unproven\n"));
+    let (hint, quiet) = hint.split_once('\n').unwrap();
+    assert_eq!(quiet, kept);
+    let first = "tmpx cleanup --force $ROOT/cwd/m/report.csv";
+    assert!(hint.starts_with(first) && hint.ends_with(" all the same"), "{hint}");
+    assert_eq!(ran.stdout.lines().count(), 3, "all are removed: {ran:?}");
 }
 
 #[test]

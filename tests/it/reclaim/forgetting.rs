@@ -11,7 +11,10 @@ use crate::support::wait::wait_until;
 /// Thirty days, in milliseconds.
 const MONTH_MS: u64 = 30 * 24 * 3_600_000;
 
-const FORGET: &str = "hint: --forget ends the leases of what is out of sight\n";
+/// The hint of a cleanup with these arguments that keeps what is out of sight.
+fn forget(args: &str) -> String {
+    format!("hint: tmpx cleanup --forget {args} ends the leases of what is out of sight\n")
+}
 
 /// The only lease of a sandbox, as text.
 fn lease(sandbox: &Sandbox) -> String {
@@ -60,7 +63,7 @@ fn what_is_in_a_moved_directory_is_out_of_sight_until_it_is_back() {
     run("cleanup --all").expects(
         0,
         "",
-        &format!("{line}tmpx: removed 0, kept 1 out of sight\n{FORGET}"),
+        &format!("{line}tmpx: removed 0, kept 1 out of sight\n{}", forget("--all")),
     );
     run("list").expects(0, "", &format!("tmpx: 1 out of sight in $ROOT/cwd/build: {why}\n"));
     let json = run("list --json").succeeds().json();
@@ -71,7 +74,8 @@ fn what_is_in_a_moved_directory_is_out_of_sight_until_it_is_back() {
         "",
         &format!(
             "tmpx: kept $ROOT/cwd/build/tmp.RANDOM: out of sight: {why}\n\
-             tmpx: removed 0, kept 1 out of sight\n{FORGET}"
+             tmpx: removed 0, kept 1 out of sight\n{}",
+            forget("$ROOT/cwd/build/tmp.RANDOM")
         ),
     );
     mv("mv moved build");
@@ -85,7 +89,11 @@ fn another_directory_in_the_place_proves_nothing() {
     sandbox.sh("mv build moved; mkdir build").by_nobody().succeeds();
     let kept = "tmpx: kept 1 out of sight in $ROOT/cwd/build: another directory has its place\n\
                 tmpx: removed 0, kept 1 out of sight\n";
-    sandbox.tmpx(words("cleanup --all")).by_nobody().expects(0, "", &format!("{kept}{FORGET}"));
+    sandbox.tmpx(words("cleanup --all")).by_nobody().expects(
+        0,
+        "",
+        &(kept.to_owned() + &forget("--all")),
+    );
     sandbox.sh("rmdir build; mv moved build").by_nobody().succeeds();
     sandbox.tmpx(words("cleanup --all -q")).by_nobody().succeeds();
     assert_eq!(names(&sandbox.cwd().join("build")), Vec::<String>::new());
@@ -164,7 +172,7 @@ fn root_learns_by_the_handle_whether_a_directory_was_removed_or_moved() {
     let Some(ran) = with_mounts(&sandbox, script) else { return };
     let moved = "tmpx: kept 1 out of sight in $ROOT/cwd/disk/b: the directory is now \
                  $ROOT/cwd/disk/c\ntmpx: removed 0, kept 1 out of sight\n";
-    assert_eq!(ran.stderr, format!("{moved}{FORGET}"), "{ran:?}");
+    assert_eq!(ran.stderr, moved.to_owned() + &forget("--all"), "{ran:?}");
 }
 
 #[test]
@@ -178,7 +186,8 @@ fn what_is_not_mounted_is_out_of_sight_for_ever() {
     let kept = |why| {
         format!(
             "tmpx: kept 1 out of sight in $ROOT/cwd/data: {why}\n\
-             tmpx: removed 0, kept 1 out of sight\n{FORGET}"
+             tmpx: removed 0, kept 1 out of sight\n{}",
+            forget("--all")
         )
     };
     // Root finds the directory by its handle, below the mount point that is left.

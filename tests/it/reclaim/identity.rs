@@ -23,8 +23,14 @@ fn a_foreign_path_is_never_removed() {
     let ran = sandbox.tmpx(["cleanup", "a dir"]).run();
     assert!(ran.stderr.ends_with("hint: remove it with: rm -r 'a dir'\n"), "{ran:?}");
     let ran = sandbox.tmpx(["cleanup", "a dir", "precious"]).run();
-    let hint = "hint: rm -r removes what tmpx did not create\n";
+    let hint = "hint: remove them with: rm -r 'a dir' precious\n";
     assert!(ran.status == Some(1) && ran.stderr.ends_with(hint), "{ran:?}");
+    let many = "precious ".repeat(20);
+    let ran = sandbox.tmpx(words(&format!("cleanup {many}"))).run();
+    assert!(ran.stderr.ends_with("hint: remove the first one with: rm precious\n"), "{ran:?}");
+    fs::write(sandbox.cwd().join("-f"), "").unwrap();
+    let ran = sandbox.tmpx(words("cleanup -- -f")).run();
+    assert!(ran.stderr.ends_with("hint: remove it with: rm ./-f\n"), "{ran:?}");
     assert!(precious.exists());
 }
 

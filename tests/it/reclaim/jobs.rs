@@ -61,6 +61,24 @@ fn many_kept_resources_of_one_owner_are_reported_in_one_line() {
 }
 
 #[test]
+fn many_live_resources_of_one_owner_are_reported_in_one_line() {
+    let sandbox = Sandbox::new();
+    let create = "f=$(tmpx file --until-exit=$$ --count 204 | tail -n 1); echo $f";
+    let (job, _) = living_job(&sandbox, create);
+    let totals = "tmpx: removed 0, kept 204 live\n";
+    let expected = format!(
+        "tmpx: kept 204: live until sh ({}) exits\n{totals}\
+         hint: tmpx cleanup --force --all removes what is live too\n",
+        job.id(),
+    );
+    sandbox.tmpx(words("cleanup --all")).expects(0, "", &expected);
+    sandbox.tmpx(words("cleanup --all -q")).expects(0, "", "");
+    sandbox.tmpx(["cleanup"]).expects(0, "", totals);
+    finish(job);
+    sandbox.tmpx(words("cleanup -q")).succeeds();
+}
+
+#[test]
 fn a_script_removes_its_own_resources_with_a_broad_cleanup() {
     let sandbox = Sandbox::new();
     let script = "f=$(tmpx file); g=$(tmpx dir); tmpx cleanup --all -q; ls $TMPDIR";

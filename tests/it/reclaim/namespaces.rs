@@ -167,7 +167,7 @@ fn a_resource_missing_here_may_exist_in_another_mount_namespace() {
     assert_eq!(ran.stdout.lines().count(), 2, "{ran:?}");
     let kept = "tmpx: kept 1 out of sight in $ROOT/tmp: not mounted here, or only visible elsewhere\n\
                 tmpx: removed 0, kept 1 out of sight\n\
-                hint: --forget ends the leases of what is out of sight\n";
+                hint: tmpx cleanup --forget --all ends the leases of what is out of sight\n";
     sandbox.tmpx(["cleanup", "--all"]).expects(0, "", kept);
     sandbox.tmpx(["cleanup", "--all", "--force", "-q"]).run();
     assert_eq!(sandbox.leases().len(), 1, "force alone forgets nothing that may be there");

@@ -127,18 +127,20 @@ fn the_reaper_leaves_it_to_a_cleanup_to_report_what_is_replaced() {
 fn the_hint_at_force_names_what_force_removes_and_not_what_was_replaced() {
     let sandbox = Sandbox::new();
     sandbox.sh("f=$(tmpx file -p . --name x); echo new > y; mv y $f").expects(0, "", "");
-    let live = "tmpx file --until-exit=$$; read wait; :";
+    // When it prints the path, the first tmpx has ended, and its lease is committed.
+    let live = "f=$(tmpx file --until-exit=$$); echo $f; read wait; :";
     let mut script = sandbox.sh(live).spawn();
     let mut path = String::new();
     BufReader::new(script.stdout.as_mut().unwrap()).read_line(&mut path).unwrap();
-    sandbox.tmpx(words("cleanup --all")).expects(
-        0,
-        "",
+    let expected = format!(
         "tmpx: kept $ROOT/cwd/x: no longer the file tmpx created (rewritten by sed -i or mv?); \
          remove it with rm\n\
+         tmpx: kept $ROOT/tmp/tmp.RANDOM: live until sh ({}) exits\n\
          tmpx: removed 0, kept 1 live, 1 replaced\n\
          hint: tmpx cleanup --force --all removes what is live too\n",
+        script.id()
     );
+    sandbox.tmpx(words("cleanup --all")).expects(0, "", &expected);
     drop(script.stdin.take());
     script.wait().unwrap();
     sandbox.tmpx(words("cleanup -q")).succeeds();

@@ -46,7 +46,7 @@ pub enum KeepPolicy {
 /// file has exactly the name GLOB, as in '[slug].js', GLOB means that file. An
 /// existing file is replaced atomically. If nothing matches, tmpx fails and
 /// keeps the workspace for a day; if a match cannot be saved, it keeps the
-/// workspace until you remove it.
+/// workspace until you remove it. On a terminal, tmpx prints what it has saved.
 ///
 /// If the command leaves processes running, tmpx names them and removes the
 /// workspace all the same.

@@ -17,6 +17,13 @@ pub(crate) fn print_note(message: impl Display) {
     write_stderr(format!("tmpx: {}\n", sanitize(&message.to_string())));
 }
 
+/// Prints such a line on a terminal only. It says what a script does not need to know.
+pub(crate) fn print_note_on_terminal(message: impl Display) {
+    if isatty(stderr()) {
+        print_note(message);
+    }
+}
+
 /// Prints a line that names a remedy.
 pub(crate) fn print_hint(remedy: impl Display) {
     let label = if shows_colors(stderr()) { "\u{1b}[36mhint:\u{1b}[0m" } else { "hint:" };

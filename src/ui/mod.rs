@@ -16,7 +16,7 @@ pub(crate) use json::{
     CacheReport, CacheRow, ChunkReport, CleanupRow, CreatedRow, ExecReport, GettempdirRow, ListRow,
     ReplaceReport, SpoolReport,
 };
-pub(crate) use messages::{print_hint, print_note, write_stderr};
+pub(crate) use messages::{print_hint, print_note, print_note_on_terminal, write_stderr};
 pub(crate) use progress::{ProgressLine, with_progress};
 pub(crate) use sanitize::sanitize;
 pub(crate) use stdout::{Format, Output};

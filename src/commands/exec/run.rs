@@ -17,7 +17,9 @@ use crate::lease::{CreateOptions, Kind, Lifetime, NameRule, TmpFile};
 use crate::os::{Env, Mounts};
 use crate::process::{Child, Command, ExitOutcome, Orphans, check_interrupt};
 use crate::sys::SignalQueue;
-use crate::ui::{ExecReport, print_hint, print_note, sh_quote, with_progress};
+use crate::ui::{
+    ExecReport, print_hint, print_note, print_note_on_terminal, sh_quote, with_progress,
+};
 use crate::values::{FileMode, OsJson, PathField, Status, Template, WorkspaceField};
 use crate::workspace::{
     Pattern, Plan, PlanError, Snapshot, TEMP_DIR, Workspace, private_tmp, save,
@@ -160,6 +162,7 @@ impl<'a> Run<'a> {
             }
             Vec::new()
         });
+        self.print_saved(&saved);
         let status = self.report(status, Some(outcome), &saved, keep.is_some());
         match keep.map(|lifetime| self.keep_workspace(lifetime)) {
             None => remove_scratch(self.transaction),
@@ -168,6 +171,25 @@ impl<'a> Run<'a> {
         }
         let workspace = self.workspace.path().to_owned();
         Ended { status, workspace, mounts: outcome.mounts }
+    }
+
+    /// Tells a person at a terminal where the outputs are.
+    fn print_saved(&self, saved: &[PathBuf]) {
+        const SHOWN: usize = 3;
+        if saved.is_empty() {
+            return;
+        }
+        let cwd = self.job.cwd.path();
+        let name = |path: &PathBuf| {
+            let below = cwd.and_then(|cwd| path.strip_prefix(cwd).ok());
+            below.unwrap_or(path).display().to_string()
+        };
+        let names: Vec<String> = saved.iter().take(SHOWN).map(name).collect();
+        let names = names.join(", ");
+        match saved.len().saturating_sub(SHOWN) {
+            0 => print_note_on_terminal(format_args!("saved {names}")),
+            more => print_note_on_terminal(format_args!("saved {names} and {more} more")),
+        }
     }
 
     fn print_timeout(&self, outcome: &ExitOutcome) {

@@ -391,6 +391,25 @@ fn a_scratch_shell_says_that_it_is_one() {
 }
 
 #[test]
+fn what_is_saved_is_reported_on_a_terminal_and_not_in_a_script() {
+    let sandbox = Sandbox::new();
+    let exec = |out: &str, names: &str| {
+        let touch = format!("mkdir out; cd out; touch {names}");
+        sandbox.tmpx(["exec", "--out", out, "--", "sh", "-c", &touch])
+    };
+    let on_a_terminal = |out: &str, names: &str| {
+        let (shown, status) = Terminal::start(exec(out, names).prepared()).close();
+        assert_eq!(status.code(), Some(0), "{shown}");
+        sandbox.plain(&shown)
+    };
+    assert_eq!(on_a_terminal("out", "x y"), "tmpx: saved out/x, out/y\n");
+    assert_eq!(on_a_terminal("out", "a b c d e"), "tmpx: saved out/a, out/b, out/c and 2 more\n");
+    let elsewhere = format!("out/*:{}", sandbox.home().display());
+    assert_eq!(on_a_terminal(&elsewhere, "x"), "tmpx: saved $ROOT/home/x\n");
+    exec("out", "x").succeeds();
+}
+
+#[test]
 fn a_lost_terminal_hangs_up_the_command_and_the_workspace_is_removed() {
     for shell in shells() {
         for run in [PLAIN, UNDER_TMPX] {

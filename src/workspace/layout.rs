@@ -24,7 +24,7 @@ pub(crate) enum LayoutError {
         looks_like_pattern: bool,
         cause: io::Error,
     },
-    #[error("duplicate destination {}", .0.display())]
+    #[error("two inputs would both be {}", .0.display())]
     DuplicateDestination(PathBuf),
 }
 

@@ -58,7 +58,7 @@ fn two_inputs_with_one_name_are_refused_before_the_command_runs() {
     sandbox.tmpx(words("exec --in a --in a sh -c ran>&2")).expects(
         125,
         "",
-        "tmpx: --in a: duplicate destination a\n\
+        "tmpx: --in a: two inputs would both be a\n\
          hint: choose another name: --in SRC:DEST\n",
     );
     assert!(sandbox.leases().is_empty());

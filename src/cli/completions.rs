@@ -5,10 +5,10 @@ use clap::{Args, Parser, ValueEnum};
 
 /// Print the completion script of a shell
 ///
-/// The script completes subcommands, options and values in bash, zsh, fish,
-/// elvish and PowerShell. In bash, zsh and fish it also completes the paths and
-/// sessions that tmpx knows, and the commands that tmpx runs. Packages install
-/// it; after 'cargo install' you do.
+/// The script completes subcommands and options. In bash, zsh and fish it also
+/// completes values, the paths and sessions that tmpx knows, and the commands
+/// that tmpx runs; in elvish and PowerShell, nothing else. Packages install it;
+/// after 'cargo install' you do.
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,

@@ -30,6 +30,8 @@ use clap::{ArgAction, Args};
 pub struct MktempArgs {
     /// The name to create; its last run of three or more X is replaced
     ///
+    /// With fewer than six X, what sed -i or mv puts in its place is yours.
+    ///
     /// [default: tmp.XXXXXXXXXX, in $TMPDIR or /tmp]
     pub template: Option<OsString>,
     /// Create a directory

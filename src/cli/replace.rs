@@ -27,7 +27,8 @@ use clap::{Args, ValueHint};
 /// Owner, group, mode, ACL and extended attributes are kept; tmpx reports what it
 /// could not keep. A symlink stays, and the file that it points to is replaced.
 /// Other hard links keep the old content; tmpx reports that too. A new file has
-/// the mode that the shell would give it.
+/// the mode that the shell would give it. A file that tmpx created under a chosen
+/// name (--name) is yours once it is replaced: cleanups keep it.
 ///
 /// A file you may not write to is not replaced. In a directory where anyone can
 /// create files, such as /tmp, tmpx follows no symlink and replaces no file of

@@ -90,7 +90,8 @@ pub struct CreateArgs {
     /// A name whose last run of three or more X is replaced
     ///
     /// As in tmp.XXXXXXXXXX, the default. A TEMPLATE with a slash is relative
-    /// to the working directory.
+    /// to the working directory. With fewer than six X, what sed -i or mv
+    /// puts in its place is yours: cleanups keep it.
     #[arg(conflicts_with_all = ["prefix", "name"], value_parser = template_path(),
           verbatim_doc_comment)]
     pub template: Option<TemplatePath>,

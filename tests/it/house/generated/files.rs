@@ -189,10 +189,36 @@ pub(super) fn the_top_man_page_has_all_its_sections() {
             "ENVIRONMENT",
             "FILES",
             "\"EXIT STATUS\"",
+            "LIMITS",
             "EXAMPLES",
             "\"SEE ALSO\""
         ]
     );
+}
+
+#[test]
+pub(super) fn every_man_page_has_the_sections_that_readers_look_for() {
+    for (name, page) in &super::man::pages(&built()) {
+        let title = name.strip_suffix(".1").unwrap();
+        let has = |section: &str| page.lines().any(|line| line == format!(".SH {section}"));
+        for section in ["ENVIRONMENT", "FILES", "\"EXIT STATUS\"", "EXAMPLES", "\"SEE ALSO\""] {
+            assert!(has(section), "{name} has no {section}");
+        }
+        let prints_json = super::man::JSON.iter().any(|(titles, _)| titles.contains(&title));
+        assert_eq!(has("JSON"), prints_json, "{name}");
+    }
+}
+
+#[test]
+pub(super) fn the_options_in_a_man_page_are_options_and_it_refers_to_pages() {
+    for (name, page) in &super::man::pages(&built()) {
+        let (_, options) = page.split_once("\n.SH OPTIONS\n").unwrap();
+        let (options, _) = options.split_once("\n.SH ").unwrap();
+        for entry in options.split(".TP\n").skip(1) {
+            assert!(entry.starts_with("\\fB\\-"), "{name}: {entry}");
+        }
+        assert!(!page.contains("\\-\\-help\\*(Aq"), "{name} refers to a --help");
+    }
 }
 
 /// Writes files to a sandbox's working directory. A test then sees what the types generate even

@@ -63,14 +63,50 @@ fn page(command: &clap::Command, source: &str, titles: &[&str]) -> (String, Stri
     // Both parts begin with the same definition of the apostrophe.
     let rest = roff.render();
     let rest = rest.find(".SH ").map_or("", |at| &rest[at..]);
-    (format!("{title}.1"), tidy(&(page + rest)))
+    let page = with_arguments(&with_references(page + rest, titles));
+    (format!("{title}.1"), tidy(&page))
+}
+
+/// Refers to pages where the help refers to a help.
+fn with_references(page: String, titles: &[&str]) -> String {
+    titles.iter().fold(page, |page, title| {
+        let help = format!("\\*(Aq{} \\-\\-help\\*(Aq", title.replace('-', " "));
+        page.replace(&help, &format!("\\fB{}\\fR(1)", title.replace('-', "\\-")))
+    })
+}
+
+/// Moves the arguments without a name, which `clap_mangen` puts among the options, to a section of their
+/// own.
+fn with_arguments(page: &str) -> String {
+    let (before, options) = page.split_once(".SH OPTIONS\n").unwrap();
+    let (options, after) = options.split_at(options.find("\n.SH ").unwrap() + 1);
+    let (options, arguments): (Vec<&str>, Vec<&str>) =
+        options.split_inclusive(".TP\n").skip(1).partition(|entry| entry.starts_with("\\fB"));
+    let section = |heading: &str, entries: &[&str]| match entries {
+        [] => String::new(),
+        entries => format!(".SH {heading}\n.TP\n{}", entries.join("").trim_end_matches(".TP\n")),
+    };
+    let (arguments, options) = (section("ARGUMENTS", &arguments), section("OPTIONS", &options));
+    before.to_owned() + &arguments + &options + after
+}
+
+/// Returns what the README says that tmpx does not do, without its marks.
+fn limits() -> String {
+    let readme = include_str!("../../../../README.md");
+    let (_, limits) = readme.split_once("## What it does not do\n").unwrap();
+    let plain = limits.replace('`', "").replace("\n  ", " ");
+    let bullets = plain.lines().take_while(|line| !line.starts_with(['|', '#']));
+    bullets
+        .filter_map(|line| line.strip_prefix("- "))
+        .flat_map(|line| ["  ", line, "\n\n"])
+        .collect()
 }
 
 /// The day of the last release, or of the last large change before the first one.
 const DATE: &str = "2026-11-28";
 
 /// The fields of the JSON objects that a command prints or reports.
-const JSON: [(&[&str], &str); 10] = [
+pub(super) const JSON: [(&[&str], &str); 10] = [
     (&["tmpx-file", "tmpx-dir", "tmpx-workspace"], "path, kind, lease, lifetime, session"),
     (
         &["tmpx-list"],
@@ -86,7 +122,7 @@ const JSON: [(&[&str], &str); 10] = [
     (
         &["tmpx-exec"],
         "--report: command, workspace, status, signal, timed_out, exit (tmpx's own status), wall_ms, \
-         user_ms, system_ms, peak_memory_bytes, outputs, kept",
+         user_ms, system_ms, peak_memory_bytes, outputs (a list; each has its path), kept",
     ),
     (&["tmpx-spool"], "--report: bytes, held_in, rolled_over, path (the directory), status"),
     (&["tmpx-replace"], "--report: path, bytes, replaced, status"),
@@ -111,7 +147,8 @@ const JSON: [(&[&str], &str); 10] = [
 ];
 
 /// Returns the sections that only a page has, in the form of the help texts: the exit status where the
-/// help leaves it out, since it is that of tmpx(1), the JSON fields, and where the rest is described.
+/// help leaves it out, since it is that of tmpx(1), the JSON fields, the limits, and where the rest is
+/// described.
 fn further_sections(title: &str, rest: &str) -> String {
     let mut text = String::from("\n");
     if !rest.contains("Exit status:") {
@@ -122,10 +159,24 @@ fn further_sections(title: &str, rest: &str) -> String {
         text.extend(["JSON:\n  One object on a line, with these fields. ", fields, ".\n"]);
         text += "  A path that is not UTF-8 appears as path_b64, in base64.\n";
     }
+    if title == "tmpx" {
+        text.extend(["Limits:\n", &limits()]);
+    }
+    let is_cache = title.starts_with("tmpx-cache");
     if !rest.contains("Environment:") {
-        text += "Environment:\n  TMPX_UNTIL_EXIT, TMPX_TTL, TMPX_SESSION, TMPX_STATE_DIR, TMPX_REAPER and \
-                 TMPDIR are described in tmpx(1).\n";
-        text += "Files:\n  The directories of the leases are listed in tmpx(1).\n";
+        text += if is_cache {
+            "Environment:\n  TMPX_CACHE_DIR, TMPX_CACHE_TTL and TMPX_CACHE_MAX are described in tmpx-cache(1).\n"
+        } else {
+            "Environment:\n  TMPX_UNTIL_EXIT, TMPX_TTL, TMPX_SESSION, TMPX_STATE_DIR, TMPX_REAPER and \
+             TMPDIR are described in tmpx(1).\n"
+        };
+    }
+    if !rest.contains("Files:") {
+        text += if is_cache {
+            "Files:\n  The directory of the outputs is described in tmpx-cache(1).\n"
+        } else {
+            "Files:\n  The directories of the leases are listed in tmpx(1).\n"
+        };
     }
     text
 }

@@ -97,8 +97,8 @@ pub struct CacheRunArgs {
     pub command: Vec<OsString>,
     /// Print no output that is as old as this [default: 1h]
     ///
-    /// As in 90 (seconds), 15m, 1h30m, 2d or 1w. If the output was stored with
-    /// another TTL, the shorter one counts.
+    /// As in 90 (seconds), 15m, 1h30m, 2d or 1w. If the output was stored
+    /// with another TTL, the shorter one counts.
     #[arg(long, value_name = "DURATION", value_parser = positive, allow_hyphen_values = true,
           verbatim_doc_comment)]
     pub ttl: Option<Span>,

@@ -104,6 +104,7 @@ fn bash_completes_paths_sessions_and_the_commands_that_tmpx_runs() {
         std::fs::remove_file(sandbox.bin().join("fmtreal")).unwrap();
     }
     assert_eq!(offers(&["tmpx", "exec", "--he"]), "--here\n--help\n");
+    assert_eq!(offers(&["tmpx", "file", "--ttl", ""]), "\n", "a duration is no file");
     sandbox.clean_up();
 }
 
@@ -150,6 +151,7 @@ fn zsh_completes_paths_sessions_and_files_without_an_error() {
     assert_eq!(completes("tmpx list --session ni"), "list --session nightly");
     assert_eq!(completes("tmpx exec fmtre"), "exec fmtreal");
     assert_eq!(completes("tmpx replace data.csv -- fmtre"), "replace data.csv -- fmtreal");
+    assert_eq!(completes("tmpx file --ttl da"), "file --ttl da", "a duration is no file");
     sandbox.clean_up();
 }
 

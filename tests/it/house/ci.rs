@@ -5,11 +5,31 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Child;
 
-use crate::support::sandbox::{Sandbox, has, names, words};
+use serde_json::Value;
+
+use crate::support::sandbox::{Sandbox, has, names, skip_unless, words};
 
 fn example(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ci").join(name);
     fs::read_to_string(path).unwrap()
+}
+
+/// Returns an example as a YAML parser reads it. Returns `None` if there is no parser.
+fn parsed(name: &str) -> Option<Value> {
+    let sandbox = Sandbox::new();
+    let python = |script: &str| sandbox.sh(&format!("python3 -c '{script}'"));
+    let has_parser = has("python3") && python("import yaml").run().status == Some(0);
+    if !skip_unless(has_parser, "python3-yaml") {
+        return None;
+    }
+    // YAML 1.1 reads the key `on` as a truth value.
+    let script = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin)))";
+    Some(python(script).input(example(name)).succeeds().json().remove(0))
+}
+
+/// Returns the keys of a mapping, sorted.
+fn keys(mapping: &Value) -> Vec<&str> {
+    mapping.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
 /// A step of a workflow.
@@ -119,6 +139,92 @@ impl Drop for Job {
 }
 
 #[test]
+fn the_workflow_is_yaml_with_the_keys_that_github_knows() {
+    let Some(workflow) = parsed("github.yml") else { return };
+    assert_eq!(keys(&workflow), ["env", "jobs", "name", "true"]);
+    assert_eq!(workflow["true"], serde_json::json!(["push"]));
+    assert_eq!(workflow["env"], serde_json::json!({ "TMPX_TTL": "6h" }));
+    assert_eq!(keys(&workflow["jobs"]), ["build"]);
+    let job = &workflow["jobs"]["build"];
+    assert_eq!(keys(job), ["runs-on", "steps"]);
+    assert!(job["runs-on"].as_array().unwrap().iter().all(Value::is_string));
+    let read = job["steps"].as_array().unwrap();
+    let steps = steps(&example("github.yml"));
+    assert_eq!(read.len(), steps.len());
+    // What the simulated runner runs is what YAML means.
+    for (read, step) in read.iter().zip(steps) {
+        assert!(keys(read).iter().all(|key| ["env", "if", "name", "run"].contains(key)), "{read}");
+        assert_eq!((&read["name"], &read["run"]), (&step.name.into(), &step.script.into()));
+        assert_eq!(read["if"], if step.always { "always()".into() } else { Value::Null });
+        let env = read["env"].as_object();
+        assert!(env.is_none_or(|env| env.values().all(Value::is_string)), "{read}");
+    }
+}
+
+#[test]
+fn the_pipeline_is_yaml_with_the_keys_that_gitlab_knows() {
+    let Some(pipeline) = parsed("gitlab.yml") else { return };
+    assert_eq!(keys(&pipeline), ["build", "default", "variables"]);
+    assert_eq!(
+        (keys(&pipeline["default"]), keys(&pipeline["build"])),
+        (vec!["after_script"], vec!["script"])
+    );
+    let variables = &pipeline["variables"];
+    assert_eq!(keys(variables), ["TMPX_SESSION", "TMPX_TTL"]);
+    assert!(variables.as_object().unwrap().values().all(Value::is_string));
+    for (read, key) in [
+        (&pipeline["build"]["script"], "script"),
+        (&pipeline["default"]["after_script"], "after_script"),
+    ] {
+        assert_eq!(*read, Value::from(gitlab_commands(key)), "{key}");
+    }
+}
+
+/// Returns the commands below a key of `gitlab.yml`.
+fn gitlab_commands(key: &str) -> Vec<String> {
+    let pipeline = example("gitlab.yml");
+    let (_, below) = pipeline.split_once(&format!("\n  {key}:\n")).unwrap();
+    below.lines().map_while(|line| line.strip_prefix("    - ")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_last_commands_of_a_pipeline_clean_up_after_a_job_that_succeeds_or_fails() {
+    if !has("bash") {
+        return;
+    }
+    let pipeline = example("gitlab.yml");
+    let variables = pipeline.lines().filter(|line| line.starts_with("  TMPX_"));
+    let variables: String =
+        variables.map(|line| "\nexport ".to_owned() + &line.trim().replace(": ", "=")).collect();
+    for fails in [false, true] {
+        let sandbox = Sandbox::new();
+        let bash = |commands: &[String]| {
+            let script = format!("set -eo pipefail{variables}\n{}\n", commands.join("\n"));
+            sandbox.shell("bash", &script).env("CI_JOB_ID", "7").run()
+        };
+        let mut commands = gitlab_commands("script");
+        if fails {
+            commands.insert(2, "false".to_owned());
+        }
+        let job = bash(&commands);
+        let result = if fails { (Some(1), "") } else { (Some(0), "the result\n") };
+        assert_eq!(
+            (job.status, job.stdout.as_str(), job.stderr.as_str()),
+            (result.0, result.1, "")
+        );
+        assert_eq!(sandbox.left().len(), 1, "the job has created a directory");
+        let listed = sandbox.tmpx(words("list --session gitlab-7 --json")).succeeds().json();
+        assert_eq!((listed.len(), &listed[0]["state"]), (1, &"timed".into()));
+        let after = bash(&gitlab_commands("after_script"));
+        assert_eq!(
+            (after.status, after.stderr_without_size().as_str()),
+            (Some(0), "tmpx: removed 1\n")
+        );
+        assert_eq!((sandbox.left().len(), sandbox.leases().len()), (0, 0));
+    }
+}
+
+#[test]
 fn two_jobs_of_a_runner_do_not_disturb_each_other_and_a_killed_one_leaves_nothing() {
     if !has("bash") {
         return;
@@ -193,9 +299,8 @@ fn the_scripts_of_the_examples_satisfy_shellcheck() {
         let run = sandbox.sh("shellcheck -s bash -").input(step.script);
         run.expects(0, "", "");
     }
-    let gitlab = example("gitlab.yml");
-    let commands = gitlab.lines().filter_map(|line| line.strip_prefix("    - "));
-    let script = commands.collect::<Vec<_>>().join("\n") + "\n";
+    let commands = [gitlab_commands("after_script"), gitlab_commands("script")].concat();
+    let script = commands.join("\n") + "\n";
     assert_eq!(script.lines().count(), 4, "{script}");
     sandbox.sh("shellcheck -s bash -").input(script).expects(0, "", "");
 }

@@ -4,10 +4,12 @@
 # shellcheck source=.ci/tools.bash
 source .ci/tools.bash
 
-# Checks the licences and sources of all dependencies, and that none is there twice.
+# Checks the licences and sources of all dependencies, and that none is there twice. Then builds the package from
+# them and its own files alone.
 dependencies() {
     need cargo-deny
     cargo-deny --config .ci/deny.toml check bans licenses sources
+    cargo package --locked --offline --allow-dirty --quiet
 }
 
 # Goes on for a minute with processes that are killed, to a million swapped directories, and to a

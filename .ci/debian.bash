@@ -66,6 +66,28 @@ done
 rights=$(dpkg -L tmpx | xargs stat -c '%U:%G %A %n' | grep -v '^root:root [-dl]rw.r-[x-]r-[x-] ' | grep -v ' lrwxrwxrwx ' || :)
 [ -z "$rights" ] || fail "$rights"
 
+as_visitor() { setpriv --reuid visitor --regid visitor --init-groups env -i HOME=/home/visitor PATH=/usr/bin:/bin "$@"; }
+
+echo 'The documents and completions, as a new user'
+for page in /usr/share/man/man1/tmpx*.1.gz; do
+    name=$(basename "$page" .1.gz)
+    as_visitor gzip -dc "$page" | grep "^\.TH ${name^^} 1 " >/dev/null || fail "$page is no man page of $name"
+done
+grep -o '](\(benches\|docs\|examples\|ARCHITECTURE\)[^)#]*' /usr/share/doc/tmpx/README.md | sort -u | while read -r link; do
+    as_visitor test -r "/usr/share/doc/tmpx/${link#](}" || fail "the README refers to ${link#](}, which the package does not have"
+done
+as_visitor tmpx completions bash | cmp - /usr/share/bash-completion/completions/tmpx
+as_visitor tmpx completions zsh | cmp - /usr/share/zsh/vendor-completions/_tmpx
+as_visitor tmpx completions fish | cmp - /usr/share/fish/vendor_completions.d/tmpx.fish
+# Tab after these words.
+offered=$(as_visitor bash -c 'source /usr/share/bash-completion/completions/tmpx
+    COMP_WORDS=(tmpx clea) COMP_CWORD=1
+    _tmpx_dynamic tmpx clea tmpx
+    echo "${COMPREPLY[@]}"')
+[ "$offered" = cleanup ] || fail "bash offers $offered"
+offered=$(as_visitor fish -c 'complete -C "tmpx clea"')
+[[ $offered == cleanup* ]] || fail "fish offers $offered"
+
 echo 'The README, as a new user'
 cat >/home/visitor/blocks.awk <<'AWK'
 # Prints the blocks of a document in order, as one script. Those of cargo need the source.
@@ -96,7 +118,6 @@ grep -qx 'one' results/unique
 [ "$(wc -l < runs.log)" -eq 1 ]
 [ ! -e "$(cat built)" ] && [ ! -e "$(cat tested)" ]
 SH
-as_visitor() { setpriv --reuid visitor --regid visitor --init-groups env -i HOME=/home/visitor PATH=/usr/bin:/bin "$@"; }
 as_visitor sh /home/visitor/first-steps.sh || {
     tail -n 20 /home/visitor/printed >&2
     fail 'the blocks of the README do not run'

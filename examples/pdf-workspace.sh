@@ -1,15 +1,15 @@
 #!/bin/sh
-# Takes a PDF apart in a workspace that is gone afterwards.
+# Takes a PDF apart in a workspace that is removed afterwards.
 #
 #   pdf-workspace.sh [FILE.pdf]
 #
-# What is worth keeping lands in results/: the text, and the number of words on each page. All else goes,
-# whether it succeeds, fails, or is killed. Without a FILE it makes one, and a broken one for a
-# look at a failure. It needs pdfinfo and pdftotext (on Debian: poppler-utils).
+# It saves the text and the number of words on each page in results/. Everything else is removed, whether
+# it succeeds, fails, or is killed. Without a FILE it creates one, and a broken one to show a failure.
+# It needs pdfinfo and pdftotext (on Debian: poppler-utils).
 set -eu
 
-# --in copies the PDF into a new workspace, --mkdir makes directories in it, and there the command
-# runs. Only if it succeeds, --out saves what it has put into output/.
+# --in copies the PDF into a new workspace, --mkdir creates directories in it, and the command runs
+# there. Only if it succeeds, --out saves the files that it has written to output/.
 take_apart() {
     tmpx exec --in "$1":input.pdf --mkdir extracted --mkdir output --out 'output/*:results/' \
         -- sh -euc '
@@ -31,7 +31,7 @@ object() {
 }
 
 # Writes a PDF to $pdf that has a page for each argument: objects 4, 6, 8 and so on, each followed by
-# what is on it.
+# its text.
 make_pdf() {
     number=0 offsets='' page=4 pages=''
     for line; do
@@ -65,7 +65,7 @@ if [ $# -gt 0 ]; then
     exit
 fi
 
-# These two files go when this script has ended.
+# These two files are removed when this script has ended.
 export TMPX_UNTIL_EXIT=$$
 pdf=$(tmpx file --suffix .pdf)
 broken=$(tmpx file --suffix .pdf)

@@ -331,7 +331,7 @@ fn a_home_directory_can_be_unmounted_while_a_reaper_watches_its_leases() {
         until set -- /run/user/*/*; [ -p "$1" ]; do :; done
         # It may still be looking at the lease.
         tries=0
-        until umount "$HOME" 2>/dev/null; do tries=$((tries + 1)); [ "$tries" -lt 3000 ]; done
+        until umount "$HOME" 2>/dev/null; do tries=$((tries + 1)); [ "$tries" -lt 30000 ]; done
         for process in /proc/[0-9]*; do
             tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -q "^tmpx-reaper $TMPX_STATE_DIR" && echo alive
         done

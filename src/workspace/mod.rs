@@ -9,6 +9,7 @@ mod plan;
 pub(crate) mod private_tmp;
 pub(crate) mod save;
 mod snapshot;
+mod target_dirs;
 
 pub(crate) use dir::Workspace;
 pub(crate) use layout::{Layout, LayoutError, TEMP_DIR};

@@ -6,18 +6,18 @@
 //! The directory that the user names may be a symlink. The names below it are the command's choice,
 //! perhaps that of an earlier run. There, no symlink is followed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, readlinkat, renameat, statat};
+use anyhow::Context as _;
+use rustix::fs::{AtFlags, FileType, OFlags, readlinkat, renameat, statat};
 
-use crate::fs::dir::{create_missing, open_beneath, open_child};
+use crate::fs::dir::open_beneath;
 use crate::fs::metadata::preserve_in_copy;
 use crate::fs::{Dir, Interrupt, SkipReason, Skipped, copy};
 use crate::lease::entry::{create_link, create_one};
@@ -25,6 +25,7 @@ use crate::lease::{CreateOptions, FillError, Kind, Lease, NameRule};
 use crate::remove;
 use crate::streams::check_rename_over;
 use crate::workspace::plan::{Plan, PlannedCopy};
+use crate::workspace::target_dirs::{TargetDir, TargetDirs};
 
 /// Why a file cannot get the name of its target.
 #[derive(Debug, thiserror::Error)]
@@ -52,23 +53,23 @@ pub(crate) fn save(
         match stage.run(&mut dirs, lease, skipped, check_interrupt) {
             Ok(copy) => staged.extend(copy),
             Err(err) => {
-                dirs.roll_back(staged);
+                roll_back(&dirs, staged);
                 return Err(err);
             }
         }
     }
     // As long as nothing has its name, everything can still be undone.
-    if let Err(err) = staged.iter().try_for_each(|copy| dirs.check(copy)) {
-        dirs.roll_back(staged);
+    if let Err(err) = staged.iter().try_for_each(|copy| copy.check(&dirs)) {
+        roll_back(&dirs, staged);
         return Err(err);
     }
     let count = staged.len();
     let mut saved = Vec::new();
     let mut staged = staged.into_iter();
     while let Some(copy) = staged.next() {
-        if let Err(err) = dirs.publish(&copy) {
+        if let Err(err) = copy.publish(&dirs) {
             let err = anyhow::Error::new(err).context(could_not_save(&copy.target));
-            dirs.roll_back([copy].into_iter().chain(staged));
+            roll_back(&dirs, [copy].into_iter().chain(staged));
             // Those that have replaced their targets stay.
             return Err(match saved.len() {
                 0 => err,
@@ -95,114 +96,6 @@ fn could_not_save(target: &Path) -> String {
     format!("could not save {}", target.display())
 }
 
-/// The path of a directory to save in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct TargetDir {
-    /// The part that the user named.
-    base: PathBuf,
-    /// The rest.
-    below: PathBuf,
-}
-
-/// The directories to save in.
-#[derive(Debug, Default)]
-struct TargetDirs {
-    bases: BTreeMap<PathBuf, Dir>,
-    /// The last one that was opened: copies are sorted by path.
-    last: Option<(TargetDir, Dir)>,
-    /// The real paths of created directories, each after its parent.
-    created: Vec<PathBuf>,
-}
-
-impl TargetDirs {
-    /// Opens a directory, and creates what is missing of it.
-    fn open(&mut self, path: TargetDir) -> anyhow::Result<&Dir> {
-        let dir = match self.last.take() {
-            Some((last, dir)) if last == path => dir,
-            _ => self.create(&path)?,
-        };
-        Ok(&self.last.insert((path, dir)).1)
-    }
-
-    fn create(&mut self, path: &TargetDir) -> anyhow::Result<Dir> {
-        let base = match self.bases.get(&path.base) {
-            Some(base) => base.try_clone()?,
-            None => self.create_base(&path.base)?,
-        };
-        path.below.iter().try_fold(base, |dir, name| {
-            self.create_child(&dir, name, dir.join(name)).map_err(|err| match err.raw_os_error() {
-                Some(libc::ENOTDIR | libc::EEXIST) => {
-                    anyhow!("{} is not a directory", dir.join(name).display())
-                }
-                _ => err.into(),
-            })
-        })
-    }
-
-    /// Opens the directory that the user named, and creates the missing end of its path. Only the part
-    /// that exists may contain symlinks: another user could plant one in what is created here.
-    fn create_base(&mut self, base: &Path) -> io::Result<Dir> {
-        let missing: Vec<&Path> = base.ancestors().take_while(|dir| !dir.exists()).collect();
-        let existing = missing.last().and_then(|dir| dir.parent()).unwrap_or(base);
-        let mut dir = Dir::open(existing)?;
-        for path in missing.into_iter().rev() {
-            let name = path.components().next_back().map_or(OsStr::new("."), Component::as_os_str);
-            dir = self.create_child(&dir, name, path.to_owned())?;
-        }
-        self.bases.insert(base.to_owned(), dir.try_clone()?);
-        Ok(dir)
-    }
-
-    /// Opens an entry of a directory, and creates it if it is missing. `path` is its path for the user.
-    fn create_child(&mut self, dir: &Dir, name: &OsStr, path: PathBuf) -> io::Result<Dir> {
-        let created = create_missing(dir, name, Mode::from_raw_mode(0o777))?;
-        let fd = open_child(dir, name, OFlags::PATH | OFlags::DIRECTORY)?;
-        let mut real = dir.real_path().to_owned();
-        if name == ".." {
-            real.pop();
-        } else {
-            real.push(name);
-        }
-        if created {
-            self.created.push(real.clone());
-        }
-        Dir::from_fd(fd, path, real)
-    }
-
-    fn reopen(&self, path: &TargetDir) -> io::Result<Dir> {
-        let base = self.bases.get(&path.base).ok_or(io::ErrorKind::NotFound)?;
-        let fd = open_beneath(base, &path.below, OFlags::PATH | OFlags::DIRECTORY)?;
-        Dir::from_fd(fd, base.path().join(&path.below), base.real_path().join(&path.below))
-    }
-
-    /// Checks that a copy can replace its target.
-    fn check(&self, copy: &StagedCopy) -> anyhow::Result<()> {
-        let dir = self.reopen(&copy.dir).with_context(|| could_not_save(&copy.target))?;
-        check_target(&dir, &copy.name, &copy.target).with_context(|| could_not_save(&copy.target))
-    }
-
-    /// Renames a copy to its target, which it replaces.
-    fn publish(&self, copy: &StagedCopy) -> io::Result<()> {
-        let dir = self.reopen(&copy.dir)?;
-        Ok(renameat(&dir, &copy.hidden, &dir, &copy.name)?)
-    }
-
-    /// Removes copies and created directories. A copy that cannot be removed stays in the lease.
-    fn roll_back(self, copies: impl IntoIterator<Item = StagedCopy>) {
-        for copy in copies {
-            if let Ok(dir) = self.reopen(&copy.dir) {
-                let _ = remove::entry_by_name(&dir, &copy.hidden, false);
-            }
-        }
-        for path in self.created.iter().rev() {
-            let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { continue };
-            if let Ok(parent) = Dir::reopen(parent) {
-                let _ = remove::entry_by_name(&parent, name, true);
-            }
-        }
-    }
-}
-
 /// A copy beside its target, under a hidden name.
 #[derive(Debug)]
 struct StagedCopy {
@@ -210,6 +103,33 @@ struct StagedCopy {
     hidden: OsString,
     name: OsString,
     target: PathBuf,
+}
+
+impl StagedCopy {
+    /// Checks that it can replace its target.
+    fn check(&self, dirs: &TargetDirs) -> anyhow::Result<()> {
+        let dir = dirs.reopen(&self.dir).with_context(|| could_not_save(&self.target))?;
+        check_target(&dir, &self.name, &self.target).with_context(|| could_not_save(&self.target))
+    }
+
+    /// Renames it to its target, which it replaces.
+    fn publish(&self, dirs: &TargetDirs) -> io::Result<()> {
+        let dir = dirs.reopen(&self.dir)?;
+        Ok(renameat(&dir, &self.hidden, &dir, &self.name)?)
+    }
+
+    /// Removes it. If that fails, it stays in the lease.
+    fn remove(&self, dirs: &TargetDirs) {
+        if let Ok(dir) = dirs.reopen(&self.dir) {
+            let _ = remove::entry_by_name(&dir, &self.hidden, false);
+        }
+    }
+}
+
+/// Removes copies and created directories.
+fn roll_back(dirs: &TargetDirs, copies: impl IntoIterator<Item = StagedCopy>) {
+    copies.into_iter().for_each(|copy| copy.remove(dirs));
+    dirs.remove_created();
 }
 
 /// The copying of one file, symlink or directory.
@@ -341,6 +261,7 @@ mod tests {
     use crate::os::{Env, Namespaces, Random};
     use crate::workspace::pattern::Pattern;
     use crate::workspace::snapshot::Snapshot;
+    use anyhow::anyhow;
     use std::fs;
     use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::fs::symlink;

@@ -57,7 +57,8 @@ pub enum KeepPolicy {
 ///
 /// Sockets, FIFOs and devices below SRC or in what GLOB matches are skipped and
 /// reported, and so are files that vanish during the copy. Copies keep modes,
-/// times, ACLs and extended attributes. One line reports what could not be kept.
+/// times, ACLs and extended attributes, those of directories too unless the
+/// directory exists. One line reports what could not be kept.
 ///
 /// Without COMMAND and on a terminal, your $SHELL runs: a scratch shell. A COMMAND
 /// with a slash is relative to the current directory, not to the workspace.

@@ -76,7 +76,8 @@ pub(crate) fn preserve_in_copy(
     let names = copied_names(&source);
     if metadata.mode() & SET_ID != 0 || names.iter().any(|name| name == CAPABILITY) {
         let current = fstat(&copy)?;
-        let has_effect = !fstatvfs(&source)?.f_flag.contains(StatVfsMountFlags::NOSUID);
+        let is_dir = metadata.is_dir();
+        let has_effect = is_dir || !fstatvfs(&source)?.f_flag.contains(StatVfsMountFlags::NOSUID);
         owner = has_effect && current.st_uid == metadata.uid();
         group = has_effect && current.st_gid == metadata.gid();
     }

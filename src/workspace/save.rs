@@ -71,6 +71,7 @@ pub(crate) fn save(
             let err = anyhow::Error::new(err).context(could_not_save(&copy.target));
             roll_back(&dirs, [copy].into_iter().chain(staged));
             // Those that have replaced their targets stay.
+            dirs.preserve_metadata(plan.root, skipped);
             return Err(match saved.len() {
                 0 => err,
                 done => err.context(format!("saved {done} of {count}")),
@@ -79,6 +80,7 @@ pub(crate) fn save(
         lease.note_renamed(&copy.hidden);
         saved.push(copy.target);
     }
+    dirs.preserve_metadata(plan.root, skipped);
     Ok(saved)
 }
 
@@ -156,7 +158,10 @@ impl Stage<'_> {
         let below =
             parent.and_then(|parent| parent.strip_prefix(base).ok()).unwrap_or(Path::new(""));
         let path = TargetDir { base: base.clone(), below: below.to_owned() };
-        let dir = dirs.open(path.clone()).with_context(could_not_save)?;
+        let from = &self.copy.from;
+        let is_in_base = path.below.as_os_str().is_empty();
+        let source = if is_dir { Some(&**from) } else { from.parent().filter(|_| !is_in_base) };
+        let dir = dirs.open(path.clone(), source).with_context(could_not_save)?;
         if is_dir {
             return Ok(None);
         }
@@ -166,7 +171,7 @@ impl Stage<'_> {
             Ok(source) => source,
             Err(err) => match SkipReason::of(&err).filter(|_| !self.copy.is_required) {
                 Some(reason) => {
-                    skipped.add(self.copy.from.clone(), reason);
+                    skipped.add(from.clone(), reason);
                     return Ok(None);
                 }
                 None => return Err(err).with_context(could_not_save),

@@ -74,3 +74,50 @@ fn hard_links_in_an_input_are_kept_and_those_of_outputs_are_reported() {
     let message = "tmpx: could not keep the hard link of $ROOT/cwd/got/b and 1 more\n";
     sandbox.sh(script).expects(0, "x\nx\nx\n", message);
 }
+
+#[test]
+fn saved_directories_keep_modes_and_times_and_those_that_existed_are_left_alone() {
+    let sandbox = Sandbox::for_nobody();
+    let create = "mkdir -p d/closed/deep e/f; echo x | tee d/closed/deep/x >e/f/x; \
+                  chmod 711 d/closed/deep; chmod 555 d/closed; chmod 2700 d; chmod 750 e e/f; \
+                  touch -d @1000 d/closed/deep d/closed d e/f; chmod 700 d/closed";
+    let show = "stat -c '%a %Y %n' d d/closed d/closed/deep";
+    let all = "2700 1000 d\n700 1000 d/closed\n711 1000 d/closed/deep\n";
+    let run = |args: &str, then: &str| {
+        let script = format!("umask 022; tmpx exec {args} -- sh -c '{create}'; {then}");
+        sandbox.sh(&script).by_nobody()
+    };
+    run("--out d", show).expects(0, all, "");
+    // Directories that only lead to a match are copies, too. The one that the user names is not.
+    run("--out '**/x:res/'", "cd res; stat -c '%a %n' . d d/closed/deep e/f; stat -c %Y e/f")
+        .expects(0, "755 .\n2700 d\n711 d/closed/deep\n750 e/f\n1000\n", "");
+    run("--out d:new/name", "stat -c '%a %n' new new/name new/name/closed").expects(
+        0,
+        "755 new\n2700 new/name\n700 new/name/closed\n",
+        "",
+    );
+    // A directory that was there stays as it was.
+    let prepare = "chmod 00755 d; rm -r d/closed";
+    let then = format!("stat -c %a d; stat -c '%a %Y' d/closed; {prepare}");
+    sandbox.sh(prepare).by_nobody().succeeds();
+    run("--out d", &then).expects(0, "755\n700 1000\n", "");
+    let closed = create.replace("; chmod 700 d/closed", "");
+    let script = format!(
+        "tmpx exec --out d:closed -- sh -c '{closed}'; stat -c '%a %Y' closed/closed; \
+                          cat closed/closed/deep/x; chmod 700 closed/closed"
+    );
+    sandbox.sh(&script).by_nobody().expects(0, "555 1000\nx\n", "");
+}
+
+#[test]
+fn saved_directories_keep_acls_and_attributes() {
+    if !has_all() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let show = "getfattr -n user.note --only-values d; echo; getfacl -cs d | grep daemon";
+    let create = "mkdir d; setfattr -n user.note -v hello d; setfacl -m u:daemon:rx d; \
+                  setfacl -dm u:daemon:r d";
+    let script = format!("tmpx exec --out d -- sh -c '{create}'; {show}");
+    sandbox.sh(&script).expects(0, "hello\nuser:daemon:r-x\ndefault:user:daemon:r--\n", "");
+}

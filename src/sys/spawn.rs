@@ -1,12 +1,11 @@
 //! Starting a command, and reaping it.
 
-use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io::{self, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{Command, ExitStatus};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 use std::ptr;
 use std::time::Duration;
 
@@ -62,16 +61,7 @@ impl SpawnRequest<'_> {
             return self.start_by_fork(signals);
         }
         let (args, mut env) = (pointers(self.args), pointers(self.env));
-        let signals = &signals.inherited;
-        let mut context = ChildContext {
-            request: self,
-            args: &args,
-            env: &mut env,
-            signals,
-            listen_pid_index: self.listen_pid_index(),
-            listen_pid: [0; LISTEN_PID_SIZE],
-            error: None,
-        };
+        let mut context = self.context(&args, &mut env, &signals.inherited);
         let mut stack: Vec<MaybeUninit<u128>> = Vec::with_capacity(STACK / size_of::<u128>());
         let top = stack.spare_capacity_mut().as_mut_ptr_range().end;
         // SAFETY: the new process runs `child_main` on its own stack, with a pointer to `context`.
@@ -109,46 +99,50 @@ impl SpawnRequest<'_> {
     }
 
     fn start_by_fork(&self, signals: &SignalQueue) -> Result<Pid, SpawnError> {
-        let word = |word: &CString| OsStr::from_bytes(word.to_bytes()).to_owned();
-        let mut command = Command::new(OsStr::from_bytes(self.path.to_bytes()));
-        let mut args = self.args.iter().map(word);
-        command.arg0(args.next().unwrap_or_default()).args(args).env_clear();
-        for variable in self.env {
-            let mut halves = variable.to_bytes().splitn(2, |byte| *byte == b'=');
-            let mut half = || OsStr::from_bytes(halves.next().unwrap_or_default());
-            command.env(half(), half());
+        let (args, mut env) = (pointers(self.args), pointers(self.env));
+        let mut context = self.context(&args, &mut env, &signals.inherited);
+        let (mut reader, mut failed) = io::pipe()?;
+        // SAFETY: the new process makes system calls and allocates no memory until it has called
+        // execve(2) or exited.
+        let pid = unsafe { libc::fork() };
+        if pid == -1 {
+            return Err(io::Error::last_os_error().into());
         }
-        let inherited = signals.inherited;
-        let (mounts, fd_limit) = (self.mounts.cloned(), self.fd_limit);
-        let (reader, failed) = io::pipe()?;
-        let dir = self.dir.map(|dir| dir.as_raw_fd());
-        let descriptors: Vec<_> =
-            self.descriptors.iter().map(|(fd, number)| (fd.as_raw_fd(), *number)).collect();
-        // SAFETY: the closure makes system calls and allocates no memory. The descriptors stay open
-        // while `self` lives, so they are open at the fork.
-        unsafe {
-            command.pre_exec(move || {
-                if let Some(dir) = dir {
-                    fchdir(BorrowedFd::borrow_raw(dir))?;
-                }
-                descriptors.iter().try_for_each(|(fd, number)| duplicate_to(*fd, *number))?;
-                if let Some(mounts) = &mounts {
-                    mounts.create().inspect_err(|_| drop((&failed).write(b"!")))?;
-                }
-                if let Some(limit) = fd_limit {
-                    setrlimit(Resource::Nofile, limit)?;
-                }
-                inherited.restore();
-                Ok(())
-            });
+        if pid == 0 {
+            let err = context.exec_child().err().and_then(|err| err.raw_os_error());
+            let [a, b, c, d] = err.unwrap_or(libc::EIO).to_ne_bytes();
+            let _ = failed.write(&[context.mounts_failed.into(), a, b, c, d]);
+            // SAFETY: _exit runs nothing of this program.
+            unsafe { libc::_exit(127) }
         }
-        let started = command.spawn();
-        // This closes the writing end of the pipe, which the closure owns.
-        drop(command);
-        match started {
-            Ok(child) => Ok(Pid::from_child(&child)),
-            Err(err) if (&reader).read(&mut [0])? > 0 => Err(SpawnError::PrivateMounts(err)),
-            Err(err) => Err(err.into()),
+        // Only the new process can write into the pipe now. execve(2) closes its end.
+        drop(failed);
+        let mut report = [0; 5];
+        let child = Pid::from_raw(pid).ok_or_else(|| io::Error::other("fork(2) failed"))?;
+        if reader.read_exact(&mut report).is_err() {
+            return Ok(child);
+        }
+        let _ = waitpid(Some(child), WaitOptions::empty());
+        let [mounts_failed, a, b, c, d] = report;
+        let err = io::Error::from_raw_os_error(i32::from_ne_bytes([a, b, c, d]));
+        Err(if mounts_failed == 0 { SpawnError::Exec(err) } else { SpawnError::PrivateMounts(err) })
+    }
+
+    fn context<'a>(
+        &'a self,
+        args: &'a [*const c_char],
+        env: &'a mut [*const c_char],
+        signals: &'a InheritedSignals,
+    ) -> ChildContext<'a> {
+        ChildContext {
+            request: self,
+            args,
+            env,
+            signals,
+            listen_pid_index: self.listen_pid_index(),
+            listen_pid: [0; LISTEN_PID_SIZE],
+            mounts_failed: false,
+            error: None,
         }
     }
 }
@@ -177,6 +171,8 @@ struct ChildContext<'a> {
     listen_pid_index: Option<usize>,
     /// The text of that variable.
     listen_pid: [u8; LISTEN_PID_SIZE],
+    /// Whether a call failed that creates its mounts.
+    mounts_failed: bool,
     /// Why execve(2), or a call before it, failed.
     error: Option<io::Error>,
 }
@@ -194,12 +190,17 @@ impl ChildContext<'_> {
     /// Becomes the command. Allocates no memory. Returns only if a call fails.
     fn exec_child(&mut self) -> io::Result<()> {
         self.name_in_listen_pid();
-        let SpawnRequest { path, dir, descriptors, fd_limit, .. } = self.request;
+        let SpawnRequest { path, dir, descriptors, mounts, fd_limit, .. } = self.request;
         if let Some(dir) = dir {
             fchdir(dir)?;
         }
         for (fd, number) in *descriptors {
             duplicate_to(fd.as_raw_fd(), *number)?;
+        }
+        if let Some(mounts) = mounts {
+            self.mounts_failed = true;
+            mounts.create()?;
+            self.mounts_failed = false;
         }
         if let Some(limit) = *fd_limit {
             setrlimit(Resource::Nofile, limit)?;

@@ -144,3 +144,14 @@ fn leases_of_resources_in_the_private_tmp_of_a_killed_exec_end_with_its_workspac
     assert_eq!((lines.len(), lines.get(3)), (4, lines.get(2)), "{ran:?}");
     assert!(Path::new(lines[3]).exists(), "what lies where all can see it stays");
 }
+
+#[test]
+fn socket_activation_reaches_a_command_with_a_private_tmp() {
+    let sandbox = Sandbox::new();
+    if !can_mount(&sandbox) {
+        return;
+    }
+    let script = "export LISTEN_FDS=1; LISTEN_PID=$$ exec tmpx exec --private-tmp -- sh -c \
+                  '[ $LISTEN_PID = $$ ] && env | grep -c ^LISTEN_PID='";
+    sandbox.sh(script).expects(0, "1\n", "");
+}

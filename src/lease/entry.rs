@@ -177,14 +177,18 @@ pub(crate) fn create_link(
 pub(super) fn intent(kind: Kind, dir: &Dir, names: &[OsString], template: &Template) -> Event {
     let (start, length) = template.random_part();
     let run = u32::try_from(start).ok().zip(u32::try_from(length).ok());
-    Event::Intent {
-        kind,
-        dir: OsJson::from(dir.real_path()),
-        names: names.iter().cloned().map(OsJson).collect(),
-        parent: Some(dir.facts().id.clone()),
-        mount: Some(dir.facts().mount),
-        run: run.map(|(start, length)| RandomPart(start, length)),
-    }
+    let run = run.map(|(start, length)| RandomPart(start, length));
+    intent_of(kind, dir, names.iter().cloned().map(OsJson).collect(), run)
+}
+
+/// Returns the intent to exchange a file with this name for another one.
+pub(super) fn exchange(dir: &Dir, name: OsString) -> Event {
+    intent_of(Kind::File, dir, vec![OsJson(name)], None)
+}
+
+fn intent_of(kind: Kind, dir: &Dir, names: Vec<OsJson>, run: Option<RandomPart>) -> Event {
+    let (parent, mount) = (Some(dir.facts().id.clone()), Some(dir.facts().mount));
+    Event::Intent { kind, dir: OsJson::from(dir.real_path()), names, parent, mount, run }
 }
 
 /// Creates entries in one directory.

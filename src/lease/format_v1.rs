@@ -100,6 +100,7 @@ fn apply(replay: &mut Replay, line: OldLine) -> Result<(), Unreadable> {
                 run: random_part(&name).filter(|_| !guessable),
                 name,
                 published: None,
+                exchanged: None,
                 identity: None,
             });
             replay.intend(resources.collect())

@@ -7,6 +7,10 @@
 //! Each batch of resources writes its intent before it is created and its identities afterwards. An
 //! intent that is followed by another intent, without identities in between, was not carried out:
 //! the call failed. The last intent may have been carried out.
+//!
+//! An intent for a name that an earlier resource has, without a random part, announces an exchange: the
+//! name may come to belong to another entry, with the identity that follows, or to the entry of another
+//! program. So from then on, only an identity counts.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -193,9 +197,16 @@ pub(crate) struct Resource {
     pub published: Option<OsJson>,
     /// Its identity. `None` if the record ends before it was written.
     pub identity: Option<EntryId>,
+    /// The identity of the entry that has its name after an exchange.
+    pub exchanged: Option<EntryId>,
 }
 
 impl Resource {
+    /// Whether it was created under the same path as another one.
+    fn has_name_of(&self, other: &Self) -> bool {
+        (&self.dir, &self.name) == (&other.dir, &other.name)
+    }
+
     /// Returns the path that was printed to the caller.
     pub(crate) fn path(&self) -> PathBuf {
         self.dir.join(self.published.as_ref().unwrap_or(&self.name).as_path())
@@ -265,11 +276,13 @@ pub(super) struct Replay {
     record: Record,
     /// The resources of the last intent that are not known to exist. They are at the end of the list.
     intended: usize,
+    /// The index of the resource whose exchange is announced.
+    exchange: Option<usize>,
 }
 
 impl Replay {
     pub(super) fn new(header: Header) -> Self {
-        Self { record: Record::new(header), intended: 0 }
+        Self { record: Record::new(header), intended: 0, exchange: None }
     }
 
     /// Adds the resources of an intent.
@@ -284,6 +297,14 @@ impl Replay {
         }
         let known = &mut self.record.resources;
         known.truncate(known.len() - self.intended);
+        self.intended = 0;
+        self.exchange = match &resources[..] {
+            [one] if one.run.is_none() => known.iter().position(|other| other.has_name_of(one)),
+            _ => None,
+        };
+        if self.exchange.is_some() {
+            return Ok(());
+        }
         self.intended = resources.len();
         known.extend(resources);
         Ok(())
@@ -303,6 +324,7 @@ impl Replay {
                     run,
                     published: None,
                     identity: None,
+                    exchanged: None,
                 });
                 self.intend(resources.collect())?;
             }
@@ -326,7 +348,13 @@ impl Replay {
         Ok(())
     }
 
-    fn create(&mut self, identities: Vec<EntryId>) -> Result<(), Unreadable> {
+    fn create(&mut self, mut identities: Vec<EntryId>) -> Result<(), Unreadable> {
+        if let Some(index) = self.exchange.take()
+            && let Some(resource) = self.record.resources.get_mut(index)
+        {
+            resource.run = None;
+            resource.exchanged = identities.pop();
+        }
         if identities.len() > self.intended {
             return Err(Unreadable::Damaged);
         }

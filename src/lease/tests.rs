@@ -13,6 +13,7 @@ use crate::lease::reader::Content;
 use crate::lease::record::{Kind, Lifetime, Record};
 use crate::lease::spec::LeaseSpec;
 use crate::lease::store::{Store, StoreError, Stores};
+use crate::lease::tmpfile::TmpFile;
 use crate::lease::writer::Lease;
 use crate::os::{Env, Namespaces, Random};
 use crate::values::{ExactName, Template};
@@ -110,6 +111,23 @@ fn a_taken_name_gets_a_number_and_no_hidden_name_is_left() {
     assert_eq!(created[1].name, "a_2.csv");
     assert_eq!(fixture.names(), ["a.csv", "a_1.csv", "a_2.csv"]);
     assert_eq!(fs::read_to_string(dir.path().join("a.csv")).unwrap(), "theirs");
+}
+
+#[test]
+fn an_announced_exchange_leaves_one_resource_that_only_an_identity_proves() {
+    let fixture = Fixture::new();
+    let mut lease = fixture.lease();
+    fs::write(fixture.0.path().join("tmp/old"), "").unwrap();
+    let old = fs::File::open(fixture.0.path().join("tmp/old")).unwrap();
+    let mut new = TmpFile::create(&mut lease, fixture.dir(), 0o600).unwrap();
+    new.create_link(&mut lease).unwrap();
+    let before = fixture.only_record().resources;
+    assert!(before[0].run.is_some() && before[0].exchanged.is_none());
+    new.cover_exchange(&mut lease, &old).unwrap();
+    let after = fixture.only_record().resources;
+    assert_eq!(after.len(), 1);
+    assert_eq!((after[0].run, &after[0].identity), (None, &before[0].identity));
+    assert!(after[0].exchanged.is_some() && after[0].exchanged != after[0].identity);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use rustix::process::umask;
 
 use crate::fs::{Dir, EntryId};
 use crate::lease::create_error::CreateError;
-use crate::lease::entry::{CreateOptions, NameRule, create_one, intent, publish};
+use crate::lease::entry::{CreateOptions, NameRule, create_one, exchange, intent, publish};
 use crate::lease::record::{Event, Kind};
 use crate::lease::writer::Lease;
 use crate::sys::link_open_file;
@@ -110,7 +110,8 @@ impl TmpFile {
     }
 
     /// Records that the hidden name may soon belong to `other`, which [`TmpFile::exchange`] gives it.
-    /// If tmpx is killed before it removes that file, a cleanup does.
+    /// If tmpx is killed before it removes that file, a cleanup does. The file of another program that
+    /// has come into the place of `other` meanwhile has another identity, and is kept.
     pub(crate) fn cover_exchange(
         &self,
         lease: &mut Lease,
@@ -119,7 +120,7 @@ impl TmpFile {
         let refused = |err| CreateError::refused(Kind::File, self.dir.path(), err);
         let name = self.hidden().map_err(refused)?.to_owned();
         let identity = EntryId::of(self.dir.open_entry(other.as_fd()));
-        lease.append(&intent(Kind::File, &self.dir, &[name], &Template::hidden()))?;
+        lease.append(&exchange(&self.dir, name))?;
         Ok(lease.append(&Event::Created(vec![identity]))?)
     }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 
-use crate::fs::{Dir, Proof, Protection, Witness};
+use crate::fs::{Dir, EntryId, Proof, Protection, Witness};
 use crate::lease::{Kind, Record, Resource};
 use crate::os::effective_user;
 use crate::reclaim::ownership::{Evidence, NameOrigin, Ruling};
@@ -178,7 +178,7 @@ impl<'a> Locator<'a> {
             };
         let is_open_to_others = root.mode() & 0o022 != 0;
         let witness = Witness { lease: self.lease, same_boot: self.vantage.same_boot };
-        let identity = resource.identity.as_ref().map(|identity| {
+        let proof = |identity: &EntryId| {
             // Who may write to a directory, or owns a file, can mark it.
             let may_be_forged = !fits
                 || resource.kind == Kind::Dir
@@ -188,7 +188,15 @@ impl<'a> Locator<'a> {
                 return Proof::Unproven;
             }
             root.proof(identity, witness)
-        });
+        };
+        let identity = match (&resource.identity, &resource.exchanged) {
+            (Some(identity), Some(exchanged)) => match (proof(identity), proof(exchanged)) {
+                (Proof::Other, other) => Some(other),
+                (Proof::Unproven, Proof::Same) => Some(Proof::Same),
+                (proof, _) => Some(proof),
+            },
+            (identity, _) => identity.as_ref().map(proof),
+        };
         Evidence {
             parent,
             protection: dir.protection(),

@@ -65,6 +65,56 @@ fn an_editor_that_replaces_the_file_just_before_tmpx_does_loses_no_edit() {
     assert_eq!(names(&sandbox.cwd()), ["f"]);
 }
 
+/// The path of the only hidden file in the working directory.
+fn hidden(sandbox: &Sandbox) -> std::path::PathBuf {
+    let hidden: Vec<String> =
+        names(&sandbox.cwd()).into_iter().filter(|name| name.starts_with('.')).collect();
+    assert_eq!(hidden.len(), 1, "{hidden:?}");
+    sandbox.cwd().join(&hidden[0])
+}
+
+#[test]
+fn what_an_editor_wrote_is_kept_if_tmpx_is_killed_between_the_two_exchanges() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = with_file("first\n");
+    // The new file has its hidden name, and tmpx has looked at the old one for the last time.
+    let script = "echo tmpx | strace -qq -o /dev/null -e trace=linkat,renameat2 \
+                  -e inject=linkat:delay_exit=1000000:when=1 \
+                  -e inject=renameat2:signal=KILL:when=2 tmpx replace -a f & \
+                  until ls -A | grep -q '^[.]'; do :; done; sed -i '$ased' f; { wait $!; } 2>/dev/null; echo $?";
+    sandbox.sh(script).expects(0, "137\n", "");
+    let left = hidden(&sandbox);
+    let name = left.file_name().unwrap().to_str().unwrap();
+    let message = format!(
+        "tmpx: kept $ROOT/cwd/{name}: no longer the file tmpx created \
+         (rewritten by sed -i or mv?); remove it with rm\n"
+    );
+    let ran = sandbox.tmpx(["cleanup", "-q"]).run();
+    assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr), (Some(0), "", message));
+    assert_eq!(fs::read_to_string(&left).unwrap(), "first\nsed\n");
+    assert_eq!(content(&sandbox), "first\ntmpx\n");
+}
+
+#[test]
+fn the_old_file_is_removed_if_tmpx_is_killed_just_after_the_exchange() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = with_file("old\n");
+    for (call, left) in [("renameat2", "old\n"), ("unlinkat", "old\nnew\n")] {
+        let script = format!(
+            "echo new | strace -qq -o /dev/null -e trace={call} \
+             -e inject={call}:signal=KILL:when=1 tmpx replace -a f"
+        );
+        assert_eq!(sandbox.sh(&script).run().status, Some(137), "{call}");
+        assert!(hidden(&sandbox).exists());
+        sandbox.tmpx(["cleanup", "-q"]).expects(0, "", "");
+        assert_eq!((content(&sandbox).as_str(), names(&sandbox.cwd())), (left, vec!["f".into()]));
+    }
+}
+
 #[test]
 fn a_lock_that_a_script_holds_on_the_directory_does_not_block_tmpx_for_ever() {
     if !has("flock") {

@@ -13,6 +13,9 @@ use rustix::fs::{Stat, Statx, StatxTimestamp, makedev};
 ///
 /// So `==` means that nobody has touched the file. Who moves or links it themselves compares with
 /// [`FileStamp::has_content_of`].
+///
+/// Before Linux 6.13, times are those of the last tick of the kernel's clock: two changes within one
+/// tick leave one time. [`FileStamp::is_before`] shows whether the tick is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileStamp {
     device: u64,
@@ -23,7 +26,7 @@ pub(crate) struct FileStamp {
 }
 
 /// Seconds and nanoseconds.
-type Time = (i64, u32);
+pub(crate) type Time = (i64, u32);
 
 impl FileStamp {
     /// Returns whether this is the same file, whatever its content.
@@ -35,6 +38,12 @@ impl FileStamp {
     pub(crate) fn has_content_of(&self, other: &Self) -> bool {
         let changed = self.changed;
         *self == Self { changed, ..*other }
+    }
+
+    /// Returns whether the file was last changed before this time. If that is the present time of
+    /// the coarse clock, a later change cannot leave the same stamp.
+    pub(crate) fn is_before(&self, now: Time) -> bool {
+        self.changed < now
     }
 
     /// Returns the size of the file, in bytes.
@@ -138,6 +147,14 @@ mod tests {
         assert!(stamp(&path).is_file_of(&before));
         fs::write(&other, "old").unwrap();
         assert!(!stamp(&other).is_file_of(&before));
+    }
+
+    #[test]
+    fn a_file_that_has_just_changed_may_change_again_at_the_same_time() {
+        let stamp = FileStamp { device: 1, inode: 2, size: 3, modified: (1, 2), changed: (6, 7) };
+        for (now, is_before) in [((6, 6), false), ((6, 7), false), ((6, 8), true), ((7, 0), true)] {
+            assert_eq!(stamp.is_before(now), is_before, "{now:?}");
+        }
     }
 
     #[test]

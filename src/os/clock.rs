@@ -39,6 +39,13 @@ impl Moment {
     }
 }
 
+/// Returns the time of the last tick of the wall clock, in seconds and nanoseconds: what a file that
+/// changes now gets as its times, on most kernels.
+pub(crate) fn last_tick() -> (i64, u32) {
+    let time = clock_gettime(ClockId::RealtimeCoarse);
+    (time.tv_sec, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
 fn milliseconds(time: Timespec) -> u64 {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanoseconds = u64::try_from(time.tv_nsec).unwrap_or(0);

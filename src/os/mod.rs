@@ -16,7 +16,7 @@ mod procfs;
 pub(crate) mod random;
 mod user;
 pub(crate) use boot::BootClock;
-pub(crate) use clock::Moment;
+pub(crate) use clock::{Moment, last_tick};
 pub(crate) use current_dir::{CurrentDir, NoCurrentDir};
 pub(crate) use env::Env;
 pub(crate) use locale::Charset;

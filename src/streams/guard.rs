@@ -20,6 +20,9 @@ use crate::sys::{acquire_read_lease, has_read_lease};
 /// the file.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long to wait for the next tick of the kernel's clock. A tick takes 10 ms at most.
+const TICK_PATIENCE: Duration = Duration::from_millis(20);
+
 /// How long to wait for a process that has the file open for writing.
 const WRITER_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -56,6 +59,11 @@ impl CommitLock {
         }
         Self { _fd: None }
     }
+}
+
+/// Waits until every change of a file shows in its times.
+pub(crate) fn await_tick(file: &Existing) {
+    poll(TICK_PATIENCE, || file.shows_changes().then_some(()));
 }
 
 /// Locks a file. Returns `false` if others hold the lock for too long.

@@ -23,7 +23,7 @@ use crate::fs::rw::write_all;
 use crate::fs::{Dir, Interrupt, TransferError, copy, metadata, transfer};
 use crate::lease::{Lease, TmpFile};
 use crate::os::effective_user;
-use crate::streams::guard::{CommitLock, WriteGuard};
+use crate::streams::guard::{CommitLock, WriteGuard, await_tick};
 use crate::streams::target::{Existing, ReplaceError, Target};
 use crate::sys::is_unknown_call;
 
@@ -84,6 +84,11 @@ impl Replacement {
             && let Some(base) = replacement.copy(old, &replacement.new)?
         {
             replacement.base = base;
+        }
+        if on_change == OnChange::Fail
+            && let Some(old) = &replacement.first
+        {
+            await_tick(old);
         }
         Ok(replacement)
     }
@@ -305,7 +310,7 @@ impl Replacement {
         }
         let hidden = self.new.hidden()?;
         let out = self.target.look_up_name(hidden);
-        let is_old = out.is_ok_and(|out| out.is_some_and(|out| old.is_unchanged(&out)));
+        let is_old = out.is_ok_and(|out| out.is_some_and(|out| old.has_content_of(&out)));
         if is_old && !guard.is_some_and(WriteGuard::saw_writer) {
             // If this fails, the end of the run removes it.
             let _ = self.new.remove_exchanged();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, openat};
 use rustix::io::Errno;
 
-use crate::streams::target::{Existing, ReplaceError, Target};
+use crate::streams::target::{Existing, OnChange, ReplaceError, Target};
 use crate::sys::{acquire_read_lease, has_read_lease};
 
 /// How long to wait for the lock. tmpx itself never holds it while it waits for input, but a script
@@ -20,44 +20,72 @@ use crate::sys::{acquire_read_lease, has_read_lease};
 /// the file.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long to wait for the lock to replace a file whatever its content is: only a moment, as nothing
+/// but a kill within that moment makes a difference.
+const SHORT_PATIENCE: Duration = Duration::from_millis(200);
+
 /// How long to wait for the next tick of the kernel's clock. A tick takes 10 ms at most.
 const TICK_PATIENCE: Duration = Duration::from_millis(20);
 
 /// How long to wait for a process that has the file open for writing.
 const WRITER_PATIENCE: Duration = Duration::from_secs(2);
 
-/// The lock that all tmpx processes acquire before they replace a file that they have read. Dropping
-/// it releases it.
+/// The lock that all tmpx processes acquire before they replace a file. Dropping it releases it.
 #[derive(Debug)]
 pub(crate) struct CommitLock {
-    _fd: Option<OwnedFd>,
+    fd: Option<OwnedFd>,
+    /// Whether that is the file, open for writing.
+    is_writer: bool,
 }
 
 impl CommitLock {
+    const NONE: Self = Self { fd: None, is_writer: false };
+
     /// Locks the directory of a target, or its file where the directory cannot be opened.
-    pub(crate) fn acquire(target: &Target) -> Self {
+    pub(crate) fn acquire(target: &Target, on_change: OnChange) -> Self {
+        let patience = match on_change {
+            OnChange::Replace => SHORT_PATIENCE,
+            OnChange::Fail | OnChange::Append => LOCK_PATIENCE,
+        };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         if let Ok(dir) = openat(target.dir(), c".", flags, Mode::empty()) {
-            match lock(&dir) {
-                Ok(true) => return Self { _fd: Some(dir) },
-                Ok(false) => return Self { _fd: None },
+            match lock(&dir, patience) {
+                Ok(true) => return Self { fd: Some(dir), is_writer: false },
+                Ok(false) => return Self::NONE,
                 Err(_) => {}
             }
         }
         // The lock is of no use on a file that has lost its name while this process waited.
         for _ in 0..1000 {
-            let Ok(file) = target.open_to_read() else { break };
-            if !lock(&file).unwrap_or(false) {
+            let Ok(mut file) = target.open_file(OFlags::RDONLY) else { break };
+            let mut locked = lock(&file, patience);
+            // A network filesystem locks only files that are open for writing (flock(2)).
+            let is_writer = locked == Err(Errno::BADF);
+            if is_writer && let Ok(writer) = target.open_file(OFlags::RDWR) {
+                file = writer;
+                locked = lock(&file, patience);
+            }
+            if locked != Ok(true) {
                 break;
             }
             let now = target.look_up();
             if let (Ok(Some(now)), Ok(stat)) = (now, fstat(&file))
                 && now.is_same_file(&stat)
             {
-                return Self { _fd: Some(file) };
+                return Self { fd: Some(file), is_writer };
             }
         }
-        Self { _fd: None }
+        Self::NONE
+    }
+
+    /// Whether this process has the file open for writing, so that a lease of the kernel shows nothing.
+    pub(crate) fn is_writer(&self) -> bool {
+        self.is_writer
+    }
+
+    /// Whether no other tmpx process can replace the file meanwhile.
+    pub(crate) fn is_held(&self) -> bool {
+        self.fd.is_some()
     }
 }
 
@@ -67,11 +95,11 @@ pub(crate) fn await_tick(file: &Existing) {
 }
 
 /// Locks a file. Returns `false` if others hold the lock for too long.
-fn lock(fd: &OwnedFd) -> io::Result<bool> {
-    poll(LOCK_PATIENCE, || match flock(fd, FlockOperation::NonBlockingLockExclusive) {
+fn lock(fd: &OwnedFd, patience: Duration) -> rustix::io::Result<bool> {
+    poll(patience, || match flock(fd, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Some(Ok(())),
         Err(Errno::WOULDBLOCK | Errno::INTR) => None,
-        Err(err) => Some(Err(err.into())),
+        Err(err) => Some(Err(err)),
     })
     .transpose()
     .map(|locked| locked.is_some())
@@ -98,24 +126,24 @@ pub(crate) struct WriteGuard {
 }
 
 impl WriteGuard {
-    /// Begins to watch a file. With `wait`, waits until no process has it open for writing, and fails
-    /// if one keeps it open. Does nothing where the system grants no lease.
+    /// Begins to watch a file. Waits until no process has it open for writing, and fails if one keeps
+    /// it open. Does nothing where the system grants no lease: on network filesystems, and for files
+    /// of other users, except to root.
     pub(crate) fn watch(
         target: &Target,
         existing: &Existing,
-        wait: bool,
+        on_change: OnChange,
     ) -> Result<Self, ReplaceError> {
         let none = Self { leased: None };
         let Ok(Some(file)) = target.open_if_same(existing) else { return Ok(none) };
-        let patience = if wait { WRITER_PATIENCE } else { Duration::ZERO };
-        let leased = poll(patience, || match acquire_read_lease(file.as_fd()) {
+        let leased = poll(WRITER_PATIENCE, || match acquire_read_lease(file.as_fd()) {
             Err(err) if err.kind() == io::ErrorKind::WouldBlock => None,
             result => Some(result.is_ok()),
         });
         match leased {
             Some(true) => Ok(Self { leased: Some(file) }),
-            None if wait => Err(ReplaceError::OpenForWriting),
-            Some(false) | None => Ok(none),
+            None => Err(ReplaceError::OpenForWriting(on_change)),
+            Some(false) => Ok(none),
         }
     }
 

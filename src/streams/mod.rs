@@ -8,6 +8,6 @@ pub(crate) mod spool;
 pub(crate) mod target;
 pub(crate) use input::Input;
 pub(crate) use open_input::{OpenInput, STDIN_NAME, readable_stdin};
-pub(crate) use replace::{NoOldContent, OnChange, Replacement};
+pub(crate) use replace::{NoOldContent, Replacement};
 pub(crate) use spool::Spool;
-pub(crate) use target::{ReplaceError, Target, check_rename_over, stands_for_stdout};
+pub(crate) use target::{OnChange, ReplaceError, Target, check_rename_over, stands_for_stdout};

@@ -7,7 +7,8 @@
 //!
 //! If the new content depends on the old, only the file that was read may be replaced. So the rename
 //! is an exchange, under a lock that other tmpx processes obey: if another file comes out, the
-//! exchange is undone.
+//! exchange is undone. A rename that depends on nothing waits for the lock, too: between the two
+//! exchanges, it would give the hidden name to the file that it puts in place.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -24,19 +25,8 @@ use crate::fs::{Dir, Interrupt, TransferError, copy, metadata, transfer};
 use crate::lease::{Lease, TmpFile};
 use crate::os::effective_user;
 use crate::streams::guard::{CommitLock, WriteGuard, await_tick};
-use crate::streams::target::{Existing, ReplaceError, Target};
+use crate::streams::target::{Existing, OnChange, ReplaceError, Target};
 use crate::sys::is_unknown_call;
-
-/// What to do if the file to replace has changed since the beginning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OnChange {
-    /// Replace it all the same, as a redirection does.
-    Replace,
-    /// Fail: a command has computed the new content from the old.
-    Fail,
-    /// The new content follows the old content: append it to the present content.
-    Append,
-}
 
 /// A file that does not exist yet, so that a command cannot read its old content.
 #[derive(Debug, thiserror::Error)]
@@ -180,6 +170,7 @@ impl Replacement {
     /// notes for the user.
     pub(crate) fn commit(mut self, sync: bool, lease: &mut Lease) -> anyhow::Result<Vec<String>> {
         let notes = if self.on_change == OnChange::Replace {
+            let _lock = CommitLock::acquire(&self.target, self.on_change);
             let now = self.target.look_up_checked().map_err(|err| self.refused(err))?;
             let notes = self.prepare(now.as_ref(), sync, lease)?;
             self.new.rename(self.target.name()).map_err(|err| self.write_failed(err))?;
@@ -203,11 +194,11 @@ impl Replacement {
 
     /// Replaces the file that was read, and no other.
     fn commit_unchanged(&mut self, sync: bool, lease: &mut Lease) -> anyhow::Result<Vec<String>> {
-        let _lock = CommitLock::acquire(&self.target);
+        let lock = CommitLock::acquire(&self.target, self.on_change);
         for _ in 0..MAX_ATTEMPTS {
             let now = self.target.look_up_checked().map_err(|err| self.refused(err))?;
-            let wait = self.on_change == OnChange::Append;
-            let guard = now.as_ref().map(|now| WriteGuard::watch(&self.target, now, wait));
+            let watch = |now| WriteGuard::watch(&self.target, now, self.on_change);
+            let guard = now.as_ref().filter(|_| !lock.is_writer()).map(watch);
             let guard = guard.transpose().map_err(|err| self.refused(err))?;
             // The writer that the guard has waited for has changed the file.
             let now = self.target.look_up_checked().map_err(|err| self.refused(err))?;
@@ -220,7 +211,7 @@ impl Replacement {
                 continue;
             }
             let notes = self.prepare(now.as_ref(), sync, lease)?;
-            if self.swap(now.as_ref(), guard.as_ref(), lease)? {
+            if self.swap(now.as_ref(), guard.as_ref(), &lock, lease)? {
                 return Ok(notes);
             }
         }
@@ -287,6 +278,7 @@ impl Replacement {
         &self,
         old: Option<&Existing>,
         guard: Option<&WriteGuard>,
+        lock: &CommitLock,
         lease: &mut Lease,
     ) -> anyhow::Result<bool> {
         let name = self.target.name();
@@ -303,6 +295,9 @@ impl Replacement {
             Err(Errno::NOENT) => return Ok(false),
             // The filesystem cannot exchange files.
             Err(err) if err == Errno::INVAL || is_unknown_call(err) => {
+                if !lock.is_held() {
+                    return Err(self.refused(ReplaceError::Unprotected));
+                }
                 self.new.rename(name).map_err(|err| self.write_failed(err))?;
                 return Ok(true);
             }

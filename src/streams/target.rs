@@ -29,6 +29,17 @@ const MAX_LINKS: usize = 40;
 /// Opens an entry for `fstat` only, and does not follow it if it is a symlink.
 const PATH_ONLY_NOFOLLOW: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// What to do if the file to replace has changed since the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnChange {
+    /// Replace it all the same, as a redirection does.
+    Replace,
+    /// Fail: a command has computed the new content from the old.
+    Fail,
+    /// The new content follows the old content: append it to the present content.
+    Append,
+}
+
 /// Why a file cannot be replaced.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReplaceError {
@@ -59,7 +70,9 @@ pub(crate) enum ReplaceError {
     #[error("other processes keep changing it")]
     KeepsChanging,
     #[error("another process has it open for writing")]
-    OpenForWriting,
+    OpenForWriting(OnChange),
+    #[error("other processes may change it: it can be neither locked nor exchanged")]
+    Unprotected,
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -185,15 +198,15 @@ impl Target {
         self.look_up_name(&self.name)
     }
 
-    /// Opens the file that has the name now for reading. Does not wait, even if it is a FIFO by now.
-    pub(crate) fn open_to_read(&self) -> io::Result<OwnedFd> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    /// Opens the file that has the name now. Does not wait, even if it is a FIFO by now.
+    pub(crate) fn open_file(&self, access: OFlags) -> io::Result<OwnedFd> {
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         Ok(openat(&self.dir, &self.name, flags, Mode::empty())?)
     }
 
-    /// Does the same unless another file has the name.
+    /// Opens it for reading unless another file has the name.
     pub(crate) fn open_if_same(&self, existing: &Existing) -> io::Result<Option<OwnedFd>> {
-        let file = self.open_to_read()?;
+        let file = self.open_file(OFlags::RDONLY)?;
         Ok(existing.is_same_file(&fstat(&file)?).then_some(file))
     }
 

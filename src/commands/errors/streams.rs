@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use crate::commands::errors::advice::{A_FILE_NAMED_DASH, Advice};
-use crate::streams::{NoOldContent, ReplaceError};
+use crate::streams::{NoOldContent, OnChange, ReplaceError};
 
 pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
     if cause.is::<NoOldContent>() {
@@ -13,7 +13,9 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
         ReplaceError::StandardOutput => return Some(Advice::usage().and_hint(A_FILE_NAMED_DASH)),
         ReplaceError::NotRegularFile | ReplaceError::MountPoint => "'>' writes into it",
         ReplaceError::OpenFileOfProcess => "'tmpx spool' writes to stdout",
-        ReplaceError::AppendOnly | ReplaceError::OpenForWriting => "'>>' appends to it",
+        ReplaceError::AppendOnly | ReplaceError::OpenForWriting(OnChange::Append) => {
+            "'>>' appends to it"
+        }
         ReplaceError::ChangedByCommand => {
             "the command must leave the file alone and write to stdout: no -i, no -o"
         }
@@ -23,6 +25,8 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
         | ReplaceError::UntrustedFile
         | ReplaceError::UntrustedSymlink
         | ReplaceError::KeepsChanging
+        | ReplaceError::OpenForWriting(_)
+        | ReplaceError::Unprotected
         | ReplaceError::Io(_) => return None,
     };
     Some(Advice::hint(hint))

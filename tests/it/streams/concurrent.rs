@@ -116,6 +116,57 @@ fn the_old_file_is_removed_if_tmpx_is_killed_just_after_the_exchange() {
 }
 
 #[test]
+fn replace_from_a_pipe_waits_while_another_process_exchanges_files() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = with_file("old\n");
+    let script = "echo new | strace -o trace tmpx replace f; \
+                  grep -oE '^(flock|renameat)' trace; rm trace";
+    sandbox.sh(script).expects(0, "flock\nrenameat\n", "");
+}
+
+#[test]
+fn replace_from_a_pipe_works_under_a_lock_that_a_script_holds() {
+    if !has("flock") {
+        return;
+    }
+    let sandbox = with_file("old\n");
+    sandbox.sh("echo new | flock . tmpx replace f; cat f").expects(0, "new\n", "");
+}
+
+#[test]
+fn a_file_that_can_be_neither_locked_nor_exchanged_is_not_replaced_unless_that_loses_nothing() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = with_file("old\n");
+    let run = "run() { strace -qq -o /dev/null -e trace=flock,renameat2 \
+               -e inject=flock:error=EBADF -e inject=renameat2:error=EINVAL tmpx \"$@\"; }";
+    let message = "tmpx: could not replace f: other processes may change it: \
+                   it can be neither locked nor exchanged\n";
+    sandbox.sh(&format!("{run}; echo new | run replace -a f")).expects(1, "", message);
+    sandbox.sh(&format!("{run}; run replace f -- echo new")).expects(125, "", message);
+    assert_eq!(content(&sandbox), "old\n");
+    sandbox.sh(&format!("{run}; echo new | run replace f")).expects(0, "", "");
+    assert_eq!(content(&sandbox), "new\n");
+    assert_eq!(names(&sandbox.cwd()), ["f"]);
+}
+
+#[test]
+fn where_only_files_open_for_writing_can_be_locked_the_file_is_locked() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = with_file("old\n");
+    // The first lock is that of the directory, the second one that of the file.
+    let script = "echo new | strace -qq -o trace -e trace=openat,flock,renameat2 \
+                  -e inject=flock:error=EBADF:when=1..2 -e inject=renameat2:error=EINVAL \
+                  tmpx replace -a f; grep -cE '\"f\", O_RDWR.*O_NOFOLLOW' trace; rm trace; cat f";
+    sandbox.sh(script).expects(0, "1\nold\nnew\n", "");
+}
+
+#[test]
 fn a_lock_that_a_script_holds_on_the_directory_does_not_block_tmpx_for_ever() {
     if !has("flock") {
         return;
@@ -143,6 +194,12 @@ fn append_fails_while_a_process_has_the_file_open_for_writing() {
                    hint: '>>' appends to it\n";
     let script = "exec 3>>f; echo new | tmpx replace -a f; echo $?; echo late >&3; cat f";
     sandbox.sh(script).expects(0, "1\nold\nlate\n", message);
+    // After a command, too.
+    let message = "tmpx: could not replace f: another process has it open for writing\n";
+    let script = "exec 3>>f; tmpx replace f -- echo new; echo $?; echo later >&3; cat f";
+    sandbox.sh(script).expects(0, "125\nold\nlate\nlater\n", message);
+    // A pipe replaces it all the same, as '>' does.
+    sandbox.sh("exec 3>>f; echo new | tmpx replace f; cat f").expects(0, "new\n", "");
 }
 
 #[test]

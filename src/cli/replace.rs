@@ -21,14 +21,20 @@ use clap::{Args, ValueHint};
 /// From a pipe, FILE is replaced when the input has ended. A pipe cannot report
 /// that its writer failed, so prefer COMMAND.
 ///
-/// With --append, no line is lost when several tmpx processes append at once. tmpx
-/// fails while another program has FILE open for writing.
+/// With --append, no line is lost when several tmpx processes append at once. With
+/// --append or COMMAND, tmpx fails while another program has FILE open for
+/// writing. The kernel shows such a program only to root and to the owner of FILE,
+/// and only on local filesystems.
 ///
 /// Owner, group, mode, ACL and extended attributes are kept; tmpx reports what it
-/// could not keep. A symlink stays, and the file that it points to is replaced.
-/// Other hard links keep the old content; tmpx reports that too. A new file has
-/// the mode that the shell would give it. A file that tmpx created under a chosen
-/// name (--name) is yours once it is replaced: cleanups keep it.
+/// could not keep. Flags of chattr(1) are not kept. A symlink stays, and the file
+/// that it points to is replaced. Other hard links keep the old content; tmpx
+/// reports that too. A new file has the mode that the shell would give it. A file
+/// that tmpx created under a chosen name (--name) is yours once it is replaced:
+/// cleanups keep it.
+///
+/// A lock on FILE, as of flock(1), keeps no tmpx from replacing it, and ends with
+/// it. So scripts must lock another file.
 ///
 /// A file you may not write to is not replaced. In a directory where anyone can
 /// create files, such as /tmp, tmpx follows no symlink and replaces no file of

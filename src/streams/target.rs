@@ -20,6 +20,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::fs::{Dir, FileStamp, may_be_planted};
+use crate::lease::CreateError;
 use crate::os::{effective_user, last_tick};
 use crate::sys::{may_access, statx};
 
@@ -73,6 +74,9 @@ pub(crate) enum ReplaceError {
     OpenForWriting(OnChange),
     #[error("other processes may change it: it can be neither locked nor exchanged")]
     Unprotected,
+    /// The file itself may be written to.
+    #[error(transparent)]
+    ClosedDir(CreateError),
     #[error(transparent)]
     Io(#[from] io::Error),
 }

@@ -11,7 +11,9 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
     }
     let hint = match cause.downcast_ref()? {
         ReplaceError::StandardOutput => return Some(Advice::usage().and_hint(A_FILE_NAMED_DASH)),
-        ReplaceError::NotRegularFile | ReplaceError::MountPoint => "'>' writes into it",
+        ReplaceError::NotRegularFile | ReplaceError::MountPoint | ReplaceError::ClosedDir(_) => {
+            "'>' writes into it"
+        }
         ReplaceError::OpenFileOfProcess => "'tmpx spool' writes to stdout",
         ReplaceError::AppendOnly | ReplaceError::OpenForWriting(OnChange::Append) => {
             "'>>' appends to it"

@@ -73,6 +73,25 @@ fn sponge_differs_where_it_loses_data() {
 }
 
 #[test]
+fn a_file_in_a_directory_that_takes_no_new_file_gets_a_hint() {
+    let sandbox = Sandbox::for_nobody();
+    fs::create_dir(sandbox.cwd().join("d")).unwrap();
+    let message = "tmpx: could not replace d/f: could not create file in $ROOT/cwd/d: \
+                   Permission denied\n";
+    let script = "echo old >d/f; chmod 666 d/f; chmod 755 d";
+    sandbox.sh(script).succeeds();
+    if is_root() {
+        let hint = format!("{message}hint: '>' writes into it\n");
+        sandbox.sh("echo new | tmpx replace d/f").by_nobody().expects(1, "", &hint);
+        sandbox.sh("tmpx replace d/f -- echo new").by_nobody().expects(125, "", &hint);
+        // '>' creates no file there either.
+        let message = message.replace("d/f", "d/g");
+        sandbox.sh("echo new | tmpx replace d/g").by_nobody().expects(1, "", &message);
+    }
+    sandbox.sh("cat d/f; ls -A d").expects(0, "old\nf\n", "");
+}
+
+#[test]
 fn a_producer_commits_only_by_success() {
     let sandbox = with_file("old\n");
     sandbox.tmpx(words("replace f -- seq 2")).expects(0, "", "");

@@ -23,6 +23,6 @@ pub(crate) use locale::Charset;
 pub(crate) use namespaces::{Mounts, Namespaces};
 pub(crate) use pid_namespaces::PidNamespaces;
 pub(crate) use process::{Liveness, Process};
-pub(crate) use procfs::{is_initial_user_namespace, mount_id_of_fd};
+pub(crate) use procfs::{has_mapping, is_initial_user_namespace, mount_id_of_fd};
 pub(crate) use random::Random;
 pub(crate) use user::effective_user;

@@ -121,6 +121,26 @@ pub(crate) fn is_initial_user_namespace() -> bool {
     namespace_inode("/proc/self/ns/user") == Some(0xefff_fffd)
 }
 
+/// Whether the user namespace of this process has a number of its own for a user and a group. Root in
+/// that namespace has power only over their files. The kernel shows all others as the owner of files
+/// without one, a number that may have an owner, too (`user_namespaces(7)`).
+pub(crate) fn has_mapping(user: u32, group: u32) -> bool {
+    let maps = [("/proc/self/uid_map", user), ("/proc/self/gid_map", group)];
+    maps.into_iter()
+        .all(|(path, id)| read_small(path, &mut [0; 4096]).is_none_or(|map| map_contains(map, id)))
+}
+
+/// Whether a map of ids contains one: lines of the first inner id, the first outer id, and the number.
+fn map_contains(map: &[u8], id: u32) -> bool {
+    let Ok(map) = std::str::from_utf8(map) else { return true };
+    map.lines().any(|line| {
+        let numbers: Vec<u32> =
+            line.split_ascii_whitespace().filter_map(|number| number.parse().ok()).collect();
+        let [first, _, count] = numbers[..] else { return true };
+        id.checked_sub(first).is_some_and(|index| index < count)
+    })
+}
+
 /// Returns the id of the mount that a descriptor of this process was opened on (`proc_pid_fdinfo(5)`,
 /// since Linux 3.15).
 pub(crate) fn mount_id_of_fd(fd: BorrowedFd<'_>) -> Option<i32> {
@@ -139,6 +159,16 @@ pub(super) fn pids() -> impl Iterator<Item = u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_map_contains_the_ids_of_its_ranges() {
+        let map = b"         0       1000          1\n         1     100000      65534\n";
+        for (id, is_mapped) in [(0, true), (1, true), (65534, true), (65535, false)] {
+            assert_eq!(map_contains(map, id), is_mapped, "{id}");
+        }
+        assert!(map_contains(b"0 0 4294967295\n", 65534), "that of the machine");
+        assert!(!map_contains(b"0 1000 1\n", 65534));
+    }
 
     #[test]
     fn spaces_and_parentheses_in_a_program_name_do_not_shift_the_fields() {

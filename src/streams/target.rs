@@ -21,7 +21,7 @@ use rustix::io::Errno;
 
 use crate::fs::{Dir, FileStamp, may_be_planted};
 use crate::lease::CreateError;
-use crate::os::{effective_user, last_tick};
+use crate::os::{effective_user, has_mapping, last_tick};
 use crate::sys::{may_access, statx};
 
 /// How many symlinks are followed: as many as the kernel follows (`path_resolution(7)`).
@@ -266,16 +266,18 @@ fn could_not_replace(path: &Path) -> String {
 /// The attributes of a file or directory that decide who may do what with it.
 struct Ownership {
     owner: u32,
+    group: u32,
     mode: u32,
     attributes: StatxAttributes,
 }
 
 impl Ownership {
     fn of(file: impl AsFd) -> io::Result<Self> {
-        let wanted = StatxFlags::UID | StatxFlags::MODE;
+        let wanted = StatxFlags::UID | StatxFlags::GID | StatxFlags::MODE;
         let stat = statx(&file, c"", AtFlags::EMPTY_PATH, wanted)?;
         Ok(Self {
             owner: stat.stx_uid,
+            group: stat.stx_gid,
             mode: stat.stx_mode.into(),
             attributes: stat.stx_attributes & stat.stx_attributes_mask,
         })
@@ -313,17 +315,17 @@ impl Ownership {
         if is(StatxAttributes::MOUNT_ROOT) {
             return Err(ReplaceError::MountPoint);
         }
-        if self.sticky_forbids_rename(entry.owner) {
+        if self.sticky_forbids_rename(entry) {
             return Err(ReplaceError::NotOwner);
         }
         Ok(())
     }
 
     /// Whether the sticky bit of this directory forbids us to rename over an entry (`inode(7)`).
-    fn sticky_forbids_rename(&self, owner: u32) -> bool {
+    fn sticky_forbids_rename(&self, entry: &Self) -> bool {
         let us = effective_user();
-        let ours = us == 0 || [owner, self.owner].contains(&us);
-        self.is_sticky() && !ours
+        let is_ours = [entry.owner, self.owner].contains(&us);
+        self.is_sticky() && !is_ours && !(us == 0 && has_mapping(entry.owner, entry.group))
     }
 }
 

@@ -435,6 +435,27 @@ fn nothing_is_saved_if_a_target_in_a_sticky_directory_belongs_to_another_user() 
 }
 
 #[test]
+fn root_in_a_user_namespace_finds_out_first_that_a_file_belongs_to_a_user_without_a_number_there() {
+    let mut unshare = std::process::Command::new("unshare");
+    unshare.args(["-Ur", "true"]);
+    let sandbox = Sandbox::new();
+    let is_permitted =
+        is_root() && has("unshare") && sandbox.command(unshare).run().status == Some(0);
+    if !skip_unless(is_permitted, "root and user namespaces") {
+        return;
+    }
+    let script = "chmod 755 ..; mkdir ../shared; echo old >../shared/m; chmod 1777 ../shared; \
+                  chown -R daemon: ../shared; \
+                  unshare -Ur tmpx exec --out '*:../shared' -- sh -c 'echo new | tee a m >z'";
+    let message = format!(
+        "tmpx: could not save $ROOT/cwd/../shared/m: sticky directory: only the owner may replace this file\n{KEPT}"
+    );
+    sandbox.sh(script).expects(125, "", &message);
+    assert_eq!(names(&sandbox.root().join("shared")), ["m"]);
+    sandbox.clean_up();
+}
+
+#[test]
 fn a_rename_that_the_kernel_refuses_after_all_leaves_whole_files_and_the_workspace() {
     if !has("strace") {
         return;

@@ -309,6 +309,7 @@ impl RemovalWalk {
             Ok(())
         };
         match unlinked {
+            Ok(()) if is_open && context.removes() => {}
             Ok(()) => self.tally.count(bytes, context.removal.progress),
             // Another process has removed it, or has replaced it by a directory. In the latter case
             // rmdir(2) will find that the parent is not empty, and the parent is read again.
@@ -363,14 +364,18 @@ impl RemovalWalk {
             Err(Errno::NOTEMPTY | Errno::EXIST) if !frame.is_entry_of(parent) => {
                 self.fail(&frame.name, moved());
             }
-            Err(Errno::NOTEMPTY | Errno::EXIST) if frame.rewinds < MAX_REWINDS => {
+            Err(Errno::NOTEMPTY | Errno::EXIST)
+                if frame.rewinds == 0
+                    || frame.rewinds < MAX_REWINDS
+                        && left(parent, &frame.name) != Left::OpenFiles =>
+            {
                 self.enter_again(frame);
             }
             Err(Errno::NOTEMPTY | Errno::EXIST) => {
-                let cause = if holds_open_file(parent, &frame.name) {
-                    "a process has a file in it open, which this filesystem keeps as .fuse_hidden*"
-                } else {
+                let cause = if left(parent, &frame.name) == Left::Others {
                     "another process keeps adding entries"
+                } else {
+                    "a process has a file in it open, which this filesystem keeps as .fuse_hidden*"
                 };
                 let cause = io::Error::other(cause);
                 self.fail(&frame.name, cause);
@@ -421,11 +426,32 @@ impl RemovalWalk {
 /// How FUSE names a removed file that a process has open.
 const FUSE_HIDDEN: &[u8] = b".fuse_hidden";
 
-/// Whether a directory holds a removed file that a process has open.
-fn holds_open_file(parent: BorrowedFd<'_>, name: &CStr) -> bool {
+/// What is left in a directory that should be empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// Removed files that processes have open.
+    OpenFiles,
+    /// Such files, and other entries.
+    Both,
+    /// Other entries, or none.
+    Others,
+}
+
+/// Returns what is left in a directory.
+fn left(parent: BorrowedFd<'_>, name: &CStr) -> Left {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let entries = openat(parent, name, flags, Mode::empty()).and_then(rustix::fs::Dir::new);
-    entries.is_ok_and(|entries| {
-        entries.flatten().any(|entry| entry.file_name().to_bytes().starts_with(FUSE_HIDDEN))
-    })
+    let (mut open, mut others) = (false, false);
+    for entry in entries.into_iter().flatten().flatten() {
+        match entry.file_name().to_bytes() {
+            b"." | b".." => {}
+            name if name.starts_with(FUSE_HIDDEN) => open = true,
+            _ => others = true,
+        }
+    }
+    match (open, others) {
+        (true, false) => Left::OpenFiles,
+        (true, true) => Left::Both,
+        (false, _) => Left::Others,
+    }
 }

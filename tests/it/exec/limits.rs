@@ -69,16 +69,22 @@ fn a_program_on_a_filesystem_without_programs_is_explained() {
 #[test]
 fn a_file_that_fuse_keeps_because_it_is_open_is_explained() {
     let has_fuse = std::path::Path::new("/dev/fuse").exists();
-    if !skip_unless(is_root() && has_fuse, "FUSE") || !has("bindfs") || !has("unshare") {
+    if !skip_unless(is_root() && has_fuse, "FUSE")
+        || !["bindfs", "strace", "unshare"].into_iter().all(has)
+    {
         return;
     }
     let sandbox = Sandbox::new();
     let script = "mkdir a m; bindfs a m; dir=$(tmpx dir -p m); echo x >$dir/f; \
                   tail -f $dir/f >/dev/null & until [ -e /proc/$!/fd/3 ]; do :; done; \
-                  tmpx cleanup $dir; kill $!; wait $! 2>/dev/null; tmpx cleanup --all --force -q; umount m; rm -r a m";
+                  strace -qq -f -o trace -e trace=getdents64 tmpx cleanup $dir; kill $!; \
+                  wait $! 2>/dev/null; tmpx cleanup --all --force -q; umount m; \
+                  [ $(wc -l <trace) -lt 20 ] || wc -l trace; rm -r a m trace";
     let mut command = Command::new("unshare");
     command.args(["-m", "bash", "-c", script]);
     let ran = sandbox.command(command).run();
     let why = "a process has a file in it open, which this filesystem keeps as .fuse_hidden*";
     assert!(ran.stderr.contains(&format!("$ROOT/cwd/m/tmp.RANDOM: {why}\n")), "{ran:?}");
 }
+    // Without the file, reading the directory again is of no use.
+    assert_eq!(ran.stdout, "");

@@ -27,6 +27,19 @@ fn a_file_that_outgrows_the_limit_is_an_error_and_leaves_nothing() {
 }
 
 #[test]
+fn where_no_file_can_have_a_byte_no_temp_dir_is_usable_and_no_output_is_kept() {
+    let sandbox = Sandbox::new();
+    let run = |tmpx: &str| sandbox.shell("bash", &format!("ulimit -f 0; tmpx {tmpx}"));
+    let message = "tmpx: no usable temporary directory\n\
+                   hint: 'tmpx gettempdir --all' shows every candidate\n";
+    run("gettempdir").expects(1, "", message);
+    assert_eq!(sandbox.left(), [""; 0]);
+    let message = format!("tmpx: could not keep the output in $ROOT/home/.cache/tmpx: {TOO_LARGE}");
+    run("cache run echo out").expects(0, "out\n", &message);
+    sandbox.sh("tmpx cache list").expects(0, "", "");
+}
+
+#[test]
 fn a_command_that_exceeds_the_limit_dies_as_without_tmpx() {
     let sandbox = Sandbox::new();
     for run in ["", "tmpx exec"] {
@@ -85,6 +98,6 @@ fn a_file_that_fuse_keeps_because_it_is_open_is_explained() {
     let ran = sandbox.command(command).run();
     let why = "a process has a file in it open, which this filesystem keeps as .fuse_hidden*";
     assert!(ran.stderr.contains(&format!("$ROOT/cwd/m/tmp.RANDOM: {why}\n")), "{ran:?}");
-}
     // Without the file, reading the directory again is of no use.
     assert_eq!(ran.stdout, "");
+}

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::sandbox::{Sandbox, words};
+use crate::support::filter::with_fault;
+use crate::support::sandbox::{Sandbox, has, words};
 use crate::support::wait::wait_until;
 
 /// Starts a command that prints a line when it runs, and then waits for input.
@@ -171,4 +172,17 @@ fn the_limit_on_time_ends_if_tmpx_is_killed_and_is_never_rounded_to_none() {
         sandbox.tmpx(["cleanup", "-q"]).run();
         sandbox.left().is_empty()
     });
+}
+
+#[test]
+fn a_fault_of_tmpx_itself_kills_it() {
+    if !has("python3") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    // tmpx asks for the state of its command while it has all signals blocked, to pass them on.
+    let ran = with_fault(&sandbox, libc::SYS_waitid, &["tmpx", "exec", "sleep", "0"]).run();
+    assert_eq!((ran.signal, ran.stderr.as_str()), (Some(libc::SIGSYS), ""));
+    assert_eq!(sandbox.left().len(), 1);
+    sandbox.tmpx(["cleanup", "-q"]).succeeds();
 }

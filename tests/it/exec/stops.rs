@@ -110,11 +110,11 @@ fn a_stop_of_tmpx_stops_the_command_and_both_are_continued() {
 }
 
 #[test]
-fn a_stop_of_spool_replace_and_chunk_stops_their_commands_too() {
+fn a_stop_of_spool_replace_chunk_and_cache_stops_their_commands_too() {
     // A trap interrupts only a wait.
     let script =
         "sleep 1000 & trap \"kill $!; echo continued >&2; exit 3\" CONT; echo $$ >&2; wait";
-    for args in ["spool", "replace file", "chunk --format lines --rows 1 file"] {
+    for args in ["spool", "replace file", "chunk --format lines --rows 1 file", "cache run"] {
         let sandbox = Sandbox::new();
         std::fs::write(sandbox.cwd().join("file"), "1\n").unwrap();
         let mut job = Job::start(&sandbox, args, script);

@@ -90,6 +90,18 @@ fn a_ttl_ends_when_its_time_is_up() {
 }
 
 #[test]
+fn a_ttl_beyond_every_clock_lasts_for_ever() {
+    let sandbox = Sandbox::new();
+    for ttl in ["18446744073709551616", "999999999999999999999w"] {
+        let file = sandbox.tmpx(["file", "--ttl", ttl]).path();
+        sandbox.tmpx(words("cleanup -q")).succeeds();
+        assert!(file.exists(), "{ttl}");
+        assert_eq!(sandbox.tmpx(["list", "--json"]).run().json()[0]["state"], "timed", "{ttl}");
+        sandbox.clean_up();
+    }
+}
+
+#[test]
 fn with_until_exit_and_ttl_the_first_end_counts() {
     let sandbox = Sandbox::new();
     let script = "tmpx file --until-exit=$$ --ttl 0; tmpx cleanup -q; ls $TMPDIR";

@@ -18,18 +18,20 @@ pub(crate) enum Answer {
 
 /// A Python script that installs a filter for system calls and then runs a command. Its arguments are
 /// the number of the error, the numbers of the calls, separated by commas, and the command. `CALL&FLAGS`
-/// is a call whose third argument has one of these flags.
+/// is a call whose third argument has one of these flags. Error 0 makes the call a fault of the caller:
+/// the kernel sends it SIGSYS.
 pub(crate) const FILTER: &str = r"
 import ctypes, os, struct, sys
 error, calls, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
+action = 0x50000 | error if error else 0x30000
 code = [(0x20, 0, 0, 0)]
 for call in calls.split(',') if calls else []:
     call, _, flags = call.partition('&')
     if flags:
         code += [(0x15, 0, 3, int(call)), (0x20, 0, 0, 32), (0x45, 0, 1, int(flags))]
-        code += [(6, 0, 0, 0x50000 | error), (0x20, 0, 0, 0)]
+        code += [(6, 0, 0, action), (0x20, 0, 0, 0)]
     else:
-        code += [(0x15, 0, 1, int(call)), (6, 0, 0, 0x50000 | error)]
+        code += [(0x15, 0, 1, int(call)), (6, 0, 0, action)]
 code += [(6, 0, 0, 0x7fff0000)]
 code = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *step) for step in code))
 steps = (len(code) - 1) // 8
@@ -58,6 +60,11 @@ pub(crate) fn without<'a>(
 pub(crate) fn without_unnamed_files<'a>(sandbox: &'a Sandbox, words: &[&str]) -> Run<'a> {
     let flag = libc::O_TMPFILE & !libc::O_DIRECTORY;
     filtered(sandbox, libc::EOPNOTSUPP, &format!("{}&{flag}", libc::SYS_openat), words)
+}
+
+/// Prepares a run of a command in which this call is a fault.
+pub(crate) fn with_fault<'a>(sandbox: &'a Sandbox, call: i64, words: &[&str]) -> Run<'a> {
+    filtered(sandbox, 0, &call.to_string(), words)
 }
 
 fn filtered<'a>(sandbox: &'a Sandbox, error: i32, calls: &str, words: &[&str]) -> Run<'a> {

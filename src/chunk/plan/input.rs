@@ -28,17 +28,6 @@ pub(crate) struct ReadOptions {
     pub delimiter: Option<u8>,
 }
 
-impl ReadOptions {
-    fn dialect(&self, format: RecordFormat) -> Dialect {
-        let tab = (format == RecordFormat::Tsv).then_some(b'\t');
-        Dialect {
-            format,
-            header_rows: self.header_rows.unwrap_or(format.header_rows()),
-            delimiter: self.delimiter.or(tab),
-        }
-    }
-}
-
 /// An input that has been opened.
 #[derive(Debug)]
 pub(crate) struct RecordInput {
@@ -70,7 +59,8 @@ impl RecordInput {
             return Err(unknown_format(&source.file, source.name, range.is_some()));
         };
         let OpenInput { file, name, .. } = source;
-        Ok(Self { name, dialect: options.dialect(format), file, range })
+        let dialect = Dialect::new(format, options.header_rows, options.delimiter);
+        Ok(Self { name, dialect, file, range })
     }
 
     /// Whether it can be read from any place.

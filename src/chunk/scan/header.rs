@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::chunk::scan::csv::CsvScanner;
+use crate::chunk::scan::csv::{CsvScanner, FieldState};
 use crate::chunk::scan::cutter::{Cutter, Limit};
 use crate::chunk::scan::error::{Encoding, Fault, Malformed};
 use crate::chunk::scan::fields::fields;
@@ -27,6 +27,22 @@ pub(crate) struct Dialect {
     pub header_rows: u64,
     /// The delimiter, where it is given.
     pub delimiter: Option<u8>,
+}
+
+impl Dialect {
+    /// What is not given follows from the format.
+    pub(crate) fn new(
+        format: RecordFormat,
+        header_rows: Option<u64>,
+        delimiter: Option<u8>,
+    ) -> Self {
+        let tab = (format == RecordFormat::Tsv).then_some(b'\t');
+        Self {
+            format,
+            header_rows: header_rows.unwrap_or(format.header_rows()),
+            delimiter: delimiter.or(tab),
+        }
+    }
 }
 
 /// The beginning of an input.
@@ -162,13 +178,15 @@ fn csv(
     is_all: bool,
 ) -> Result<Option<Head>, Malformed> {
     let text = &bytes[start..];
-    let Some(first) = FirstRecord::read(text, is_all || bytes.len() > MAX_HEADER) else {
+    let candidates = dialect.delimiter.as_ref().map_or(&DELIMITERS[..], std::slice::from_ref);
+    let is_enough = is_all || bytes.len() > MAX_HEADER;
+    let Some(first) = FirstRecord::read(text, candidates, is_enough) else {
         return Ok(None);
     };
     if let Some(at) = first.lone_return {
         return Err(Fault::LoneReturns.at((start + at) as u64));
     }
-    let delimiter = dialect.delimiter.unwrap_or(first.delimiter);
+    let delimiter = first.delimiter;
     let mut body = start;
     if dialect.header_rows > 0 {
         let mut scanner = Scanner::Csv(CsvScanner::new(delimiter));
@@ -202,48 +220,47 @@ struct FirstRecord {
 }
 
 impl FirstRecord {
-    /// Reads it. `None` where it does not end, unless there are no more bytes.
-    fn read(text: &[u8], is_all: bool) -> Option<Self> {
+    /// Reads it, where one of these candidates is the delimiter. A quote may open behind each of them.
+    /// `None` where the record does not end, unless there are no more bytes.
+    fn read(text: &[u8], candidates: &[u8], is_all: bool) -> Option<Self> {
         let mut counts = [0u64; DELIMITERS.len()];
-        let mut is_quoted = false;
+        let mut state = FieldState::FieldStart;
         let mut is_blank = true;
         let mut first_return = None;
         let mut line_feeds = 0;
         for (at, &byte) in text.iter().enumerate() {
+            let is_quoted = state == FieldState::Quoted;
+            let index = candidates.iter().position(|&candidate| candidate == byte);
+            // Whichever delimiter ends the field, this is none if it is no candidate.
+            state = state.next(byte, index.map_or(b'\n', |_| byte));
             match byte {
-                b'"' => is_quoted = !is_quoted,
                 b'\n' => {
                     line_feeds += 1;
                     if !is_quoted && !is_blank {
-                        return Some(Self { delimiter: most_frequent(counts), lone_return: None });
+                        let delimiter = most_frequent(candidates, &counts);
+                        return Some(Self { delimiter, lone_return: None });
                     }
-                    continue;
                 }
                 b'\r' if !is_quoted => {
                     first_return.get_or_insert(at);
-                    continue;
                 }
-                byte if !is_quoted => {
-                    let counted = DELIMITERS.iter().position(|&delimiter| delimiter == byte);
-                    if let Some(index) = counted {
-                        counts[index] += 1;
+                _ => {
+                    is_blank = false;
+                    if let Some(count) = index.and_then(|index| counts.get_mut(index))
+                        && !is_quoted
+                    {
+                        *count += 1;
                     }
                 }
-                _ => {}
             }
-            is_blank = false;
         }
         let lone_return = if line_feeds == 0 && !is_blank { first_return } else { None };
-        is_all.then_some(Self { delimiter: most_frequent(counts), lone_return })
+        is_all.then_some(Self { delimiter: most_frequent(candidates, &counts), lone_return })
     }
 }
 
-fn most_frequent(counts: [u64; DELIMITERS.len()]) -> u8 {
-    let mut best = 0;
-    for index in 1..counts.len() {
-        if counts[index] > counts[best] {
-            best = index;
-        }
-    }
-    DELIMITERS[best]
+/// Returns the candidate with the highest count; of two that are equal, the first.
+fn most_frequent(candidates: &[u8], counts: &[u64]) -> u8 {
+    let counted = candidates.iter().zip(counts).rev();
+    counted.max_by_key(|(_, count)| **count).map_or(b',', |(&candidate, _)| candidate)
 }

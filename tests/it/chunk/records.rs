@@ -102,6 +102,17 @@ fn the_delimiter_is_the_most_frequent_one_in_the_header_outside_quotes() {
 }
 
 #[test]
+fn a_quote_within_a_field_of_the_header_does_not_open() {
+    let expected = [r#"5" x;b\n1;"a\nb"\n"#, r#"5" x;b\n2;c\n"#];
+    assert_eq!(rows("5\" x;b\n1;\"a\nb\"\n2;c\n"), expected);
+    // One quote that opens behind one that does not.
+    assert_eq!(rows("5\" x|\"a\"\"\n|b\"|c\n1|\"\n\"|2\n3|4|5\n").len(), 2);
+    // No quote can open behind a delimiter that another one was given for.
+    let text = b"a,\"b:c\n1:2\n";
+    assert_eq!(chunks("in.csv", text, "--rows 1 --delimiter :"), [r#"a,"b:c\n1:2\n"#]);
+}
+
+#[test]
 fn header_n_repeats_so_many_records() {
     let text = b"# made\na\n1\n2\n";
     let two = [r"# made\na\n1\n", r"# made\na\n2\n"];

@@ -15,6 +15,21 @@ fn outputs_appear_before_the_input_ends() {
 }
 
 #[test]
+fn a_quote_within_a_field_of_the_header_does_not_make_a_stream_wait() {
+    let sandbox = Sandbox::new();
+    for options in ["--format csv", "--format csv --delimiter ,", "--format tsv"] {
+        let delimiter = if options.ends_with("tsv") { "\t" } else { "," };
+        // The input ends once the command has read the first chunk.
+        let script = format!(
+            "rm -f gate; mkfifo gate
+            {{ printf '5\" x{delimiter}b\\n1\\n2\\n'; timeout 20 cat gate || echo late; }} |
+                tmpx chunk {options} --rows 1 --merge -- sh -c '[ $TMPX_CHUNK = 1 ] || timeout 20 sh -c \": > gate\"; cat'"
+        );
+        sandbox.sh(&script).expects(0, &format!("5\" x{delimiter}b\n1\n2\n"), "");
+    }
+}
+
+#[test]
 fn a_fifo_is_read_like_standard_input_and_mixes_with_files() {
     let sandbox = Sandbox::new();
     let script = "mkfifo f.csv; printf 'a\n1' > 1.csv; printf 'a\n2\n3\n' > f.csv & \

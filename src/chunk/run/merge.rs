@@ -44,11 +44,14 @@ pub(crate) enum OutPiece {
 }
 
 impl Merger {
-    /// Joins outputs of a format, whose header has this many records.
-    pub(crate) fn new(format: RecordFormat, header_rows: Option<u64>) -> Self {
-        let header_rows = header_rows.unwrap_or(format.header_rows());
-        let delimiter = (format == RecordFormat::Tsv).then_some(b'\t');
-        Self { dialect: Dialect { format, header_rows, delimiter }, header: None, any: false }
+    /// Joins outputs of a format, whose header has this many records and whose fields have this
+    /// delimiter.
+    pub(crate) fn new(
+        format: RecordFormat,
+        header_rows: Option<u64>,
+        delimiter: Option<u8>,
+    ) -> Self {
+        Self { dialect: Dialect::new(format, header_rows, delimiter), header: None, any: false }
     }
 
     /// Returns what is written for the next output.

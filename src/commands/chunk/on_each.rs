@@ -43,7 +43,7 @@ pub(super) fn run(
             )?)),
             None => SinkTarget::stream(stdout()),
         };
-        let merger = args.merge.map(|merged| Merger::new(merged.unwrap_or(format), args.header));
+        let merger = args.merge.map(|merged| merger(merged.unwrap_or(format), format, args));
         let dir = args.dir.as_deref();
         let by_path = has_placeholder(&args.command, PLACEHOLDER);
         let files = by_path.then(|| scratch.dir(None, dir)).transpose()?;
@@ -71,6 +71,12 @@ pub(super) fn run(
         progress.finish();
         finish(outcome, args, format, scratch, context)
     })
+}
+
+/// Joins outputs of the format `merged`. The delimiter of the chunks is that of outputs of their format.
+fn merger(merged: RecordFormat, format: RecordFormat, args: &ChunkArgs) -> Merger {
+    let delimiter = args.delimiter.filter(|_| merged == format);
+    Merger::new(merged, args.header, delimiter)
 }
 
 /// What the line that shows the progress calls the input.

@@ -88,6 +88,19 @@ fn merge_prints_the_header_once_and_a_hint_says_so() {
 }
 
 #[test]
+fn merge_reads_the_outputs_with_the_delimiter_of_the_chunks() {
+    let sandbox = Sandbox::new();
+    for header in ["a:\"x\ny\"", "a:b,\"c"] {
+        let all = format!("{header}\n1:2\n3:4\n");
+        fs::write(sandbox.cwd().join("in.csv"), &all).unwrap();
+        let script = "tmpx chunk --rows 1 --delimiter : --merge in.csv -- cat";
+        sandbox.sh(script).expects(0, &all, "");
+        let script = "tmpx chunk --rows 1 --delimiter : --merge=tsv in.csv -- tr : '\t'";
+        sandbox.sh(script).expects(0, &all.replace(':', "\t"), "");
+    }
+}
+
+#[test]
 fn a_placeholder_is_the_path_of_the_chunk_and_standard_input_is_empty() {
     let sandbox = Sandbox::new();
     let script = format!(

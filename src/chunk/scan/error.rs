@@ -92,19 +92,31 @@ pub(crate) enum Encoding {
 }
 
 impl Encoding {
-    /// Recognises an input by its first bytes.
+    /// Recognises an input by its first bytes: six of them suffice. Where those of a format are letters,
+    /// text can begin with them, so what follows them counts too.
     pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
-        const MAGIC: [(&[u8], Encoding); 7] = [
+        const MAGIC: [(&[u8], Encoding); 6] = [
             (b"\x1f\x8b", Encoding::Gzip),
             (b"\x28\xb5\x2f\xfd", Encoding::Zstd),
             (b"\xfd7zXZ\0", Encoding::Xz),
-            (b"BZh", Encoding::Bzip2),
             (b"\xff\xfe", Encoding::Utf16),
             (b"\xfe\xff", Encoding::Utf16),
-            (b"PAR1", Encoding::Parquet),
+            // A page header or the footer: a struct of Thrift that begins with an i32.
+            (b"PAR1\x15", Encoding::Parquet),
         ];
         let found = MAGIC.iter().find(|(magic, _)| bytes.starts_with(magic));
-        found.map(|(_, encoding)| *encoding).or_else(|| Self::wide(bytes))
+        found
+            .map(|(_, encoding)| *encoding)
+            .or_else(|| Self::bzip2(bytes))
+            .or_else(|| Self::wide(bytes))
+    }
+
+    /// Recognises bzip2 by the size of its blocks and the first digits of π, or of its root in a file
+    /// without a block.
+    fn bzip2(bytes: &[u8]) -> Option<Self> {
+        let [b'B', b'Z', b'h', b'1'..=b'9', magic @ ..] = bytes else { return None };
+        let is_bzip2 = magic.starts_with(b"1A") || magic.starts_with(b"\x17\x72");
+        is_bzip2.then_some(Self::Bzip2)
     }
 
     /// Recognises three ASCII characters of UTF-16.

@@ -85,6 +85,8 @@ fn packed_inputs_are_named_with_the_pipe_that_unpacks_them() {
         (&b"\x1f\x8b\x08\0abcd"[..], "a.csv.gz", "gzip", "gzip -dc a.csv.gz"),
         (b"\x28\xb5\x2f\xfdabcd", "a.json.zst", "zstd", "zstd -dc a.json.zst"),
         (b"\xfd7zXZ\0abcd", "a.csv", "xz", "xz -dc a.csv"),
+        (b"BZh91AY&SYabcd", "a.csv.bz2", "bzip2", "bzip2 -dc a.csv.bz2"),
+        (b"BZh9\x17rE8P\x90", "a.csv", "bzip2", "bzip2 -dc a.csv"),
         (b"\xff\xfea\0b\0c\0", "a.csv", "UTF-16", "iconv -f UTF-16 -t UTF-8 a.csv"),
         (b"a\0,\0b\0\n\0", "a.csv", "UTF-16", "iconv -f UTF-16LE -t UTF-8 a.csv"),
         (b"\0a\0,\0b\0\n", "a.csv", "UTF-16", "iconv -f UTF-16BE -t UTF-8 a.csv"),
@@ -101,11 +103,24 @@ fn packed_inputs_are_named_with_the_pipe_that_unpacks_them() {
             "tmpx: standard input: this is {is}\nhint: … | {command} | tmpx chunk --format csv …\n"
         );
         sandbox.sh(&format!("tmpx chunk --format csv < '{name}'")).expects(1, "", &expected);
+        sandbox.sh(&format!("cat '{name}' | tmpx chunk --format csv")).expects(1, "", &expected);
     }
-    fs::write(sandbox.cwd().join("a.parquet"), "PAR1xxxxPAR1").unwrap();
+    fs::write(sandbox.cwd().join("a.parquet"), "PAR1\x15\x04\x15\x0cPAR1").unwrap();
     let expected = "tmpx: a.parquet: this is Parquet\n\
                     hint: duckdb -csv -c \"FROM 'a.parquet'\" | tmpx chunk --format csv …\n";
     sandbox.tmpx(["chunk", "a.parquet"]).expects(1, "", expected);
+}
+
+#[test]
+fn text_that_begins_like_a_packed_file_is_text() {
+    let sandbox = Sandbox::new();
+    for text in ["PAR1,PAR2\n1,2\n", "PAR1\n", "BZh\n", "BZh9,BZh8\n1,2\n", "BZh9:1A\n"] {
+        fs::write(sandbox.cwd().join("in.csv"), text).unwrap();
+        for run in ["in.csv", "--merge in.csv", "--format lines < in.csv", "--merge=lines in.csv"] {
+            let script = format!("tmpx chunk {run} -- cat");
+            sandbox.sh(&script).expects(0, text, "");
+        }
+    }
 }
 
 #[test]

@@ -382,6 +382,24 @@ fn files(
     }
 }
 
+#[test]
+fn space_after_the_last_array_is_kept_up_to_a_bound() {
+    let dir = tempfile::tempdir().unwrap();
+    let spaces = " ".repeat(200_000);
+    for (texts, expected) in [
+        (vec!["[1]\n ".to_owned(), String::new()], "[1]\n ".to_owned()),
+        (vec!["[1]\n ".to_owned(), "\u{feff}".to_owned()], "[1]\n ".to_owned()),
+        (vec!["[1]\n ".to_owned(), "[ ]".to_owned()], "[1]".to_owned()),
+        (vec![format!("[1]{spaces}")], format!("[1]{}", &spaces[..1 << 16])),
+    ] {
+        let texts: Vec<_> = texts.into_iter().map(String::into_bytes).collect();
+        let open = files(dir.path(), &texts, "json");
+        let expected: Chunks = Ok(vec![(expected.into_bytes(), 1)]);
+        assert_eq!(planned(&open, Limit::Rows(9)), expected);
+        assert_eq!(streamed(&open, Limit::Rows(9)), expected);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
@@ -435,26 +453,37 @@ proptest! {
 
     #[test]
     fn files_and_streams_of_json_give_the_same_chunks(
-        arrays in proptest::collection::vec(proptest::collection::vec(json(), 0..20), 1..4),
+        arrays in proptest::collection::vec(
+            proptest::option::weighted(0.9, proptest::collection::vec(json(), 0..20)), 1..4,
+        ),
         space in "[ \n]{0,2}", limit in limit(),
     ) {
         let dir = tempfile::tempdir().unwrap();
-        let text = |elements: &Vec<String>| {
-            let inside = elements.iter().map(|one| format!("{space}{one}{space}"));
-            format!("{space}[{}]{space}", inside.collect::<Vec<_>>().join(",")).into_bytes()
+        let inside = |elements: &Vec<String>| {
+            elements.iter().map(|one| format!("{space}{one}{space}")).collect::<Vec<_>>().join(",")
         };
-        let texts: Vec<_> = arrays.iter().map(text).collect();
+        let text = |array: &Option<Vec<String>>| {
+            array.as_ref().map_or(String::new(), |elements| format!("{space}[{}]{space}", inside(elements)))
+        };
+        let texts: Vec<_> = arrays.iter().map(|array| text(array).into_bytes()).collect();
         let open = files(dir.path(), &texts, "json");
         let chunks = planned(&open, limit);
         prop_assert_eq!(&chunks, &streamed(&open, limit));
-        let mut values = Vec::new();
+        let mut joined = Vec::new();
+        let mut values = 0;
         for (bytes, rows) in chunks.unwrap() {
             let chunk: Vec<serde_json::Value> = serde_json::from_slice(&bytes).unwrap();
             prop_assert_eq!(chunk.len() as u64, rows);
-            values.extend(chunk);
+            values += chunk.len();
+            joined.push(String::from_utf8(bytes).unwrap());
         }
-        let expected: Vec<serde_json::Value> =
-            arrays.iter().flatten().map(|one| serde_json::from_str(one).unwrap()).collect();
-        prop_assert_eq!(values, expected);
+        prop_assert_eq!(values, arrays.iter().flatten().flatten().count());
+        // Joined, they are the inputs in one pair of brackets.
+        let elements = arrays.iter().flatten().filter(|elements| !elements.is_empty());
+        let expected = match arrays.iter().flatten().count() {
+            0 => String::new(),
+            _ => format!("{space}[{}]{space}", elements.map(inside).collect::<Vec<_>>().join(",")),
+        };
+        prop_assert_eq!(joined.join("").replace("][", ","), expected.replace("][", ","));
     }
 }

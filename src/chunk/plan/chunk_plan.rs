@@ -7,15 +7,12 @@ use anyhow::Context as _;
 
 use crate::chunk::plan::input::RecordInput;
 use crate::chunk::plan::origin::Origins;
-use crate::chunk::plan::part::{Chunk, Data, Origin, Part};
+use crate::chunk::plan::part::{Chunk, Data, MAX_TRAIL, Origin, Part};
 use crate::chunk::scan::cutter::{Cut, Cutter, Limit};
 use crate::chunk::scan::error::Malformed;
 use crate::chunk::scan::format::RecordFormat;
 use crate::chunk::scan::index::{READ, Surveyed, survey};
 use crate::chunk::scan::scanner::Scanner;
-
-/// Whitespace around JSON that is kept, in bytes.
-const MAX_SPACE: u64 = 1 << 16;
 
 /// A file, and where its records lie.
 #[derive(Debug)]
@@ -62,9 +59,12 @@ impl ChunkPlan {
         for (input, (origin, head)) in inputs.iter().zip(heads) {
             let range = input.range();
             let body = range.start + head.body as u64..range.end;
-            let (body, after) = find_records(input, body, base, origin.delimiter, &mut cutter)?;
-            plan.trail = vec![0; usize::try_from((range.end - after).min(MAX_SPACE))?];
-            input.read(&mut plan.trail, after)?;
+            let (body, after) = find_records(input, &origin, body, base, &mut cutter)?;
+            if let Some(after) = after {
+                let length = usize::try_from(range.end - after).unwrap_or(MAX_TRAIL);
+                plan.trail = vec![0; length.min(MAX_TRAIL)];
+                input.read(&mut plan.trail, after)?;
+            }
             let mut last = [0];
             let at_end = body.end.saturating_sub(1);
             let ends_line = body.is_empty() || input.read(&mut last, at_end)? == b"\n";
@@ -151,30 +151,31 @@ impl PlannedFile {
     }
 }
 
-/// Finds the records of a file, and returns where they lie, and where what follows them begins: a
-/// JSON array ends before the file does.
+/// Finds the records of a file, and returns where they lie, and where what follows a JSON array begins.
 fn find_records(
     input: &RecordInput,
+    origin: &Origin,
     body: Range<u64>,
     base: u64,
-    delimiter: u8,
     cutter: &mut Cutter,
-) -> anyhow::Result<(Range<u64>, u64)> {
-    let format = input.dialect.format;
+) -> anyhow::Result<(Range<u64>, Option<u64>)> {
+    let format = origin.format;
+    if origin.is_empty {
+        return Ok((body, None));
+    }
     if format != RecordFormat::Json {
-        let delimiter = format.has_fields().then_some(delimiter);
+        let delimiter = format.has_fields().then_some(origin.delimiter);
         let could_not = || format!("could not read {}", input.name.display());
         match survey(input, body.clone(), delimiter).with_context(could_not)? {
             Surveyed::Index(index) => {
                 let is_whole = index.cut(base, cutter).with_context(could_not)?;
-                let end = body.end;
-                return if is_whole { Ok((body, end)) } else { Err(input.changed()) };
+                return if is_whole { Ok((body, None)) } else { Err(input.changed()) };
             }
             Surveyed::NeedsScan => {}
             Surveyed::Shrunk => return Err(input.changed()),
         }
     }
-    let scanner = Scanner::new(format, delimiter, base);
+    let scanner = Scanner::new(format, origin.delimiter, base);
     scan(input, body, base, scanner, cutter)
 }
 
@@ -185,10 +186,7 @@ fn scan(
     base: u64,
     mut scanner: Scanner,
     cutter: &mut Cutter,
-) -> anyhow::Result<(Range<u64>, u64)> {
-    if body.is_empty() && input.range().is_empty() {
-        return Ok((body.clone(), body.end));
-    }
+) -> anyhow::Result<(Range<u64>, Option<u64>)> {
     let malformed = |what: Malformed| input.malformed(what.moved(|at| at - base + body.start));
     let mut buffer = vec![0; READ];
     let mut at = body.start;
@@ -203,9 +201,9 @@ fn scan(
     }
     let end = base + (body.end - body.start);
     scanner.finish(end, cutter).map_err(malformed)?;
-    let Scanner::Json(array) = scanner else { return Ok((body.clone(), body.end)) };
+    let Scanner::Json(array) = scanner else { return Ok((body, None)) };
     let end = body.start + (array.end().unwrap_or(end) - base);
     // An array without an element has no records, whatever lies between its brackets.
     let records = body.start..if array.is_empty() { body.start } else { end };
-    Ok((records, end + 1))
+    Ok((records, Some(end + 1)))
 }

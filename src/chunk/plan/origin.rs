@@ -53,10 +53,10 @@ impl Origins {
             _ => Vec::new(),
         };
         let name = input.name.clone();
-        // A byte order mark alone is an empty input too.
         let is_empty = bytes.len() == head.header.start;
-        let origin =
-            Rc::new(Origin { name, format, delimiter: head.delimiter, header, columns, lead });
+        let delimiter = head.delimiter;
+        let origin = Origin { name, format, delimiter, header, columns, lead, is_empty };
+        let origin = Rc::new(origin);
         match &self.first {
             None if !is_empty => self.first = Some((Rc::clone(&origin), records)),
             Some((first, first_records)) if !self.converts && !is_empty => {

@@ -5,6 +5,9 @@ use std::rc::Rc;
 
 use crate::chunk::scan::format::RecordFormat;
 
+/// How much space after the last JSON array is kept, in bytes. There can be any amount of it.
+pub(crate) const MAX_TRAIL: usize = 64 * 1024;
+
 /// What has to be known of an input in order to write its records.
 #[derive(Debug)]
 pub(crate) struct Origin {
@@ -20,6 +23,8 @@ pub(crate) struct Origin {
     pub columns: Vec<Vec<u8>>,
     /// The whitespace before a JSON array.
     pub lead: Vec<u8>,
+    /// Whether the input has no bytes, or those of a byte order mark only.
+    pub is_empty: bool,
 }
 
 /// A part of an input: whole records.

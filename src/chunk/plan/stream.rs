@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use crate::chunk::plan::input::RecordInput;
 use crate::chunk::plan::origin::Origins;
-use crate::chunk::plan::part::{Chunk, Data, Origin, Part};
+use crate::chunk::plan::part::{Chunk, Data, MAX_TRAIL, Origin, Part};
 use crate::chunk::scan::cutter::{Cut, Cutter, Limit};
 use crate::chunk::scan::error::{Fault, InputError, Malformed};
 use crate::chunk::scan::format::RecordFormat;
@@ -58,8 +58,18 @@ struct Body {
     start: u64,
     /// How much has to be added to an offset of the joined inputs to get that of this input.
     shift: u64,
-    /// What has been read after the end of a JSON array.
-    after: Option<Vec<u8>>,
+    /// What follows the end of a JSON array, once that has been read.
+    after: Option<AfterArray>,
+}
+
+/// The space after a JSON array.
+#[derive(Debug)]
+struct AfterArray {
+    /// What has been read last.
+    bytes: Vec<u8>,
+    /// The offset in the input of what is read next, and its line.
+    at: u64,
+    line: u64,
 }
 
 impl Stream {
@@ -113,8 +123,8 @@ impl Stream {
         let Some(input) = self.inputs.front() else { return Ok(()) };
         let buffer = match &mut self.reading {
             Reading::Body(Body { after: Some(after), .. }) => {
-                after.clear();
-                after
+                after.bytes.clear();
+                &mut after.bytes
             }
             Reading::Head(buffer)
             | Reading::Body(Body { part: Part { data: Data::Memory(buffer), .. }, .. }) => buffer,
@@ -158,13 +168,21 @@ impl Stream {
     /// Scans what has been read after the first `seen` bytes, and completes chunks.
     fn scan(&mut self, seen: usize) -> anyhow::Result<()> {
         let Reading::Body(body) = &mut self.reading else { return Ok(()) };
-        if let Some(after) = &body.after {
-            if after.iter().all(|byte| b" \t\r\n".contains(byte)) {
-                self.trail.extend_from_slice(after);
-                return Ok(());
+        if let Some(after) = &mut body.after {
+            let bytes = &after.bytes;
+            let space = bytes.iter().position(|byte| !b" \t\r\n".contains(byte));
+            let space = &bytes[..space.unwrap_or(bytes.len())];
+            let room = MAX_TRAIL - self.trail.len();
+            self.trail.extend_from_slice(&space[..space.len().min(room)]);
+            let is_text = space.len() < bytes.len();
+            after.at += space.len() as u64;
+            after.line += count_lines(space);
+            if is_text && let Some(input) = self.inputs.front() {
+                let (name, line) = (input.name.clone(), after.line);
+                let what = Fault::TextAfterArray.at(after.at);
+                return Err(InputError::Malformed { name, line, what }.into());
             }
-            let at = self.at + 1;
-            return Err(self.malformed(Fault::TextAfterArray.at(at)));
+            return Ok(());
         }
         let Data::Memory(bytes) = &mut body.part.data else { return Ok(()) };
         let scanned = body.scanner.scan(&bytes[seen..], self.at, &mut self.cutter);
@@ -172,8 +190,13 @@ impl Stream {
         if let (Ok(()), Some(end)) = (&scanned, body.scanner.array_end()) {
             let beyond = usize::try_from(self.at - end).unwrap_or(0);
             let after = bytes.split_off(bytes.len() - beyond);
-            self.trail = after.get(1..).unwrap_or_default().to_vec();
-            body.after = Some(Vec::new());
+            let space = after.get(1..).unwrap_or_default();
+            self.trail = space[..space.len().min(MAX_TRAIL)].to_vec();
+            body.after = Some(AfterArray {
+                bytes: Vec::new(),
+                at: self.at.wrapping_add(body.shift),
+                line: body.part.line + count_lines(bytes) + count_lines(space),
+            });
             self.at = end;
         }
         // Chunks that are complete are good, whatever follows.
@@ -186,7 +209,7 @@ impl Stream {
         self.read_head(true)?;
         let Reading::Body(body) = &mut self.reading else { return Ok(()) };
         if let Err(what) = body.scanner.finish(self.at, &mut self.cutter)
-            && !matches!(&body.part.data, Data::Memory(bytes) if body.is_nothing(bytes))
+            && !body.part.origin.is_empty
         {
             return Err(self.malformed(what));
         }
@@ -299,10 +322,5 @@ impl Body {
         }
         let origin = Rc::clone(&self.part.origin);
         Some(Part { origin, at, line, data: Data::Memory(data), separator: "" })
-    }
-
-    /// Whether the input has no byte at all.
-    fn is_nothing(&self, bytes: &[u8]) -> bool {
-        bytes.is_empty() && self.part.at == 0
     }
 }

@@ -163,6 +163,8 @@ pub(crate) struct ChunkReport {
     records: u64,
     /// Bytes of records, without headers.
     bytes: u64,
+    /// The exit status of tmpx, as a shell sees it.
+    exit: u8,
     #[serde(skip_serializing_if = "Option::is_none")]
     failed: Option<FailedChunk>,
 }
@@ -181,7 +183,7 @@ struct FailedChunk {
 }
 
 impl ChunkReport {
-    pub(crate) fn new(tally: ChunkTally, failed: Option<&(Place, Status)>) -> Self {
+    pub(crate) fn new(tally: ChunkTally, exit: Status, failed: Option<&(Place, Status)>) -> Self {
         let ChunkTally { chunks, records, bytes } = tally;
         let failed = failed.map(|(place, status)| FailedChunk {
             chunk: place.number,
@@ -189,7 +191,7 @@ impl ChunkReport {
             rows: place.rows,
             status: status.code(),
         });
-        Self { chunks, records, bytes, failed }
+        Self { chunks, records, bytes, exit: exit.code(), failed }
     }
 }
 

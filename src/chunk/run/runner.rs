@@ -241,13 +241,13 @@ impl ActiveRun<'_> {
         while self.runner.sink.is_empty() && self.is_passable() {
             let Some((place, held)) = self.waiting.remove(&self.passed) else { return };
             self.passed += 1;
-            self.tally.chunks += 1;
-            self.tally.records += place.rows;
-            self.tally.bytes += place.bytes;
             if let Err(err) = self.runner.sink.add(place.number, held) {
                 self.fail(place, Cause::Error(err));
                 return;
             }
+            self.tally.chunks += 1;
+            self.tally.records += place.rows;
+            self.tally.bytes += place.bytes;
             if !self.write_file() {
                 return;
             }

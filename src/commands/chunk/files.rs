@@ -33,7 +33,7 @@ pub(super) fn create(
         },
     )?;
     transaction.take_warnings().iter().for_each(print_note);
-    let report = ChunkReport::new(tally, None);
+    let report = ChunkReport::new(tally, Status::Success, None);
     let lease = transaction.lease_mut();
     let status = write_report(args.report.as_deref(), &report, Status::Success, || Ok(lease));
     context.finish(transaction);

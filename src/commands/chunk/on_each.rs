@@ -13,7 +13,7 @@ use crate::chunk::{
 };
 use crate::cli::ChunkArgs;
 use crate::commands::context::Context;
-use crate::commands::errors::{print_error, status_of};
+use crate::commands::errors::{print_error, report, status_of};
 use crate::commands::scratch::{with_scratch, write_report};
 use crate::create::Scratch;
 use crate::os::CurrentDir;
@@ -69,7 +69,7 @@ pub(super) fn run(
         }
         .run();
         progress.finish();
-        finish(outcome, args, format, scratch, context)
+        Ok(finish(outcome, args, format, scratch, context))
     })
 }
 
@@ -94,37 +94,54 @@ fn jobs(args: &ChunkArgs) -> usize {
     args.jobs.map_or_else(cores, |jobs| usize::try_from(jobs).unwrap_or(usize::MAX))
 }
 
-/// Commits the output, or says why there is none, and writes the report.
+/// Commits the output, or prints why there is none, and writes the report.
 fn finish(
     outcome: RunOutcome,
     args: &ChunkArgs,
     format: RecordFormat,
     scratch: &mut Scratch<'_>,
     context: &Context,
-) -> anyhow::Result<Status> {
-    let RunOutcome { tally, failure, error, interrupt, reader_gone, sink } = outcome;
-    if args.merge.is_none() && format.has_fields() && sink.repeats_first_line() {
+) -> Status {
+    let tally = outcome.tally;
+    let decides = outcome.interrupt.is_none() && !outcome.reader_gone;
+    let failed = outcome.failure.as_ref().filter(|_| decides).map(|(place, _)| place.clone());
+    if args.merge.is_none() && format.has_fields() && outcome.sink.repeats_first_line() {
         print_hint("each output begins with the same line; --merge prints it once");
     }
-    let mut failed = None;
-    let mut status = Status::Command(0);
+    let concluded = conclude(outcome, scratch, context);
+    let status = concluded.unwrap_or_else(|err| report(&err, Status::TmpxFailed));
+    let failed = failed.map(|place| (place, status));
+    let report = ChunkReport::new(tally, status, failed.as_ref());
+    write_report(args.report.as_deref(), &report, status, || scratch.lease())
+}
+
+/// Returns the status of a run, and commits the output of one that has succeeded.
+fn conclude(
+    outcome: RunOutcome,
+    scratch: &mut Scratch<'_>,
+    context: &Context,
+) -> anyhow::Result<Status> {
+    let RunOutcome { failure, error, interrupt, reader_gone, sink, .. } = outcome;
     if let Some(signal) = interrupt {
-        status = Status::Signal(signal);
-    } else if reader_gone && !context.signals.ignore_broken_pipes() {
-        status = Status::Signal(libc::SIGPIPE);
-    } else if reader_gone {
-        return Err(std::io::Error::from_raw_os_error(libc::EPIPE))
-            .context("could not write to stdout");
-    } else if let Some((place, cause)) = failure {
-        status = report_failure(&place, cause);
-        failed = Some((place, status));
-    } else if let Some(err) = error {
+        return Ok(Status::Signal(signal));
+    }
+    if reader_gone && !context.signals.ignore_broken_pipes() {
+        return Ok(Status::Signal(libc::SIGPIPE));
+    }
+    if reader_gone {
+        let err = std::io::Error::from_raw_os_error(libc::EPIPE);
+        return Err(err).context("could not write to stdout");
+    }
+    if let Some((place, cause)) = failure {
+        return Ok(report_failure(&place, cause));
+    }
+    if let Some(err) = error {
         return Err(err);
-    } else if let Some(replacement) = sink.into_replacement() {
+    }
+    if let Some(replacement) = sink.into_replacement() {
         replacement.commit(false, scratch.lease()?)?.iter().for_each(print_note);
     }
-    let report = ChunkReport::new(tally, failed.as_ref());
-    Ok(write_report(args.report.as_deref(), &report, status, || scratch.lease()))
+    Ok(Status::Command(0))
 }
 
 /// Says which chunk failed, and returns its status.

@@ -11,7 +11,7 @@ fn chunk_files_are_printed_in_order_and_have_a_lifetime() {
     let script = format!("{make}; tmpx chunk --rows 1000 --session s --report r in.csv; cat r >&2");
     let ran = sandbox.sh(&script).run();
     let paths: Vec<&str> = ran.raw.lines().collect();
-    assert_eq!(ran.stderr, "{\"chunks\":3,\"records\":2500,\"bytes\":11393}\n");
+    assert_eq!(ran.stderr, "{\"chunks\":3,\"records\":2500,\"bytes\":11393,\"exit\":0}\n");
     assert_eq!(ran.stdout, "$ROOT/tmp/tmp.RANDOM.csv\n".repeat(3));
     let texts: Vec<String> = paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
     let starts: Vec<_> = texts.iter().map(|text| text.lines().nth(1).unwrap()).collect();

@@ -155,10 +155,52 @@ fn a_process_that_is_left_behind_is_waited_for_at_most_a_second() {
 fn a_report_counts_chunks_records_and_bytes() {
     let sandbox = Sandbox::new();
     let script = format!("{NUMBERS}; tmpx chunk --rows 4 --report r in.csv -- true; cat r");
-    sandbox.sh(&script).expects(0, "{\"chunks\":3,\"records\":10,\"bytes\":21}\n", "");
+    let report = "{\"chunks\":3,\"records\":10,\"bytes\":21,\"exit\":0}\n";
+    sandbox.sh(&script).expects(0, report, "");
     let script = "tmpx chunk -j1 --rows 4 --report r in.csv -- sh -c 'cat >/dev/null; exit $((TMPX_CHUNK * 3))'; cat r";
     let ran = sandbox.sh(script).run();
-    let failed = "{\"chunks\":1,\"records\":4,\"bytes\":8,\
+    let failed = "{\"chunks\":1,\"records\":4,\"bytes\":8,\"exit\":3,\
                   \"failed\":{\"chunk\":1,\"offset\":10,\"rows\":4,\"status\":3}}\n";
     assert_eq!(ran.stdout, failed);
+    let script =
+        "tmpx chunk -j1 --rows 4 --report r --merge in.csv -- sh -c 'echo $TMPX_CHUNK; cat'; cat r";
+    let ran = sandbox.sh(script).run();
+    let failed = failed.replace("3,\"f", "125,\"f").replace("3}", "125}");
+    assert_eq!(ran.stdout, format!("0\nn\n1\n2\n3\n4\n{failed}"));
+    let script =
+        "tmpx chunk --report r in.csv -- sh -c 'kill -TERM $PPID; exec sleep 60'; echo $?; cat r";
+    let ran = sandbox.sh(script).run();
+    assert_eq!(ran.stdout, "143\n{\"chunks\":0,\"records\":0,\"bytes\":0,\"exit\":143}\n");
+}
+
+#[test]
+fn a_report_is_written_also_where_tmpx_fails_after_the_first_command() {
+    let sandbox = Sandbox::new();
+    let chunks = |chunks: u32, records: u32| {
+        let bytes = 2 * records;
+        format!("{{\"chunks\":{chunks},\"records\":{records},\"bytes\":{bytes},\"exit\":125}}\n")
+    };
+    // A stream that is malformed at its end.
+    let script = "echo old > r; printf 'a\\n1\\n2\\n\"' |
+        tmpx chunk --format csv --rows 1 --report r -- tail -n 1; cat r";
+    let message = "tmpx: standard input: line 4, byte 7: this quote is never closed\n";
+    sandbox.sh(script).expects(0, &format!("1\n2\n{}", chunks(2, 2)), message);
+    // A full disk.
+    let script =
+        "echo old > r; seq 4 > in.txt; tmpx chunk --report r in.txt -- cat >/dev/full; cat r";
+    let message = "tmpx: could not write to stdout: No space left on device\n";
+    sandbox.sh(script).expects(0, &chunks(1, 4), message);
+    // A reader that has gone.
+    let script =
+        "echo old > r; { trap '' PIPE; tmpx chunk --report r in.txt -- sleep 60; } | true; cat r";
+    let message = "tmpx: could not write to stdout: Broken pipe\n";
+    sandbox.sh(script).expects(0, &chunks(0, 0), message);
+    // An output that cannot be put in its place.
+    let script = "echo old > r; mkdir d; tmpx chunk -o d/o --report r in.txt -- rm -r d; cat r";
+    let ran = sandbox.sh(script).run();
+    assert_eq!(ran.stdout, chunks(1, 4), "{ran:?}");
+    // Where nothing has run, there is nothing to report.
+    let script = "echo old > r; printf '\"' > in.csv; tmpx chunk --report r in.csv -- cat; cat r";
+    let message = "tmpx: in.csv: line 1, byte 1: this quote is never closed\n";
+    sandbox.sh(script).expects(0, "old\n", message);
 }

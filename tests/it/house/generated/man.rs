@@ -130,7 +130,7 @@ pub(super) const JSON: [(&[&str], &str); 10] = [
         &["tmpx-chunk"],
         "--json, for chunk files: path, kind, lease, lifetime, session. --report, for a command: chunks, \
          records and bytes (of what succeeded, in order, before the first chunk that failed; headers do not \
-         count); failed is that chunk, if there is one: chunk (its number, from 0, as in TMPX_CHUNK), \
+         count), exit (tmpx's own status); failed is that chunk, if there is one: chunk (its number, from 0, as in TMPX_CHUNK), \
          offset (where it begins in its input, in bytes from 0), rows (its records) and status",
     ),
     (

@@ -1,5 +1,7 @@
 //! Cuts inputs into chunks of whole records, and runs commands on them or writes them into files.
 
+#[cfg(test)]
+mod input_tests;
 mod plan;
 mod run;
 mod scan;

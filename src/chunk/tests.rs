@@ -2,12 +2,6 @@
 
 use proptest::prelude::*;
 
-use crate::chunk::plan::chunk_plan::ChunkPlan;
-use crate::chunk::plan::input::{ReadOptions, RecordInput};
-use crate::chunk::plan::origin::Origins;
-use crate::chunk::plan::part::Chunk;
-use crate::chunk::plan::stream::Stream;
-use crate::chunk::run::feed::{Feed, FeedStep};
 use crate::chunk::scan::csv::FieldState;
 use crate::chunk::scan::cutter::{Cut, Cutter, Limit};
 use crate::chunk::scan::error::{Fault, Malformed};
@@ -15,6 +9,12 @@ use crate::chunk::scan::format::RecordFormat;
 use crate::chunk::scan::parity::{Segment, Survey};
 use crate::chunk::scan::scanner::{Scan, Scanner};
 use crate::sys::simd;
+
+/// The number of cases, multiplied by `TMPX_CASES`. Each run has other ones.
+pub(super) fn cases(count: u32) -> u32 {
+    let factor = std::env::var("TMPX_CASES").map_or(1, |factor| factor.parse().unwrap());
+    count.saturating_mul(factor)
+}
 
 /// Where records start in CSV, and where a quote is open at the end.
 fn csv_starts(bytes: &[u8]) -> (Vec<u64>, Option<u64>) {
@@ -102,7 +102,7 @@ fn scan(
     (cutter.take_cuts(), finished)
 }
 
-fn limit() -> impl Strategy<Value = Limit> {
+pub(super) fn limit() -> impl Strategy<Value = Limit> {
     prop_oneof![(1..6u64).prop_map(Limit::Rows), (1..300u64).prop_map(Limit::Bytes)]
 }
 
@@ -111,7 +111,7 @@ fn pieces() -> impl Strategy<Value = Vec<usize>> {
 }
 
 /// Text in which what matters is frequent.
-fn text(special: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn text(special: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![3 => Just(b'x'), 4 => proptest::sample::select(special)];
     let sparse = prop_oneof![30 => Just(b'x'), 1 => proptest::sample::select(special)];
     prop_oneof![proptest::collection::vec(byte, 0..300), proptest::collection::vec(sparse, 0..900),]
@@ -131,12 +131,12 @@ fn csv() -> impl Strategy<Value = Vec<u8>> {
         .prop_map(|rows| rows.into_iter().flat_map(|(row, end)| [&row[..], end].concat()).collect())
 }
 
-fn any_csv() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn any_csv() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![csv(), text(b"\"\",\n\r")]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(cases(2000)))]
 
     #[test]
     fn csv_is_cut_where_a_loop_over_its_bytes_cuts_it(
@@ -281,7 +281,7 @@ const TOKENS: &[&str] = &[
     "null",
 ];
 
-fn json() -> impl Strategy<Value = String> {
+pub(super) fn json() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just("1".to_owned()),
         Just("null".to_owned()),
@@ -325,165 +325,3 @@ fn scan_json(
 }
 
 const LINE_ENDS: &[&[u8]] = &[b"\n", b"\r\n", b"\n\n", b"\n\r\n"];
-
-/// A chunk as a command reads it, with the number of its records.
-fn render(chunk: Chunk, inputs: &[RecordInput]) -> (Vec<u8>, u64) {
-    use std::io::{Read as _, Seek as _};
-    use std::os::fd::AsFd as _;
-    let rows = chunk.rows;
-    let mut file = tempfile::tempfile().unwrap();
-    assert_eq!(Feed::new(chunk, None).write(file.as_fd(), inputs).unwrap(), FeedStep::Done);
-    file.rewind().unwrap();
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).unwrap();
-    (bytes, rows)
-}
-
-type Chunks = Result<Vec<(Vec<u8>, u64)>, String>;
-
-fn planned(open: &dyn Fn() -> Vec<RecordInput>, limit: Limit) -> Chunks {
-    let inputs = open();
-    let mut plan =
-        ChunkPlan::new(&inputs, limit, &mut Origins::new(false)).map_err(|err| err.to_string())?;
-    let mut chunks = Vec::new();
-    while let Some(chunk) = plan.next_chunk() {
-        chunks.push(render(chunk, &inputs));
-    }
-    Ok(chunks)
-}
-
-fn streamed(open: &dyn Fn() -> Vec<RecordInput>, limit: Limit) -> Chunks {
-    let mut stream = Stream::new(open(), limit, Origins::new(false));
-    let mut chunks = Vec::new();
-    while stream.source().is_some() {
-        stream.read().map_err(|err| err.to_string())?;
-        while let Some(chunk) = stream.next_chunk() {
-            chunks.push(render(chunk, &[]));
-        }
-    }
-    Ok(chunks)
-}
-
-/// Writes files and returns what opens them.
-fn files(
-    dir: &std::path::Path,
-    texts: &[Vec<u8>],
-    extension: &str,
-) -> impl Fn() -> Vec<RecordInput> {
-    let names = texts.iter().enumerate().map(|(index, text)| {
-        let path = dir.join(format!("{index}.{extension}"));
-        std::fs::write(&path, text).unwrap();
-        path
-    });
-    let paths: Vec<_> = names.collect();
-    move || {
-        let options = ReadOptions { delimiter: None, ..ReadOptions::default() };
-        paths.iter().map(|path| RecordInput::open(path, &options).unwrap()).collect()
-    }
-}
-
-#[test]
-fn space_after_the_last_array_is_kept_up_to_a_bound() {
-    let dir = tempfile::tempdir().unwrap();
-    let spaces = " ".repeat(200_000);
-    for (texts, expected) in [
-        (vec!["[1]\n ".to_owned(), String::new()], "[1]\n ".to_owned()),
-        (vec!["[1]\n ".to_owned(), "\u{feff}".to_owned()], "[1]\n ".to_owned()),
-        (vec!["[1]\n ".to_owned(), "[ ]".to_owned()], "[1]".to_owned()),
-        (vec![format!("[1]{spaces}")], format!("[1]{}", &spaces[..1 << 16])),
-    ] {
-        let texts: Vec<_> = texts.into_iter().map(String::into_bytes).collect();
-        let open = files(dir.path(), &texts, "json");
-        let expected: Chunks = Ok(vec![(expected.into_bytes(), 1)]);
-        assert_eq!(planned(&open, Limit::Rows(9)), expected);
-        assert_eq!(streamed(&open, Limit::Rows(9)), expected);
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
-
-    #[test]
-    fn files_and_streams_of_csv_give_the_same_chunks(
-        bodies in proptest::collection::vec(any_csv(), 1..4), limit in limit(),
-    ) {
-        let dir = tempfile::tempdir().unwrap();
-        let texts: Vec<_> = bodies.iter().map(|body| [b"a,\"b\nc\"\n1", &body[..]].concat()).collect();
-        let open = files(dir.path(), &texts, "csv");
-        let from_files = planned(&open, limit);
-        let from_streams = streamed(&open, limit);
-        prop_assert_eq!(&from_files, &from_streams);
-        let Ok(chunks) = from_files else { return Ok(()) };
-        // Joined, they are the inputs under one header.
-        let header = b"a,\"b\nc\"\n";
-        let mut joined = Vec::new();
-        for (bytes, _) in &chunks {
-            prop_assert!(bytes.starts_with(header));
-            joined.extend_from_slice(&bytes[header.len()..]);
-        }
-        let mut expected = Vec::new();
-        for (index, text) in texts.iter().enumerate() {
-            expected.extend_from_slice(&text[header.len()..]);
-            if index + 1 < texts.len() && !text.ends_with(b"\n") {
-                expected.push(b'\n');
-            }
-        }
-        prop_assert_eq!(joined, expected);
-    }
-
-    #[test]
-    fn files_and_streams_of_lines_give_the_same_chunks(
-        texts in proptest::collection::vec(text(b"\n"), 1..4), limit in limit(),
-    ) {
-        let dir = tempfile::tempdir().unwrap();
-        let open = files(dir.path(), &texts, "log");
-        let chunks = planned(&open, limit);
-        prop_assert_eq!(&chunks, &streamed(&open, limit));
-        let joined: Vec<u8> = chunks.unwrap().into_iter().flat_map(|(bytes, _)| bytes).collect();
-        let mut expected = Vec::new();
-        for (index, text) in texts.iter().enumerate() {
-            expected.extend_from_slice(text);
-            if index + 1 < texts.len() && !text.is_empty() && !text.ends_with(b"\n") {
-                expected.push(b'\n');
-            }
-        }
-        let bom = expected.starts_with(b"\xef\xbb\xbf");
-        prop_assert_eq!(joined, &expected[if bom { 3 } else { 0 }..]);
-    }
-
-    #[test]
-    fn files_and_streams_of_json_give_the_same_chunks(
-        arrays in proptest::collection::vec(
-            proptest::option::weighted(0.9, proptest::collection::vec(json(), 0..20)), 1..4,
-        ),
-        space in "[ \n]{0,2}", limit in limit(),
-    ) {
-        let dir = tempfile::tempdir().unwrap();
-        let inside = |elements: &Vec<String>| {
-            elements.iter().map(|one| format!("{space}{one}{space}")).collect::<Vec<_>>().join(",")
-        };
-        let text = |array: &Option<Vec<String>>| {
-            array.as_ref().map_or(String::new(), |elements| format!("{space}[{}]{space}", inside(elements)))
-        };
-        let texts: Vec<_> = arrays.iter().map(|array| text(array).into_bytes()).collect();
-        let open = files(dir.path(), &texts, "json");
-        let chunks = planned(&open, limit);
-        prop_assert_eq!(&chunks, &streamed(&open, limit));
-        let mut joined = Vec::new();
-        let mut values = 0;
-        for (bytes, rows) in chunks.unwrap() {
-            let chunk: Vec<serde_json::Value> = serde_json::from_slice(&bytes).unwrap();
-            prop_assert_eq!(chunk.len() as u64, rows);
-            values += chunk.len();
-            joined.push(String::from_utf8(bytes).unwrap());
-        }
-        prop_assert_eq!(values, arrays.iter().flatten().flatten().count());
-        // Joined, they are the inputs in one pair of brackets.
-        let elements = arrays.iter().flatten().filter(|elements| !elements.is_empty());
-        let expected = match arrays.iter().flatten().count() {
-            0 => String::new(),
-            _ => format!("{space}[{}]{space}", elements.map(inside).collect::<Vec<_>>().join(",")),
-        };
-        prop_assert_eq!(joined.join("").replace("][", ","), expected.replace("][", ","));
-    }
-}

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Statistics of a large CSV file with the columns conference, year, authors (separated by ;) and keywords
-# (separated by ,): how many records and distinct authors there are, and the counts of all others.
+# (separated by ,): how many chunks, records and distinct authors there are, and the counts of all others.
 #
 #   conference-stats.sh FILE [OPTION_OF_CHUNK]...
 #
@@ -33,7 +33,7 @@ for (kind, value), number in counts.items():
 '
 total='
 import json, sys
-result = {"records": 0, "authors": 0, "conferences": {}, "years": {}, "keywords": {}}
+result = {"chunks": json.load(open(sys.argv[1]))["chunks"], "records": 0, "authors": 0, "conferences": {}, "years": {}, "keywords": {}}
 for line in sys.stdin:
     kind, value, number = line.rstrip("\n").split("\t")
     if kind in ("records", "authors"):
@@ -58,6 +58,7 @@ END { if (NR) put(); print "authors", "\"\"", authors + 0 }
 '
 counts=$(tmpx file --until-exit=$$)
 sorted=$(tmpx file --until-exit=$$)
-tmpx chunk --format csv "$@" -o "$counts" "$file" -- python3 -c "$count"
+report=$(tmpx file --until-exit=$$)
+tmpx chunk --format csv "$@" -o "$counts" --report "$report" "$file" -- python3 -c "$count"
 LC_ALL=C sort -o "$sorted" "$counts"
-LC_ALL=C awk -F '\t' -v OFS='\t' "$add" "$sorted" | python3 -c "$total"
+LC_ALL=C awk -F '\t' -v OFS='\t' "$add" "$sorted" | python3 -c "$total" "$report"

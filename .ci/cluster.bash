@@ -45,7 +45,7 @@ printf '#!/bin/sh\ntail -n +2 | tr [:lower:] [:upper:]\n' >"$work/command"
 printf '#!/bin/sh\ngrep -q "^9000," && exit 3\nexit 0\n' >"$work/failing"
 chmod +x "$work/command" "$work/failing"
 
-# Runs an example with a command that succeeds and with one that fails.
+# Runs an example with a command that succeeds and with one that fails, and on a file without a byte.
 check() {
     local output=$work/output
     rm -f "$output"
@@ -55,6 +55,9 @@ check() {
         fail 'a command failed unnoticed'
     fi
     cmp "$output" "$work/expected"
+    : >"$work/empty.csv"
+    "$@" "$work/empty.csv" "$output" "$work/command"
+    cmp "$output" "$work/empty.csv"
     tmpx cleanup --quiet
     local left
     left=$(find "$work/shared" "$work/tmp" -mindepth 1)

@@ -6,6 +6,8 @@
 # SHARED is a directory that all machines have under this path. LOGINS are those of parallel, such as
 # 8/alpha,16/beta. The outputs are joined in order. OUTPUT is replaced if every command succeeds.
 # TMPX_CHUNK_SIZE is the size of a chunk. PARALLEL_SSH is the ssh command, with its options.
+#
+# The test of this script runs on one machine. It shows that the result is right, not how this scales.
 set -euo pipefail
 
 shared=$1 logins=$2 file=$3 output=$4

@@ -99,7 +99,7 @@ impl RecordInput {
             }
             match Head::parse(self.dialect, &buffer, count == left) {
                 Ok(Some(head)) => return Ok((head, buffer)),
-                Ok(None) => wanted *= 8,
+                Ok(None) => wanted = Head::more_than(wanted),
                 Err(err) => return Err(self.head_error(err, &buffer)),
             }
         }

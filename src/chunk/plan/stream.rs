@@ -135,7 +135,10 @@ impl Stream {
         match rustix::io::read(input, spare_capacity(buffer)) {
             Ok(0) => self.end_input(),
             Ok(_) => match &self.reading {
-                Reading::Head(_) => self.read_head(false),
+                Reading::Head(buffer) if Head::may_decide(input.dialect, buffer, seen) => {
+                    self.read_head(false)
+                }
+                Reading::Head(_) => Ok(()),
                 Reading::Body(_) => self.scan(seen),
             },
             Err(Errno::INTR | Errno::AGAIN) => Ok(()),

@@ -83,7 +83,7 @@ impl Merger {
             let is_all = start.len() as u64 == output.len();
             match Head::parse(self.dialect, &start, is_all) {
                 Ok(Some(found)) => return Ok((found, start)),
-                Ok(None) => wanted *= 8,
+                Ok(None) => wanted = Head::more_than(wanted),
                 Err(HeadError::Malformed(what)) => {
                     return Err(MergeError::Malformed { number, format, what }.into());
                 }

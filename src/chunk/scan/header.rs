@@ -13,6 +13,11 @@ use crate::chunk::scan::scanner::Scanner;
 /// The largest header that is held.
 pub(crate) const MAX_HEADER: usize = 8 << 20;
 
+/// How many bytes tell the encoding.
+const MIN_HEAD: usize = 6;
+
+const JSON_SPACE: &[u8] = b" \t\r\n";
+
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// The delimiters that are looked for; of two that are equally frequent the first wins.
@@ -77,7 +82,7 @@ impl Head {
         bytes: &[u8],
         is_all: bool,
     ) -> Result<Option<Self>, HeadError> {
-        if bytes.len() < 6 && !is_all {
+        if bytes.len() < MIN_HEAD && !is_all {
             return Ok(None);
         }
         if let Some(encoding) = Encoding::of(bytes) {
@@ -89,10 +94,29 @@ impl Head {
             RecordFormat::Csv | RecordFormat::Tsv => csv(dialect, bytes, start, is_all)?,
             RecordFormat::Ndjson | RecordFormat::Lines => lines(dialect, bytes, start, is_all),
         };
-        if head.is_none() && bytes.len() > MAX_HEADER {
+        let length = head.as_ref().map_or(bytes.len(), |head| head.body) - start;
+        if length > MAX_HEADER {
             return Err(Fault::LongHeader.at(start as u64).into());
         }
         Ok(head)
+    }
+
+    /// Whether more bytes can decide what the first `seen` have not. Looking at all of them again for each
+    /// read would take a time that is quadratic in the length of the header.
+    pub(crate) fn may_decide(dialect: Dialect, bytes: &[u8], seen: usize) -> bool {
+        // A header ends behind a line feed, of which a carriage return may follow in the bytes before.
+        let new = &bytes[seen.saturating_sub(2)..];
+        let can_end = match dialect.format {
+            RecordFormat::Json => new.iter().any(|byte| !JSON_SPACE.contains(byte)),
+            _ => new.contains(&b'\n'),
+        };
+        seen < MIN_HEAD || can_end || bytes.len() > MAX_HEADER
+    }
+
+    /// How many bytes to try after so many have not been enough.
+    pub(crate) fn more_than(bytes: usize) -> usize {
+        // With a byte order mark and the byte after the header it is known that there is more.
+        (8 * bytes).min(BOM.len() + MAX_HEADER + 1)
     }
 
     /// Returns the fields of each header record.
@@ -139,7 +163,7 @@ fn record_ends(scanner: &mut Scanner, bytes: &[u8], rows: u64, is_all: bool) -> 
 
 fn json(bytes: &[u8], start: usize, is_all: bool) -> Result<Option<Head>, Malformed> {
     let text = &bytes[start..];
-    let at = match text.iter().position(|byte| !b" \t\r\n".contains(byte)) {
+    let at = match text.iter().position(|byte| !JSON_SPACE.contains(byte)) {
         Some(at) => start + at,
         None if text.is_empty() || !is_all => {
             let head = Head { header: start..start, body: start, delimiter: 0 };
@@ -179,7 +203,7 @@ fn csv(
 ) -> Result<Option<Head>, Malformed> {
     let text = &bytes[start..];
     let candidates = dialect.delimiter.as_ref().map_or(&DELIMITERS[..], std::slice::from_ref);
-    let is_enough = is_all || bytes.len() > MAX_HEADER;
+    let is_enough = is_all || text.len() > MAX_HEADER;
     let Some(first) = FirstRecord::read(text, candidates, is_enough) else {
         return Ok(None);
     };
@@ -195,7 +219,7 @@ fn csv(
             Some(end) => start + end,
             None if is_all => start,
             None => {
-                let is_too_long = bytes.len() > MAX_HEADER;
+                let is_too_long = text.len() > MAX_HEADER;
                 return match scanner.open_quote() {
                     Some(at) if is_too_long => Err(Fault::OpenQuote.at(start as u64 + at)),
                     None if is_too_long => Err(Fault::LongHeader.at(start as u64)),

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::sandbox::{Sandbox, is_root, words};
+use crate::support::sandbox::{Sandbox, has, is_root, words};
 
 /// Expects a refusal with and without a command, as a file and on standard input.
 fn refused(name: &str, text: &[u8], message: &str, hint: Option<&str>) {
@@ -183,10 +183,61 @@ fn command_lines_without_sense_are_usage_errors() {
 #[test]
 fn an_input_that_changes_during_the_run_fails_it() {
     let sandbox = Sandbox::new();
-    let script = "{ echo a; seq 200000; } > in.csv; echo old > out
-        tmpx chunk -j1 --rows 10000 -o out in.csv -- sh -c 'cat >/dev/null; : > in.csv'
-        echo $?; cat out";
-    let ran = sandbox.sh(script).run();
-    assert_eq!(ran.stdout, "125\nold\n");
-    assert!(ran.stderr.ends_with(": in.csv changed while it was read\n"), "{ran:?}");
+    for change in
+        [": > in.csv", "echo 1 >> in.csv", "printf 9 | dd conv=notrunc of=in.csv status=none"]
+    {
+        let script = format!(
+            "{{ echo a; seq 200000; }} > in.csv; touch -d '1 hour ago' in.csv; echo old > out
+            tmpx chunk -j1 --rows 10000 -o out in.csv -- sh -c 'cat >/dev/null; {change}'
+            echo $?; cat out"
+        );
+        let ran = sandbox.sh(&script).run();
+        assert_eq!(ran.stdout, "125\nold\n", "{change}");
+        assert!(ran.stderr.ends_with(": in.csv changed while it was read\n"), "{change}: {ran:?}");
+    }
+}
+
+#[test]
+fn an_input_that_changes_while_chunk_files_are_written_leaves_none() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    // tmpx stops where it has written the first file.
+    let script = "seq 9 > in.txt; touch -d '1 hour ago' in.txt
+        strace -o ../trace -e trace=sendfile -e inject=sendfile:signal=SIGSTOP:when=1 \
+            sh -c 'echo $$ > ../pid; exec tmpx chunk --rows 3 in.txt' &
+        until grep -qs 'stopped by SIGSTOP' ../trace; do sleep 0.01; done
+        echo 10 >> in.txt; kill -CONT $(cat ../pid); wait $!";
+    let message = "tmpx: could not create file in $ROOT/tmp: in.txt changed while it was read\n";
+    sandbox.sh(script).expects(1, "", message);
+    assert_eq!(sandbox.left(), [""; 0]);
+}
+
+#[test]
+fn text_that_is_not_utf_8_does_not_become_json() {
+    let sandbox = Sandbox::new();
+    for (text, place) in [("a\n1\n\\351\n", "line 3, byte 5"), ("\\351\n1\n", "line 1, byte 1")] {
+        let script = format!("printf '{text}' > in.csv; tmpx chunk --to json in.csv -- cat");
+        let ran = sandbox.sh(&script).run();
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(125), ""), "{ran:?}");
+        let expected = format!(
+            "in.csv: {place}: not UTF-8\n\
+             hint: iconv -f LATIN1 -t UTF-8 in.csv | tmpx chunk --format csv …\n"
+        );
+        assert!(ran.stderr.ends_with(&expected), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_header_that_does_not_end_is_not_read_for_ever() {
+    let message = "line 1, byte 1: the header has more than 8 MiB";
+    let header = b"a".repeat((8 << 20) + 100_000);
+    refused("in.csv", &header, message, None);
+    refused("in.csv", &[&header[..], b"\n1\n"].concat(), message, None);
+    refused("in.json", &[&b" ".repeat((8 << 20) + 1)[..], b"[1]"].concat(), message, None);
+    let sandbox = Sandbox::new();
+    let script = "yes a | tr -d '\\n' | tmpx chunk --format lines --header 1 -- cat";
+    let expected = format!("tmpx: standard input: {message}\n");
+    sandbox.sh(script).expects(125, "", &expected);
 }

@@ -14,16 +14,18 @@ fn a_full_disk_is_named_whatever_fills_it_and_nothing_half_made_stays() {
         report() { echo $?; ls -A small; }
         tmpx chunk --bytes 200K -o small/out in.txt -- cat; report; cat small/out
         tmpx chunk --bytes 200K -p small in.txt; report
+        tmpx chunk -p small in.txt -- cat; report
         export TMPDIR=$PWD/small
         tmpx chunk in.txt -- cat; report
         tmpx chunk in.txt -- cat {}; report";
     let Some(ran) = with_mounts(&sandbox, script) else { return };
-    assert_eq!(ran.stdout, "125\nout\nold\n1\nout\n125\nout\n125\nout\n", "{ran:?}");
+    assert_eq!(ran.stdout, "125\nout\nold\n1\nout\n125\nout\n125\nout\n125\nout\n", "{ran:?}");
     let full = "on the filesystem $ROOT/cwd/small: No space left on device";
     let file = "small/tmp.RANDOM/chunk-000000.txt: could not write the chunk";
     let expected = format!(
         "tmpx: could not replace small/out, {full}\n\
          tmpx: could not create file in $ROOT/cwd/small: could not write the chunk, {full}\n\
+         tmpx: could not hold an output in $ROOT/cwd/small, {full}\n\
          tmpx: could not hold an output in $ROOT/cwd/small, {full}\n\
          tmpx: chunk 0 (rows 1 to 300000, in.txt from byte 1, 1988895 bytes) failed: \
          could not write $ROOT/cwd/{file}, {full}\n"
@@ -90,6 +92,20 @@ fn as_many_commands_run_at_once_as_there_are_processors_for_tmpx() {
     }
 }
 
+#[test]
+fn as_many_threads_survey_a_file_as_there_are_processors_for_tmpx() {
+    if !has("taskset") || !has("strace") || !has("nproc") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let script = "seq 1000000 > in.txt; cpu=$(taskset -cp $$ | sed 's/.*[: ]//; s/[-,].*//')
+        threads() { \"$@\" strace -f -qq -o trace -e trace=clone,clone3 tmpx chunk --bytes 1G in.txt > path
+            grep -c 'clone.*CLONE_THREAD' trace; }
+        threads taskset -c $cpu; [ $(nproc) = 1 ] || [ $(threads) -gt 0 ] || echo no thread";
+    sandbox.sh(script).expects(0, "0\n", "");
+    sandbox.clean_up();
+}
+
 /// A control group with a quota of one processor, which is removed again.
 struct OneCpu(std::path::PathBuf);
 
@@ -144,30 +160,51 @@ fn a_chunk_has_sixteen_mebibytes_by_default() {
     sandbox.sh(script).expects(0, &expected, "");
 }
 
+/// CSV with quoted line ends and a JSON array, of SIZE bytes and a little more. A record has 16 bytes.
+const CSV: &str = "{ echo n,text; yes '1,\"a line\nmore\"' | head -c SIZE; } > in.csv";
+const JSON: &str = "{ printf '[0'; yes ',[\"a line\\\\\",1]' | head -c SIZE; echo ]; } > in.json";
+
 /// Returns how many bytes of memory a run of chunk has needed at most, on a file of this size.
-fn peak(size: &str, run: &str) -> u64 {
+fn peak(make: &str, size: u32, run: &str) -> u64 {
     let sandbox = Sandbox::in_memory();
-    // The sizes are whole numbers of records.
-    let make = "{ echo n,text; yes '1,\"a line\nmore\"' | head -c SIZE; } > in.csv";
-    sandbox.sh(&make.replace("SIZE", size)).succeeds();
+    sandbox.sh(&make.replace("SIZE", &size.to_string())).succeeds();
     sandbox.sh(&format!("tmpx exec --here --report report -- {run} > /dev/null")).succeeds();
     let report = fs::read(sandbox.cwd().join("report")).unwrap();
     let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
     report["peak_memory_bytes"].as_u64().unwrap()
 }
 
+/// The sizes of a small and a large file: whole numbers of records.
+const SMALL: u32 = 16 * 140_000;
+const LARGE: u32 = 16 * 4_600_000;
+
 #[test]
 fn memory_does_not_grow_with_the_file() {
-    let run = "tmpx chunk -j 2 --merge in.csv -- cat";
-    let (small, large) = (peak("2200000", run), peak("74000000", run));
-    assert!(small.max(large) < 16 << 20, "{small} and {large} bytes");
-    assert!(large < small + (2 << 20), "{small} and {large} bytes");
+    for (make, name) in [(CSV, "in.csv"), (JSON, "in.json")] {
+        let run = format!("tmpx chunk -j 2 --merge {name} -- cat");
+        let (small, large) = (peak(make, SMALL, &run), peak(make, LARGE, &run));
+        assert!(small.max(large) < 16 << 20, "{name}: {small} and {large} bytes");
+        assert!(large < small + (2 << 20), "{name}: {small} and {large} bytes");
+    }
+}
+
+#[test]
+fn a_plan_needs_sixteen_bytes_a_chunk_besides() {
+    for (make, name) in [(CSV, "in.csv"), (JSON, "in.json")] {
+        let run = format!("sh -c '! tmpx chunk -j 1 --rows 10 {name} -- false 2>/dev/null'");
+        let (small, large) = (peak(make, SMALL, &run), peak(make, LARGE, &run));
+        let chunks = u64::from(LARGE / 16 / 10);
+        assert!(large < (16 << 20) + 16 * chunks, "{name}: {large} bytes");
+        // The list of cuts has room for a power of two of them.
+        let cuts = 16 * chunks.next_power_of_two();
+        assert!(large < small + cuts + (2 << 20), "{name}: {small} and {large} bytes");
+    }
 }
 
 #[test]
 fn a_stream_needs_the_memory_of_the_chunks_in_work_besides() {
     let run = "sh -c 'cat in.csv | tmpx chunk -j 2 --bytes 4M --format csv --merge -- cat'";
-    let bytes = peak("74000000", run);
+    let bytes = peak(CSV, LARGE, run);
     assert!(bytes < (16 + 2 * 4) << 20, "{bytes} bytes");
 }
 

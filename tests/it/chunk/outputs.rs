@@ -101,6 +101,32 @@ fn merge_reads_the_outputs_with_the_delimiter_of_the_chunks() {
 }
 
 #[test]
+fn merge_refuses_what_is_not_of_its_format() {
+    let sandbox = Sandbox::new();
+    sandbox.sh(&format!("{NUMBERS}; echo old > out")).succeeds();
+    for (options, command, message) in [
+        ("--merge=json", "echo '[1'", "json: byte 4: the array is cut off"),
+        ("--merge=json", "echo '[]'; echo x", "json: byte 4: text after the array"),
+        ("--merge=json", "echo 1", "json: byte 1: expected an array, found a number"),
+        ("--merge", "gzip", "csv"),
+        ("--merge=lines", "gzip", "lines"),
+        ("--merge", "printf '\"a\\n'", "csv: byte 1: this quote is never closed"),
+    ] {
+        let script = format!(
+            "tmpx chunk --rows 10 {options} -o out in.csv -- sh -c \"$1\"; echo $?; cat out"
+        );
+        let mut run = sandbox.sh(&script).prepared();
+        run.args(["sh", command]);
+        let ran = sandbox.command(run).run();
+        assert_eq!(ran.stdout, "125\nold\n", "{command}: {ran:?}");
+        let expected = format!(
+            "tmpx: chunk 0 (rows 1 to 10, in.csv from byte 3, 21 bytes) failed: the output of chunk 0 is no {message}\n"
+        );
+        assert_eq!(ran.stderr, expected, "{command}");
+    }
+}
+
+#[test]
 fn a_placeholder_is_the_path_of_the_chunk_and_standard_input_is_empty() {
     let sandbox = Sandbox::new();
     let script = format!(
@@ -109,6 +135,9 @@ fn a_placeholder_is_the_path_of_the_chunk_and_standard_input_is_empty() {
     sandbox.sh(&script).expects(0, "7\ncsv\n5\ncsv\n", "");
     let script = "tmpx chunk --to json in.csv -- sh -c 'echo ${1##*.}' sh {}";
     sandbox.sh(script).expects(0, "json\n", "");
+    let script =
+        "mkdir there; tmpx chunk -p there in.csv -- sh -c 'echo ${1%/*/*}' sh {}; ls there";
+    sandbox.sh(script).expects(0, "$ROOT/cwd/there\n", "");
     // What a command leaves beside its chunk is removed too.
     let script = "tmpx chunk in.csv -- sh -c 'touch $1.more' sh {}";
     sandbox.sh(script).expects(0, "", "");

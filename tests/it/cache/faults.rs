@@ -8,6 +8,7 @@ use std::process::Command;
 
 use super::fixture::{COUNT, age, entry, files, store};
 use crate::support::sandbox::{Ran, Sandbox, TMPX, has, names};
+use crate::support::strace::{assert_often_killed, numbered};
 use crate::support::wait::wait_until;
 
 /// What is run under a fault.
@@ -172,12 +173,16 @@ fn killed_at_every_call(act: Act) {
     if !has("strace") {
         return;
     }
-    for n in 1..calls(act).len() + 3 {
+    let calls = calls(act);
+    let mut killed = 0;
+    for (name, n) in numbered(&calls) {
         let sandbox = prepare(act);
-        let inject = format!("inject=all:signal=SIGKILL:when={n}");
+        let inject = format!("inject={name}:signal=SIGKILL:when={n}");
         let ran = run(&sandbox, act, &["-o", "/dev/null", "-e", &inject]);
-        check(&sandbox, act, &ran, &format!("{act:?} killed at call {n}"));
+        killed += usize::from(ran.signal == Some(9));
+        check(&sandbox, act, &ran, &format!("{act:?} killed at {name} number {n}"));
     }
+    assert_often_killed(killed, &calls);
 }
 
 /// The calls that can fail on a real system, but for writing to stdout, and for what a process needs to

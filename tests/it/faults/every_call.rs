@@ -4,11 +4,11 @@
 //! error, tmpx must have succeeded, or reported why not and left nothing. Other files must be
 //! untouched.
 
+use crate::support::filter::{Lack, lacking};
+use crate::support::sandbox::{Ran, Sandbox, TMPX, has, names};
+use crate::support::strace::{assert_often_killed, numbered};
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
-
-use crate::support::sandbox::{Ran, Sandbox, TMPX, has, names};
 
 /// A command line, what must exist before it, and whether it creates a resource that stays.
 struct Case {
@@ -17,14 +17,15 @@ struct Case {
     args: &'static str,
     creates: bool,
     input: &'static str,
+    lacks: Lack,
 }
 
 const fn case(before: &'static str, args: &'static str, creates: bool) -> Case {
-    Case { program: TMPX, before, args, creates, input: "" }
+    Case { program: TMPX, before, args, creates, input: "", lacks: Lack::Nothing }
 }
 
 const fn stream(args: &'static str) -> Case {
-    Case { program: TMPX, before: "echo old > target", args, creates: false, input: "new\n" }
+    Case { input: "new\n", ..case("echo old > target", args, false) }
 }
 
 impl Case {
@@ -92,13 +93,10 @@ const CHUNK_PATH: Case = stream("chunk --format lines -j 1 -- test -s {}");
 const GETTEMPDIR: Case = case("", "gettempdir", false);
 const LIST: Case = case("tmpx file --ttl 0; tmpx dir --ttl 0; rm $(tmpx file)", "list", false);
 /// The drop-in, which records a lease if the environment asks for one.
-const MKTEMP: Case = Case {
-    program: "env",
-    before: "",
-    args: "TMPX_SESSION=s tmpx mktemp",
-    creates: true,
-    input: "",
-};
+const MKTEMP: Case = Case { program: "env", ..case("", "TMPX_SESSION=s tmpx mktemp", true) };
+
+/// On filesystems without unnamed files, the probe is a file with a name.
+const GETTEMPDIR_BY_NAME: Case = Case { lacks: Lack::UnnamedFiles, ..GETTEMPDIR };
 
 const BOUND: Case = case("", "dir --ttl 1h", true);
 
@@ -121,9 +119,14 @@ fn run(sandbox: &Sandbox, case: &Case, inject: &str) -> Ran {
 }
 
 fn run_with(sandbox: &Sandbox, case: &Case, options: &[&str]) -> Ran {
-    let mut command = Command::new("strace");
+    let mut command = lacking(case.lacks, "strace");
     command.arg("-qq").args(options).arg(case.program).args(case.words(sandbox));
     sandbox.command(command).input(case.input).run()
+}
+
+/// Whether the tools are here that the case needs.
+fn can_run(case: &Case) -> bool {
+    has("strace") && (case.lacks == Lack::Nothing || has("python3"))
 }
 
 /// Returns the system calls of the case, in order, if none fails.
@@ -135,7 +138,7 @@ fn calls(case: &Case) -> Vec<String> {
     let text = fs::read_to_string(trace).unwrap();
     let calls =
         text.lines().filter_map(|line| line.split_once('(').map(|(name, _)| name.to_owned()));
-    let calls: Vec<String> = calls.collect();
+    let calls: Vec<String> = calls.filter(|name| !name.contains(' ')).collect();
     clear(&sandbox);
     assert!(calls.len() > 20, "{calls:?}");
     calls
@@ -199,14 +202,19 @@ fn killed_at_every_call(case: &Case) {
 
 /// Sends a signal as the terminal does, but only to tmpx.
 fn signalled_at_every_call(case: &Case, signal: &str) {
-    if !has("strace") {
+    if !can_run(case) {
         return;
     }
-    // Goes a little beyond the count, since some runs make a few more calls than others.
-    for n in 1..calls(case).len() + 5 {
+    let calls = calls(case);
+    let mut killed = 0;
+    for (name, n) in numbered(&calls) {
         let sandbox = prepare(case);
-        let ran = run(&sandbox, case, &format!("inject=all:signal={signal}:when={n}"));
-        check(&sandbox, case, &ran, &format!("{} with {signal} at call {n}", case.args));
+        let ran = run(&sandbox, case, &format!("inject={name}:signal={signal}:when={n}"));
+        killed += usize::from(ran.signal == Some(9));
+        check(&sandbox, case, &ran, &format!("{} with {signal} at {name} number {n}", case.args));
+    }
+    if signal == "SIGKILL" {
+        assert_often_killed(killed, &calls);
     }
 }
 
@@ -258,17 +266,12 @@ const FALLIBLE: [&str; 42] = [
 ];
 
 fn every_call_failing(case: &Case) {
-    if !has("strace") {
+    if !can_run(case) {
         return;
     }
     let calls = calls(case);
-    let mut names: Vec<&str> = calls.iter().map(String::as_str).collect();
-    names.sort_unstable();
-    names.dedup();
-    names.retain(|name| FALLIBLE.contains(name));
-    for name in names {
-        // strace counts the calls of each name separately.
-        for n in 1..=calls.iter().filter(|call| *call == name).count() {
+    for (name, n) in numbered(&calls) {
+        if FALLIBLE.contains(&name) {
             for error in ["EIO", "ENOSPC", "EACCES", "EMFILE", "EINTR", "ENOSYS"] {
                 let sandbox = prepare(case);
                 let ran = run(&sandbox, case, &format!("inject={name}:error={error}:when={n}"));
@@ -389,6 +392,7 @@ cases! {
     chunk_killed_at_every_call chunk_with_every_call_failing CHUNK
     chunk_path_killed_at_every_call chunk_path_with_every_call_failing CHUNK_PATH
     gettempdir_killed_at_every_call gettempdir_with_every_call_failing GETTEMPDIR
+    gettempdir_by_name_killed_at_every_call gettempdir_by_name_with_every_call_failing GETTEMPDIR_BY_NAME
     list_killed_at_every_call list_with_every_call_failing LIST
     mktemp_killed_at_every_call mktemp_with_every_call_failing MKTEMP
     bound_killed_at_every_call bound_with_every_call_failing BOUND

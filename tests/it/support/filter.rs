@@ -17,9 +17,9 @@ pub(crate) enum Answer {
 }
 
 /// A Python script that installs a filter for system calls and then runs a command. Its arguments are
-/// the number of the error, the numbers of the calls, separated by commas, and the command. `CALL&FLAGS`
-/// is a call whose third argument has one of these flags. Error 0 makes the call a fault of the caller:
-/// the kernel sends it SIGSYS.
+/// the number of the error, the numbers of the calls, separated by commas, and the command.
+/// `CALL@N&FLAGS` is a call whose argument N has one of these flags. The first argument is 0. Error 0
+/// makes the call a fault of the caller: the kernel sends it SIGSYS.
 pub(crate) const FILTER: &str = r"
 import ctypes, os, struct, sys
 error, calls, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
@@ -27,8 +27,9 @@ action = 0x50000 | error if error else 0x30000
 code = [(0x20, 0, 0, 0)]
 for call in calls.split(',') if calls else []:
     call, _, flags = call.partition('&')
+    call, _, n = call.partition('@')
     if flags:
-        code += [(0x15, 0, 3, int(call)), (0x20, 0, 0, 32), (0x45, 0, 1, int(flags))]
+        code += [(0x15, 0, 3, int(call)), (0x20, 0, 0, 16 + 8 * int(n)), (0x45, 0, 1, int(flags))]
         code += [(6, 0, 0, action), (0x20, 0, 0, 0)]
     else:
         code += [(0x15, 0, 1, int(call)), (6, 0, 0, action)]
@@ -56,10 +57,37 @@ pub(crate) fn without<'a>(
     filtered(sandbox, error, &calls.join(","), words)
 }
 
+/// What a filesystem lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lack {
+    Nothing,
+    /// Unnamed files (`O_TMPFILE`).
+    UnnamedFiles,
+    /// Renames that refuse to replace, and exchange (`renameat2` with flags).
+    RenameFlags,
+}
+
+/// Returns a command that runs another one as on filesystems that lack something.
+pub(crate) fn lacking(lack: Lack, program: &str) -> Command {
+    let (error, calls) = match lack {
+        Lack::Nothing => return Command::new(program),
+        Lack::UnnamedFiles => {
+            let flag = libc::O_TMPFILE & !libc::O_DIRECTORY;
+            let calls = format!("{}@2&{flag}", libc::SYS_openat);
+            #[cfg(target_arch = "x86_64")]
+            let calls = format!("{calls},{}@1&{flag}", libc::SYS_open);
+            (libc::EOPNOTSUPP, calls)
+        }
+        Lack::RenameFlags => (libc::EINVAL, format!("{}@4&7", libc::SYS_renameat2)),
+    };
+    filter(error, &calls, program)
+}
+
 /// Prepares a run of a command as on filesystems that have no unnamed files.
 pub(crate) fn without_unnamed_files<'a>(sandbox: &'a Sandbox, words: &[&str]) -> Run<'a> {
-    let flag = libc::O_TMPFILE & !libc::O_DIRECTORY;
-    filtered(sandbox, libc::EOPNOTSUPP, &format!("{}&{flag}", libc::SYS_openat), words)
+    let mut command = lacking(Lack::UnnamedFiles, words[0]);
+    command.args(&words[1..]);
+    sandbox.command(command)
 }
 
 /// Prepares a run of a command in which this call is a fault.
@@ -68,7 +96,13 @@ pub(crate) fn with_fault<'a>(sandbox: &'a Sandbox, call: i64, words: &[&str]) ->
 }
 
 fn filtered<'a>(sandbox: &'a Sandbox, error: i32, calls: &str, words: &[&str]) -> Run<'a> {
-    let mut command = Command::new("python3");
-    command.args(["-c", FILTER, &error.to_string(), calls]).args(words);
+    let mut command = filter(error, calls, words[0]);
+    command.args(&words[1..]);
     sandbox.command(command)
+}
+
+fn filter(error: i32, calls: &str, program: &str) -> Command {
+    let mut command = Command::new("python3");
+    command.args(["-c", FILTER, &error.to_string(), calls, program]);
+    command
 }

@@ -7,4 +7,5 @@ pub(crate) mod memory;
 pub(crate) mod namespaces;
 pub(crate) mod pty;
 pub(crate) mod sandbox;
+pub(crate) mod strace;
 pub(crate) mod wait;

@@ -1,0 +1,22 @@
+//! The calls of a run, as strace(1) counts them.
+
+use std::collections::HashMap;
+
+/// Numbers the calls of each name from 1 on. `when=N` of an injection is this number, for a set of
+/// names too: `inject=all:when=N` meets the first call that is number N of its name, and no other.
+pub(crate) fn numbered(calls: &[String]) -> Vec<(&str, usize)> {
+    let mut counts = HashMap::new();
+    let number = |name| {
+        let count = counts.entry(name).or_insert(0);
+        *count += 1;
+        (name, *count)
+    };
+    calls.iter().map(String::as_str).map(number).collect()
+}
+
+/// Asserts that a test has killed tmpx at almost all calls. Their number varies a little from run to
+/// run.
+pub(crate) fn assert_often_killed(killed: usize, calls: &[String]) {
+    let all = calls.len();
+    assert!(killed * 10 > all * 9, "killed at {killed} calls of {all}");
+}

@@ -79,12 +79,16 @@ fn resources(
     for resource in record.resources.iter().filter(|one| selection.matches_resource(one)) {
         let kind = resource.kind;
         let kept = |reason| (State::Kept(reason), Usage::default());
-        let (state, size) = match locator.locate(resource) {
+        let presence = match locator.locate(resource) {
+            Presence::Halfway { hidden, .. } => *hidden,
+            presence => presence,
+        };
+        let (state, size) = match presence {
             Presence::Gone => continue,
             Presence::OutOfSight(absence) => kept(KeepReason::OutOfSight(absence)),
             Presence::Unreadable(why) => kept(KeepReason::Unreadable(why)),
-            Presence::Unproven(_) => kept(KeepReason::Unproven(kind)),
-            Presence::Foreign | Presence::Displaced => kept(KeepReason::Replaced(kind)),
+            Presence::Unproven(_) | Presence::Halfway { .. } => kept(KeepReason::Unproven(kind)),
+            Presence::Foreign | Presence::Displaced(_) => kept(KeepReason::Replaced(kind)),
             Presence::Proven(root, _)
             | Presence::OursByName(root)
             | Presence::OursIfEmpty(root) => {

@@ -4,7 +4,7 @@
 //! exactly what the real run removes.
 
 use std::cell::OnceCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::lease::{
     Content, Event, Kind, LeaseSnapshot, Lifetime, Record, Resource, Store, Unreadable,
@@ -12,12 +12,12 @@ use crate::lease::{
 use crate::os::processes::with_cwd_in;
 use crate::reclaim::judge::{Verdict, judge};
 use crate::reclaim::occupants::Occupants;
-use crate::reclaim::presence::{Locator, Presence, RemovedDirs};
+use crate::reclaim::presence::{Locator, Presence, Published, RemovedDirs};
 use crate::reclaim::selection::Selection;
 use crate::reclaim::sight::Absence;
 use crate::reclaim::state::KeepReason;
 use crate::reclaim::system::SystemState;
-use crate::remove::Root;
+use crate::remove::{Removal, RemovalOutcome, Root};
 
 /// How long a resource may be out of sight before its lease ends, if its directory was most likely
 /// removed.
@@ -70,14 +70,40 @@ pub(super) enum ResourcePlan<'d> {
     },
     /// Remove these entries.
     Remove {
-        root: Root<'d>,
-        /// Whether its identity is proven, and not only its name ours.
+        entries: ResourceEntries<'d>,
+        /// Whether their identity is proven, and not only their name ours.
         is_proven: bool,
-        /// The other name of the same file.
-        twin: Option<Root<'d>>,
-        /// Whether to remove a directory only while it is empty.
-        alone: bool,
+        /// Why to keep what has the name that the resource was about to get, and whether the lease may
+        /// end all the same.
+        kept: Option<(KeepReason, bool)>,
     },
+}
+
+/// The entries of a resource that is removed.
+#[derive(Debug)]
+pub(super) struct ResourceEntries<'d> {
+    root: Root<'d>,
+    /// The other name of the same file.
+    twin: Option<Root<'d>>,
+    /// Whether to remove a directory only while it is empty.
+    alone: bool,
+}
+
+impl ResourceEntries<'_> {
+    /// Returns the path of the resource, and the mount that it was reached by.
+    pub(super) fn place(&self) -> (PathBuf, u64) {
+        (self.root.path().to_owned(), self.root.parent().facts().mount)
+    }
+
+    /// Removes them, or counts what that would free.
+    pub(super) fn remove(self, removal: Removal<'_>) -> RemovalOutcome {
+        let mut removed =
+            if self.alone { self.root.remove_alone(removal) } else { self.root.remove(removal) };
+        if let Some(twin) = self.twin {
+            removed.add(twin.remove(removal));
+        }
+        removed
+    }
 }
 
 /// Who learns what a sweep does.
@@ -177,7 +203,7 @@ impl<'a> Planner<'a> {
             let mut reason = reason.clone();
             let is_gone = match presence {
                 Presence::Gone => true,
-                Presence::Displaced => {
+                Presence::Displaced(_) => {
                     displaced.extend(is_selected.then(|| resource.clone()));
                     true
                 }
@@ -273,17 +299,27 @@ impl<'a> Planner<'a> {
         if !self.selection.matches_resource(resource) {
             return match presence {
                 Presence::Gone => ResourcePlan::Pass,
-                Presence::Displaced if self.reports() => ResourcePlan::Pass,
+                Presence::Displaced(_) if self.reports() => ResourcePlan::Pass,
                 _ => ResourcePlan::Unselected,
             };
         }
+        self.present(record, resource, presence)
+    }
+
+    /// Plans a selected resource, which was found like this.
+    fn present<'d>(
+        &self,
+        record: &Record,
+        resource: &Resource,
+        presence: Presence<'d>,
+    ) -> ResourcePlan<'d> {
         let replaced = KeepReason::Replaced(resource.kind);
         let keep = |reason, ends_lease| ResourcePlan::Keep { reason, ends_lease };
         let insists = self.selection.is_forced_by_path();
         let mut is_proven = false;
         let (root, twin, alone) = match presence {
             Presence::Gone => return ResourcePlan::Pass,
-            Presence::Displaced => return keep(replaced, self.reports()),
+            Presence::Displaced(_) => return keep(replaced, self.reports()),
             Presence::Foreign => return keep(replaced, insists),
             Presence::OutOfSight(absence) if self.is_over(record, &absence) => {
                 return ResourcePlan::GiveUp;
@@ -293,6 +329,10 @@ impl<'a> Planner<'a> {
             Presence::Unproven(_) if !insists => {
                 return keep(KeepReason::Unproven(resource.kind), false);
             }
+            Presence::Halfway { published, hidden } => {
+                let plan = self.present(record, resource, *hidden);
+                return self.halfway(plan, published, resource.kind);
+            }
             Presence::OursIfEmpty(root) => (root, None, true),
             Presence::Proven(root, twin) => {
                 is_proven = true;
@@ -300,10 +340,40 @@ impl<'a> Planner<'a> {
             }
             Presence::OursByName(root) | Presence::Unproven(root) => (root, None, false),
         };
-        match self.in_use(&record.header.id, record, resource, root.path()) {
-            Some(reason) => keep(reason, false),
-            None => ResourcePlan::Remove { root, is_proven, twin, alone },
+        if let Some(reason) = self.in_use(&record.header.id, record, resource, root.path()) {
+            return keep(reason, false);
         }
+        ResourcePlan::Remove {
+            entries: ResourceEntries { root, twin, alone },
+            is_proven,
+            kept: None,
+        }
+    }
+
+    /// Adds what has the name that a resource was about to get to the plan for the resource.
+    fn halfway<'d>(
+        &self,
+        plan: ResourcePlan<'d>,
+        published: Published<'d>,
+        kind: Kind,
+    ) -> ResourcePlan<'d> {
+        let ResourcePlan::Remove { mut entries, is_proven, .. } = plan else { return plan };
+        let kept = match published {
+            Published::Unproven(root) if self.selection.is_forced_by_path() => {
+                entries.twin = Some(root);
+                None
+            }
+            Published::Unproven(_) => Some((KeepReason::Unproven(kind), false)),
+            // Without the resource, a later cleanup may not know that the directory is another one.
+            Published::EmptyDir if !self.reports() => {
+                return ResourcePlan::Keep {
+                    reason: KeepReason::Replaced(kind),
+                    ends_lease: false,
+                };
+            }
+            Published::EmptyDir => Some((KeepReason::Replaced(kind), true)),
+        };
+        ResourcePlan::Remove { entries, is_proven, kept }
     }
 
     /// Returns why a directory is in use although its own lease is not locked: a command that closed

@@ -13,14 +13,15 @@ use crate::reclaim::ownership::{Evidence, NameOrigin, Ruling};
 use crate::reclaim::sight::{Absence, Vantage, absence, is_absence};
 use crate::reclaim::system::SystemState;
 use crate::remove::Root;
+use crate::values::OsJson;
 use crate::values::message::strerror;
 
 /// What became of a resource.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "one at a time, on the stack")]
 pub(super) enum Presence<'d> {
-    /// It exists. Holds its entries, opened: two if its creator was killed while it gave the resource
-    /// another name.
+    /// It exists. Holds its entries, opened: two if it has two names, since its creator was killed
+    /// while it gave the resource another one.
     Proven(Root<'d>, Option<Root<'d>>),
     /// An entry has its name, which only we knew, and is ours to remove.
     OursByName(Root<'d>),
@@ -28,6 +29,9 @@ pub(super) enum Presence<'d> {
     OursIfEmpty(Root<'d>),
     /// An entry has its name, and may be ours.
     Unproven(Root<'d>),
+    /// It exists under its first name, and the name that it was about to get is taken, perhaps by
+    /// its killed creator.
+    Halfway { published: Published<'d>, hidden: Box<Presence<'d>> },
     /// No entry has any of its names.
     Gone,
     /// No entry is visible, but one may exist out of sight.
@@ -35,9 +39,45 @@ pub(super) enum Presence<'d> {
     /// Another entry has the name that tmpx chose.
     Foreign,
     /// Another entry has its name, which anybody could have chosen: ours was removed or renamed.
-    Displaced,
+    Displaced(Root<'d>),
     /// Its entry could not be examined. Holds the path and the error.
     Unreadable(String),
+}
+
+/// What has the name that a resource was about to get.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, on the stack")]
+pub(super) enum Published<'d> {
+    /// A file that may be the resource, under its second name.
+    Unproven(Root<'d>),
+    /// An empty directory, which the resource was to replace. The user may have created it.
+    EmptyDir,
+}
+
+impl Presence<'_> {
+    /// Combines what has the published name of a resource with what has its first name.
+    fn halfway(published: Self, hidden: Self, kind: Kind) -> Self {
+        match (published, hidden) {
+            (Self::Proven(first, _), Self::Proven(second, _) | Self::OursByName(second)) => {
+                Self::Proven(first, Some(second))
+            }
+            // A directory gets its new name at the moment when it loses its first one.
+            (Self::Unproven(root) | Self::Displaced(root), hidden) if kind == Kind::Dir => {
+                let is_ours = root.owner() == effective_user();
+                if is_ours && root.file_type() == FileType::Directory && !root.has_entries() {
+                    Self::Halfway { published: Published::EmptyDir, hidden: Box::new(hidden) }
+                } else {
+                    hidden
+                }
+            }
+            (Self::Unproven(root), hidden) => {
+                Self::Halfway { published: Published::Unproven(root), hidden: Box::new(hidden) }
+            }
+            // The resource still has its first name, so the other name is another entry's.
+            (Self::Displaced(_), hidden) => hidden,
+            (published, _) => published,
+        }
+    }
 }
 
 /// Looks for the resources of one lease.
@@ -91,41 +131,53 @@ impl<'a> Locator<'a> {
                 dir.facts().proof(parent, self.vantage.same_boot, shares_root)
             }
         };
-        let mut found: Option<Presence<'d>> = None;
-        for (name, is_chosen) in resource.names() {
-            let root = match Root::open(dir, name.as_os_str()) {
-                Ok(root) => root,
-                Err(err) if is_absence(&err) => continue,
-                Err(err) => return unreadable(&resource.path(), &err),
-            };
-            let name = if is_chosen { NameOrigin::Chosen } else { NameOrigin::Random };
-            let evidence = self.evidence(resource, &root, dir, parent, name);
-            let presence = match evidence.ruling() {
-                Ruling::Proven => Presence::Proven(root, None),
-                Ruling::Ours => Presence::OursByName(root),
-                Ruling::OursIfEmpty if !root.has_entries() => Presence::OursIfEmpty(root),
-                Ruling::OursIfEmpty if evidence.identity == Some(Proof::Other) => Presence::Foreign,
-                Ruling::OursIfEmpty | Ruling::Unproven => Presence::Unproven(root),
-                Ruling::Other if is_chosen => Presence::Displaced,
-                Ruling::Other => Presence::Foreign,
-                Ruling::Elsewhere => continue,
-            };
-            found = Some(match (found, presence) {
-                (
-                    Some(Presence::Proven(first, _)),
-                    Presence::Proven(second, _) | Presence::OursByName(second),
-                ) => Presence::Proven(first, Some(second)),
-                // The resource still has its first name, so the other name is another entry's.
-                (None | Some(Presence::Displaced), presence) => presence,
-                (Some(first), _) => first,
-            });
-        }
+        let mut names = resource.names();
+        let mut entry = || {
+            names.find_map(|(name, is_chosen)| self.entry(dir, parent, resource, name, is_chosen))
+        };
+        let found = match (entry(), entry()) {
+            (Some(Presence::Unreadable(why)), _) | (_, Some(Presence::Unreadable(why))) => {
+                return Presence::Unreadable(why);
+            }
+            (Some(published), Some(hidden)) => {
+                Some(Presence::halfway(published, hidden, resource.kind))
+            }
+            (found, _) => found,
+        };
         match found {
             Some(found) => found,
             None if parent == Proof::Same => Presence::Gone,
             None if parent == Proof::Other => self.without(Some(dir), resource),
             None => Presence::OutOfSight(Absence::DirUnproven),
         }
+    }
+
+    /// Judges the entry that has a name of a resource. Returns `None` if there is none.
+    fn entry<'d>(
+        &self,
+        dir: &'d Dir,
+        parent: Proof,
+        resource: &Resource,
+        name: &OsJson,
+        is_chosen: bool,
+    ) -> Option<Presence<'d>> {
+        let root = match Root::open(dir, name.as_os_str()) {
+            Ok(root) => root,
+            Err(err) if is_absence(&err) => return None,
+            Err(err) => return Some(unreadable(&resource.path(), &err)),
+        };
+        let name = if is_chosen { NameOrigin::Chosen } else { NameOrigin::Random };
+        let evidence = self.evidence(resource, &root, dir, parent, name);
+        Some(match evidence.ruling() {
+            Ruling::Proven => Presence::Proven(root, None),
+            Ruling::Ours => Presence::OursByName(root),
+            Ruling::OursIfEmpty if !root.has_entries() => Presence::OursIfEmpty(root),
+            Ruling::OursIfEmpty if evidence.identity == Some(Proof::Other) => Presence::Foreign,
+            Ruling::OursIfEmpty | Ruling::Unproven => Presence::Unproven(root),
+            Ruling::Other if is_chosen => Presence::Displaced(root),
+            Ruling::Other => Presence::Foreign,
+            Ruling::Elsewhere => return None,
+        })
     }
 
     /// Judges a missing resource whose directory is missing, or is another one.
@@ -264,7 +316,7 @@ pub(super) fn nothing_is_left(
     let mut locator = Locator::new(record, system, removed);
     record.resources.iter().all(|resource| match locator.locate(resource) {
         Presence::Gone => true,
-        Presence::Displaced => displaced_was_reported,
+        Presence::Displaced(_) => displaced_was_reported,
         _ => false,
     })
 }

@@ -238,24 +238,24 @@ impl<'a> Sweep<'a> {
                     swept.expires |= reason.expires();
                     observer.outcome(id, resource, Outcome::Kept(reason))?;
                 }
-                ResourcePlan::Remove { root, is_proven, twin, alone } => {
-                    let (path, mount) = (root.path().to_owned(), root.parent().facts().mount);
+                ResourcePlan::Remove { entries, is_proven, kept } => {
+                    let (path, mount) = entries.place();
                     if let Some(progress) = self.removal.progress {
                         progress.begin(&path);
                     }
-                    let mut removed = if alone {
-                        root.remove_alone(self.removal)
-                    } else {
-                        root.remove(self.removal)
-                    };
-                    if let Some(twin) = twin {
-                        removed.add(twin.remove(self.removal));
-                    }
+                    let removed = entries.remove(self.removal);
                     swept.ends_lease &= removed.is_complete();
                     if is_proven && resource.kind == Kind::Dir && removed.is_complete() {
                         self.planner.removed.add(path, mount, id);
                     }
-                    observer.outcome(id, resource, removed.into())?;
+                    let Some((reason, ends_lease)) = kept else {
+                        observer.outcome(id, resource, removed.into())?;
+                        continue;
+                    };
+                    swept.ends_lease &= ends_lease;
+                    let hidden = Resource { published: None, ..resource.clone() };
+                    observer.outcome(id, &hidden, removed.into())?;
+                    observer.outcome(id, resource, Outcome::Kept(reason))?;
                 }
             }
         }

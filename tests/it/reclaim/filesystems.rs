@@ -196,3 +196,37 @@ fn another_filesystem_in_the_place_is_left_alone() {
     fs::write(sandbox.cwd().join("b/report.csv"), "").unwrap();
     sandbox.tmpx(["cleanup", "-q", "--forget"]).run();
 }
+
+/// Kills tmpx before the second step of giving a file or directory the name that the user chose.
+const KILLED_BETWEEN_TWO_STEPS: &str = "between() { strace -qq -o trace -e inject=$1:error=EIO:signal=KILL tmpx $2 -p m \
+    --name $3 && echo not killed; }; between unlinkat file data.csv; between renameat dir build; ls m; \
+    tmpx cleanup -q; ls -A m; tmpx cleanup -q";
+
+#[test]
+fn a_kill_between_the_two_steps_of_a_publication_leaves_an_empty_directory_that_is_reported() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let script = format!("{KILLED_BETWEEN_TWO_STEPS}; rmdir m/build; ls -A m; tmpx list");
+    let Some(ran) = on(&sandbox, BINDFS, &["bindfs"], &script) else { return };
+    assert_eq!(ran.stdout, "build\ndata.csv\nbuild\n", "{ran:?}");
+    let kept = "tmpx: kept $ROOT/cwd/m/build: no longer the directory tmpx created; remove it with rm -r\n";
+    assert_eq!(ran.stderr.replace("Killed\n", ""), kept);
+}
+
+#[test]
+fn a_kill_between_the_two_steps_leaves_only_what_has_the_chosen_name_where_nothing_is_proven() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let script = format!(
+        "{KILLED_BETWEEN_TWO_STEPS}; tmpx cleanup -q --force m/data.csv; rmdir m/build; ls -A m; tmpx list"
+    );
+    let Some(ran) = on(&sandbox, SSHFS, &["sshfs"], &script) else { return };
+    assert_eq!(ran.stdout, "build\ndata.csv\nbuild\ndata.csv\n", "{ran:?}");
+    let file = "tmpx: kept $ROOT/cwd/m/data.csv: nothing proves that it is the file tmpx created\n";
+    let dir = "tmpx: kept $ROOT/cwd/m/build: no longer the directory tmpx created; remove it with rm -r\n";
+    assert_eq!(ran.stderr.replace("Killed\n", ""), format!("{file}{dir}{file}"));
+}

@@ -12,16 +12,19 @@ dependencies() {
     cargo package --locked --offline --allow-dirty --quiet
 }
 
-# Goes on for a minute with processes that are killed, to a million swapped directories, to a million entries
-# in one directory, and to five million rows, which DuckDB counts too.
+# Goes on for a minute with processes that are killed, to a million swapped directories, a million
+# entries in one directory, a million changed leases, ten thousand scripts that remove their files, and five
+# million rows, which DuckDB counts too.
 stress() (
     venv=$(mktemp -d)
     trap 'rm -rf "$venv"' EXIT
     python3 -c 'import ensurepip' 2>/dev/null || install python3-venv
     python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: duckdb==2.0.1
-    PATH=$venv/bin:$PATH TMPX_STRESS=60 cargo test --test it -- --nocapture --test-threads 1 \
-        stress:: swaps:: limits:: appenders:: unknown_calls:: chunk::examples chunk::oracle
+    export PATH=$venv/bin:$PATH TMPX_STRESS=60
+    cargo test --test it -- --nocapture --test-threads 1 \
+        stress:: swaps:: limits:: appenders:: unknown_calls:: forgetting::scripts chunk::examples chunk::oracle
+    cargo test --lib mutations
 )
 
 # Compiles for every architecture that tmpx supports, without a warning.

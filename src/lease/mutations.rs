@@ -1,6 +1,6 @@
 //! Changes leases at random. Each is read as it was written, as one that was cut, or not at all.
 //!
-//! `TMPX_STRESS=1` runs a million changes instead of a hundred thousand.
+//! `TMPX_STRESS=1 cargo test --lib mutations` runs a million changes instead of a hundred thousand.
 
 use crate::lease::format::{End, Parsed, VERSION, parse};
 use crate::lease::record::{Event, Header, Kind, Lifetime, RandomPart};

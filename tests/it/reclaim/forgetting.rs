@@ -272,7 +272,9 @@ fn a_lease_does_not_end_with_a_directory_that_took_the_place_of_its_own() {
 #[test]
 fn scripts_that_remove_their_files_leave_no_leases() {
     let sandbox = Sandbox::in_memory();
-    let rounds = if std::env::var_os("TMPX_STRESS").is_some() { 10_000 } else { 200 };
-    let script = format!("for i in $(seq {rounds}); do f=$(tmpx file); rm $f; done; tmpx cleanup");
-    sandbox.sh(&script).expects(0, "", "tmpx: removed 0\n");
+    let scripts = if std::env::var_os("TMPX_STRESS").is_some() { 50 } else { 1 };
+    for _ in 0..scripts {
+        sandbox.sh("for i in $(seq 200); do f=$(tmpx file); rm $f; done").succeeds();
+    }
+    sandbox.tmpx(["cleanup"]).expects(0, "", "tmpx: removed 0\n");
 }

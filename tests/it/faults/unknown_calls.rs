@@ -5,6 +5,7 @@
 
 use crate::support::filter::{Answer, FCHMODAT2, without};
 use crate::support::sandbox::{Sandbox, has};
+use crate::support::wait::wait_until;
 
 const SCRIPT: &str = include_str!("every_command.sh");
 
@@ -90,4 +91,24 @@ fn every_subcommand_works_without_each_call_that_has_a_replacement() {
         .flatten()
         .collect();
     assert!(differing.is_empty(), "{}", differing.join("\n\n"));
+}
+
+#[test]
+fn without_pidfds_the_reaper_removes_files_when_their_owner_exits_and_when_their_time_is_up() {
+    if !has("python3") {
+        return;
+    }
+    let calls = [libc::SYS_pidfd_open, libc::SYS_pidfd_send_signal];
+    for answer in [Answer::NotImplemented, Answer::NotPermitted] {
+        let sandbox = Sandbox::new();
+        // The owner lives when the reaper looks for the first time: it ends after the other file.
+        let script = "tmpx file --until-exit=$$; f=$(tmpx file --ttl 100ms); while [ -e $f ]; do :; done; \
+                      ls $TMPDIR";
+        let ran =
+            without(&sandbox, &calls, answer, &["sh", "-c", script]).env("TMPX_REAPER", "1").run();
+        assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{ran:?}");
+        assert_eq!(ran.stdout, "$ROOT/tmp/tmp.RANDOM\ntmp.RANDOM\n", "the owner lives: {ran:?}");
+        wait_until("the file of the owner is removed", || sandbox.left().is_empty());
+        wait_until("its lease ends", || sandbox.leases().is_empty());
+    }
 }

@@ -5,7 +5,7 @@
 //! untouched.
 
 use crate::support::filter::{Lack, lacking};
-use crate::support::sandbox::{Ran, Sandbox, TMPX, has, names};
+use crate::support::sandbox::{Ran, Sandbox, TMPX, has, is_root, names, skip_unless};
 use crate::support::strace::{assert_often_killed, numbered};
 use std::fs;
 use std::path::PathBuf;
@@ -76,6 +76,8 @@ const REAPER: Case = Case { program: "tmpx-reaper", args: "STATE", ..CLEANUP };
 const SPOOL: Case = stream("spool --max-size 2 -- test -s {}");
 const HELD: Case = stream("spool --report report -- test -s {}");
 const REPLACE: Case = stream("replace --sync target");
+/// A target of another user, which root replaces.
+const REPLACE_OF_ANOTHER: Case = Case { before: "echo old > target; chown 1234 target", ..REPLACE };
 const APPEND: Case = stream("replace --append target --report report");
 const PRODUCE: Case = stream("replace target -- cat");
 const COPY: Case = stream("replace target -- sed s/old/new/ {}");
@@ -130,7 +132,9 @@ fn run_with(sandbox: &Sandbox, case: &Case, options: &[&str]) -> Ran {
 
 /// Whether the tools are here that the case needs.
 fn can_run(case: &Case) -> bool {
-    has("strace") && (case.lacks == Lack::Nothing || has("python3"))
+    has("strace")
+        && (case.lacks == Lack::Nothing || has("python3"))
+        && (!case.before.contains("chown") || skip_unless(is_root(), "root"))
 }
 
 /// Returns the system calls of the case, in order, if none fails.
@@ -403,6 +407,7 @@ cases! {
     spool_killed_at_every_call spool_with_every_call_failing SPOOL
     held_killed_at_every_call held_with_every_call_failing HELD
     replace_killed_at_every_call replace_with_every_call_failing REPLACE
+    replace_of_another_killed_at_every_call replace_of_another_with_every_call_failing REPLACE_OF_ANOTHER
     append_killed_at_every_call append_with_every_call_failing APPEND
     produce_killed_at_every_call produce_with_every_call_failing PRODUCE
     replace_from_a_copy_killed_at_every_call replace_from_a_copy_with_every_call_failing COPY

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::support::lease::edit;
 use crate::support::namespaces::with_mounts;
-use crate::support::sandbox::{Sandbox, names, words};
+use crate::support::sandbox::{Ran, Sandbox, has, names, skip_unless, words};
 use crate::support::wait::wait_until;
 
 /// Thirty days, in milliseconds.
@@ -212,6 +212,30 @@ fn after_a_restart_a_directory_that_is_not_there_yet_is_out_of_sight() {
 }
 
 #[test]
+fn after_a_restart_what_is_on_a_disk_that_is_not_mounted_is_out_of_sight() {
+    let sandbox = Sandbox::new();
+    if !has("mkfs.ext4") {
+        return;
+    }
+    // The mount ends with the namespace of the script.
+    let mount = "mount -o loop image m || exit 9";
+    let create =
+        format!("mkdir m; truncate -s 8M image; mkfs.ext4 -q image; {mount}; tmpx file -p m");
+    let Some(ran) = with_mounts(&sandbox, &create) else { return };
+    if !skip_unless(ran.status != Some(9), "loop device") {
+        return;
+    }
+    age_by_a_boot(&sandbox);
+    let why = "not mounted here, or only visible elsewhere";
+    let kept = format!("tmpx: kept 1 out of sight in $ROOT/cwd/m: {why}\n");
+    let totals = "tmpx: removed 0, kept 1 out of sight\n";
+    sandbox.tmpx(words("cleanup --all")).expects(0, "", &format!("{kept}{totals}{FORGET}"));
+    let script = format!("{mount}; tmpx cleanup --all; ls m");
+    let ran = with_mounts(&sandbox, &script).unwrap();
+    assert_eq!(ran.stdout, "$ROOT/cwd/m/tmp.RANDOM\nlost+found\n", "{ran:?}");
+}
+
+#[test]
 fn after_a_restart_what_was_in_memory_is_gone() {
     if !Path::new("/dev/shm").is_dir() {
         return;
@@ -222,20 +246,40 @@ fn after_a_restart_what_was_in_memory_is_gone() {
     sandbox.tmpx(["cleanup"]).expects(0, "", "tmpx: removed 0\n");
 }
 
+/// Runs a script that may use tmpx in the directory `$root` as another root, with the same store.
+fn with_chroot(sandbox: &Sandbox, script: &str) -> Option<Ran> {
+    let root = "root=$PWD/root; mkdir -p $root$HOME $root$TMPDIR $root/proc $root/bin; \
+                cp $(readlink -f $(command -v tmpx)) $root/bin/tmpx; \
+                ldd $root/bin/tmpx 2>&1 | grep -o '/[^ ]*' | xargs -r cp -L --parents -t $root; \
+                mount --bind $HOME $root$HOME; mount -t proc none $root/proc";
+    with_mounts(sandbox, &format!("{root}; {script}"))
+}
+
 #[test]
 fn a_chroot_with_the_same_store_forgets_nothing_of_the_host_nor_the_host_of_it() {
     let sandbox = Sandbox::new();
-    let script = "root=$PWD/root; mkdir -p $root$HOME $root$TMPDIR $root/proc $root/bin; cp $(readlink -f $(command -v tmpx)) $root/bin/tmpx; \
-                  ldd $root/bin/tmpx 2>&1 | grep -o '/[^ ]*' | xargs -r cp -L --parents -t $root; \
-                  mount --bind $HOME $root$HOME; mount -t proc none $root/proc; \
-                  outer=$(tmpx file); inner=$(chroot $root /bin/tmpx file); \
+    let script = "outer=$(tmpx file); inner=$(chroot $root /bin/tmpx file); \
                   chroot $root /bin/tmpx cleanup; tmpx cleanup; ls $outer $root$inner; \
                   tmpx cleanup -q $outer; chroot $root /bin/tmpx cleanup -q $inner; ls $TMPDIR $root$TMPDIR";
-    let Some(ran) = with_mounts(&sandbox, script) else { return };
+    let Some(ran) = with_chroot(&sandbox, script) else { return };
     let kept = "tmpx: removed 0, kept 1 manual, 1 out of sight\n\
                 hint: tmpx cleanup --all removes manual and timed ones too\n";
     assert_eq!(ran.stderr, kept.repeat(2), "{ran:?}");
     assert_eq!(ran.stdout.matches("tmp.RANDOM").count(), 2, "{ran:?}");
+}
+
+#[test]
+fn a_reaper_in_a_chroot_and_one_outside_remove_what_belongs_to_each() {
+    let sandbox = Sandbox::new();
+    // The first reaper runs inside. What is created outside ends while it runs.
+    let script = "export TMPX_REAPER=1; mkfifo hold; sh -c 'read x <hold' & \
+                  inner=$(chroot $root /bin/tmpx file --until-exit=$!); \
+                  outer=$(sh -c 'tmpx dir --until-exit=$$'); while [ -e $outer ]; do :; done; \
+                  ls $root$inner; tmpx cleanup; echo >hold; while [ -e $root$inner ]; do :; done";
+    let Some(ran) = with_chroot(&sandbox, script) else { return };
+    assert_eq!(ran.stdout, "$ROOT/cwd/root$ROOT/tmp/tmp.RANDOM\n", "{ran:?}");
+    assert_eq!(ran.stderr, "tmpx: removed 0, kept 1 out of sight\n");
+    wait_until("its lease ends", || sandbox.leases().is_empty());
 }
 
 #[test]

@@ -218,3 +218,39 @@ fn a_proc_of_another_pid_namespace_judges_nobody() {
     assert!(ran.stderr.contains("kept 1 unknown"), "{ran:?}");
     sandbox.tmpx(["cleanup", "-q", "--all", "--force"]).succeeds();
 }
+
+#[test]
+fn a_set_uid_command_of_a_killed_tmpx_keeps_the_workspace_also_where_proc_hides_it() {
+    let sandbox = Sandbox::for_nobody();
+    if !has("setpriv") || !has("python3") {
+        return;
+    }
+    // The command becomes root, closes all descriptors, and leaves the workspace.
+    let script = r#"
+        cp "$(python3 -c 'import os, sys; print(os.path.realpath(sys.executable))')" suid
+        chmod 4755 suid; mkfifo hold
+        other="setpriv --reuid 65534 --regid 65534 --clear-groups"
+        $other tmpx exec -- "$PWD/suid" -c "
+import os
+os.closerange(0, 1000)
+os.chdir('/')
+open('$PWD/hold').read()" & tmpx=$!
+        until grep -q '"command":{"pid"' "$TMPX_STATE_DIR"/leases/* 2>/dev/null; do :; done
+        command=$(pgrep -P $tmpx)
+        until [ "$(readlink /proc/$command/cwd)" = / ]; do :; done
+        kill -9 $tmpx; wait $tmpx 2>/dev/null
+        $other tmpx cleanup 2>&1 | sed "s/$command/PID/"
+        mount -t proc -o hidepid=2 proc /proc || exit 9
+        $other tmpx cleanup
+        echo >hold; while [ -e /proc/$command ]; do :; done
+        $other tmpx cleanup -q; ls "$TMPDIR""#;
+    let Some(ran) = elsewhere(&sandbox, &["-m"], script) else { return };
+    if skip_unless(ran.status != Some(9), "hidepid") {
+        let kept = "tmpx: kept $ROOT/tmp/tmp.RANDOM: in use by suid (PID)\n\
+                    tmpx: removed 0, kept 1 in use\n";
+        assert_eq!(ran.stdout, kept, "{ran:?}");
+        let kept = "tmpx: kept 1: whether their owners run cannot be seen from here\n\
+                    tmpx: removed 0, kept 1 unknown\n";
+        assert_eq!(ran.stderr, format!("{kept}{HINT}"));
+    }
+}

@@ -32,14 +32,23 @@ fn without_openat2_trees_are_removed_and_mount_points_kept() {
 }
 
 #[test]
-fn without_file_handles_the_inode_and_its_birth_time_identify_a_resource() {
+fn without_file_handles_a_mark_identifies_a_resource() {
     let sandbox = Sandbox::new();
     if !has("strace") {
         return;
     }
-    let inject = "strace -f -o /dev/null -e inject=name_to_handle_at:error=EOPNOTSUPP ";
-    sandbox.sh(&format!("{inject}tmpx file --name known; {inject}tmpx dir")).succeeds();
-    sandbox.sh(&format!("{inject}tmpx cleanup --all -q")).succeeds();
+    let script = "tmpx() { strace -f -o /dev/null -e inject=name_to_handle_at:error=EOPNOTSUPP tmpx \"$@\"; }; \
+                  tmpx file --name ours; d=$(tmpx dir -p . --name build); touch $d/content; \
+                  f=$(tmpx file --name users); rm $f; echo thesis >$f; \
+                  tmpx cleanup --all 2>&1; cat $f; ls . $TMPDIR; rm $f";
+    let ran = sandbox.sh(script).succeeds();
+    let kept = "tmpx: kept $ROOT/tmp/users: no longer the file tmpx created (rewritten by sed -i or mv?); \
+                remove it with rm\n";
+    let expected = format!(
+        "$ROOT/tmp/ours\n{kept}$ROOT/tmp/ours\n$ROOT/cwd/build\ntmpx: removed 2 (4.0 KiB), kept 1 replaced\n\
+         thesis\n.:\n\n$ROOT/tmp:\nusers\n"
+    );
+    assert_eq!(ran.stdout, expected);
 }
 
 #[test]

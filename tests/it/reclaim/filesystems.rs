@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::support::namespaces::with_mounts;
-use crate::support::sandbox::{Ran, Sandbox, has};
+use crate::support::sandbox::{Ran, Sandbox, has, skip_unless};
 
 /// Makes `mount_it` mount the directory `src` at `m`, whose files have other numbers each time.
 const BINDFS: &str = "mkdir src m; mount_it() { bindfs src m; }";
@@ -40,8 +40,7 @@ fn on(sandbox: &Sandbox, filesystem: &str, tools: &[&str], script: &str) -> Opti
          {script}; umount m"
     );
     let ran = with_mounts(sandbox, &script)?;
-    if ran.status == Some(9) {
-        println!("skipped: this filesystem cannot be mounted here");
+    if !skip_unless(ran.status != Some(9), "permission to mount this filesystem") {
         return None;
     }
     Some(ran)

@@ -95,6 +95,11 @@ use_an_empty_root() {
     env -i "${run[@]}" /tmpx exec -- /tmpx gettempdir
     env -i "${run[@]}" /tmpx cleanup --all --quiet
     [ ! -e "$root$file" ] || fail "$file was not removed"
+    file=$(env -i "$(command -v chroot)" "$root" /tmpx file)
+    [ -f "$root$file" ] || fail "no $file for root in an empty root"
+    [ ! -e "$root/var" ] || fail "root has created /var for its store"
+    env -i "$(command -v chroot)" "$root" /tmpx cleanup --all --quiet
+    [ ! -e "$root$file" ] || fail "$file was not removed by root"
     mount --bind "$root" "$root"
     mount --bind "$root/work" "$root/work"
     mount -o remount,bind,ro "$root"

@@ -102,8 +102,8 @@ pub struct ChunkArgs {
     /// Write a JSON report to FILE
     ///
     /// One object, written atomically: chunks, records and bytes, the exit
-    /// status, and of the first chunk that failed its number, offset, rows and
-    /// status. What fails before anything runs writes no report.
+    /// status, and of the first chunk that failed its number, offset, rows
+    /// and status. What fails before anything runs writes no report.
     #[arg(long, value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath,
           allow_hyphen_values = true, verbatim_doc_comment)]
     pub report: Option<PathBuf>,

@@ -229,7 +229,8 @@ fn after_a_restart_what_is_on_a_disk_that_is_not_mounted_is_out_of_sight() {
     let why = "not mounted here, or only visible elsewhere";
     let kept = format!("tmpx: kept 1 out of sight in $ROOT/cwd/m: {why}\n");
     let totals = "tmpx: removed 0, kept 1 out of sight\n";
-    sandbox.tmpx(words("cleanup --all")).expects(0, "", &format!("{kept}{totals}{FORGET}"));
+    let hint = forget("--all");
+    sandbox.tmpx(words("cleanup --all")).expects(0, "", &format!("{kept}{totals}{hint}"));
     let script = format!("{mount}; tmpx cleanup --all; ls m");
     let ran = with_mounts(&sandbox, &script).unwrap();
     assert_eq!(ran.stdout, "$ROOT/cwd/m/tmp.RANDOM\nlost+found\n", "{ran:?}");

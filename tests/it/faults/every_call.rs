@@ -40,6 +40,10 @@ impl Case {
     fn new_content(&self) -> String {
         match self.args {
             append if append.contains("--append") => "old\nnew\n".into(),
+            chunk if chunk.starts_with("chunk") && chunk.contains("printf") => {
+                (" ".repeat(99_999) + "x").repeat(2)
+            }
+            chunk if chunk.starts_with("chunk") => "1\nnew\n".into(),
             printf if printf.contains("printf") => " ".repeat(2_999_997) + "new",
             _ => "new\n".into(),
         }
@@ -85,12 +89,21 @@ const COPY: Case = stream("replace target -- sed s/old/new/ {}");
 /// Its output is so large that the thread which reads it makes more calls than the rest of tmpx.
 const SPOUT: Case = stream("replace target -- printf %3000000s new");
 
-/// Chunk files from a file, and with several commands: from a pipe, by path, with outputs that are
-/// too large for memory, into a file.
-const CHUNK_FILES: Case = case("", "chunk --format lines --bytes 4 source", true);
-const CHUNK: Case =
-    stream("chunk --format lines --rows 1 --merge -o target --report report -- cat");
+/// Several chunk files.
+const CHUNK_FILES: Case =
+    case("printf '1\\n2\\n3\\n' > lines", "chunk --format lines --rows 1 lines", true);
+
+/// Two commands at once on chunks of a pipe, one on the path of a chunk, and two at once on chunks of a file, whose
+/// outputs are too large for memory and wait for their turn.
+const CHUNK: Case = Case {
+    input: "1\nnew\n",
+    ..stream("chunk --format lines --rows 1 -j 2 --merge -o target --report report -- cat")
+};
 const CHUNK_PATH: Case = stream("chunk --format lines -j 1 -- test -s {}");
+const CHUNK_HELD: Case = Case {
+    before: "echo old > target; printf '1\\n2\\n' > lines",
+    ..stream("chunk --format lines --rows 1 -j 2 -o target lines -- printf %100000s x")
+};
 
 const GETTEMPDIR: Case = case("", "gettempdir", false);
 const LIST: Case = case("tmpx file --ttl 0; tmpx dir --ttl 0; rm $(tmpx file)", "list", false);
@@ -414,6 +427,7 @@ cases! {
     chunk_files_killed_at_every_call chunk_files_with_every_call_failing CHUNK_FILES
     chunk_killed_at_every_call chunk_with_every_call_failing CHUNK
     chunk_path_killed_at_every_call chunk_path_with_every_call_failing CHUNK_PATH
+    chunk_held_killed_at_every_call chunk_held_with_every_call_failing CHUNK_HELD
     gettempdir_killed_at_every_call gettempdir_with_every_call_failing GETTEMPDIR
     gettempdir_by_name_killed_at_every_call gettempdir_by_name_with_every_call_failing GETTEMPDIR_BY_NAME
     name_in_two_steps_killed_at_every_call name_in_two_steps_with_every_call_failing NAME_IN_TWO_STEPS
@@ -441,4 +455,5 @@ interrupted! {
     produce_interrupted_at_every_call PRODUCE
     chunk_interrupted_at_every_call CHUNK
     chunk_path_interrupted_at_every_call CHUNK_PATH
+    chunk_held_interrupted_at_every_call CHUNK_HELD
 }

@@ -38,8 +38,12 @@ def is_open(text):
     return rows(text + b"\nZZ")[-1] != ["ZZ"]
 
 
-def check_csv(text, option):
-    status, found, err = chunks("in.csv", text, option)
+def check_csv(text, option, delimiter=b","):
+    """Replaces commas by another delimiter, and back for Python."""
+    given = ("--delimiter", ":") if delimiter == b":" else ()
+    status, found, err = chunks("in.csv", text.replace(b",", delimiter), option + given)
+    found = [chunk.replace(delimiter, b",") for chunk in found]
+    text = text.replace(b",", delimiter).replace(delimiter, b",")
     plain = text.removeprefix(BOM)
     assert status == (125 if is_open(plain) else 0), (text, option, status, err)
     if status:
@@ -179,8 +183,9 @@ while count < least or time.monotonic() < end:
         for _ in range(rng.randint(0, 20)):
             writer.writerow([rng.choice(["", "x", "a,b", "l\nm", 'q"', "\r\n", " "]) for _ in range(3)])
         body = buffer.getvalue().encode()
-    header = rng.choice([b'h,"i\nj",k\n', b"h,i,k\r\n", b"\nh,i,k\n", b'h" ,i,h" \n'])
-    check_csv(rng.choice([b"", BOM]) + header + body, limit())
+    header = rng.choice([b'h,"i\nj",k\n', b"h,i,k\r\n", b"\nh,i,k\n", b'h" ,i,h" \n', b'h; |,"i;;;;",k\n'])
+    delimiter = rng.choice([b",", b",", b";", b"\t", b"|", b":"])
+    check_csv(rng.choice([b"", BOM]) + header + body, limit(), delimiter)
 
     values = [value(3) for _ in range(rng.randint(0, 12))]
     text = json.dumps(values, indent=rng.choice([None, 1]), ensure_ascii=rng.random() < .5)

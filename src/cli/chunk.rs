@@ -103,7 +103,7 @@ pub struct ChunkArgs {
     ///
     /// One object, written atomically: chunks, records and bytes, the exit
     /// status, and of the first chunk that failed its number, offset, rows
-    /// and status. What fails before anything runs writes no report.
+    /// and status. A failure before or without commands writes none.
     #[arg(long, value_name = "FILE", hide_short_help = true, value_hint = ValueHint::FilePath,
           allow_hyphen_values = true, verbatim_doc_comment)]
     pub report: Option<PathBuf>,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::sandbox::{Sandbox, has, is_root, words};
+use crate::support::sandbox::{Sandbox, has, words};
 
 /// Expects a refusal with and without a command, as a file and on standard input.
 fn refused(name: &str, text: &[u8], message: &str, hint: Option<&str>) {
@@ -125,7 +125,7 @@ fn text_that_begins_like_a_packed_file_is_text() {
 
 #[test]
 fn inputs_that_cannot_be_read_are_refused_before_anything_runs() {
-    let sandbox = Sandbox::new();
+    let sandbox = Sandbox::for_nobody();
     sandbox
         .sh("mkdir d.csv; echo a > good.csv; echo a > secret.csv; chmod 0 secret.csv")
         .succeeds();
@@ -135,10 +135,8 @@ fn inputs_that_cannot_be_read_are_refused_before_anything_runs() {
             .tmpx(words(&format!("chunk good.csv {name} -- touch ran")))
             .expects(125, "", &expected);
     }
-    if !is_root() {
-        let expected = "tmpx: could not read secret.csv: Permission denied\n";
-        sandbox.tmpx(["chunk", "secret.csv"]).expects(1, "", expected);
-    }
+    let expected = "tmpx: could not read secret.csv: Permission denied\n";
+    sandbox.tmpx(["chunk", "secret.csv"]).by_nobody().expects(1, "", expected);
     fs::write(sandbox.cwd().join("data"), "a\n").unwrap();
     let expected = "tmpx: data: unknown format\n\
                     hint: name it: --format csv, tsv, ndjson, json or lines\n";

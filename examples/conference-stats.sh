@@ -59,6 +59,7 @@ END { if (NR) put(); print "authors", "\"\"", authors + 0 }
 counts=$(tmpx file --until-exit=$$)
 sorted=$(tmpx file --until-exit=$$)
 report=$(tmpx file --until-exit=$$)
-tmpx chunk --format csv "$@" -o "$counts" --report "$report" "$file" -- python3 -c "$count"
+# The outputs are lines: equal ones at their beginnings are no header, which tmpx would otherwise suspect.
+tmpx chunk --format csv "$@" --merge=lines -o "$counts" --report "$report" "$file" -- python3 -c "$count"
 LC_ALL=C sort -o "$sorted" "$counts"
 LC_ALL=C awk -F '\t' -v OFS='\t' "$add" "$sorted" | python3 -c "$total" "$report"

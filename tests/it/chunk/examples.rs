@@ -126,7 +126,8 @@ fn statistics_of(rows: u64, authors: u64) {
     let [stdout, stderr] =
         [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
     assert_eq!((output.status.code(), stdout), (Some(0), format!("equal {authors}\n")), "{stderr}");
-    print!("{rows} rows: {stderr}");
+    assert!(!stderr.contains("hint"), "{stderr}");
+    println!("{rows} rows: {stderr}");
     sandbox.clean_up();
 }
 

@@ -14,7 +14,7 @@ use crate::chunk::plan::stream::Stream;
 use crate::chunk::run::feed::{Feed, FeedStep};
 use crate::chunk::scan::cutter::Limit;
 use crate::chunk::scan::format::RecordFormat;
-use crate::chunk::tests::{any_csv, cases, json, limit, text};
+use crate::chunk::tests::{any_csv, cases, csv_starts, json, limit, text};
 
 /// A chunk as a command reads it, with the number of its records.
 fn render(chunk: Chunk, inputs: &[RecordInput]) -> (Vec<u8>, u64) {
@@ -56,9 +56,15 @@ fn chunks_of(mut stream: Stream) -> Chunks {
     Ok(chunks)
 }
 
-/// Cuts one input that arrives in pieces of these lengths, in turn: each read of a pipe in packet mode returns
+/// Reads one input that arrives in pieces of these lengths, in turn: each read of a pipe in packet mode returns
 /// what one write wrote.
-fn arriving(bytes: &[u8], format: RecordFormat, lengths: &[usize], limit: Limit) -> Chunks {
+fn arriving<T>(
+    bytes: &[u8],
+    format: RecordFormat,
+    lengths: &[usize],
+    limit: Limit,
+    read: impl FnOnce(Stream) -> T,
+) -> T {
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::DIRECT).unwrap();
     let path = PathBuf::from(format!("/proc/self/fd/{}", reader.as_raw_fd()));
     let options = ReadOptions { format: Some(format), ..ReadOptions::default() };
@@ -76,7 +82,7 @@ fn arriving(bytes: &[u8], format: RecordFormat, lengths: &[usize], limit: Limit)
                 rest = after;
             }
         });
-        chunks_of(Stream::new(vec![input], limit, Origins::new(false)))
+        read(Stream::new(vec![input], limit, Origins::new(false)))
     })
 }
 
@@ -203,6 +209,10 @@ proptest! {
         };
         prop_assert_eq!(joined.join("").replace("][", ","), expected.replace("][", ","));
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases(300)))]
 
     #[test]
     fn a_stream_gives_the_same_chunks_in_whatever_pieces_it_arrives(
@@ -220,8 +230,36 @@ proptest! {
         ] {
             let open = files(dir.path(), std::slice::from_ref(text), format.name());
             let whole = planned(&open, limit).map_err(|err| after_name(&err));
-            let arrived = arriving(text, format, &lengths, limit).map_err(|err| after_name(&err));
+            let arrived = arriving(text, format, &lengths, limit, chunks_of).map_err(|err| after_name(&err));
             prop_assert_eq!(whole, arrived);
+        }
+    }
+
+    #[test]
+    fn a_stream_gives_a_chunk_as_soon_as_the_next_record_begins(
+        header in proptest::sample::select(&["a,\"b\nc\"\n", "5\" a,b\r\n"]), body in any_csv(), rows in 1..4u64,
+    ) {
+        let text = [header.as_bytes(), &body].concat();
+        let count_chunks = |mut stream: Stream| {
+            let mut counts = vec![0];
+            while counts.len() <= text.len() && stream.read().is_ok() {
+                let new = std::iter::from_fn(|| stream.next_chunk()).count() as u64;
+                counts.push(counts[counts.len() - 1] + new);
+            }
+            counts
+        };
+        let counts = arriving(&text, RecordFormat::Csv, &[1], Limit::Rows(rows), count_chunks);
+        prop_assert_eq!(counts.len(), text.len() + 1);
+        let (starts, _) = csv_starts(&body);
+        // How many chunks are complete where so many bytes have been read.
+        let complete = |read: usize| {
+            let read = read.saturating_sub(header.len()) as u64;
+            (starts.partition_point(|&start| start < read) as u64).saturating_sub(1) / rows
+        };
+        for (read, count) in counts.into_iter().enumerate() {
+            // Whether a carriage return begins a record, the byte after it decides.
+            let expected = complete(read.saturating_sub(1))..=complete(read);
+            prop_assert!(expected.contains(&count), "{} chunks after {} bytes", count, read);
         }
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn cases(count: u32) -> u32 {
 }
 
 /// Where records start in CSV, and where a quote is open at the end.
-fn csv_starts(bytes: &[u8]) -> (Vec<u64>, Option<u64>) {
+pub(super) fn csv_starts(bytes: &[u8]) -> (Vec<u64>, Option<u64>) {
     let mut starts = Vec::new();
     let (mut quoted, mut may_open, mut after_quote, mut line_start) = (false, true, false, true);
     let mut opened = 0;

@@ -104,8 +104,8 @@ impl Head {
     /// Whether more bytes can decide what the first `seen` have not. Looking at all of them again for each
     /// read would take a time that is quadratic in the length of the header.
     pub(crate) fn may_decide(dialect: Dialect, bytes: &[u8], seen: usize) -> bool {
-        // A header ends behind a line feed, of which a carriage return may follow in the bytes before.
-        let new = &bytes[seen.saturating_sub(2)..];
+        // The line feed that ends the first record decides it, and no chunk is complete before that.
+        let new = &bytes[seen..];
         let can_end = match dialect.format {
             RecordFormat::Json => new.iter().any(|byte| !JSON_SPACE.contains(byte)),
             _ => new.contains(&b'\n'),

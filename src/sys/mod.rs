@@ -26,7 +26,7 @@ pub(crate) use lock::{
     wait_lock_byte,
 };
 pub(crate) use mount_ns::PrivateMounts;
-pub(crate) use older::{fill_random, is_unknown_call, may_access, statx};
+pub(crate) use older::{fd_limit, fill_random, is_unknown_call, may_access, statx};
 pub(crate) use signals::{
     HeldSignals, ReceivedSignal, SignalQueue, is_ignored, is_session_leader, send,
     would_end_process,

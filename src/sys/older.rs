@@ -10,6 +10,7 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, Result, read};
 use rustix::path::Arg;
+use rustix::process::Rlimit;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 /// Whether an error can mean that the system does not know the call.
@@ -28,6 +29,18 @@ pub(crate) fn statx(
         Err(err) if is_unknown_call(err) => Ok(to_statx(&statat(dir, name, flags)?)),
         result => result,
     }
+}
+
+/// getrlimit(2) for open files. Returns `None` where a sandbox refuses it. The function of rustix takes
+/// for granted that it succeeds.
+pub(crate) fn fd_limit() -> Option<Rlimit> {
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to a live local value, which the call fills.
+    if unsafe { libc::getrlimit64(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return None;
+    }
+    let limited = |most| (most != libc::RLIM64_INFINITY).then_some(most);
+    Some(Rlimit { current: limited(limit.rlim_cur), maximum: limited(limit.rlim_max) })
 }
 
 /// Expresses the result of stat(2) as one of statx(2). The mask says which fields it has.

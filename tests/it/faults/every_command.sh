@@ -32,8 +32,10 @@ test -f results/1 && echo saved
 try exec --anon-fd 9 --report report -- sh -c 'echo x >&9'
 grep -c '"exit":0' report
 try exec --timeout 200ms -- sleep 10
-try exec --timeout 200ms --kill-after 100ms -- sh -c 'trap "" TERM; sleep 10'
+try exec --timeout 200ms --kill-after 100ms -- sh -c 'trap "" TERM; exec sleep 10'
 try exec --keep -- true
+try exec --here -- cat source
+try exec --private-tmp -- sh -c 'echo x >/tmp/mine; cat /tmp/mine'
 try exec -- sh -c 'tmpx file >/dev/null; exit 7'
 echo new | try replace target
 cat target
@@ -70,6 +72,14 @@ try file --until-exit=$$
 sh -c 'tmpx file --until-exit=$$ && tmpx cleanup -q -n' | sort -u | wc -l
 try dir --ttl 1h
 try list | sorted
+f=$(tmpx file) && try list "$f" | sorted
+TMPX_SESSION=t tmpx file >/dev/null
+try cleanup --session t | sorted
+mkdir out-of && f=$(tmpx file -p out-of) && python3 -c 'import os; os.rename("out-of", "sight")'
+# Only handles find the directory again.
+try cleanup "$f" | sed 's/: the directory .*/: it moved/' | sorted
+try cleanup --forget | sorted
+rm -r sight
 try list --json | wc -l
 try cleanup -n | wc -l
 try cleanup | sorted

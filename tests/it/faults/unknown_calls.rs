@@ -3,8 +3,8 @@
 //! A kernel answers ENOSYS to a call that it lacks. Some sandboxes answer EPERM. Both answer so to
 //! every process, from the beginning to the end of a run.
 
-use crate::support::filter::{Answer, FCHMODAT2, without};
-use crate::support::sandbox::{Sandbox, has};
+use crate::support::filter::{Answer, FCHMODAT2, Lack, lacking, without};
+use crate::support::sandbox::{Run, Sandbox, has};
 use crate::support::wait::wait_until;
 
 const SCRIPT: &str = include_str!("every_command.sh");
@@ -33,13 +33,16 @@ const OLDER: &[(&str, i64)] = &[
     ("splice", libc::SYS_splice),
     ("statx", libc::SYS_statx),
     ("timerfd_create", libc::SYS_timerfd_create),
-    ("unshare", libc::SYS_unshare),
 ];
 
 /// What all subcommands print and leave, without the calls.
 fn run(calls: &[i64], answer: Answer) -> String {
     let sandbox = Sandbox::new();
-    let ran = without(&sandbox, calls, answer, &["sh", "-c", SCRIPT]).run();
+    finish(&sandbox, without(&sandbox, calls, answer, &["sh", "-c", SCRIPT]))
+}
+
+fn finish(sandbox: &Sandbox, run: Run<'_>) -> String {
+    let ran = run.run();
     sandbox.clean_up();
     let _ = std::fs::remove_dir_all(sandbox.tmp());
     format!("{}{}", ran.stdout, ran.stderr)
@@ -73,6 +76,21 @@ fn every_subcommand_works_without_the_calls_that_came_after_linux_4_18() {
     assert!(!expected.contains("$ tmpx: "), "{expected}");
     for answer in [Answer::NotImplemented, Answer::NotPermitted] {
         assert_eq!(differences(&expected, SINCE_4_18, answer), None);
+    }
+}
+
+#[test]
+fn every_subcommand_works_on_filesystems_without_unnamed_files_and_without_flags_of_renames() {
+    if !has("python3") {
+        return;
+    }
+    let expected = run(&[], Answer::NotImplemented);
+    for lack in [Lack::UnnamedFiles, Lack::RenameFlags] {
+        let sandbox = Sandbox::new();
+        let mut command = lacking(lack, "sh");
+        command.args(["-c", SCRIPT]);
+        let found = finish(&sandbox, sandbox.command(command));
+        assert!(found == expected, "{lack:?}: {}", difference(&expected, &found));
     }
 }
 

@@ -405,3 +405,31 @@ fn what_has_the_name_of_the_fifo_and_is_none_is_replaced() {
     sandbox.clean_up();
     wait_for_the_end(&sandbox);
 }
+
+#[test]
+fn a_cleanup_removes_the_fifos_that_no_reaper_reads_and_leaves_the_others() {
+    let sandbox = Sandbox::new();
+    let (mut script, _) = living(&sandbox, "tmpx file --until-exit=$$");
+    the_reaper(&sandbox);
+    let fifos = || {
+        let mut names = names(&sandbox.leases_dir());
+        names.retain(|name| name.starts_with("reaper."));
+        names
+    };
+    // That of the reaper, unless the store is on a filesystem of its own.
+    let mut left = fifos();
+    // Of an earlier boot, of an earlier version, and of another namespace, where a reaper runs.
+    let make =
+        "cd $TMPX_STATE_DIR/leases; mkfifo reaper.2.00000000.1.2.0.3.4 reaper.1.5.6 reaper.2.read";
+    sandbox.sh(make).succeeds();
+    let read = sandbox.leases_dir().join("reaper.2.read");
+    let _reader = fs::File::options().read(true).write(true).open(&read).unwrap();
+    sandbox.tmpx(["cleanup"]).expects(0, "", "tmpx: removed 0, kept 1 live\n");
+    left.push("reaper.2.read".to_owned());
+    left.sort();
+    assert_eq!(fifos(), left);
+    script.kill().unwrap();
+    script.wait().unwrap();
+    wait_for_the_end(&sandbox);
+    fs::remove_file(read).unwrap();
+}

@@ -9,6 +9,7 @@ use crate::support::lease::{GIVEN, NOT_GIVEN, seal};
 use crate::support::sandbox::{
     NOBODY, Ran, Sandbox, has, is_root, mode, names, skip_unless, words,
 };
+use crate::support::wait::wait_until;
 
 fn set_mode(path: impl AsRef<Path>, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -108,6 +109,31 @@ fn an_intent_without_identity_removes_no_directory_that_has_entries() {
     fs::remove_file(&thesis).unwrap();
     sandbox.tmpx(words("cleanup -q")).by_nobody().succeeds();
     assert!(!thesis.parent().unwrap().exists(), "a killed creator leaves an empty directory");
+}
+
+#[test]
+fn the_reaper_removes_no_directory_that_has_entries_for_an_intent_without_identity() {
+    let sandbox = Sandbox::for_nobody();
+    let thesis = documents(&sandbox);
+    sandbox.tmpx(["dir"]).by_nobody().path();
+    let id = forge(&sandbox, &sandbox.leases_dir());
+    let lease = sandbox.leases_dir().join(&id);
+    set_mode(&lease, 0o600);
+    if is_root() {
+        chown(&lease, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    // The id goes through the FIFO, before that of a file whose removal shows that it was read.
+    let script = format!(
+        "tmpx file --until-exit=$$; until echo {id} >>$(ls -d $TMPX_STATE_DIR/leases/reaper.*); do :; done; \
+         f=$(tmpx file --ttl 0); while [ -e $f ]; do :; done"
+    );
+    let run = sandbox.sh(&script).by_nobody().env("TMPX_REAPER", "1");
+    assert_eq!(run.run().status, Some(0));
+    assert!(thesis.exists() && lease.exists());
+    wait_until("the file of the script is removed", || sandbox.left().is_empty());
+    fs::remove_file(&thesis).unwrap();
+    sandbox.tmpx(words("cleanup -q")).by_nobody().succeeds();
+    assert!(!thesis.parent().unwrap().exists() && !lease.exists());
 }
 
 /// Runs a script as root in a mount namespace in which /tmp and /var/tmp are empty.
@@ -370,4 +396,31 @@ fn a_symlink_is_no_store_even_with_a_slash_behind_it() {
     }
     assert_eq!(names(&sandbox.cwd().join("real")), ["leases"]);
     assert_eq!(names(&sandbox.cwd().join("real/leases")), [""; 0]);
+}
+
+#[test]
+fn a_directory_that_is_exchanged_while_the_store_is_created_leads_nowhere() {
+    if !has("strace") {
+        return;
+    }
+    let refused = "tmpx: could not write to the state directory $ROOT/cwd/a/b: Not a directory\n";
+    for (number, dir) in [(1, "a"), (2, "a/b"), (3, "a/b/leases")] {
+        let sandbox = Sandbox::new();
+        let target = sandbox.cwd().join("target");
+        fs::create_dir(&target).unwrap();
+        set_mode(&target, 0o755);
+        let script = format!(
+            "strace -o /dev/null -e inject=mkdirat:delay_exit=300000:when={number} tmpx file & \
+             until [ -d {dir} ]; do :; done; mv {dir} aside; ln -s $PWD/target {dir}; wait $!"
+        );
+        let state = sandbox.cwd().join("a/b");
+        let ran = sandbox.sh(&script).env("TMPX_STATE_DIR", &state).run();
+        assert_eq!(
+            (ran.status, ran.stdout.as_str(), ran.stderr.as_str()),
+            (Some(1), "", refused),
+            "{dir}"
+        );
+        assert_eq!(mode(&target), 0o755, "{dir}");
+        assert_eq!(names(&target), Vec::<String>::new(), "{dir}");
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,19 +12,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use crate::support::filter::{Answer, without};
 use crate::support::lease::edit;
 use crate::support::namespaces::with_mounts;
+use crate::support::reaper::reapers;
 use crate::support::sandbox::{Ran, Run, Sandbox, has, mode, names, words};
-
-/// Returns the running reapers of a sandbox's store.
-fn reapers(sandbox: &Sandbox) -> Vec<Pid> {
-    let state = sandbox.state();
-    let expected = [b"tmpx-reaper\0", state.as_os_str().as_bytes(), b"\0"].concat();
-    let processes = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
-        // A zombie has no command line.
-        let line = fs::read(entry.path().join("cmdline")).ok()?;
-        (line == expected).then_some(entry.file_name())
-    });
-    processes.filter_map(|pid| Pid::from_raw(pid.to_str()?.parse().ok()?)).collect()
-}
 
 /// Waits for the one reaper, which starts after the path of its first lease is printed.
 fn the_reaper(sandbox: &Sandbox) -> Pid {

@@ -6,6 +6,7 @@ pub(crate) mod lease;
 pub(crate) mod memory;
 pub(crate) mod namespaces;
 pub(crate) mod pty;
+pub(crate) mod reaper;
 pub(crate) mod sandbox;
 pub(crate) mod strace;
 pub(crate) mod wait;

@@ -1,0 +1,20 @@
+//! The background processes that watch a store.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+
+use rustix::process::Pid;
+
+use crate::support::sandbox::Sandbox;
+
+/// Returns the running reapers of a sandbox's store.
+pub(crate) fn reapers(sandbox: &Sandbox) -> Vec<Pid> {
+    let state = sandbox.state();
+    let expected = [b"tmpx-reaper\0", state.as_os_str().as_bytes(), b"\0"].concat();
+    let processes = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+        // A zombie has no command line.
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        (line == expected).then_some(entry.file_name())
+    });
+    processes.filter_map(|pid| Pid::from_raw(pid.to_str()?.parse().ok()?)).collect()
+}

@@ -24,6 +24,8 @@ pub(crate) enum Outcome {
         failures: Vec<(PathBuf, String)>,
         /// What was removed all the same.
         freed: Usage,
+        /// The first entry that this process was not permitted to remove.
+        denied: Option<PathBuf>,
     },
 }
 
@@ -41,12 +43,16 @@ impl From<RemovalOutcome> for Outcome {
         if outcome.is_complete() {
             return Self::Removed(outcome.freed);
         }
+        let is_denied =
+            |cause: &io::Error| matches!(cause.raw_os_error(), Some(libc::EPERM | libc::EACCES));
+        let denied = outcome.failures.iter().find(|failure| is_denied(&failure.cause));
+        let denied = denied.map(|failure| failure.path.clone());
         let failures = outcome.failures.into_iter();
         let mut failures: Vec<_> =
             failures.map(|failure| (failure.path, strerror(&failure.cause))).collect();
         if let (Some((_, why)), more @ 1..) = (failures.last_mut(), outcome.more_failures) {
             *why = format!("{why} (and {more} more)");
         }
-        Self::Failed { failures, freed: outcome.freed }
+        Self::Failed { failures, freed: outcome.freed, denied }
     }
 }

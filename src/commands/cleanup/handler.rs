@@ -130,7 +130,7 @@ fn row<'a>(
         Outcome::Kept(reason) => ("kept", Some(reason.to_string()), None),
         Outcome::GivenUp if mode == Mode::DryRun => ("would_give_up", None, None),
         Outcome::GivenUp => ("given_up", None, None),
-        Outcome::Failed { failures, freed } => {
+        Outcome::Failed { failures, freed, .. } => {
             ("failed", failures.first().map(|(_, why)| why.clone()), Some(*freed))
         }
     };

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use crate::commands::cleanup::hinted::{Rerun, with_paths};
 use crate::commands::cleanup::kept::Kept;
+use crate::fs::Obstacle;
 use crate::reclaim::{KeepReason, Outcome, Remedy, Selection};
 use crate::remove::{Mode, Usage};
-use crate::ui::{print_hint, print_note};
+use crate::ui::{print_hint, print_note, sh_quote};
 use crate::values::ByteSize;
 
 /// The totals so far.
@@ -26,6 +27,8 @@ pub(super) struct Summary<'a> {
     /// What the user named and tmpx did not create.
     foreign: Vec<PathBuf>,
     failed: bool,
+    /// The first entry that tmpx was not permitted to remove.
+    denied: Option<PathBuf>,
 }
 
 /// What was removed.
@@ -49,6 +52,7 @@ impl<'a> Summary<'a> {
             given_up: BTreeMap::new(),
             foreign: Vec::new(),
             failed: false,
+            denied: None,
         }
     }
 
@@ -64,8 +68,11 @@ impl<'a> Summary<'a> {
                 let dir = path.parent().unwrap_or(path).to_owned();
                 *self.given_up.entry(dir).or_default() += 1;
             }
-            Outcome::Failed { failures, freed } => {
+            Outcome::Failed { failures, freed, denied } => {
                 self.failed = true;
+                if self.denied.is_none() {
+                    self.denied.clone_from(denied);
+                }
                 self.removed.in_part += u64::from(freed.entries > 0);
                 self.removed.freed += *freed;
                 for (path, why) in failures {
@@ -118,6 +125,9 @@ impl<'a> Summary<'a> {
         match self.empty_session() {
             Some(session) => print_note(format_args!("no resources in session {session}")),
             None => print_note(self.totals()),
+        }
+        if let Some(obstacle) = self.denied.as_deref().and_then(Obstacle::to_removal_of) {
+            hint_at(&obstacle);
         }
         for (remedy, kept) in self.kept.remedies() {
             self.hint(remedy, &kept);
@@ -200,5 +210,32 @@ impl<'a> Summary<'a> {
             let _ = write!(totals, "{count} {word}");
         }
         totals
+    }
+}
+
+/// Hints at what removes an entry that tmpx was not permitted to remove.
+fn hint_at(obstacle: &Obstacle) {
+    let quoted = |path: &Path| sh_quote::quote(path.as_os_str());
+    match obstacle {
+        Obstacle::Immutable(path) => {
+            let (path, quoted) = (path.display(), quoted(path));
+            print_hint(format_args!(
+                "{path} is immutable; root can change that: chattr -i {}",
+                quoted.display()
+            ));
+        }
+        Obstacle::AppendOnly(path) => {
+            let (path, quoted) = (path.display(), quoted(path));
+            print_hint(format_args!(
+                "{path} is append-only; root can change that: chattr -a {}",
+                quoted.display()
+            ));
+        }
+        Obstacle::Foreign(path, user) => {
+            let path = path.display();
+            print_hint(format_args!(
+                "{path} belongs to user {user}; that user or root can remove the rest"
+            ));
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::support::sandbox::{Sandbox, has, is_root, names, skip_unless, words};
+use crate::support::sandbox::{NOBODY, Sandbox, has, is_root, names, skip_unless, words};
 
 #[test]
 fn an_immutable_file_is_reported_once_and_everything_else_is_removed() {
@@ -31,7 +31,9 @@ fn an_immutable_file_is_reported_once_and_everything_else_is_removed() {
             Some(1),
             "",
             "tmpx: could not remove $ROOT/tmp/tmp.RANDOM/sub/immutable: Operation not permitted\n\
-             tmpx: removed 0, 1 in part\n"
+             tmpx: removed 0, 1 in part\n\
+             hint: $ROOT/tmp/tmp.RANDOM/sub/immutable is immutable; root can change that: \
+             chattr -i $ROOT/tmp/tmp.RANDOM/sub/immutable\n"
         )
     );
     assert_eq!(names(&dir), ["sub"]);
@@ -89,6 +91,38 @@ fn failures_are_reported_and_counted_once_in_a_directory_that_is_read_twice() {
         )
     };
     let expected: String = (1..=20).map(message).collect();
-    assert_eq!(ran.stderr_without_size(), expected + "tmpx: removed 0, 1 in part\n");
+    let hint = "hint: $ROOT/tmp/tmp.RANDOM/sub/f01 is immutable; root can change that: \
+                chattr -i $ROOT/tmp/tmp.RANDOM/sub/f01\n";
+    assert_eq!(ran.stderr_without_size(), expected + "tmpx: removed 0, 1 in part\n" + hint);
     sandbox.tmpx(words("cleanup --all -q")).succeeds();
+}
+
+#[test]
+fn a_hint_names_the_attribute_or_the_other_user_that_prevents_a_removal() {
+    let sandbox = Sandbox::for_nobody();
+    if !has("chattr") || !skip_unless(is_root(), "root") {
+        return;
+    }
+    let dir = sandbox.tmpx(["dir"]).by_nobody().path();
+    let sub = dir.join("it's");
+    // As a container leaves it, which runs as root.
+    fs::create_dir(&sub).unwrap();
+    fs::write(sub.join("log"), "").unwrap();
+    let cleanup = || sandbox.tmpx(words("cleanup --all")).by_nobody().run().stderr_without_size();
+    let failed = "tmpx: could not remove $ROOT/tmp/tmp.RANDOM/it's/log: Permission denied\ntmpx: removed 0\n";
+    let foreign = "hint: $ROOT/tmp/tmp.RANDOM/it's belongs to user 0; that user or root can remove the rest\n";
+    assert_eq!(cleanup(), format!("{failed}{foreign}"));
+    std::os::unix::fs::chown(&sub, Some(NOBODY), None).unwrap();
+    let set = |flag: &str| Command::new("chattr").arg(flag).arg(&sub).status().unwrap().success();
+    if skip_unless(set("+a"), "filesystem with immutable files") {
+        let stderr = cleanup();
+        set("-a");
+        let failed = failed.replace("Permission denied", "Operation not permitted");
+        let path = "$ROOT/tmp/tmp.RANDOM/it's";
+        let hint = format!(
+            "hint: {path} is append-only; root can change that: chattr -a '$ROOT/tmp/tmp.RANDOM/it'\\''s'\n"
+        );
+        assert_eq!(stderr, format!("{failed}{hint}"));
+    }
+    sandbox.tmpx(words("cleanup --all -q")).by_nobody().succeeds();
 }

@@ -4,7 +4,7 @@ try() {
     tmpx "$@" 2>&1 || echo "status $?"
 }
 sorted() {
-    sed -E 's/tmp\.[0-9A-Za-z]{10}/tmp.RANDOM/; s/short\..../short.XXX/; s/leases\/.+/leases\/LEASE/' | sort
+    sed -E 's/tmp\.[0-9A-Za-z]{10}/tmp.RANDOM/; s/short\..../short.XXX/; s/leases\/.+/leases\/LEASE/; s/sh \([0-9]+\)/sh (PID)/' | sort
 }
 mkdir -p tree/sub old
 cd old || exit

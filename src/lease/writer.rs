@@ -203,16 +203,32 @@ impl Lease {
 impl LeaseFile {
     /// Adds a line.
     fn append(&mut self, event: &Event, committed: bool) -> io::Result<()> {
-        let (mut line, mut end) = (Vec::with_capacity(256), self.end);
+        let start = self.end;
+        let (mut line, mut end) = (Vec::with_capacity(256), start);
         end.push_event(&mut line, event)?;
         self.restore()?;
-        write_lines(&self.fd, &line, self.end, end)?;
+        write_lines(&self.fd, &line, start, end)?;
         self.end = end;
         if let Some(text) = &mut self.text {
             text.extend_from_slice(&line);
         }
         self.may_be_changed = matches!(event, Event::Command(_));
-        if committed { self.give() } else { Ok(()) }
+        if !committed {
+            return Ok(());
+        }
+        self.give().inspect_err(|_| self.cut_to(start))
+    }
+
+    /// Removes the lines after `end`, so that the lease does not say what the caller takes for not
+    /// written.
+    fn cut_to(&mut self, end: End) {
+        let _ = ftruncate(&self.fd, end.length);
+        let _ = seek(&self.fd, SeekFrom::Start(end.length));
+        self.end = end;
+        if let Some(text) = &mut self.text {
+            text.truncate(usize::try_from(end.length).unwrap_or(text.len()));
+        }
+        let _ = self.give();
     }
 
     fn commit(&mut self) -> io::Result<()> {

@@ -258,7 +258,8 @@ impl<'a> Run<'a> {
             .lease_mut()
             .change_lifetime(lifetime)
             .map_err(|cause| NotKept { path: path.to_owned(), cause })?;
-        if path.exists() {
+        // Only a command that has removed it leaves nothing to report.
+        if path.try_exists().unwrap_or(true) {
             print_note(format_args!("kept {}{term}", path.display()));
             let word = sh_quote::quote(path.as_os_str());
             print_hint(format_args!("remove it with: tmpx cleanup {}", word.display()));

@@ -10,18 +10,20 @@ use crate::support::strace::{assert_often_killed, numbered};
 use std::fs;
 use std::path::PathBuf;
 
-/// A command line, what must exist before it, and whether it creates a resource that stays.
+/// A command line, what must exist before it, whether it creates a resource that stays, and its exit
+/// status.
 struct Case {
     program: &'static str,
     before: &'static str,
     args: &'static str,
     creates: bool,
     input: &'static str,
+    status: i32,
     lacks: Lack,
 }
 
 const fn case(before: &'static str, args: &'static str, creates: bool) -> Case {
-    Case { program: TMPX, before, args, creates, input: "", lacks: Lack::Nothing }
+    Case { program: TMPX, before, args, creates, input: "", status: 0, lacks: Lack::Nothing }
 }
 
 const fn stream(args: &'static str) -> Case {
@@ -36,9 +38,18 @@ impl Case {
         words.map(|word| word.replace("STATE", state.to_str().unwrap())).collect()
     }
 
+    /// The content of `target` after the command has run, and before tmpx replaces it.
+    fn edited_content(&self) -> &'static str {
+        if self.args.contains("other") { "old\nother\n" } else { "old\n" }
+    }
+
     /// The content of `target` after success.
     fn new_content(&self) -> String {
         match self.args {
+            edit if edit.contains("other") => {
+                let new = if edit.contains("--append") { "new\n" } else { "" };
+                format!("{}{new}", self.edited_content())
+            }
             append if append.contains("--append") => "old\nnew\n".into(),
             chunk if chunk.starts_with("chunk") && chunk.contains("printf") => {
                 (" ".repeat(99_999) + "x").repeat(2)
@@ -56,15 +67,19 @@ const COUNT: Case = case("", "file --count 50", true);
 const NAME: Case = case("echo mine > $TMPDIR/taken", "file --name taken --from source", true);
 const WORKSPACE: Case = case("", "workspace --mkdir a/b --in source --in tree", true);
 const EXEC: Case = case("", "exec --in source --out made:saved -- sh -c date>made;mkdir~x", false);
-/// Outputs that replace a file, carry attributes, and are two names of one file.
+/// Outputs that replace a file, carry attributes, are two names of one file, and a directory.
 const OUT: Case = Case {
     before: "echo before > saved",
     ..case(
         "",
-        "exec --out made:saved --out two:two -- sh -c date>made;chmod~600~made;ln~made~two",
+        "exec --out made:saved --out two:two --out d -- \
+         sh -c date>made;chmod~600~made;ln~made~two;mkdir~d~d/e;date>d/e/f;chmod~555~d/e",
         false,
     )
 };
+/// A result that is not found, so that the workspace is kept for a day.
+const MISSED: Case =
+    Case { status: 125, ..case("", "exec --out nosuch -- sh -c date>made", false) };
 const SUFFIX: Case = stream("spool --suffix .c -- test -s {}");
 const REPORT: Case =
     case("", "exec --out made:new/saved --report report --anon-fd 9 -- sh -c date>made", false);
@@ -84,6 +99,10 @@ const REPLACE: Case = stream("replace --sync target");
 const REPLACE_OF_ANOTHER: Case = Case { before: "echo old > target; chown 1234 target", ..REPLACE };
 const APPEND: Case = stream("replace --append target --report report");
 const PRODUCE: Case = stream("replace target -- cat");
+/// The command changes the file itself: tmpx follows the change, or refuses.
+const FOLLOW: Case = stream("replace --append target -- sh -c echo~other>>target;echo~new");
+const CHANGED: Case =
+    Case { status: 125, ..stream("replace target -- sh -c echo~other>>target;echo~new") };
 const COPY: Case = stream("replace target -- sed s/old/new/ {}");
 
 /// Its output is so large that the thread which reads it makes more calls than the rest of tmpx.
@@ -155,7 +174,7 @@ fn calls(case: &Case) -> Vec<String> {
     let sandbox = prepare(case);
     let trace = sandbox.root().join("trace");
     let ran = run_with(&sandbox, case, &["-o", trace.to_str().unwrap()]);
-    assert_eq!(ran.status, Some(0), "{ran:?}");
+    assert_eq!(ran.status, Some(case.status), "{ran:?}");
     let text = fs::read_to_string(trace).unwrap();
     let calls =
         text.lines().filter_map(|line| line.split_once('(').map(|(name, _)| name.to_owned()));
@@ -179,16 +198,18 @@ fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
         let new = case.new_content();
         let replaces = case.args.contains("replace") || case.args.contains("-o target");
         let shown = text.trim_start();
-        assert!(text == "old\n" || replaces && text == new, "{what}: {shown:?}");
+        let old = text == "old\n" || text == case.edited_content();
+        assert!(old || replaces && text == new, "{what}: {shown:?}");
         assert!(!replaces || ran.status != Some(0) || text == new, "{what}: {ran:?}");
     }
     if let Ok(text) = fs::read_to_string(sandbox.cwd().join("report")) {
         assert!(text.starts_with('{') && text.ends_with("}\n"), "{what}: {text:?}");
     }
-    // A printed path, or one that a note reports as kept.
-    let kept = ran.stderr.lines().filter_map(|line| line.strip_prefix("tmpx: kept $ROOT/tmp/"));
+    // A printed path, or one that a note or its hint reports as kept, perhaps in another temp dir.
+    let notes = ["tmpx: kept ", "hint: remove it with: tmpx cleanup "];
+    let kept = notes.iter().any(|note| ran.stderr.contains(note));
     let mut printed: Vec<PathBuf> = ran.raw.lines().map(PathBuf::from).collect();
-    if kept.count() > 0 {
+    if kept {
         printed.extend(sandbox.left().into_iter().map(|name| sandbox.tmp().join(name)));
     }
     if case.creates && ran.status == Some(0) {
@@ -414,6 +435,7 @@ cases! {
     workspace_killed_at_every_call workspace_with_every_call_failing WORKSPACE
     exec_killed_at_every_call exec_with_every_call_failing EXEC
     out_killed_at_every_call out_with_every_call_failing OUT
+    missed_killed_at_every_call missed_with_every_call_failing MISSED
     suffix_killed_at_every_call suffix_with_every_call_failing SUFFIX
     report_killed_at_every_call report_with_every_call_failing REPORT
     cleanup_killed_at_every_call cleanup_with_every_call_failing CLEANUP
@@ -423,6 +445,8 @@ cases! {
     replace_of_another_killed_at_every_call replace_of_another_with_every_call_failing REPLACE_OF_ANOTHER
     append_killed_at_every_call append_with_every_call_failing APPEND
     produce_killed_at_every_call produce_with_every_call_failing PRODUCE
+    follow_killed_at_every_call follow_with_every_call_failing FOLLOW
+    changed_killed_at_every_call changed_with_every_call_failing CHANGED
     replace_from_a_copy_killed_at_every_call replace_from_a_copy_with_every_call_failing COPY
     chunk_files_killed_at_every_call chunk_files_with_every_call_failing CHUNK_FILES
     chunk_killed_at_every_call chunk_with_every_call_failing CHUNK

@@ -130,6 +130,7 @@ struct Wait<'a> {
     /// When the command gets which signal, unless it has ended by then.
     deadline: Option<(Instant, Signal)>,
     timed_out: bool,
+    killed: bool,
     /// The signal by which a process has asked tmpx to stop with its command, until it has stopped.
     stop_by: Option<i32>,
 }
@@ -143,7 +144,8 @@ impl<'a> Wait<'a> {
         earlier: &'a [Process],
     ) -> Self {
         let deadline = limits.timeout.and_then(after).map(|at| (at, Signal::TERM));
-        Self { pid, signals, held, limits, earlier, deadline, timed_out: false, stop_by: None }
+        let (timed_out, killed, stop_by) = (false, false, None);
+        Self { pid, signals, held, limits, earlier, deadline, timed_out, killed, stop_by }
     }
 
     /// Waits for the command. Returns how it ended, and whether it exceeded its time limit.
@@ -151,8 +153,11 @@ impl<'a> Wait<'a> {
         loop {
             // The number cannot be reused before the process is reaped.
             if let Some(info) = sys::reap(self.pid)? {
-                if let Some((at, Signal::KILL)) = self.deadline {
-                    end_orphans(at, self.signals, self.earlier);
+                match self.deadline {
+                    Some((at, Signal::KILL)) => end_orphans(at, self.signals, self.earlier),
+                    // The command may have started another process just before it was killed.
+                    _ if self.killed => end_orphans(Instant::now(), self.signals, self.earlier),
+                    _ => {}
                 }
                 return Ok((info, self.timed_out));
             }
@@ -169,6 +174,7 @@ impl<'a> Wait<'a> {
     /// Signals a command whose time is over, and sets the next deadline.
     fn time_out(&mut self, signal: Signal) {
         self.timed_out = true;
+        self.killed = signal == Signal::KILL;
         signal_all(&[self.pid], &processes::descendants(self.earlier), signal);
         self.deadline = match signal {
             Signal::KILL => None,

@@ -140,6 +140,23 @@ fn kill_after_reaches_what_the_command_has_left_running() {
 }
 
 #[test]
+fn kill_after_reaches_what_the_command_starts_just_before_it_is_killed() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    // tmpx has looked for what the command has started, and kills the command three seconds later.
+    let script = "strace -qq -o /dev/null -e trace=kill -e inject=kill:delay_enter=3000000:when=3 \
+                  tmpx exec --timeout 100ms --kill-after 100ms -- \
+                  sh -c 'trap \"\" TERM; sleep 0.5; sleep 1000 >/dev/null 2>&1 & echo $!; wait'";
+    let ran = sandbox.sh(script).run();
+    let message = "tmpx: timed out after 100ms and was killed\n";
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(124), message));
+    let pid: i32 = ran.raw.trim().parse().unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap_err();
+}
+
+#[test]
 fn signals_that_report_faults_are_passed_on_if_a_process_sends_them() {
     for name in ["ILL", "TRAP", "ABRT", "BUS", "FPE", "SEGV", "SYS", "STKFLT"] {
         let sandbox = Sandbox::new();

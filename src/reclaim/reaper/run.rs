@@ -4,9 +4,8 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
-use rustix::process::{Resource, getrlimit, setrlimit};
-
 use crate::os::Namespaces;
+use crate::process::raise_fd_limit;
 use crate::reclaim::reaper::fifo::Fifo;
 use crate::reclaim::reaper::watch::Watch;
 use crate::sys;
@@ -28,9 +27,7 @@ fn detach() {
     let _ = rustix::process::chdir("/");
     let _ = rustix::thread::set_name(c"tmpx-reaper");
     // Each owner takes a descriptor, so raise the limit as far as it goes.
-    let mut files = getrlimit(Resource::Nofile);
-    files.current = files.maximum;
-    let _ = setrlimit(Resource::Nofile, files);
+    let _ = raise_fd_limit();
 }
 
 /// Watches until nothing is left. A creator that sends its id just before the FIFO is closed finds a

@@ -4,7 +4,6 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
@@ -14,17 +13,12 @@ use crate::support::lease::edit;
 use crate::support::namespaces::with_mounts;
 use crate::support::reaper::reapers;
 use crate::support::sandbox::{Ran, Run, Sandbox, has, mode, names, words};
+use crate::support::wait::wait_until;
 
 /// Waits for the one reaper, which starts after the path of its first lease is printed.
 fn the_reaper(sandbox: &Sandbox) -> Pid {
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(30) {
-        if let [reaper] = reapers(sandbox)[..] {
-            return reaper;
-        }
-        std::thread::yield_now();
-    }
-    panic!("there is not one reaper but {:?}", reapers(sandbox));
+    wait_until("there is one reaper", || reapers(sandbox).len() == 1);
+    reapers(sandbox)[0]
 }
 
 /// Waits until no reaper runs, because none has anything left to watch.
@@ -65,9 +59,9 @@ fn a_scripts_files_are_removed_when_it_ends_however_it_ends() {
             format!("export TMPX_UNTIL_EXIT=$$; tmpx file; tmpx dir; tmpx workspace; {end}");
         let ran = reaping(sandbox.sh(&script)).run();
         assert_eq!(ran.stdout.lines().count(), 3, "{ran:?}");
+        // The reaper may have no name yet when the script has ended.
+        wait_until(end, || sandbox.left().is_empty() && sandbox.leases().is_empty());
         wait_for_the_end(&sandbox);
-        assert_eq!(sandbox.left(), Vec::<String>::new(), "{end}");
-        assert_eq!(sandbox.leases(), Vec::<String>::new(), "{end}");
     }
 }
 
@@ -90,11 +84,7 @@ fn the_reaper_removes_a_file_when_its_ttl_ends() {
     let dir = reaping(sandbox.tmpx(words("dir --ttl 80ms"))).path();
     fs::write(dir.join("file"), "").ok();
     // The reaper may start after tmpx has exited, and may exit before the test looks for it.
-    let start = Instant::now();
-    while dir.exists() {
-        assert!(start.elapsed() < Duration::from_secs(30), "it stays");
-        std::thread::yield_now();
-    }
+    wait_until("it is removed", || !dir.exists());
     wait_for_the_end(&sandbox);
 }
 
@@ -131,11 +121,7 @@ fn the_reaper_holds_no_descriptor_or_directory_of_the_caller() {
     let proc = PathBuf::from(format!("/proc/{pid}"));
     let link = |name: &str| fs::read_link(proc.join(name)).unwrap();
     // The reaper changes its directory last.
-    let begun = Instant::now();
-    while link("cwd") != Path::new("/") && begun.elapsed() < Duration::from_secs(30) {
-        std::thread::yield_now();
-    }
-    assert_eq!(link("cwd"), Path::new("/"));
+    wait_until("it is in the root directory", || link("cwd") == Path::new("/"));
     assert_eq!(fs::read(proc.join("environ")).unwrap(), b"");
     for entry in fs::read_dir(proc.join("fd")).unwrap() {
         let target = fs::read_link(entry.unwrap().path()).unwrap();
@@ -334,18 +320,14 @@ fn a_home_directory_can_be_unmounted_while_a_reaper_watches_its_leases() {
 }
 
 #[test]
-fn a_reaper_works_without_pidfds_and_without_a_timer() {
-    for calls in [[libc::SYS_pidfd_open], [libc::SYS_timerfd_create]] {
+fn a_reaper_works_without_pidfds_a_timer_or_limits() {
+    for calls in [[libc::SYS_pidfd_open], [libc::SYS_timerfd_create], [libc::SYS_prlimit64]] {
         for answer in [Answer::NotImplemented, Answer::NotPermitted] {
             let sandbox = Sandbox::new();
             let script = "tmpx file --until-exit=$$; tmpx file --ttl 20ms; exec true";
             let ran = reaping(without(&sandbox, &calls, answer, &["sh", "-c", script])).run();
             assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{calls:?} {answer:?}");
-            let start = Instant::now();
-            while !sandbox.left().is_empty() {
-                assert!(start.elapsed() < Duration::from_secs(30), "{calls:?} {answer:?}");
-                std::thread::yield_now();
-            }
+            wait_until("all is removed", || sandbox.left().is_empty());
             wait_for_the_end(&sandbox);
         }
     }

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use super::fixture::{COUNT, age, entry, files, store};
 use crate::support::sandbox::{Ran, Sandbox, TMPX, has, names};
-use crate::support::strace::{assert_often_killed, numbered};
+use crate::support::strace::{assert_often_killed, errors_for, numbered};
 use crate::support::wait::wait_until;
 
 /// What is run under a fault.
@@ -223,13 +223,9 @@ fn every_call_failing(act: Act) {
         return;
     }
     let calls = calls(act);
-    for name in FALLIBLE {
-        for n in 1..=calls.iter().filter(|call| *call == name).count() {
-            let errors = ["ENOSPC", "EIO", "EINTR", "EMFILE"];
-            // Each error at each call takes minutes.
-            let is_long = std::env::var_os("TMPX_STRESS").is_some();
-            let chosen = |(at, _): &(usize, &str)| is_long || (at + n) % errors.len() == 0;
-            for (_, error) in errors.into_iter().enumerate().filter(chosen) {
+    for (at, (name, n)) in numbered(&calls).into_iter().enumerate() {
+        if FALLIBLE.contains(&name) {
+            for error in errors_for(at, &["ENOSPC", "EIO", "EINTR", "EMFILE"]) {
                 let sandbox = prepare(act);
                 let inject = format!("inject={name}:error={error}:when={n}");
                 let ran = run(&sandbox, act, &["-o", "/dev/null", "-e", &inject]);

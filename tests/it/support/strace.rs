@@ -20,3 +20,12 @@ pub(crate) fn assert_often_killed(killed: usize, calls: &[String]) {
     let all = calls.len();
     assert!(killed * 10 > all * 9, "killed at {killed} calls of {all}");
 }
+
+/// The errors to inject into the call at this place of a run. All errors at all calls take a quarter of
+/// an hour, so only the full gate tries that. Otherwise each call gets two of them, in turn.
+pub(crate) fn errors_for<'a>(call: usize, errors: &[&'a str]) -> Vec<&'a str> {
+    if std::env::var_os("TMPX_STRESS").is_some() {
+        return errors.to_vec();
+    }
+    [0, errors.len() / 2].map(|other| errors[(call + other) % errors.len()]).to_vec()
+}

@@ -1,6 +1,7 @@
 //! Removes what the user selected, prints the paths, and sums up.
 
 use std::io;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
@@ -12,6 +13,7 @@ use crate::commands::context::Context;
 use crate::commands::errors::InvalidUse;
 use crate::commands::named_paths::NamedPaths;
 use crate::lease::{Resource, Stores};
+use crate::os::CurrentDir;
 use crate::reclaim::{LeaseProblem, Observer, Outcome, Selection, Sweep, SystemState, reaper};
 use crate::remove::{Mode, Removal};
 use crate::ui::{CleanupRow, Output, ProgressLine, print_note, with_progress};
@@ -49,14 +51,22 @@ pub(crate) fn run(args: &CleanupArgs, context: &Context) -> anyhow::Result<Statu
         reaper::wake(store, &system.namespaces);
     }
     output.flush().context("could not write to stdout")?;
+    let in_use = dirs_of_the_user(context);
     for (path, exists) in named.uncovered() {
-        summary.add_uncovered(&path.given, exists);
+        summary.add_uncovered(&path.given, exists, &in_use);
     }
     summary.print();
     if !selection.is_restricted() {
         remove_expired_outputs(mode, args.quiet, context);
     }
     Ok(if summary.has_failed() { Status::Failed } else { Status::Success })
+}
+
+/// Returns the working directory and the home directory.
+fn dirs_of_the_user(context: &Context) -> Vec<PathBuf> {
+    let cwd = CurrentDir::current().path().map(Path::to_owned);
+    let home = context.env.get("HOME").and_then(|home| Path::new(&home).canonicalize().ok());
+    cwd.into_iter().chain(home).collect()
 }
 
 /// Removes expired entries of the cache. What is wrong with the cache is no failure of a cleanup.

@@ -95,11 +95,15 @@ impl<'a> Summary<'a> {
     }
 
     /// Prints that a path which the user named is covered by no lease. One that does not exist is no
-    /// failure: a lifetime may have been quicker than the last step of a script.
-    pub(super) fn add_uncovered(&mut self, given: &Path, exists: bool) {
+    /// failure: a lifetime may have been quicker than the last step of a script. No hint names a
+    /// directory that holds one of `in_use`.
+    pub(super) fn add_uncovered(&mut self, given: &Path, exists: bool, in_use: &[PathBuf]) {
         let path = given.display();
         if exists {
-            self.foreign.push(given.to_owned());
+            let holds_one = |real: PathBuf| in_use.iter().any(|dir| dir.starts_with(&real));
+            if !given.canonicalize().is_ok_and(holds_one) {
+                self.foreign.push(given.to_owned());
+            }
             let why = "not created by tmpx for this user";
             self.add_problem(format_args!("could not remove {path}: {why}"));
         } else if !self.is_quiet {

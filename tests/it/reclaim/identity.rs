@@ -31,6 +31,12 @@ fn a_foreign_path_is_never_removed() {
     fs::write(sandbox.cwd().join("-f"), "").unwrap();
     let ran = sandbox.tmpx(words("cleanup -- -f")).run();
     assert!(ran.stderr.ends_with("hint: remove it with: rm ./-f\n"), "{ran:?}");
+    // No hint says how to remove the home directory or the working directory.
+    for path in ["/", "..", ".", "../home"] {
+        let ran = sandbox.tmpx(["cleanup", path]).run();
+        let line = format!("tmpx: could not remove {path}: not created by tmpx for this user\n");
+        assert_eq!(ran.stderr, line + "tmpx: removed 0\n");
+    }
     assert!(precious.exists());
 }
 

@@ -5,6 +5,7 @@
 //! changed since the first look.
 
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::Duration;
 use std::{io, vec};
 
 use rustix::fs::{
@@ -23,6 +24,14 @@ use crate::sys;
 
 /// No lease is longer. One with 58,000 names had 4 MB.
 const MAX_BYTES: u64 = 64 << 20;
+
+/// The mode of a lease whose lock commands inherit. It has content, so if it is empty, a command has
+/// emptied it.
+pub(super) const MODE_OF_SHARED: u32 = 0o1700;
+
+/// The longest time from the creation of a lease to its first write. A kill in that write may leave an
+/// empty file with the time of the write.
+const FIRST_WRITE: Duration = Duration::from_millis(100);
 
 /// How often a lease is read again that changes while it is read.
 const MAX_READS: u32 = 8;
@@ -215,6 +224,9 @@ fn content_of(store: &Store, id: &str, bytes: &[u8]) -> (Content, Option<End>) {
 
 /// Whether an empty file has been empty since its creation, as far as its filesystem records that.
 fn was_never_written(file: &OwnedFd) -> io::Result<bool> {
+    if fstat(file)?.st_mode & 0o7777 == MODE_OF_SHARED {
+        return Ok(false);
+    }
     let mask = StatxFlags::BTIME | StatxFlags::MTIME | StatxFlags::SIZE;
     let stat = match statx(file, c"", AtFlags::EMPTY_PATH, mask) {
         Ok(stat) => stat,
@@ -223,10 +235,12 @@ fn was_never_written(file: &OwnedFd) -> io::Result<bool> {
         Err(err) => return Err(err.into()),
     };
     let knows_birth = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
-    let time = |time: StatxTimestamp| (time.tv_sec, time.tv_nsec);
     // Its creator may be writing to it just now.
     let is_written = stat.stx_size > 0;
-    Ok(is_written || !knows_birth || time(stat.stx_btime) == time(stat.stx_mtime))
+    let nanoseconds =
+        |time: StatxTimestamp| i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec);
+    let between = nanoseconds(stat.stx_mtime) - nanoseconds(stat.stx_btime);
+    Ok(is_written || !knows_birth || between.abs() <= FIRST_WRITE.as_nanos().cast_signed())
 }
 
 fn read_all(file: &OwnedFd, length: i64) -> io::Result<Vec<u8>> {
@@ -283,7 +297,8 @@ pub(super) fn write_commit(file: &OwnedFd, end: End) -> io::Result<()> {
 fn is_whole(stat: &Stat) -> bool {
     let is_own_file = stat.st_uid == effective_user()
         && FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-    let is_private = stat.st_size == 0 || matches!(stat.st_mode & 0o7777, 0o600 | 0o1600);
+    let is_private =
+        stat.st_size == 0 || matches!(stat.st_mode & 0o7777, 0o600 | 0o1600 | MODE_OF_SHARED);
     // A file that has just been removed has no name.
     let is_short = u64::try_from(stat.st_size).is_ok_and(|size| size <= MAX_BYTES);
     is_own_file && is_private && stat.st_nlink <= 1 && is_short

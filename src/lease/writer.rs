@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use crate::fs::rw::{read_at, write_all};
 use crate::lease::format::{End, VERSION};
 use crate::lease::id::new_id;
-use crate::lease::reader::{LockedLease, write_commit, write_lines};
+use crate::lease::reader::{LockedLease, MODE_OF_SHARED, write_commit, write_lines};
 use crate::lease::record::{Event, Header, Lifetime, PrivateTmp};
 use crate::lease::spec::LeaseSpec;
 use crate::lease::store::{Store, StoreError, Stores};
@@ -289,6 +289,8 @@ const INHERITED_FD: [i32; 3] = [100, 20, 3];
 /// Turns the lock into one that other processes can hold too, and returns a read-only descriptor that
 /// commands inherit.
 fn share_lock(file: &LeaseFile, id: &str) -> io::Result<OwnedFd> {
+    // If the filesystem refuses, the times of the file may still show that a command has emptied it.
+    let _ = fchmod(&file.fd, Mode::from_raw_mode(MODE_OF_SHARED));
     sys::share_lock(file.fd.as_fd())?;
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let read_only = openat(file.store.dir(), id, flags, Mode::empty())?;

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::support::lease::{GIVEN, NOT_GIVEN, edit, seal};
 use crate::support::sandbox::{KEPT, Sandbox, has, words};
@@ -54,6 +55,28 @@ fn a_lease_that_is_emptied_before_exec_is_killed_is_damaged_and_not_forgotten() 
     assert_eq!(sandbox.left(), [workspace.as_str()]);
     fs::remove_dir_all(sandbox.tmp().join(workspace)).unwrap();
     fs::remove_file(sandbox.leases_dir().join(id)).unwrap();
+}
+
+#[test]
+fn an_empty_lease_is_of_a_creator_that_was_killed_in_its_first_write_unless_that_came_late() {
+    if !has("strace") {
+        return;
+    }
+    for (milliseconds, is_damaged) in [(0, false), (50, false), (5000, true)] {
+        let sandbox = Sandbox::new();
+        let strace = "strace -qq -o /dev/null -e inject=write:signal=SIGKILL:when=1";
+        sandbox.sh(&format!("{strace} tmpx file")).run();
+        // The kernel sets the time before it looks for a kill. That takes too little time to hit it.
+        let path = sandbox.leases_dir().join(&sandbox.leases()[0]);
+        let lease = fs::File::options().write(true).open(&path).unwrap();
+        assert_eq!(lease.metadata().unwrap().len(), 0);
+        let created = lease.metadata().unwrap().modified().unwrap();
+        lease.set_modified(created + Duration::from_millis(milliseconds)).unwrap();
+        let ran = sandbox.tmpx(words("cleanup --all")).run();
+        assert_eq!(ran.stderr.contains("it is damaged"), is_damaged, "{ran:?}");
+        assert_eq!(path.exists(), is_damaged, "{milliseconds}");
+        let _ = fs::remove_file(path);
+    }
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl RefreshSpec<'_> {
                 mounts: None,
                 fd_limit: None,
             };
-            if request.start(&signals).is_ok() {
+            if request.start(&signals, &mut |_| ()).is_ok() {
                 break;
             }
         }

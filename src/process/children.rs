@@ -38,7 +38,7 @@ impl Children {
 
     /// Starts a command.
     pub(crate) fn start(&mut self, command: Command<'_>) -> Result<Pid, StartError> {
-        let pid = command.start(&self.signals)?;
+        let pid = command.start(&self.signals, &mut |_| ())?;
         self.running.push(pid);
         Ok(pid)
     }

@@ -97,20 +97,23 @@ impl<'a> Command<'a> {
         self.fd_limit = Some(limit);
     }
 
-    /// Whether the command gets a mount namespace of its own.
-    pub(super) fn has_mounts(&self) -> bool {
-        self.mounts.is_some()
-    }
-
     /// Starts the command, and closes tmpx's copies of the descriptors that it passes.
-    pub(super) fn start(self, signals: &SignalQueue) -> Result<Pid, StartError> {
-        self.spawn(signals).map_err(|err| match err {
+    pub(super) fn start(
+        self,
+        signals: &SignalQueue,
+        mounted: &mut dyn FnMut(Pid),
+    ) -> Result<Pid, StartError> {
+        self.spawn(signals, mounted).map_err(|err| match err {
             SpawnError::PrivateMounts(err) => StartError::PrivateMounts(err),
             SpawnError::Exec(err) => self.explain(err),
         })
     }
 
-    fn spawn(&self, signals: &SignalQueue) -> Result<Pid, SpawnError> {
+    fn spawn(
+        &self,
+        signals: &SignalQueue,
+        mounted: &mut dyn FnMut(Pid),
+    ) -> Result<Pid, SpawnError> {
         let path = c_string(self.find_program()?.as_os_str())?;
         let words = [&self.program].into_iter().chain(&self.args);
         let args = words.map(|word| c_string(word)).collect::<io::Result<Vec<_>>>()?;
@@ -126,10 +129,10 @@ impl<'a> Command<'a> {
             mounts: self.mounts.as_ref(),
             fd_limit: self.fd_limit,
         };
-        match request.start(signals) {
+        match request.start(signals, mounted) {
             Err(SpawnError::Exec(err)) if err.raw_os_error() == Some(libc::ENOEXEC) => {
                 let args = [&[SHELL.to_owned(), path.clone()], &args[1..]].concat();
-                SpawnRequest { path: SHELL, args: &args, ..request }.start(signals)
+                SpawnRequest { path: SHELL, args: &args, ..request }.start(signals, mounted)
             }
             started => started,
         }

@@ -57,9 +57,8 @@ impl Child {
     pub(crate) fn start(command: Command<'_>, signals: &SignalQueue) -> Result<Self, StartError> {
         let started = Instant::now();
         let held = signals.hold_stops();
-        let has_mounts = command.has_mounts();
-        let pid = command.start(signals)?;
-        let mounts = if has_mounts { processes::mounts(pid) } else { None };
+        let mut mounts = None;
+        let pid = command.start(signals, &mut |pid| mounts = processes::mounts(pid))?;
         Ok(Self { pid, held, started, mounts })
     }
 

@@ -1,7 +1,7 @@
 //! Starting a command, and reaping it.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::process::ExitStatusExt as _;
@@ -56,9 +56,15 @@ impl SpawnRequest<'_> {
     /// Like vfork(2), this shares the memory of tmpx with the new process instead of copying it.
     /// `posix_spawn(3)` does too, but queries and sets each of the 64 signals. Creating mounts takes
     /// a process with its own memory, by fork(2).
-    pub(crate) fn start(&self, signals: &SignalQueue) -> Result<Pid, SpawnError> {
+    ///
+    /// Calls `mounted` with the new process once it has its mounts, and before it can end.
+    pub(crate) fn start(
+        &self,
+        signals: &SignalQueue,
+        mounted: &mut dyn FnMut(Pid),
+    ) -> Result<Pid, SpawnError> {
         if self.mounts.is_some() {
-            return self.start_by_fork(signals);
+            return self.start_by_fork(signals, mounted);
         }
         let (args, mut env) = (pointers(self.args), pointers(self.env));
         let mut context = self.context(&args, &mut env, &signals.inherited);
@@ -98,10 +104,15 @@ impl SpawnRequest<'_> {
         })
     }
 
-    fn start_by_fork(&self, signals: &SignalQueue) -> Result<Pid, SpawnError> {
+    fn start_by_fork(
+        &self,
+        signals: &SignalQueue,
+        mounted: &mut dyn FnMut(Pid),
+    ) -> Result<Pid, SpawnError> {
         let (args, mut env) = (pointers(self.args), pointers(self.env));
         let mut context = self.context(&args, &mut env, &signals.inherited);
-        let (mut reader, mut failed) = io::pipe()?;
+        let (mut reports, mut reporter) = io::pipe()?;
+        let (gate, opener) = io::pipe()?;
         // SAFETY: the new process makes system calls and allocates no memory until it has called
         // execve(2) or exited.
         let pid = unsafe { libc::fork() };
@@ -109,23 +120,36 @@ impl SpawnRequest<'_> {
             return Err(io::Error::last_os_error().into());
         }
         if pid == 0 {
+            drop(opener);
+            context.gate = Some((&reporter, &gate));
             let err = context.exec_child().err().and_then(|err| err.raw_os_error());
             let [a, b, c, d] = err.unwrap_or(libc::EIO).to_ne_bytes();
-            let _ = failed.write(&[context.mounts_failed.into(), a, b, c, d]);
+            let kind = if context.mounts_failed { MOUNTS_FAILED } else { EXEC_FAILED };
+            let _ = reporter.write(&[kind, a, b, c, d]);
             // SAFETY: _exit runs nothing of this program.
             unsafe { libc::_exit(127) }
         }
         // Only the new process can write into the pipe now. execve(2) closes its end.
-        drop(failed);
-        let mut report = [0; 5];
+        drop(reporter);
         let child = Pid::from_raw(pid).ok_or_else(|| io::Error::other("fork(2) failed"))?;
-        if reader.read_exact(&mut report).is_err() {
-            return Ok(child);
+        let mut report = || {
+            let mut kind = [0];
+            reports.read_exact(&mut kind).map(|()| kind[0]).ok()
+        };
+        let mut kind = report();
+        if kind == Some(MOUNTED) {
+            mounted(child);
+            drop(opener);
+            kind = report();
         }
+        let Some(kind) = kind else { return Ok(child) };
+        let mut code = [0; 4];
+        let read = reports.read_exact(&mut code);
         let _ = waitpid(Some(child), WaitOptions::empty());
-        let [mounts_failed, a, b, c, d] = report;
-        let err = io::Error::from_raw_os_error(i32::from_ne_bytes([a, b, c, d]));
-        Err(if mounts_failed == 0 { SpawnError::Exec(err) } else { SpawnError::PrivateMounts(err) })
+        read?;
+        let err = io::Error::from_raw_os_error(i32::from_ne_bytes(code));
+        let is_of_mounts = kind == MOUNTS_FAILED;
+        Err(if is_of_mounts { SpawnError::PrivateMounts(err) } else { SpawnError::Exec(err) })
     }
 
     fn context<'a>(
@@ -141,6 +165,7 @@ impl SpawnRequest<'_> {
             signals,
             listen_pid_index: self.listen_pid_index(),
             listen_pid: [0; LISTEN_PID_SIZE],
+            gate: None,
             mounts_failed: false,
             error: None,
         }
@@ -161,6 +186,11 @@ const LISTEN_PID: &[u8] = b"LISTEN_PID=";
 /// The room for the variable with a value and its NUL.
 const LISTEN_PID_SIZE: usize = LISTEN_PID.len() + 11;
 
+/// The reports of a new process that has a memory of its own. Its error follows the last two.
+const MOUNTED: u8 = 0;
+const MOUNTS_FAILED: u8 = 1;
+const EXEC_FAILED: u8 = 2;
+
 /// What a new process needs until it calls execve(2).
 struct ChildContext<'a> {
     request: &'a SpawnRequest<'a>,
@@ -171,6 +201,8 @@ struct ChildContext<'a> {
     listen_pid_index: Option<usize>,
     /// The text of that variable.
     listen_pid: [u8; LISTEN_PID_SIZE],
+    /// Where it reports that it has its mounts, and the pipe that ends when it may go on.
+    gate: Option<(&'a PipeWriter, &'a PipeReader)>,
     /// Whether a call failed that creates its mounts.
     mounts_failed: bool,
     /// Why execve(2), or a call before it, failed.
@@ -194,13 +226,18 @@ impl ChildContext<'_> {
         if let Some(dir) = dir {
             fchdir(dir)?;
         }
-        for (fd, number) in *descriptors {
-            duplicate_to(fd.as_raw_fd(), *number)?;
-        }
         if let Some(mounts) = mounts {
             self.mounts_failed = true;
             mounts.create()?;
             self.mounts_failed = false;
+        }
+        // Before a number of a descriptor may become that of a pipe.
+        if let Some((mut reporter, mut gate)) = self.gate {
+            reporter.write_all(&[MOUNTED])?;
+            let _ = gate.read(&mut [0])?;
+        }
+        for (fd, number) in *descriptors {
+            duplicate_to(fd.as_raw_fd(), *number)?;
         }
         if let Some(limit) = *fd_limit {
             setrlimit(Resource::Nofile, limit)?;

@@ -127,6 +127,22 @@ fn leases_of_resources_in_a_private_tmp_are_removed_with_it() {
 }
 
 #[test]
+fn leases_are_removed_with_the_private_tmp_of_a_command_that_ends_at_once() {
+    let sandbox = Sandbox::new();
+    if !has("strace") || !can_mount(&sandbox) {
+        return;
+    }
+    let elsewhere = tempfile::tempdir_in("/dev/shm").unwrap();
+    // tmpx asks the system for the mounts of the command late. The command is not slowed down.
+    let script = "cp $(command -v tmpx) $E/tmpx; PATH=$E:$PATH TMPX_STATE_DIR=$E/state; \
+                  export PATH TMPX_STATE_DIR; strace -qq -o /dev/null -e trace=statx \
+                  -e inject=statx:delay_enter=100000 tmpx exec --private-tmp -- tmpx file; \
+                  ls $E/state/leases | wc -l";
+    let ran = sandbox.sh(script).env("E", elsewhere.path()).succeeds();
+    assert_eq!(ran.raw.lines().last(), Some("0"), "{ran:?}");
+}
+
+#[test]
 fn leases_of_resources_in_the_private_tmp_of_a_killed_exec_end_with_its_workspace() {
     let sandbox = Sandbox::new();
     if !can_mount(&sandbox) {

@@ -195,9 +195,9 @@ fn a_plan_needs_sixteen_bytes_a_chunk_besides() {
         let (small, large) = (peak(make, SMALL, &run), peak(make, LARGE, &run));
         let chunks = u64::from(LARGE / 16 / 10);
         assert!(large < (16 << 20) + 16 * chunks, "{name}: {large} bytes");
-        // The list of cuts has room for a power of two of them.
+        // The list of cuts has room for a power of two of them. While it grows, it may exist twice.
         let cuts = 16 * chunks.next_power_of_two();
-        assert!(large < small + cuts + (2 << 20), "{name}: {small} and {large} bytes");
+        assert!(large < small + cuts * 3 / 2 + (4 << 20), "{name}: {small} and {large} bytes");
     }
 }
 

@@ -13,7 +13,7 @@ use crate::chunk::scan::scanner::Scanner;
 /// The largest header that is held.
 pub(crate) const MAX_HEADER: usize = 8 << 20;
 
-/// How many bytes tell the encoding.
+/// How many bytes show the encoding.
 const MIN_HEAD: usize = 6;
 
 const JSON_SPACE: &[u8] = b" \t\r\n";

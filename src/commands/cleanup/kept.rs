@@ -45,7 +45,7 @@ impl Notice {
     fn of(reason: &KeepReason, selects_more_than_ended: bool, is_quiet: bool) -> Self {
         match reason {
             KeepReason::InUse(_) | KeepReason::OtherJob(_) if !is_quiet => Self::Grouped,
-            // Whoever asks for what has ended expects the rest to live.
+            // A user who selects only what has ended expects the rest to live.
             KeepReason::Live(_) if selects_more_than_ended && !is_quiet => Self::Grouped,
             // The lease stays, so 'tmpx list' has the paths.
             KeepReason::Unproven(_) => Self::GroupedByDir,

@@ -33,15 +33,9 @@ const TO_WRITE: OFlags =
 /// How many bytes the kernel holds for a FIFO.
 const CAPACITY: usize = 64 * 1024;
 
-/// Removes the FIFOs that no reaper reads: those of earlier boots, and those of killed reapers.
-pub(super) fn remove_unread(store: &Store, namespaces: &Namespaces) {
-    remove_unread_in(store.dir());
-    if let Ok(FifoPlace { dir, .. }) = FifoPlace::of(store, namespaces) {
-        remove_unread_in(dir.as_fd());
-    }
-}
-
-fn remove_unread_in(dir: BorrowedFd<'_>) {
+/// Removes the FIFOs in a directory that no reaper reads: those of earlier boots, and those of killed
+/// reapers.
+pub(super) fn remove_unread(dir: BorrowedFd<'_>) {
     let entries = Dir::read_from(dir).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| FifoPlace::is_name(entry.file_name().to_bytes())) {
         // A FIFO that nobody reads refuses a writer.
@@ -65,10 +59,8 @@ pub(super) fn send_lease(store: &Store, id: &str, namespaces: &Namespaces) -> Re
 }
 
 /// Asks the reaper, if one runs, to look at all leases.
-pub(super) fn send_all(store: &Store, namespaces: &Namespaces) {
-    if let Ok(place) = FifoPlace::of(store, namespaces) {
-        let _ = send(&place, ALL);
-    }
+pub(super) fn send_all(place: &FifoPlace) {
+    let _ = send(place, ALL);
 }
 
 /// Sends a line: an id, or [`ALL`].
@@ -80,7 +72,7 @@ fn send(place: &FifoPlace, line: &str) -> Result<(), Errno> {
 }
 
 /// Creates the FIFO, if it is missing.
-fn create(FifoPlace { dir, name }: &FifoPlace) -> Result<(), Errno> {
+fn create(FifoPlace { dir, name, .. }: &FifoPlace) -> Result<(), Errno> {
     // A umask that denies access to the owner would make a FIFO that nobody can open.
     let umask = rustix::process::umask(Mode::from_raw_mode(0o077));
     let created = mknodat(dir, name, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0);
@@ -89,7 +81,7 @@ fn create(FifoPlace { dir, name }: &FifoPlace) -> Result<(), Errno> {
 }
 
 /// Opens the FIFO. Removes what has its name and is none.
-fn open(FifoPlace { dir, name }: &FifoPlace, flags: OFlags) -> Result<OwnedFd, Errno> {
+fn open(FifoPlace { dir, name, .. }: &FifoPlace, flags: OFlags) -> Result<OwnedFd, Errno> {
     let fifo = openat(dir, name, flags, Mode::empty())?;
     if FileType::from_raw_mode(fstat(&fifo)?.st_mode) == FileType::Fifo {
         return Ok(fifo);
@@ -127,7 +119,7 @@ impl Fifo {
 
     /// Removes the FIFO's name and closes it, which also unlocks it.
     #[expect(clippy::unused_self, reason = "dropping it closes the FIFO")]
-    pub(super) fn remove(self, FifoPlace { dir, name }: &FifoPlace) {
+    pub(super) fn remove(self, FifoPlace { dir, name, .. }: &FifoPlace) {
         let _ = unlinkat(dir, name, AtFlags::empty());
     }
 

@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use crate::lease::Store;
 use crate::os::Namespaces;
 use crate::reclaim::reaper::fifo::{remove_unread, send_all, send_lease};
+use crate::reclaim::reaper::place::FifoPlace;
 use crate::sys;
 
 /// The name under which tmpx is the reaper, as ps(1) shows it.
@@ -23,8 +25,13 @@ pub(crate) fn notify_or_spawn(store: &Store, id: &str, namespaces: &Namespaces) 
 /// Notifies the reaper, if one runs, that leases were removed: it may have nothing left to watch.
 /// Removes what killed reapers have left.
 pub(crate) fn wake(store: &Store, namespaces: &Namespaces) {
-    send_all(store, namespaces);
-    remove_unread(store, namespaces);
+    if let Ok(place) = FifoPlace::of(store, namespaces) {
+        send_all(&place);
+        if !place.is_in_store {
+            remove_unread(place.dir.as_fd());
+        }
+    }
+    remove_unread(store.dir());
 }
 
 /// Starts a reaper. Its exit status is never collected, since tmpx exits first. Neither /proc nor

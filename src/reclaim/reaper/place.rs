@@ -25,6 +25,7 @@ const ELSEWHERE: &str = "tmpx-reaper.2.";
 pub(super) struct FifoPlace {
     pub dir: OwnedFd,
     pub name: String,
+    pub is_in_store: bool,
 }
 
 impl FifoPlace {
@@ -37,10 +38,11 @@ impl FifoPlace {
         {
             let name = name(namespaces);
             let name = format!("{ELSEWHERE}{name}.{}.{}", own.st_dev, own.st_ino);
-            return Ok(Self { dir: dir.0, name });
+            return Ok(Self { dir: dir.0, name, is_in_store: false });
         }
         let dir = rustix::io::fcntl_dupfd_cloexec(store.dir(), 3)?;
-        Ok(Self { dir, name: format!("{IN_STORE}{}", name(namespaces)) })
+        let name = format!("{IN_STORE}{}", name(namespaces));
+        Ok(Self { dir, name, is_in_store: true })
     }
 
     /// Whether a name in a store or in the other directory is that of a FIFO, of whatever reaper.

@@ -1,5 +1,6 @@
 //! Removes what the user selected, prints the paths, and sums up.
 
+use std::cell::LazyCell;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -51,9 +52,11 @@ pub(crate) fn run(args: &CleanupArgs, context: &Context) -> anyhow::Result<Statu
         reaper::wake(store, &system.namespaces);
     }
     output.flush().context("could not write to stdout")?;
-    let in_use = dirs_of_the_user(context);
+    let in_use = LazyCell::new(|| dirs_of_the_user(context));
     for (path, exists) in named.uncovered() {
-        summary.add_uncovered(&path.given, exists, &in_use);
+        let holds_one = |real: PathBuf| in_use.iter().any(|dir| dir.starts_with(&real));
+        let is_in_use = exists && path.given.canonicalize().is_ok_and(holds_one);
+        summary.add_uncovered(&path.given, exists, is_in_use);
     }
     summary.print();
     if !selection.is_restricted() {

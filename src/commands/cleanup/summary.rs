@@ -95,13 +95,12 @@ impl<'a> Summary<'a> {
     }
 
     /// Prints that a path which the user named is covered by no lease. One that does not exist is no
-    /// failure: a lifetime may have been quicker than the last step of a script. No hint names a
-    /// directory that holds one of `in_use`.
-    pub(super) fn add_uncovered(&mut self, given: &Path, exists: bool, in_use: &[PathBuf]) {
+    /// failure: a lifetime may have been quicker than the last step of a script. No hint says how to
+    /// remove a directory that is in use by the user.
+    pub(super) fn add_uncovered(&mut self, given: &Path, exists: bool, is_in_use: bool) {
         let path = given.display();
         if exists {
-            let holds_one = |real: PathBuf| in_use.iter().any(|dir| dir.starts_with(&real));
-            if !given.canonicalize().is_ok_and(holds_one) {
+            if !is_in_use {
                 self.foreign.push(given.to_owned());
             }
             let why = "not created by tmpx for this user";

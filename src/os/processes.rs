@@ -62,7 +62,7 @@ pub(crate) fn beyond_pipeline(caller: Process) -> Option<Process> {
     }
     let Some(output) = pipe_of("/proc/self/fd/1") else { return Some(caller) };
     let mut script = caller;
-    while let Some(input) = pipe_of(&format!("/proc/{}/fd/0", script.pid)) {
+    while let Some(input) = pipe_of(format!("/proc/{}/fd/0", script.pid)) {
         let stat = Stat::read(script.pid)?;
         if stat.parent == 0 || !flows_through_children(script.pid, output, input) {
             break;
@@ -73,7 +73,7 @@ pub(crate) fn beyond_pipeline(caller: Process) -> Option<Process> {
 }
 
 /// Returns the device and inode of a pipe that is open under a path of /proc.
-fn pipe_of(path: &str) -> Option<(u64, u64)> {
+fn pipe_of(path: impl AsRef<Path>) -> Option<(u64, u64)> {
     let metadata = std::fs::metadata(path).ok()?;
     metadata.file_type().is_fifo().then(|| (metadata.dev(), metadata.ino()))
 }
@@ -83,18 +83,49 @@ fn flows_through_children(pid: u32, from: (u64, u64), to: (u64, u64)) -> bool {
     if from == to {
         return true;
     }
-    let children = pids().filter(|&child| Stat::read(child).is_some_and(|stat| stat.parent == pid));
-    let pipe = |child: u32, number: u32| pipe_of(&format!("/proc/{child}/fd/{number}"));
-    let mut links: Vec<_> =
-        children.filter_map(|child| Some((pipe(child, 0)?, pipe(child, 1)?))).collect();
-    let mut at = from;
-    while let Some(next) = links.iter().position(|&(input, _)| input == at) {
-        at = links.swap_remove(next).1;
-        if at == to {
-            return true;
-        }
+    let children = pids()
+        .filter_map(|child| Some((child, Stat::read(child)?)))
+        .filter(|(_, stat)| stat.parent == pid);
+    let mut links: Vec<Link> =
+        children.filter_map(|(child, stat)| Link::of_process(child, stat)).collect();
+    let mut reached = vec![from];
+    let is_next =
+        |link: &Link, reached: &[_]| link.inputs.iter().any(|pipe| reached.contains(pipe));
+    while let Some(next) = links.iter().position(|link| is_next(link, &reached)) {
+        reached.extend(links.swap_remove(next).outputs);
     }
-    false
+    reached.contains(&to)
+}
+
+/// The pipes that a process reads from and writes to.
+struct Link {
+    inputs: Vec<(u64, u64)>,
+    outputs: Vec<(u64, u64)>,
+}
+
+impl Link {
+    /// Finds the pipes of a process. One that has called execve(2) has them as its standard input and output.
+    /// A fork that has not may still hold them under other numbers, until it moves them there.
+    fn of_process(pid: u32, stat: Stat) -> Option<Self> {
+        let dir = format!("/proc/{pid}/fd");
+        if !stat.never_called_exec() {
+            let pipe = |number: u32| pipe_of(format!("{dir}/{number}"));
+            return Some(Self { inputs: vec![pipe(0)?], outputs: vec![pipe(1)?] });
+        }
+        let mut link = Self { inputs: Vec::new(), outputs: Vec::new() };
+        let mut paths: Vec<_> =
+            std::fs::read_dir(dir).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        // Pipes move to lower numbers. Meanwhile, whoever looks at these last meets each pipe.
+        paths.reverse();
+        for path in paths {
+            let Some(pipe) = pipe_of(&path) else { continue };
+            // The mode of the link tells how the descriptor was opened (`proc_pid_fd(5)`).
+            let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
+            let is_input = metadata.mode() & 0o400 != 0;
+            if is_input { link.inputs.push(pipe) } else { link.outputs.push(pipe) }
+        }
+        Some(link)
+    }
 }
 
 fn above_subshells(mut pid: u32, mut stat: Stat) -> Option<Process> {

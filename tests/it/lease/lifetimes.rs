@@ -176,6 +176,46 @@ fn a_neighbour_in_a_pipeline_is_not_the_script() {
     }
 }
 
+/// A last command that has started a pipeline, of which the middle still holds its pipes under the numbers that
+/// it got from its parent. It goes on when tmpx has ended.
+const PIPELINE: &str = r#"
+import os
+first, second, ended = os.pipe(), os.pipe(), os.pipe()
+for pipe in first, second, (ended[1],):
+    for fd in pipe:
+        os.set_inheritable(fd, True)
+last = os.getpid()
+if os.fork() == 0:
+    os.dup2(first[1], 1)
+    for fd in *first, *second:
+        os.close(fd)
+    wait = 'until [ "$(cat /proc/$0/comm)" = cat ]; do :; done; exec tmpx file --until-exit'
+    os.execvp("sh", ["sh", "-c", wait, str(last)])
+if os.fork() == 0:
+    os.close(first[1]), os.close(second[0]), os.close(ended[1])
+    os.read(ended[0], 1)
+    os.dup2(first[0], 0)
+    os.dup2(second[1], 1)
+    os.execvp("cat", ["cat"])
+os.dup2(second[0], 0)
+for fd in *first, *second, *ended:
+    os.close(fd)
+os.execvp("cat", ["cat"])
+"#;
+
+#[test]
+fn a_neighbour_may_still_have_to_find_its_place_in_the_pipeline() {
+    if !has("python3") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let script =
+        "f=$(python3 -c \"$PIPELINE\"); tmpx cleanup -q; [ -e \"$f\" ] && echo there; exit";
+    sandbox.sh(script).env("PIPELINE", PIPELINE).expects(0, "there\n", "");
+    sandbox.tmpx(["cleanup", "-q"]).succeeds();
+    assert_eq!(sandbox.left().len(), 0, "the script has ended");
+}
+
 #[test]
 fn a_script_that_reads_from_its_own_child_is_the_owner() {
     if !has("bash") {

@@ -139,7 +139,9 @@ emulated() {
 # Runs the examples for clusters with an sshd and a Slurm on this machine.
 cluster() {
     local program
-    for program in parallel:parallel sshd:openssh-server ssh:openssh-client munged:munge \
+    # moreutils has another program of that name.
+    [[ $(parallel --version 2>/dev/null) == GNU* ]] || install parallel
+    for program in sshd:openssh-server ssh:openssh-client munged:munge \
         slurmctld:slurmctld slurmd:slurmd sbatch:slurm-client; do
         PATH=$PATH:/usr/sbin command -v "${program%%:*}" >/dev/null || install "${program#*:}"
     done

@@ -146,8 +146,6 @@ pub(crate) enum Event {
     /// The command has other directories at these paths, which are parts of the workspace and end with
     /// it.
     PrivateTmp(PrivateTmp),
-    /// From now on, the resource with this index has this identity.
-    Identity(usize, EntryId),
     /// At this time (milliseconds since the epoch), a cleanup could not see the resources.
     Unseen(u64),
     /// At this time, a cleanup saw them again.
@@ -336,10 +334,6 @@ impl Replay {
             Event::Lifetime(lifetime) => self.record.lifetime = lifetime,
             Event::Command(command) => self.record.command = Some(command),
             Event::PrivateTmp(private) => self.record.private_tmp = Some(private),
-            Event::Identity(index, identity) => {
-                let resource = self.record.resources.get_mut(index);
-                resource.ok_or(Unreadable::Damaged)?.identity = Some(identity);
-            }
             Event::Unseen(since) => {
                 self.record.unseen.get_or_insert(since);
             }

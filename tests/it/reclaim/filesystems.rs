@@ -29,6 +29,20 @@ const XFS: &str = "mkdir m; truncate -s 320M image; mkfs.xfs -q image; n=0; \
 const EXT2: &str = "mkdir m; truncate -s 32M image; mkfs.ext2 -q -I 128 image >/dev/null; \
                     mount_it() { mount -o loop image m; }";
 
+/// A disk with a filesystem that gives inode numbers and handles anew in each subvolume.
+const BTRFS: &str = "mkdir m; truncate -s 128M image; mkfs.btrfs -q image >/dev/null; \
+                     mount_it() { mount -o loop image m; }";
+
+/// Directories that FUSE shows as one.
+const MERGERFS: &str = "mkdir src m; mount_it() { mergerfs src m; }";
+
+/// The same without marks.
+const UNIONFS: &str = "mkdir src m; mount_it() { unionfs src=RW m; }";
+
+/// A disk from another system, with one mode for all files and directories.
+const NTFS: &str = "mkdir m; truncate -s 16M image; mkfs.ntfs -q -F -f image >/dev/null 2>&1; \
+                    mount_it() { ntfs-3g -o umask=077 image m; }";
+
 /// Runs a script in which `mount_it` mounts the filesystem at `m`, and `again` mounts it anew. Returns
 /// `None` if that is not possible here.
 fn on(sandbox: &Sandbox, filesystem: &str, tools: &[&str], script: &str) -> Option<Ran> {
@@ -55,8 +69,11 @@ fn replaced(path: &str) -> String {
 }
 
 /// Filesystems on which identities differ, and the tools that create them.
-const EVERYWHERE: [(&str, &[&str]); 5] = [
+const EVERYWHERE: [(&str, &[&str]); 8] = [
     (BINDFS, &["bindfs"]),
+    (BTRFS, &["mkfs.btrfs"]),
+    (MERGERFS, &["mergerfs"]),
+    (NTFS, &["mkfs.ntfs", "ntfs-3g"]),
     (GOCRYPTFS, &["gocryptfs"]),
     (OVERLAY, &[]),
     (XFS, &["mkfs.xfs", "losetup"]),
@@ -97,46 +114,48 @@ fn what_tmpx_created_is_removed_everywhere_after_a_remount_and_a_full_memory() {
     }
 }
 
+/// Filesystems on which nothing can be proven, and the tools that mount them.
+const UNPROVABLE: [(&str, &[&str]); 2] = [(SSHFS, &["sshfs"]), (UNIONFS, &["unionfs"])];
+
 #[test]
 fn where_nothing_can_be_proven_a_chosen_name_is_kept_until_the_user_insists() {
-    if !has("sshfs") || !has("bindfs") {
-        return;
-    }
-    let sandbox = Sandbox::new();
     let script = "f=$(tmpx file -p m --name report.csv); tmpx file -p m; tmpx exec -p m -- sh -c 'echo a >b'; \
                   tmpx cleanup --all; tmpx list --json | grep -o '\"state\":\"[a-z]*\"'; \
                   tmpx cleanup $f; echo $?; tmpx cleanup -q --force $f; ls src";
-    let Some(ran) = on(&sandbox, SSHFS, &["sshfs"], script) else { return };
-    let kept =
-        "tmpx: kept $ROOT/cwd/m/report.csv: nothing proves that it is the file tmpx created\n";
-    let hint = "hint: tmpx cleanup --force $ROOT/cwd/m/report.csv removes it all the same\n";
-    let expected = format!(
-        "tmpx: cleanups will keep $ROOT/cwd/m/report.csv: its filesystem lets nothing prove later that tmpx created it\n\
-         {kept}tmpx: removed 1 (0 B), kept 1 unproven\n{hint}\
-         {kept}tmpx: removed 0, kept 1 unproven\n{hint}"
-    );
-    assert_eq!(ran.stderr, expected);
-    let random = "$ROOT/cwd/m/tmp.RANDOM\n".repeat(2);
-    assert_eq!(ran.stdout, format!("{random}\"state\":\"unproven\"\n1\n"), "{ran:?}");
+    for (filesystem, tools) in UNPROVABLE {
+        let sandbox = Sandbox::new();
+        let Some(ran) = on(&sandbox, filesystem, tools, script) else { continue };
+        let kept =
+            "tmpx: kept $ROOT/cwd/m/report.csv: nothing proves that it is the file tmpx created\n";
+        let hint = "hint: tmpx cleanup --force $ROOT/cwd/m/report.csv removes it all the same\n";
+        let expected = format!(
+            "tmpx: cleanups will keep $ROOT/cwd/m/report.csv: its filesystem lets nothing prove later that tmpx created it\n\
+             {kept}tmpx: removed 1 (0 B), kept 1 unproven\n{hint}\
+             {kept}tmpx: removed 0, kept 1 unproven\n{hint}"
+        );
+        assert_eq!(ran.stderr, expected, "{filesystem}");
+        let random = "$ROOT/cwd/m/tmp.RANDOM\n".repeat(2);
+        let expected = format!("{random}\"state\":\"unproven\"\n1\n");
+        assert_eq!(ran.stdout, expected, "{filesystem} {ran:?}");
+    }
 }
 
 #[test]
 fn many_unproven_files_of_one_directory_are_reported_in_one_line() {
-    if !has("sshfs") || !has("bindfs") {
-        return;
-    }
-    let sandbox = Sandbox::new();
     let script = "for i in 1 2 3; do tmpx file -p m --name report.csv 2>/dev/null; done; \
                   tmpx cleanup --all; tmpx cleanup --all -q; tmpx cleanup -q --force m/*; ls src";
-    let Some(ran) = on(&sandbox, SSHFS, &["sshfs"], script) else { return };
-    let kept = "tmpx: kept 3 unproven in $ROOT/cwd/m: nothing proves that tmpx created them\n";
-    let (before, hint) = ran.stderr.split_once("hint: ").unwrap();
-    assert_eq!(before, format!("{kept}tmpx: removed 0, kept 3 unproven\n"));
-    let (hint, quiet) = hint.split_once('\n').unwrap();
-    assert_eq!(quiet, kept);
-    let first = "tmpx cleanup --force $ROOT/cwd/m/report.csv";
-    assert!(hint.starts_with(first) && hint.ends_with(" all the same"), "{hint}");
-    assert_eq!(ran.stdout.lines().count(), 3, "all are removed: {ran:?}");
+    for (filesystem, tools) in UNPROVABLE {
+        let sandbox = Sandbox::new();
+        let Some(ran) = on(&sandbox, filesystem, tools, script) else { continue };
+        let kept = "tmpx: kept 3 unproven in $ROOT/cwd/m: nothing proves that tmpx created them\n";
+        let (before, hint) = ran.stderr.split_once("hint: ").unwrap();
+        assert_eq!(before, format!("{kept}tmpx: removed 0, kept 3 unproven\n"), "{filesystem}");
+        let (hint, quiet) = hint.split_once('\n').unwrap();
+        assert_eq!(quiet, kept);
+        let first = "tmpx cleanup --force $ROOT/cwd/m/report.csv";
+        assert!(hint.starts_with(first) && hint.ends_with(" all the same"), "{hint}");
+        assert_eq!(ran.stdout.lines().count(), 3, "all are removed: {ran:?}");
+    }
 }
 
 #[test]
@@ -170,6 +189,23 @@ fn a_directory_whose_mark_anybody_could_have_set_is_kept() {
         return;
     };
     assert_eq!(ran.stdout, "precious\n", "{ran:?}");
+}
+
+#[test]
+fn a_full_directory_that_anybody_can_write_is_kept_where_only_a_mark_proves() {
+    let sandbox = Sandbox::new();
+    let ntfs = NTFS.replace("umask=077", "umask=0");
+    let script = "tmpx file -p m >/dev/null; tmpx dir -p m >/dev/null; d=$(tmpx dir -p m --name d); touch $d/file; \
+                  again; tmpx cleanup --all; ls m; \
+                  tmpx cleanup --force m/d";
+    let Some(ran) = on(&sandbox, &ntfs, &["mkfs.ntfs", "ntfs-3g"], script) else { return };
+    let expected = "tmpx: kept $ROOT/cwd/m/d: nothing proves that it is the directory tmpx created\n\
+         tmpx: removed 2 (0 B), kept 1 unproven\n\
+         hint: tmpx cleanup --force $ROOT/cwd/m/d removes it all the same\n\
+         tmpx: removed 1 (0 B)\n";
+    let removed = "$ROOT/cwd/m/tmp.RANDOM\n".repeat(2);
+    let stdout = format!("{removed}d\n$ROOT/cwd/m/d\n");
+    assert_eq!((ran.stdout, ran.stderr.as_str()), (stdout, expected));
 }
 
 #[test]

@@ -329,6 +329,10 @@ impl<'a> Planner<'a> {
             Presence::Unproven(_) if !insists => {
                 return keep(KeepReason::Unproven(resource.kind), false);
             }
+            // Without the resource, a later cleanup may not know that the directory is another one.
+            Presence::Halfway { published: Published::EmptyDir, .. } if !self.reports() => {
+                return keep(replaced, false);
+            }
             Presence::Halfway { published, hidden } => {
                 let plan = self.present(record, resource, *hidden);
                 return self.halfway(plan, published, resource.kind);
@@ -364,13 +368,6 @@ impl<'a> Planner<'a> {
                 None
             }
             Published::Unproven(_) => Some((KeepReason::Unproven(kind), false)),
-            // Without the resource, a later cleanup may not know that the directory is another one.
-            Published::EmptyDir if !self.reports() => {
-                return ResourcePlan::Keep {
-                    reason: KeepReason::Replaced(kind),
-                    ends_lease: false,
-                };
-            }
             Published::EmptyDir => Some((KeepReason::Replaced(kind), true)),
         };
         ResourcePlan::Remove { entries, is_proven, kept }

@@ -8,9 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, kill_process};
-
-use crate::support::reaper::reapers;
+use crate::support::reaper::kill_reapers;
 use crate::support::sandbox::{Sandbox, TMPX, names};
 
 /// The commands of a creator, in turn.
@@ -119,10 +117,8 @@ impl Crowd<'_> {
     /// Kills each reaper. The next lease starts another one.
     fn kill_reapers(&self) {
         while self.goes_on() {
-            for reaper in reapers(self.sandbox) {
-                let _ = kill_process(reaper, Signal::KILL);
-                self.killed.fetch_add(1, Ordering::Relaxed);
-            }
+            let killed = kill_reapers(self.sandbox);
+            self.killed.fetch_add(killed.try_into().unwrap(), Ordering::Relaxed);
             // Leaves the others some time.
             std::thread::park_timeout(Duration::from_millis(50));
         }
@@ -186,6 +182,8 @@ fn run_a_crowd(cleanup: &[&str]) {
         count(&crowd.checked)
     );
     assert!(count(&crowd.checked) > 0 || !keeps_live);
+    // A cleanup leaves what a reaper is just looking at.
+    kill_reapers(&sandbox);
     // The remaining resources belong to this live process; nothing else may exist.
     sandbox.tmpx(["cleanup", "-q"]).run();
     for entry in sandbox.tmpx(["list", "--json"]).succeeds().json() {

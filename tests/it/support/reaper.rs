@@ -3,7 +3,8 @@
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 
-use rustix::process::Pid;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::support::sandbox::Sandbox;
 
@@ -17,4 +18,15 @@ pub(crate) fn reapers(sandbox: &Sandbox) -> Vec<Pid> {
         (line == expected).then_some(entry.file_name())
     });
     processes.filter_map(|pid| Pid::from_raw(pid.to_str()?.parse().ok()?)).collect()
+}
+
+/// Kills the reapers of a sandbox's store, and waits until each has exited: before, it may still hold a lock.
+/// Returns their number.
+pub(crate) fn kill_reapers(sandbox: &Sandbox) -> usize {
+    let kill = |reaper| {
+        let Ok(process) = pidfd_open(reaper, PidfdFlags::empty()) else { return };
+        let _ = pidfd_send_signal(&process, Signal::KILL);
+        poll(&mut [PollFd::new(&process, PollFlags::IN)], None).unwrap();
+    };
+    reapers(sandbox).into_iter().map(kill).count()
 }

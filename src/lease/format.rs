@@ -15,7 +15,7 @@
 //! beyond the recorded length is an addition that had not begun.
 
 use std::borrow::Cow;
-use std::io::{self, Write as _};
+use std::io;
 
 use crc32fast::Hasher;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,7 @@ use crate::fs::DirId;
 use crate::lease::format_v1;
 use crate::lease::record::{Event, Header, Lifetime, Record, Replay, Unreadable};
 use crate::os::{Moment, Namespaces, Process};
+use crate::values::hex;
 
 /// The version of the format.
 pub(crate) const VERSION: u64 = 2;
@@ -103,16 +104,17 @@ impl End {
     /// Returns the end of a line with this checksum, without the newline.
     fn seal(self) -> [u8; SEAL_LENGTH] {
         let mut seal = *b",\"c\":\"00000000\"}";
-        // The digits fit.
-        let _ = write!(&mut seal[6..14], "{:08x}", self.checksum);
+        seal[6..14].copy_from_slice(&hex::digits(self.checksum));
         seal
     }
 
     /// Returns the value of `given` that commits a lease which ends here.
     pub(super) fn commit_mark(self) -> [u8; 16] {
-        let mut mark = [0; 16];
         // A lease that is too long for eight digits is never written.
-        let _ = write!(&mut mark[..], "{:08x}{:08x}", self.length, self.checksum);
+        let length = u32::try_from(self.length).unwrap_or(u32::MAX);
+        let mut mark = [0; 16];
+        mark[..8].copy_from_slice(&hex::digits(length));
+        mark[8..].copy_from_slice(&hex::digits(self.checksum));
         mark
     }
 

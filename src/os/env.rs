@@ -3,11 +3,9 @@
 
 #[cfg(test)]
 use std::collections::HashMap;
-#[cfg(test)]
-use std::ffi::OsStr;
-use std::ffi::{CString, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 /// How tmpx was called.
@@ -68,11 +66,13 @@ impl Env {
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
         };
-        let new = changed.iter().map(|(name, value)| (OsString::from(name), value.clone()));
-        kept.into_iter()
-            .chain(new)
+        let kept = kept.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+        let new = changed.iter().map(|(name, value)| (OsStr::new(name), value.as_os_str()));
+        kept.chain(new)
             .map(|(name, value)| {
-                let mut variable = name.into_vec();
+                // With the byte that ends the string, so that it is not copied again.
+                let mut variable = Vec::with_capacity(name.len() + value.len() + 2);
+                variable.extend_from_slice(name.as_bytes());
                 variable.push(b'=');
                 variable.extend_from_slice(value.as_bytes());
                 Ok(CString::new(variable)?)

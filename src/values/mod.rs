@@ -5,6 +5,7 @@ mod decimal;
 pub(crate) mod duration;
 pub(crate) mod encoding;
 mod errno;
+pub(crate) mod hex;
 pub(crate) mod message;
 pub(crate) mod mode;
 mod progress;

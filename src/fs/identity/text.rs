@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use crate::fs::filesystem_type::Class;
 use crate::fs::identity::filesystem::Filesystem;
 use crate::sys::Handle;
+use crate::values::hex;
 
 /// The answer of a comparison with a recorded identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,9 +135,9 @@ impl fmt::Display for Durable {
 
 pub(super) fn write_handle(f: &mut fmt::Formatter<'_>, handle: &Handle) -> fmt::Result {
     write!(f, ".{:x}.", handle.kind)?;
-    for byte in &handle.data {
-        for digit in [byte >> 4, byte & 0xf] {
-            f.write_char(char::from_digit(u32::from(digit), 16).unwrap_or('0'))?;
+    for &byte in &handle.data {
+        for digit in hex::pair_of(byte) {
+            f.write_char(char::from(digit))?;
         }
     }
     Ok(())
@@ -176,13 +177,9 @@ impl<'a> Parts<'a> {
 }
 
 fn parse_hex(text: &str) -> Result<Vec<u8>, BadIdentity> {
-    let digits: Option<Vec<u8>> = text
-        .chars()
-        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-        .collect();
-    let digits = digits.ok_or(BadIdentity)?;
-    if digits.is_empty() || !digits.len().is_multiple_of(2) {
+    let (pairs, rest) = text.as_bytes().as_chunks();
+    if pairs.is_empty() || !rest.is_empty() {
         return Err(BadIdentity);
     }
-    Ok(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+    pairs.iter().map(|&pair| hex::byte_of(pair)).collect::<Option<_>>().ok_or(BadIdentity)
 }

@@ -301,16 +301,22 @@ fn a_home_directory_can_be_unmounted_while_a_reaper_watches_its_leases() {
         mount -t tmpfs none disk
         mkdir -m 700 disk/home
         mount --bind disk/home "$HOME"
-        file=$(tmpx file --ttl 1h)
-        until set -- /run/user/*/*; [ -p "$1" ]; do :; done
+        reaper() {
+            for process in /proc/[0-9]*; do
+                tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -q "^tmpx-reaper $TMPX_STATE_DIR" && echo "$process"
+            done
+        }
+        file=$(tmpx file --until-exit=$$)
+        set -- /run/user/*/*
+        [ -p "$1" ]
+        # It has read the lease if it waits for the owner.
+        until ls -l "$(reaper)/fd" 2>/dev/null | grep -q pidfd; do :; done
         # It may still be looking at the lease.
         tries=0
         until umount "$HOME" 2>/dev/null; do tries=$((tries + 1)); [ "$tries" -lt 30000 ]; done
-        for process in /proc/[0-9]*; do
-            tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -q "^tmpx-reaper $TMPX_STATE_DIR" && echo alive
-        done
+        [ -d "$(reaper)" ] && echo alive
         mount --bind disk/home "$HOME"
-        tmpx cleanup --quiet "$file"
+        tmpx cleanup --quiet --force "$file"
         while [ -e "$1" ]; do :; done
     "#;
     let Some(ran) = with_mounts(&sandbox, script) else { return };

@@ -324,7 +324,7 @@ impl<'a> Planner<'a> {
             Presence::OutOfSight(absence) if self.is_over(record, &absence) => {
                 return ResourcePlan::GiveUp;
             }
-            Presence::OutOfSight(absence) => return keep(KeepReason::OutOfSight(absence), insists),
+            Presence::OutOfSight(absence) => return keep(KeepReason::OutOfSight(absence), false),
             Presence::Unreadable(why) => return keep(KeepReason::Unreadable(why), false),
             Presence::Unproven(_) if !insists => {
                 return keep(KeepReason::Unproven(resource.kind), false);

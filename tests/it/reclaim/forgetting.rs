@@ -155,6 +155,17 @@ fn forget_ends_leases_out_of_sight_and_removes_nothing() {
 }
 
 #[test]
+fn force_removes_nothing_out_of_sight_and_keeps_its_lease() {
+    let sandbox = with_file_in_build();
+    sandbox.tmpx(words("cleanup --all -q")).by_nobody().succeeds();
+    let script = "f=$(tmpx file -p build); mv build moved; tmpx cleanup --force $f; mv moved build; \
+                  tmpx cleanup --force -q $f; ls build";
+    let ran = sandbox.sh(script).by_nobody().run();
+    assert!(ran.stderr.contains(", kept 1 out of sight\n"), "{ran:?}");
+    assert_eq!((ran.stdout.as_str(), sandbox.leases().len()), ("", 0), "{ran:?}");
+}
+
+#[test]
 fn forget_keeps_what_a_living_owner_has_out_of_sight() {
     let sandbox = with_file_in_build();
     sandbox.tmpx(words("cleanup --all -q")).by_nobody().succeeds();

@@ -11,7 +11,7 @@ use unicode_width::UnicodeWidthStr as _;
 use crate::cli::ListArgs;
 use crate::commands::context::Context;
 use crate::commands::errors::print_error;
-use crate::commands::named_paths::NamedPaths;
+use crate::commands::named_paths::{NamedPaths, uncovered};
 use crate::lease::Stores;
 use crate::os::Namespaces;
 use crate::reclaim::{Absence, InventoryEntry, KeepReason, Selection, State, SystemState, survey};
@@ -31,11 +31,16 @@ pub(super) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<Status> 
     for err in errors {
         print_error(&err.into());
     }
+    let mut has_read_all = is_complete;
     let system = SystemState::without_ancestry(Namespaces::current());
     let mut entries = Vec::new();
     for store in &stores {
         let system = system.for_store(store);
-        entries.extend(survey(store, &selection, &system, &mut |problem| print_note(problem))?);
+        let mut report = |problem| {
+            has_read_all = false;
+            print_note(problem);
+        };
+        entries.extend(survey(store, &selection, &system, &mut report)?);
     }
     if !args.output.json {
         let out_of_sight;
@@ -48,7 +53,7 @@ pub(super) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<Status> 
     }
     for (path, exists) in named.uncovered() {
         is_complete = false;
-        let why = if exists { "not created by tmpx for this user" } else { "does not exist" };
+        let why = if exists { uncovered(has_read_all) } else { "does not exist" };
         print_note(format_args!("{}: {why}", path.given.display()));
     }
     Ok(if is_complete { Status::Success } else { Status::Failed })

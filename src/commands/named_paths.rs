@@ -61,6 +61,15 @@ impl NamedPaths {
     }
 }
 
+/// Returns why nothing is known of an entry. A lease that could not be read may cover it.
+pub(crate) fn uncovered(has_read_all: bool) -> &'static str {
+    if has_read_all {
+        "not created by tmpx for this user"
+    } else {
+        "no lease that could be read covers it"
+    }
+}
+
 /// Returns the real path of an entry: the real path of its directory, and its own name, which may be
 /// that of a symlink or of no entry any more.
 fn real_path(path: &Path, dirs: &mut HashMap<PathBuf, Option<PathBuf>>) -> PathBuf {

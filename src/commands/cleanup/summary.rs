@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::commands::cleanup::hinted::{Rerun, with_paths};
 use crate::commands::cleanup::kept::Kept;
+use crate::commands::named_paths::uncovered;
 use crate::fs::Obstacle;
 use crate::reclaim::{KeepReason, Outcome, Remedy, Selection};
 use crate::remove::{Mode, Usage};
@@ -27,6 +28,8 @@ pub(super) struct Summary<'a> {
     /// What the user named and tmpx did not create.
     foreign: Vec<PathBuf>,
     failed: bool,
+    /// Whether all leases could be read. Otherwise one of the others may cover what none seems to cover.
+    has_read_all: bool,
     /// The first entry that tmpx was not permitted to remove.
     denied: Option<PathBuf>,
 }
@@ -52,6 +55,7 @@ impl<'a> Summary<'a> {
             given_up: BTreeMap::new(),
             foreign: Vec::new(),
             failed: false,
+            has_read_all: true,
             denied: None,
         }
     }
@@ -88,9 +92,10 @@ impl<'a> Summary<'a> {
         self.kept.add(path, reason);
     }
 
-    /// Prints what went wrong.
+    /// Prints why leases could not be read or changed.
     pub(super) fn add_problem(&mut self, problem: impl std::fmt::Display) {
         self.failed = true;
+        self.has_read_all = false;
         print_note(problem);
     }
 
@@ -100,11 +105,12 @@ impl<'a> Summary<'a> {
     pub(super) fn add_uncovered(&mut self, given: &Path, exists: bool, is_in_use: bool) {
         let path = given.display();
         if exists {
-            if !is_in_use {
+            if self.has_read_all && !is_in_use {
                 self.foreign.push(given.to_owned());
             }
-            let why = "not created by tmpx for this user";
-            self.add_problem(format_args!("could not remove {path}: {why}"));
+            self.failed = true;
+            let why = uncovered(self.has_read_all);
+            print_note(format_args!("could not remove {path}: {why}"));
         } else if !self.is_quiet {
             print_note(format_args!("nothing to remove: {path} does not exist"));
         }

@@ -292,3 +292,19 @@ fn leases_of_the_first_format_in_a_store_that_others_may_have_brought_are_kept()
     sandbox.tmpx(words("cleanup -q --all")).succeeds();
     set_mode(&sandbox.home(), 0o755);
 }
+
+#[test]
+fn what_a_damaged_lease_may_cover_is_not_called_foreign() {
+    let sandbox = Sandbox::new();
+    let ran = sandbox.tmpx(["file"]).succeeds();
+    let (path, id) = (ran.raw.trim_end(), sandbox.leases().remove(0));
+    fs::write(sandbox.leases_dir().join(&id), "nonsense\n").unwrap();
+    let damaged =
+        format!("tmpx: could not read the lease $ROOT/home/state/leases/{id}: it is damaged\n");
+    let unknown = "$ROOT/tmp/tmp.RANDOM: no lease that could be read covers it\n";
+    let expected = format!("{damaged}tmpx: could not remove {unknown}tmpx: removed 0\n");
+    sandbox.tmpx(["cleanup", path]).expects(1, "", &expected);
+    sandbox.tmpx(["list", path]).expects(1, "", &format!("{damaged}tmpx: {unknown}"));
+    fs::remove_file(path).unwrap();
+    fs::remove_file(sandbox.leases_dir().join(&id)).unwrap();
+}

@@ -54,7 +54,7 @@ pub(crate) fn preserve(old: impl AsFd, new: impl AsFd) -> io::Result<Vec<String>
     fchmod(&new, Mode::from_raw_mode(mode & 0o7777))?;
     for name in names.into_iter().filter(|name| !INTEGRITY_XATTRS.contains(&name.as_slice())) {
         if !preserve_attribute(&old, &new, &name)? {
-            lost.push(format!("attribute {}", String::from_utf8_lossy(&name)));
+            lost.push(describe(&name));
         }
     }
     Ok(lost)
@@ -85,11 +85,7 @@ pub(crate) fn preserve_in_copy(
     for name in names {
         let is_permitted = owner || name != CAPABILITY;
         if !(is_permitted && copy_attribute(&source, &copy, &name)) {
-            lost.push(if name == CAPABILITY {
-                "capabilities".to_owned()
-            } else {
-                format!("attribute {}", String::from_utf8_lossy(&name))
-            });
+            lost.push(describe(&name));
         }
     }
     let set_uid = if owner { metadata.mode() & 0o4000 } else { 0 };
@@ -102,6 +98,16 @@ pub(crate) fn preserve_in_copy(
         lost.push("set-id bits".to_owned());
     }
     Ok(lost)
+}
+
+/// Returns what a message calls an attribute.
+fn describe(name: &[u8]) -> String {
+    match name {
+        CAPABILITY => "capabilities".to_owned(),
+        b"system.posix_acl_access" => "ACL".to_owned(),
+        b"system.posix_acl_default" => "default ACL".to_owned(),
+        _ => format!("attribute {}", String::from_utf8_lossy(name)),
+    }
 }
 
 /// Returns the names of the attributes that a copy preserves: those that users or administrators set.

@@ -1,5 +1,6 @@
 //! `tmpx exec`: what copies keep of their sources besides the content.
 
+use crate::support::namespaces::with_mounts;
 use crate::support::sandbox::{Sandbox, has, is_root, skip_unless};
 
 /// Prints the metadata of `file` in the working directory.
@@ -120,4 +121,18 @@ fn saved_directories_keep_acls_and_attributes() {
                   setfacl -dm u:daemon:r d";
     let script = format!("tmpx exec --out d -- sh -c '{create}'; {show}");
     sandbox.sh(&script).expects(0, "hello\nuser:daemon:r-x\ndefault:user:daemon:r--\n", "");
+}
+
+#[test]
+fn attributes_and_acls_for_which_a_filesystem_has_no_place_are_reported() {
+    if !has_all() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let script = "mkdir m; mount -t ramfs none m; tmpx exec --out r:m/r -- sh -c \
+                  'echo x >r; setfattr -n user.note -v hello r; setfacl -m u:daemon:r r'; cat m/r";
+    let Some(ran) = with_mounts(&sandbox, script) else { return };
+    let message =
+        "tmpx: could not keep the ACL of $ROOT/cwd/m/r, the attribute user.note of $ROOT/cwd/m/r\n";
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("x\n", message));
 }

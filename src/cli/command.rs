@@ -90,6 +90,7 @@ Files:
   /var/tmp/.tmpx-UID
                    UID is your numeric user id.
   /tmp/.tmpx-UID
+                   The same in /tmp.
   $TMPDIR/.tmpx-UID
                    The last resort.
 

@@ -51,3 +51,18 @@ fn variable<T: FromStr<Err: Display>>(
         InvalidUse::BadVariable { name, value, why }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_store_is_bounded_by_a_gibibyte_unless_the_variable_or_the_option_says_otherwise() {
+        let bound =
+            |option, variables: &[(&str, &str)]| max_bytes(option, &Env::fixed(variables)).ok();
+        assert_eq!(bound(None, &[]), Some(1 << 30));
+        assert_eq!(bound(None, &[("TMPX_CACHE_MAX", "2M")]), Some(2 << 20));
+        assert_eq!(bound(Some(ByteSize(7)), &[("TMPX_CACHE_MAX", "2M")]), Some(7));
+        assert_eq!(bound(None, &[("TMPX_CACHE_MAX", "much")]), None);
+    }
+}

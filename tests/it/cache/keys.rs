@@ -62,6 +62,16 @@ fn an_upgrade_of_the_program_is_a_miss() {
     // The size and the time are the same, but it is another file.
     fs::File::options().write(true).open(&tool).unwrap().set_modified(time).unwrap();
     assert_eq!(run(), "v2\n");
+    // Here it is the same file with another size, and then with another time.
+    let rewrite = |version: &str, later: u64| {
+        fs::write(&tool, format!("#!/bin/sh\necho {version}\n")).unwrap();
+        let time = time + std::time::Duration::from_secs(later);
+        fs::File::options().write(true).open(&tool).unwrap().set_modified(time).unwrap();
+    };
+    rewrite("v2.1", 0);
+    assert_eq!(run(), "v2.1\n");
+    rewrite("v2.2", 1);
+    assert_eq!(run(), "v2.2\n");
     // Another one that comes first in PATH is another program.
     fs::create_dir(sandbox.cwd().join("bin")).unwrap();
     let script = "PATH=$PWD/bin:$PATH; export PATH; tmpx cache run date > one; \

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::fixture::{files, read_report, runs};
+use super::fixture::{age, entry, files, read_report, runs, store};
 use crate::support::sandbox::{Sandbox, has, mode, names};
 
 const MIXED: &str = "echo x >> runs; for n in 1 2 3; do echo o$n; sleep 0.05; echo e$n >&2; \
@@ -195,4 +195,20 @@ fn a_small_hit_opens_and_reads_its_entry_once_and_a_large_one_is_sent_after_it_w
     assert!((8..16).contains(&sent), "{used:?}");
     let later = used[sent..].iter().filter(|call| *call != "sendfile").count();
     assert!(later <= used.len() - sent - later, "{used:?}");
+}
+
+#[test]
+fn expired_entries_are_removed_after_the_output_was_printed() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.sh("tmpx cache run echo old > out").succeeds();
+    age(&entry(&sandbox), 2 * 3_600_000);
+    let expired = files(&sandbox).remove(0);
+    fs::remove_file(store(&sandbox).join("lock")).unwrap();
+    let calls = trace(&sandbox, "write,unlinkat", "tmpx cache run echo new");
+    let at = |part: &str| calls.iter().position(|call| call.contains(part)).unwrap();
+    let printed = calls.iter().rposition(|call| call.starts_with("write(1, \"new")).unwrap();
+    assert!(printed < at(&expired), "{calls:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::sandbox::{Sandbox, has, words};
+use crate::support::sandbox::{Sandbox, has, names, words};
 
 /// Expects a refusal with and without a command, as a file and on standard input.
 fn refused(name: &str, text: &[u8], message: &str, hint: Option<&str>) {
@@ -39,6 +39,22 @@ fn a_quote_that_is_never_closed_is_named_where_it_opens() {
     let large = [b"a,b\n".as_slice(), &b"1,2\n".repeat(100_000), b"3,\"4\n"].concat();
     let message = "line 100002, byte 400007: this quote is never closed";
     refused("in.csv", &large, message, None);
+}
+
+#[test]
+fn nothing_runs_if_only_the_last_chunk_is_malformed() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("in.csv"), "a\n1\n2\n\"3\n").unwrap();
+    let message = "tmpx: in.csv: line 4, byte 7: this quote is never closed\n";
+    for args in ["chunk --rows 1 in.csv -- touch ran", "chunk --rows 1 in.csv"] {
+        let ran = sandbox.tmpx(words(args)).run();
+        assert_eq!((ran.stdout, ran.stderr.as_str()), (String::new(), message), "{args}");
+        assert_eq!(
+            (names(&sandbox.cwd()), sandbox.left().len()),
+            (vec!["in.csv".into()], 0),
+            "{args}"
+        );
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
-use crate::support::sandbox::{Sandbox, names, words};
+use crate::support::sandbox::{Sandbox, is_root, names, skip_unless, words};
 
 #[test]
 fn inputs_keep_mode_and_time_and_directories_are_copied_whole() {
@@ -151,7 +151,7 @@ fn a_kernel_file_that_states_no_size_is_copied_whole() {
 }
 
 #[test]
-fn sockets_fifos_and_devices_in_an_input_are_skipped_and_reported() {
+fn sockets_and_fifos_in_an_input_are_skipped_and_reported() {
     let sandbox = Sandbox::new();
     fs::create_dir_all(sandbox.cwd().join("repo/.git")).unwrap();
     fs::write(sandbox.cwd().join("repo/file"), "content").unwrap();
@@ -173,4 +173,15 @@ fn sockets_fifos_and_devices_in_an_input_are_skipped_and_reported() {
     let ran = sandbox.tmpx(words("exec --in repo true")).run();
     assert_eq!(ran.stderr.lines().count(), 11, "{ran:?}");
     assert!(ran.stderr.ends_with("tmpx: skipped 22 more entries\n"), "{ran:?}");
+}
+
+#[test]
+fn a_device_in_an_input_is_skipped_and_reported() {
+    if !skip_unless(is_root(), "root") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.sh("mkdir repo; touch repo/file; mknod repo/null c 1 3").succeeds();
+    let message = "tmpx: skipped repo/null: it is neither file, directory nor symlink\n";
+    sandbox.tmpx(words("exec --in repo -- ls repo")).expects(0, "file\n", message);
 }

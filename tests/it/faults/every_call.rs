@@ -133,6 +133,7 @@ const MKTEMP: Case = Case { program: "env", ..case("", "TMPX_SESSION=s tmpx mkte
 const GETTEMPDIR_BY_NAME: Case = Case { lacks: Lack::UnnamedFiles, ..GETTEMPDIR };
 /// On filesystems where a rename cannot refuse to replace, a chosen name is given in two steps.
 const NAME_IN_TWO_STEPS: Case = Case { lacks: Lack::RenameFlags, ..NAME };
+const APPEND_WITHOUT_EXCHANGE: Case = Case { lacks: Lack::RenameFlags, ..APPEND };
 const DIR_IN_TWO_STEPS: Case =
     Case { lacks: Lack::RenameFlags, ..case("", "dir --name build", true) };
 
@@ -453,6 +454,7 @@ cases! {
     replace_killed_at_every_call replace_with_every_call_failing REPLACE
     replace_of_another_killed_at_every_call replace_of_another_with_every_call_failing REPLACE_OF_ANOTHER
     append_killed_at_every_call append_with_every_call_failing APPEND
+    append_without_exchange_killed_at_every_call append_without_exchange_with_every_call_failing APPEND_WITHOUT_EXCHANGE
     produce_killed_at_every_call produce_with_every_call_failing PRODUCE
     follow_killed_at_every_call follow_with_every_call_failing FOLLOW
     changed_killed_at_every_call changed_with_every_call_failing CHANGED

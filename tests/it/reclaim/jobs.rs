@@ -44,6 +44,24 @@ fn a_broad_cleanup_keeps_resources_of_another_living_script() {
 }
 
 #[test]
+fn a_session_and_other_jobs_together_remove_what_other_living_scripts_created_in_the_session() {
+    let sandbox = Sandbox::new();
+    let (job, path) =
+        living_job(&sandbox, "f=$(tmpx file --session s); tmpx file >/dev/null; echo $f");
+    let removed = "tmpx: removed 1 (0 B)\n";
+    sandbox.tmpx(words("cleanup --other-jobs --session s")).expects(
+        0,
+        "$ROOT/tmp/tmp.RANDOM\n",
+        removed,
+    );
+    assert!(!Path::new(&path).exists());
+    let (other, path) = living_job(&sandbox, "f=$(tmpx file); echo $f");
+    let ran = sandbox.tmpx(words("cleanup --other-jobs --older-than 0 -q")).run();
+    assert!(!Path::new(&path).exists(), "{ran:?}");
+    drop((job, other));
+}
+
+#[test]
 fn many_kept_resources_of_one_owner_are_reported_in_one_line() {
     let sandbox = Sandbox::new();
     let (job, _) = living_job(&sandbox, "f=$(tmpx file --count 204 | tail -n 1); echo $f");

@@ -1,9 +1,14 @@
 //! `tmpx replace` while other processes change the file.
 
 use std::fs;
+use std::io::Write as _;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::ioctl_fionread;
 
 use crate::streams::fixture::{content, with_file};
 use crate::support::sandbox::{Sandbox, has, mode, names};
+use crate::support::wait::wait_until;
 
 #[test]
 fn append_adds_to_the_present_content_if_the_file_changed_meanwhile() {
@@ -18,6 +23,25 @@ fn append_adds_to_the_present_content_if_the_file_changed_meanwhile() {
     sandbox.tmpx(["replace", "g", "-a", "--", "sh", "-c", "echo 1 >g; echo 2"]).expects(0, "", "");
     sandbox.sh("cat g; rm g").expects(0, "1\n2\n", "");
     assert_eq!(names(&sandbox.cwd()), ["f"]);
+}
+
+/// A producer may replace a file of the same directory.
+#[test]
+fn no_lock_is_held_while_stdin_is_read() {
+    let sandbox = with_file("old\n");
+    for option in ["--append", "--sync"] {
+        let mut child = sandbox.tmpx(["replace", option, "f"]).spawn();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(b"new\n").unwrap();
+        wait_until("tmpx reads its input", || ioctl_fionread(&stdin) == Ok(0));
+        let dir = fs::File::open(sandbox.cwd()).unwrap();
+        flock(&dir, FlockOperation::NonBlockingLockExclusive).unwrap();
+        drop(dir);
+        sandbox.sh("echo mine | tmpx replace --append g").expects(0, "", "");
+        drop(stdin);
+        assert!(child.wait().unwrap().success());
+    }
+    sandbox.sh("cat f g").expects(0, "new\nmine\nmine\n", "");
 }
 
 #[test]

@@ -60,12 +60,12 @@ pub(crate) struct Replacement {
 impl Replacement {
     /// Begins with empty content or, with [`OnChange::Append`], with a copy of the old content.
     pub(crate) fn begin(
-        target: Target,
+        mut target: Target,
         on_change: OnChange,
         lease: &mut Lease,
     ) -> anyhow::Result<Self> {
+        let first = target.take_first();
         let could_not = || target.could_not_replace();
-        let first = target.look_up().with_context(could_not)?;
         let new = create_beside(&target, first.as_ref(), lease).with_context(could_not)?;
         let mut replacement =
             Self { target, first, read: ReadFile::First, new, base: 0, on_change };
@@ -223,9 +223,9 @@ impl Replacement {
         if self.on_change != OnChange::Append {
             return Err(self.refused(ReplaceError::ChangedByCommand));
         }
-        let owner = now.as_ref().map(|now| now.stat.st_uid);
-        if self.first.is_none() && owner.is_some_and(|owner| owner != effective_user()) {
-            // The copy would be ours, with a mode that may let others read it.
+        let owner = self.first.as_ref().map_or_else(effective_user, |first| first.stat.st_uid);
+        if now.as_ref().is_some_and(|now| now.stat.st_uid != owner) {
+            // The copy would not have its owner, and a mode that may let others read it.
             return Err(self.refused(ReplaceError::KeepsChanging));
         }
         let could_not = || self.target.could_not_replace();

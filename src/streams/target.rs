@@ -99,6 +99,9 @@ pub(crate) struct Target {
     dir: Dir,
     name: OsString,
     shown: PathBuf,
+    /// The file that was there when the target was found. The owner and mode of one that appears later are
+    /// those of whoever has created it.
+    first: Option<Existing>,
 }
 
 /// The file to replace, as it was when it was looked up. The descriptor grants no access (`O_PATH`),
@@ -155,13 +158,15 @@ impl Target {
         let real = follow(path)?;
         let name = real.file_name().ok_or(Errno::ISDIR)?.to_owned();
         let dir = Dir::open(real.parent().unwrap_or(Path::new("/")))?;
-        let target = Self { dir, name, shown: path.to_owned() };
-        let dir = Ownership::of(&target.dir)?;
-        dir.may_rename()?;
-        if let Some(existing) = target.look_up()? {
-            target.check(&existing, &dir)?;
-        }
+        let mut target = Self { dir, name, shown: path.to_owned(), first: None };
+        Ownership::of(&target.dir)?.may_rename()?;
+        target.first = target.look_up_checked()?;
         Ok(target)
+    }
+
+    /// Takes the file that was there when the target was found.
+    pub(crate) fn take_first(&mut self) -> Option<Existing> {
+        self.first.take()
     }
 
     /// Looks the file up again, and checks again that it may be replaced: another user may have

@@ -109,6 +109,38 @@ fn a_file_planted_in_tmp_while_the_input_is_read_gets_nothing() {
     }
 }
 
+/// The file of another user is there only between the look at the arguments and the end of the input.
+#[test]
+fn a_file_that_was_there_for_a_moment_passes_nothing_on() {
+    if !skip_unless(is_root(), "root") || !has("setpriv") {
+        return;
+    }
+    let sandbox = like_tmp();
+    // Opening a FIFO for writing returns as soon as tmpx or its command has opened it.
+    let script = "as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups sh -c \"$1\"; }; umask 077; \
+        mkfifo in.txt goes; tmpx chunk in.txt --rows 1 -o out -- sh -c 'cat goes; cat' & \
+        until [ \"$(cut -d' ' -f2,3 /proc/$!/stat)\" = '(tmpx) S' ]; do :; done; \
+        as_nobody 'umask 0; : >out'; echo secret >in.txt; exec 8>goes; as_nobody 'rm out'; exec 8>&-; wait; stat -c '%u %a' out";
+    let ran = sandbox.sh(script).run();
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("0 600\n", ""));
+    assert_eq!(read(&sandbox, "out"), "secret\n");
+}
+
+#[test]
+fn append_gives_a_file_of_ours_to_nobody_who_puts_it_in_the_place_of_the_target() {
+    if !skip_unless(is_root(), "root") || !has("setpriv") {
+        return;
+    }
+    let sandbox = Sandbox::for_nobody();
+    let script = "umask 077; mkdir team; chmod 777 team; echo KEY >team/private; echo a >team/log; \
+        chown 65534 team/log; chmod 666 team/log; \
+        (sleep 0.3; setpriv --reuid=65534 --regid=65534 --clear-groups mv -f team/private team/log; echo line) | \
+        tmpx replace -a team/log; stat -c '%u %a' team/log; cat team/log; rm -r team";
+    let message = "tmpx: could not replace team/log: other processes keep changing it\n";
+    let ran = sandbox.sh(script).run();
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("0 600\nKEY\n", message));
+}
+
 #[test]
 fn a_file_that_appears_in_a_shared_directory_does_not_pass_on_its_owner_and_mode() {
     if !skip_unless(is_root(), "root") || !has("setpriv") {

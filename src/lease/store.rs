@@ -170,9 +170,10 @@ impl Store {
     pub(super) fn is_where(&self, recorded: Option<&DirId>) -> bool {
         match (self.identity(), recorded) {
             (Some(here), Some(recorded)) => here == recorded,
-            (None, None) => true,
-            // A sandbox may have hidden it from the creator, or hides it here.
-            (Some(_), None) | (None, Some(_)) => !self.may_be_brought(),
+            (None, None) => !self.may_be_brought(),
+            // An archive may hold a lease without an identity, or with any. A sandbox that has hidden it from
+            // the creator, or hides it here, looks the same.
+            (Some(_), None) | (None, Some(_)) => false,
         }
     }
 

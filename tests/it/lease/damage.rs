@@ -308,3 +308,26 @@ fn what_a_damaged_lease_may_cover_is_not_called_foreign() {
     fs::remove_file(path).unwrap();
     fs::remove_file(sandbox.leases_dir().join(&id)).unwrap();
 }
+
+/// Who writes an archive does not know which identity the directory of the leases will have.
+#[test]
+fn a_lease_that_does_not_say_where_it_was_written_removes_nothing() {
+    let sandbox = Sandbox::new();
+    let run = |args: &[&str]| sandbox.tmpx(args).without("TMPX_STATE_DIR");
+    let path = run(&["file"]).succeeds().raw.trim_end().to_owned();
+    let store = sandbox.home().join(".local/state/tmpx/leases");
+    let lease = fs::read_dir(&store).unwrap().next().unwrap().unwrap().path();
+    edit(&lease, |text| {
+        let (before, identity) = text.split_once("\"store\":\"").unwrap();
+        let (_, after) = identity.split_once('"').unwrap();
+        format!("{before}\"store\":null{after}").replacen(&text[GIVEN], NOT_GIVEN, 1)
+    });
+    let name = lease.file_name().unwrap().to_str().unwrap();
+    let expected = format!(
+        "tmpx: could not read the lease $ROOT/home/.local/state/tmpx/leases/{name}: \
+         it was copied or brought from elsewhere\ntmpx: removed 0\n"
+    );
+    run(&["cleanup"]).expects(1, "", &expected);
+    assert!(Path::new(&path).exists());
+    fs::remove_file(path).unwrap();
+}

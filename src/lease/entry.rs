@@ -413,6 +413,10 @@ fn prepare_dir(
 /// older time, which only its owner can set.
 fn is_new(dir: &OwnedFd, time: Timespec) -> bool {
     let changed = fstat(dir).is_ok_and(|stat| {
+        // Without nanoseconds, the time is one of whole seconds, or of even ones as on FAT.
+        if stat.st_mtime_nsec == 0 {
+            return stat.st_mtime > time.tv_sec - 2;
+        }
         (stat.st_mtime, stat.st_mtime_nsec) >= (time.tv_sec, time.tv_nsec.try_into().unwrap_or(0))
     });
     let is_dot = |name: &CStr| matches!(name.to_bytes(), b"." | b"..");
@@ -421,14 +425,19 @@ fn is_new(dir: &OwnedFd, time: Timespec) -> bool {
         && entries.is_ok_and(|mut all| all.all(|one| one.is_ok_and(|one| is_dot(one.file_name()))))
 }
 
-/// Whether a directory belongs to us and was not created before `time`, as far as its filesystem
-/// records that.
+/// Whether a directory belongs to us and was not created before `time`. Where its filesystem does not
+/// record that, it has to be as empty as a new one.
 fn is_ours_and_not_older(dir: &OwnedFd, time: Timespec) -> io::Result<bool> {
     let stat = sys::statx(dir, c"", AtFlags::EMPTY_PATH, StatxFlags::UID | StatxFlags::BTIME)?;
-    let birth = (stat.stx_btime.tv_sec, i64::from(stat.stx_btime.tv_nsec));
-    let knows_birth = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
-    let is_older = knows_birth && birth < (time.tv_sec, time.tv_nsec);
-    Ok(stat.stx_uid == effective_user() && !is_older)
+    if stat.stx_uid != effective_user() {
+        return Ok(false);
+    }
+    if stat.stx_mask & StatxFlags::BTIME.bits() != 0 {
+        let birth = (stat.stx_btime.tv_sec, i64::from(stat.stx_btime.tv_nsec));
+        return Ok(birth >= (time.tv_sec, time.tv_nsec));
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(is_new(&openat(dir, c".", flags, Mode::empty())?, time))
 }
 
 /// Renames an entry within its directory, and fails if the new name is taken.

@@ -265,3 +265,23 @@ fn a_kill_between_the_two_steps_leaves_only_what_has_the_chosen_name_where_nothi
     let dir = "tmpx: kept $ROOT/cwd/m/build: no longer the directory tmpx created; remove it with rm -r\n";
     assert_eq!(ran.stderr.replace("Killed\n", ""), format!("{dir}{file}{file}"));
 }
+
+/// Stops tmpx after it has created the directory, puts another one of ours into its place, and lets it go on.
+#[test]
+fn a_directory_that_others_put_in_the_place_of_a_new_one_is_not_taken_where_none_has_a_birth_time()
+{
+    if !has("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let script = "chmod 777 m; mkdir -m 700 m/thesis; echo x >m/thesis/t; touch -d @1000 m/thesis; \
+        tmpx cleanup -q $(tmpx file); \
+        strace -qq -o trace -e trace=mkdirat -e inject=mkdirat:signal=SIGSTOP:when=1 \
+            sh -c 'echo $$ >pid; exec tmpx dir -p m' & \
+        until grep -q 'stopped by SIGSTOP' trace 2>/dev/null; do :; done; \
+        n=$(ls m | grep ^tmp); rmdir m/$n; mv m/thesis m/$n; kill -CONT $(cat pid); wait $!; echo $?; \
+        tmpx cleanup --all -q; cat m/tmp*/t; rm -r m/tmp*; tmpx cleanup --all -q";
+    let Some(ran) = on(&sandbox, EXT2, &["mkfs.ext2"], script) else { return };
+    assert_eq!(ran.stdout, "1\nx\n", "{ran:?}");
+    assert!(ran.stderr.contains("another process replaced it while it was created"), "{ran:?}");
+}

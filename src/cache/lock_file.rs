@@ -13,7 +13,7 @@ use std::rc::Rc;
 use rustix::fs::{FallocateFlags, FileType, Stat, fallocate};
 use rustix::io::{pread, pwrite};
 
-use crate::fs::rw::read_at;
+use crate::fs::rw::{is_zero, read_at};
 use crate::sys::{self, ByteLock};
 
 /// Its size, in bytes. It is allocated at once, so that a full disk does not prevent a note.
@@ -43,14 +43,10 @@ const NOTE_COUNT: u64 = (SIZE - NOTES) / 16;
 /// Returns whether a file has the mark. Fails if it is another program's, which the numbers would damage.
 /// A new file is empty, or zeros if its creator was killed before it wrote the mark.
 fn is_marked(file: &OwnedFd, size: u64) -> std::io::Result<bool> {
-    let mut head = [0; 64];
-    let head = read_at(file, &mut head, 0)?;
-    let mark_at = usize::try_from(MARK_AT).unwrap_or(0);
-    let (numbers, rest) = head.split_at(head.len().min(mark_at));
-    let is_zero = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
-    if rest.starts_with(&MARK) {
+    let mut mark = [0; MARK.len()];
+    if read_at(file, &mut mark, MARK_AT)? == MARK {
         Ok(true)
-    } else if size == 0 || size == SIZE && is_zero(rest) || is_zero(numbers) && is_zero(rest) {
+    } else if size <= SIZE && is_zero(file)? {
         Ok(false)
     } else {
         Err(std::io::Error::other("it is the lock file of another program"))

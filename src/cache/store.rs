@@ -16,7 +16,7 @@ use crate::cache::error::CacheError;
 use crate::cache::format::ANY_VERSION;
 use crate::cache::lock_file::LockFile;
 use crate::fs::private_dir::{self, PrivateDirResult};
-use crate::fs::rw::read_at;
+use crate::fs::rw::{is_zero, read_at};
 use crate::fs::{Dir, is_local};
 use crate::os::{Env, effective_user};
 use crate::remove;
@@ -251,10 +251,11 @@ impl CacheStore {
         };
         let stat = fstat(&file).map_err(|err| failed(err.into()))?;
         let mut bytes = [0; ANY_VERSION.len()];
-        let is_file = FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
-        let read = if is_file { read_at(&file, &mut bytes, 0).map_err(failed)?.len() } else { 0 };
-        let is_lost = bytes[..read].iter().all(|byte| *byte == 0);
-        Ok(is_file && (bytes == ANY_VERSION || is_lost))
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Ok(false);
+        }
+        read_at(&file, &mut bytes, 0).map_err(failed)?;
+        Ok(bytes == ANY_VERSION || is_zero(&file).map_err(failed)?)
     }
 }
 

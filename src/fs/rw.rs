@@ -30,6 +30,21 @@ pub(crate) fn wait_for(fd: BorrowedFd<'_>, events: PollFlags) -> io::Result<()> 
     }
 }
 
+/// Whether a file holds nothing but zeros, or nothing at all: what a crash of the system leaves of one that was
+/// not on the disk yet.
+pub(crate) fn is_zero(file: impl AsFd) -> io::Result<bool> {
+    let mut block = vec![0; 64 * 1024];
+    let mut offset = 0;
+    loop {
+        let read = read_at(&file, &mut block, offset)?;
+        match read.len() {
+            0 => return Ok(true),
+            _ if read.iter().any(|byte| *byte != 0) => return Ok(false),
+            length => offset += length as u64,
+        }
+    }
+}
+
 /// Reads a file from an offset on until the buffer is full or the file ends. Returns what it read.
 pub(crate) fn read_at(file: impl AsFd, buffer: &mut [u8], offset: u64) -> io::Result<&[u8]> {
     let mut filled = 0;

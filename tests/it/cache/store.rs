@@ -164,6 +164,9 @@ fn files_of_other_programs_in_the_directory_stay_as_they_are() {
     for name in ["0123456789abcdef", "0123456789abcdef.new", "0123456789abcdef.failed"] {
         fs::write(dir.join(name), "mine\n").unwrap();
     }
+    // A disk image, say, begins with zeros.
+    let image = [vec![0; 200_000], b"mine".to_vec()].concat();
+    fs::write(dir.join("fedcba9876543210"), &image).unwrap();
     let run = |args: &str| {
         let run = sandbox.tmpx(args.split(' ')).env("TMPX_CACHE_DIR", &dir);
         run.env("TMPX_CACHE_MAX", "1K").run()
@@ -174,9 +177,13 @@ fn files_of_other_programs_in_the_directory_stay_as_they_are() {
         assert!(!ran.stderr.contains("expired"), "{args}: {ran:?}");
     }
     let expected = ["0123456789abcdef", "0123456789abcdef.failed", "0123456789abcdef.new"];
-    assert_eq!(names(&dir), [&expected[..], &["lock"]].concat());
+    assert_eq!(names(&dir), [&expected[..], &["fedcba9876543210", "lock"]].concat());
+    assert_eq!(fs::read(dir.join("fedcba9876543210")).unwrap(), image);
     // A lock file of another program is not written to.
-    for lock in ["1234\n", "12345678", "a lock file of another program, with a longer text\n"] {
+    let zeros = "\0".repeat(100) + "1";
+    for lock in
+        ["1234\n", "12345678", &zeros, "a lock file of another program, with a longer text\n"]
+    {
         fs::write(dir.join("lock"), lock).unwrap();
         assert_eq!(run("cache run -- echo text").stdout, "text\n");
         assert_eq!(run("cache clear").status, Some(1));

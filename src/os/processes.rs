@@ -60,41 +60,75 @@ pub(crate) fn beyond_pipeline(caller: Process) -> Option<Process> {
     if is_socket("/proc/self/fd/1") && is_socket(&format!("/proc/{}/fd/0", caller.pid)) {
         return None;
     }
-    let Some(output) = pipe_of("/proc/self/fd/1") else { return Some(caller) };
+    let Ok(Some(output)) = pipe_of("/proc/self/fd/1") else { return Some(caller) };
     let mut script = caller;
-    while let Some(input) = pipe_of(format!("/proc/{}/fd/0", script.pid)) {
+    loop {
         let stat = Stat::read(script.pid)?;
-        if stat.parent == 0 || !flows_through_children(script.pid, output, input) {
-            break;
+        let input = match pipe_of(format!("/proc/{}/fd/0", script.pid)) {
+            Ok(Some(input)) if stat.parent != 0 => input,
+            // A set-user-ID program that a process of ours has become, and not the script of another user.
+            Err(Hidden) if is_ours(stat.parent) => return None,
+            _ => return Some(script),
+        };
+        match flow_through_children(script.pid, output, input) {
+            Flow::Arrives => script = above_subshells(stat.parent, Stat::read(stat.parent)?)?,
+            Flow::Ends => return Some(script),
+            Flow::Hidden => return None,
         }
-        script = above_subshells(stat.parent, Stat::read(stat.parent)?)?;
     }
-    Some(script)
 }
+
+/// This process may not look at the descriptors of another one.
+struct Hidden;
 
 /// Returns the device and inode of a pipe that is open under a path of /proc.
-fn pipe_of(path: impl AsRef<Path>) -> Option<(u64, u64)> {
-    let metadata = std::fs::metadata(path).ok()?;
-    metadata.file_type().is_fifo().then(|| (metadata.dev(), metadata.ino()))
+fn pipe_of(path: impl AsRef<Path>) -> Result<Option<(u64, u64)>, Hidden> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.file_type().is_fifo() => {
+            Ok(Some((metadata.dev(), metadata.ino())))
+        }
+        Err(err) if err.kind() == std::io::ErrorKind::PermissionDenied => Err(Hidden),
+        _ => Ok(None),
+    }
 }
 
-/// Whether children of a process pass on what is written to the pipe `from`, so that it arrives in `to`.
-fn flows_through_children(pid: u32, from: (u64, u64), to: (u64, u64)) -> bool {
+/// Where the children of a process pass on what is written to a pipe.
+enum Flow {
+    /// To the process.
+    Arrives,
+    /// Elsewhere, or to nobody.
+    Ends,
+    /// Perhaps to the process: at least one of them hides its descriptors.
+    Hidden,
+}
+
+/// Finds out whether children of a process pass on what is written to the pipe `from`, so that it arrives in
+/// `to`.
+fn flow_through_children(pid: u32, from: (u64, u64), to: (u64, u64)) -> Flow {
     if from == to {
-        return true;
+        return Flow::Arrives;
     }
     let children = pids()
         .filter_map(|child| Some((child, Stat::read(child)?)))
         .filter(|(_, stat)| stat.parent == pid);
-    let mut links: Vec<Link> =
-        children.filter_map(|(child, stat)| Link::of_process(child, stat)).collect();
+    let (mut links, mut is_hidden) = (Vec::new(), false);
+    for (child, stat) in children {
+        match Link::of_process(child, stat) {
+            Ok(link) => links.extend(link),
+            Err(Hidden) => is_hidden = true,
+        }
+    }
     let mut reached = vec![from];
     let is_next =
         |link: &Link, reached: &[_]| link.inputs.iter().any(|pipe| reached.contains(pipe));
     while let Some(next) = links.iter().position(|link| is_next(link, &reached)) {
         reached.extend(links.swap_remove(next).outputs);
     }
-    reached.contains(&to)
+    match (reached.contains(&to), is_hidden) {
+        (true, _) => Flow::Arrives,
+        (false, false) => Flow::Ends,
+        (false, true) => Flow::Hidden,
+    }
 }
 
 /// The pipes that a process reads from and writes to.
@@ -106,25 +140,26 @@ struct Link {
 impl Link {
     /// Finds the pipes of a process. One that has called execve(2) has them as its standard input and output.
     /// A fork that has not may still hold them under other numbers, until it moves them there.
-    fn of_process(pid: u32, stat: Stat) -> Option<Self> {
+    fn of_process(pid: u32, stat: Stat) -> Result<Option<Self>, Hidden> {
         let dir = format!("/proc/{pid}/fd");
         if !stat.never_called_exec() {
-            let pipe = |number: u32| pipe_of(format!("{dir}/{number}"));
-            return Some(Self { inputs: vec![pipe(0)?], outputs: vec![pipe(1)?] });
+            let (input, output) = (pipe_of(format!("{dir}/0"))?, pipe_of(format!("{dir}/1"))?);
+            let link = |(input, output)| Self { inputs: vec![input], outputs: vec![output] };
+            return Ok(input.zip(output).map(link));
         }
         let mut link = Self { inputs: Vec::new(), outputs: Vec::new() };
-        let mut paths: Vec<_> =
-            std::fs::read_dir(dir).ok()?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
         // Pipes move to lower numbers. Meanwhile, whoever looks at these last meets each pipe.
         paths.reverse();
         for path in paths {
-            let Some(pipe) = pipe_of(&path) else { continue };
+            let Some(pipe) = pipe_of(&path)? else { continue };
             // The mode of the link tells how the descriptor was opened (`proc_pid_fd(5)`).
             let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
             let is_input = metadata.mode() & 0o400 != 0;
             if is_input { link.inputs.push(pipe) } else { link.outputs.push(pipe) }
         }
-        Some(link)
+        Ok(Some(link))
     }
 }
 

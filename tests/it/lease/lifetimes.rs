@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 
-use crate::support::sandbox::{Sandbox, has, words};
+use crate::support::sandbox::{Sandbox, has, is_root, skip_unless, words};
 
 #[test]
 fn until_exit_ends_with_the_named_process() {
@@ -173,6 +173,30 @@ fn a_neighbour_in_a_pipeline_is_not_the_script() {
             sandbox.tmpx(["cleanup", "-q"]).succeeds();
             assert_eq!(sandbox.left().len(), 0, "{shell}: {pipeline}: the script has ended");
         }
+    }
+}
+
+#[test]
+fn a_neighbour_in_a_pipeline_that_hides_its_descriptors_is_not_the_script() {
+    if !skip_unless(is_root(), "root") || !has("setpriv") || !has("yash") {
+        return;
+    }
+    let sandbox = Sandbox::for_nobody();
+    sandbox.sh("cp \"$(command -v tee)\" tee && chmod 4755 tee").succeeds();
+    let refusal = "tmpx: could not find the calling script\nhint: name it: --until-exit=$$\n";
+    for (shell, pipeline, is_known) in [
+        ("yash", "tmpx file --until-exit | ./tee log", false),
+        ("yash", "tmpx file --until-exit | ./tee log | cat", false),
+        ("yash", "tmpx file --until-exit | cat | cat", true),
+        ("dash", "tmpx file --until-exit | ./tee log | cat", true),
+    ] {
+        let script = format!("f=$({pipeline}); tmpx cleanup -q; [ -e \"$f\" ] && echo there; exit");
+        let ran = sandbox.shell(shell, &script).by_nobody().run();
+        let is_right = (ran.stdout.as_str(), ran.stderr.as_str()) == ("there\n", "");
+        // A neighbour that has not called execve(2) yet is still the shell.
+        let is_refused = (ran.stdout.as_str(), ran.stderr.as_str()) == ("", refusal);
+        assert!(is_right || !is_known && is_refused, "{shell}: {pipeline}: {ran:?}");
+        sandbox.tmpx(["cleanup", "-q"]).by_nobody().succeeds();
     }
 }
 

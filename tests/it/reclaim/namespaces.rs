@@ -172,7 +172,7 @@ fn a_resource_missing_here_may_exist_in_another_mount_namespace() {
     sandbox.tmpx(["cleanup", "--all", "--force", "-q"]).run();
     assert_eq!(sandbox.leases().len(), 1, "force alone forgets nothing that may be there");
     let lost = sandbox.tmp().join(ran.raw.lines().last().unwrap());
-    sandbox.tmpx([Path::new("cleanup"), Path::new("--force"), &lost]).run();
+    sandbox.tmpx([Path::new("cleanup"), Path::new("--forget"), &lost]).run();
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::fs::rw::{read_at, write_all};
 use crate::lease::format::{self, COMMIT_OFFSET, End, Parsed};
 use crate::lease::id;
 use crate::lease::record::{Event, Record, Unreadable};
-use crate::lease::store::Store;
+use crate::lease::store::{Provenance, Store};
 use crate::os::{Moment, effective_user};
 use crate::sys;
 
@@ -254,17 +254,20 @@ fn read_all(file: &OwnedFd, length: i64) -> io::Result<Vec<u8>> {
 /// Parses the content of the lease `id`. It counts only in the directory and under the name that it was
 /// written for: whoever brings a directory of leases from elsewhere may have written anything.
 fn parse(store: &Store, id: &str, bytes: &[u8]) -> Result<Parsed, Unreadable> {
-    let parsed = format::parse(bytes)?;
-    match &parsed {
+    let mut parsed = format::parse(bytes)?;
+    match &mut parsed {
         Parsed::Record(record, _) | Parsed::Earlier(record) if record.header.id != id => {
-            Err(Unreadable::Damaged)
+            return Err(Unreadable::Damaged);
         }
-        Parsed::Record(record, _) if !store.is_where(record.header.store.as_ref()) => {
-            Err(Unreadable::Elsewhere)
-        }
-        Parsed::Earlier(_) if store.may_be_brought() => Err(Unreadable::Elsewhere),
-        _ => Ok(parsed),
+        Parsed::Record(record, _) => match store.provenance_of(record.header.store.as_ref()) {
+            Provenance::Here => {}
+            Provenance::Elsewhere => return Err(Unreadable::Elsewhere),
+            Provenance::Unknown => record.distrust_names(),
+        },
+        Parsed::Earlier(_) if store.may_be_brought() => return Err(Unreadable::Elsewhere),
+        Parsed::Earlier(_) | Parsed::NothingCreated => {}
     }
+    Ok(parsed)
 }
 
 /// Writes lines at the end of a lease file, where the descriptor is, whole or not at all: half a line

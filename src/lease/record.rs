@@ -253,6 +253,11 @@ impl Record {
             unseen: None,
         }
     }
+
+    /// From now on, no name counts as one that only tmpx can have chosen. Only an identity proves.
+    pub(super) fn distrust_names(&mut self) {
+        self.resources.iter_mut().for_each(|resource| resource.run = None);
+    }
 }
 
 /// Why a lease cannot be read. Such a lease is kept and reported.

@@ -134,6 +134,18 @@ fn concerns_all_stores(err: &PrivateDirError) -> bool {
     matches!(err.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
 }
 
+/// Where a lease was written, as far as the filesystem can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Provenance {
+    /// In this directory.
+    Here,
+    /// In another one.
+    Elsewhere,
+    /// An error or a sandbox hid the identity of the directory from the creator, or hides it here. Or the lease
+    /// is of an archive, whose author does not know that identity.
+    Unknown,
+}
+
 impl Store {
     fn new(
         (leases, path): (OwnedFd, PathBuf),
@@ -165,15 +177,14 @@ impl Store {
         self.facts.get_or_init(|| DirFacts::of(&self.leases).ok()).as_ref()
     }
 
-    /// Whether a lease with this identity of its store was written in this directory, as far as the
-    /// filesystem can tell.
-    pub(super) fn is_where(&self, recorded: Option<&DirId>) -> bool {
+    /// Returns whether a lease with this identity of its store was written in this directory.
+    pub(super) fn provenance_of(&self, recorded: Option<&DirId>) -> Provenance {
         match (self.identity(), recorded) {
-            (Some(here), Some(recorded)) => here == recorded,
-            (None, None) => !self.may_be_brought(),
-            // An archive may hold a lease without an identity, or with any. A sandbox that has hidden it from
-            // the creator, or hides it here, looks the same.
-            (Some(_), None) | (None, Some(_)) => false,
+            (Some(here), Some(recorded)) if here == recorded => Provenance::Here,
+            (Some(_), Some(_)) => Provenance::Elsewhere,
+            _ if self.may_be_brought() => Provenance::Elsewhere,
+            (None, None) => Provenance::Here,
+            (Some(_), None) | (None, Some(_)) => Provenance::Unknown,
         }
     }
 

@@ -311,23 +311,28 @@ fn what_a_damaged_lease_may_cover_is_not_called_foreign() {
 
 /// Who writes an archive does not know which identity the directory of the leases will have.
 #[test]
-fn a_lease_that_does_not_say_where_it_was_written_removes_nothing() {
+fn a_lease_that_does_not_say_where_it_was_written_removes_only_what_an_identity_proves() {
     let sandbox = Sandbox::new();
     let run = |args: &[&str]| sandbox.tmpx(args).without("TMPX_STATE_DIR");
-    let path = run(&["file"]).succeeds().raw.trim_end().to_owned();
     let store = sandbox.home().join(".local/state/tmpx/leases");
-    let lease = fs::read_dir(&store).unwrap().next().unwrap().unwrap().path();
-    edit(&lease, |text| {
-        let (before, identity) = text.split_once("\"store\":\"").unwrap();
-        let (_, after) = identity.split_once('"').unwrap();
-        format!("{before}\"store\":null{after}").replacen(&text[GIVEN], NOT_GIVEN, 1)
-    });
-    let name = lease.file_name().unwrap().to_str().unwrap();
-    let expected = format!(
-        "tmpx: could not read the lease $ROOT/home/.local/state/tmpx/leases/{name}: \
-         it was copied or brought from elsewhere\ntmpx: removed 0\n"
-    );
-    run(&["cleanup"]).expects(1, "", &expected);
-    assert!(Path::new(&path).exists());
-    fs::remove_file(path).unwrap();
+    for is_proven in [false, true] {
+        let path = run(&["dir"]).succeeds().raw.trim_end().to_owned();
+        fs::write(Path::new(&path).join("file"), "").unwrap();
+        let lease = fs::read_dir(&store).unwrap().next().unwrap().unwrap().path();
+        edit(&lease, |text| {
+            let without = |text: &str, key: &str, value: &str| {
+                let (before, rest) = text.split_once(key).unwrap();
+                format!("{before}{value}{}", rest.split_once('"').unwrap().1)
+            };
+            let text = without(text, "\"store\":\"", "\"store\":null");
+            let text = text.replacen(&text[GIVEN], NOT_GIVEN, 1);
+            if is_proven { text } else { without(&text, "{\"made\":[\"", "{\"made\":[\"W.-\"") }
+        });
+        let ran = run(&["cleanup"]).run();
+        assert_eq!(Path::new(&path).exists(), !is_proven, "{ran:?}");
+        assert_eq!(lease.exists(), !is_proven, "what is kept is covered");
+        if !is_proven {
+            fs::remove_dir_all(path).and_then(|()| fs::remove_file(lease)).unwrap();
+        }
+    }
 }

@@ -121,8 +121,7 @@ fn a_file_that_was_there_for_a_moment_passes_nothing_on() {
         mkfifo in.txt goes; tmpx chunk in.txt --rows 1 -o out -- sh -c 'cat goes; cat' & \
         until [ \"$(cut -d' ' -f2,3 /proc/$!/stat)\" = '(tmpx) S' ]; do :; done; \
         as_nobody 'umask 0; : >out'; echo secret >in.txt; exec 8>goes; as_nobody 'rm out'; exec 8>&-; wait; stat -c '%u %a' out";
-    let ran = sandbox.sh(script).run();
-    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("0 600\n", ""));
+    sandbox.sh(script).expects(0, "0 600\n", "");
     assert_eq!(read(&sandbox, "out"), "secret\n");
 }
 
@@ -137,8 +136,7 @@ fn append_gives_a_file_of_ours_to_nobody_who_puts_it_in_the_place_of_the_target(
         (sleep 0.3; setpriv --reuid=65534 --regid=65534 --clear-groups mv -f team/private team/log; echo line) | \
         tmpx replace -a team/log; stat -c '%u %a' team/log; cat team/log; rm -r team";
     let message = "tmpx: could not replace team/log: other processes keep changing it\n";
-    let ran = sandbox.sh(script).run();
-    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("0 600\nKEY\n", message));
+    sandbox.sh(script).expects(0, "0 600\nKEY\n", message);
 }
 
 #[test]

@@ -13,11 +13,12 @@ use std::rc::Rc;
 use rustix::fs::{FallocateFlags, FileType, Stat, fallocate};
 use rustix::io::{pread, pwrite};
 
-use crate::fs::rw::{is_zero, read_at};
+use crate::fs::rw::read_at;
 use crate::sys::{self, ByteLock};
 
 /// Its size, in bytes. It is allocated at once, so that a full disk does not prevent a note.
-const SIZE: u64 = 4096;
+const SIZE: u64 = SIZE_IN_BYTES as u64;
+const SIZE_IN_BYTES: usize = 4096;
 
 /// Where the numbers are. Each is a little-endian `u64`.
 const TOTAL: u64 = 0;
@@ -26,7 +27,8 @@ const GENERATION: u64 = 16;
 
 /// What shows that the file is ours, and where. It follows the numbers.
 const MARK: [u8; 8] = *b"tmpxlock";
-const MARK_AT: u64 = 24;
+const MARK_AT: u64 = MARK_IN_BYTES.start as u64;
+const MARK_IN_BYTES: std::ops::Range<usize> = 24..32;
 
 /// The byte that is locked while the numbers change.
 const NUMBERS: u64 = 0;
@@ -42,11 +44,17 @@ const NOTE_COUNT: u64 = (SIZE - NOTES) / 16;
 
 /// Returns whether a file has the mark. Fails if it is another program's, which the numbers would damage.
 /// A new file is empty, or zeros if its creator was killed before it wrote the mark.
-fn is_marked(file: &OwnedFd, size: u64) -> std::io::Result<bool> {
-    let mut mark = [0; MARK.len()];
-    if read_at(file, &mut mark, MARK_AT)? == MARK {
+fn is_marked(file: &OwnedFd) -> std::io::Result<bool> {
+    let has_mark = |bytes: &[u8]| bytes.get(MARK_IN_BYTES).is_some_and(|mark| *mark == MARK);
+    let mut bytes = [0; SIZE_IN_BYTES + 1];
+    if has_mark(read_at(file, &mut bytes[..MARK_IN_BYTES.end], 0)?) {
+        return Ok(true);
+    }
+    // Its creator may be writing the mark and then the numbers just now, so one read has to tell.
+    let all = read_at(file, &mut bytes, 0)?;
+    if has_mark(all) {
         Ok(true)
-    } else if size <= SIZE && is_zero(file)? {
+    } else if all.len() <= SIZE_IN_BYTES && all.iter().all(|byte| *byte == 0) {
         Ok(false)
     } else {
         Err(std::io::Error::other("it is the lock file of another program"))
@@ -65,7 +73,7 @@ impl LockFile {
             return Err(std::io::Error::other("it is not a regular file"));
         }
         let size = u64::try_from(stat.st_size).unwrap_or(0);
-        let is_marked = is_marked(&file, size)?;
+        let is_marked = is_marked(&file)?;
         if size < SIZE {
             // Where the filesystem cannot do that, only notes on a full disk are lost.
             let _ = fallocate(&file, FallocateFlags::empty(), 0, SIZE);

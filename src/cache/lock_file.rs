@@ -50,7 +50,7 @@ fn is_marked(file: &OwnedFd) -> std::io::Result<bool> {
     if has_mark(read_at(file, &mut bytes[..MARK_IN_BYTES.end], 0)?) {
         return Ok(true);
     }
-    // Its creator may be writing the mark and then the numbers just now, so one read has to tell.
+    // Meanwhile, its creator may write the mark and then the numbers, so the answer comes from one read.
     let all = read_at(file, &mut bytes, 0)?;
     if has_mark(all) {
         Ok(true)

@@ -92,18 +92,17 @@ fn pipe_of(path: impl AsRef<Path>) -> Result<Option<(u64, u64)>, Hidden> {
     }
 }
 
-/// Where the children of a process pass on what is written to a pipe.
+/// Whether a process reads what its children pass on.
 enum Flow {
-    /// To the process.
+    /// It does.
     Arrives,
-    /// Elsewhere, or to nobody.
+    /// It does not.
     Ends,
-    /// Perhaps to the process: at least one of them hides its descriptors.
+    /// Perhaps it does: a child hides its descriptors.
     Hidden,
 }
 
-/// Finds out whether children of a process pass on what is written to the pipe `from`, so that it arrives in
-/// `to`.
+/// Follows what is written to the pipe `from` through the children of a process, to its input `to`.
 fn flow_through_children(pid: u32, from: (u64, u64), to: (u64, u64)) -> Flow {
     if from == to {
         return Flow::Arrives;

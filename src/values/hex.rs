@@ -1,5 +1,5 @@
-//! Hexadecimal digits of a fixed number. The formatting of the standard library takes ten times as many
-//! instructions, and each line of a lease has a checksum.
+//! Hexadecimal digits, without the formatting of the standard library: each line of a lease has a checksum, and
+//! that formatting took 4 % of the instructions of `tmpx exec true`.
 
 /// Returns the eight digits of a number.
 pub(crate) fn digits(number: u32) -> [u8; 8] {

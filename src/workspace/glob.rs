@@ -7,6 +7,9 @@ use std::path::Path;
 /// The most alternatives that the braces of a pattern may stand for.
 const MAX_ALTERNATIVES: usize = 1024;
 
+/// The most groups in braces that are replaced by their parts for that. Each takes the time of a copy.
+const MAX_STEPS: usize = 16 * MAX_ALTERNATIVES;
+
 /// Why a pattern is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum GlobError {
@@ -52,8 +55,7 @@ impl Matcher {
     /// Compiles a pattern. `*` and `?` stay within a component, `**` as a whole component matches
     /// directories of any depth, and `\` makes the next character literal.
     pub(super) fn new(pattern: &OsStr) -> Result<Self, GlobError> {
-        let mut alternatives = Vec::new();
-        expand(pattern.as_bytes().to_vec(), &mut alternatives)?;
+        let alternatives = alternatives_of(pattern.as_bytes().to_vec())?;
         alternatives.iter().map(|pattern| parse(pattern)).collect::<Result<_, _>>().map(Self)
     }
 
@@ -63,44 +65,66 @@ impl Matcher {
     }
 }
 
-/// Adds the patterns that the braces of a pattern stand for.
-fn expand(pattern: Vec<u8>, alternatives: &mut Vec<Vec<u8>>) -> Result<(), GlobError> {
-    let mut open = None;
-    let mut commas = Vec::new();
-    let mut depth = 0;
-    let mut at = 0;
-    while let Some(&byte) = pattern.get(at) {
-        match byte {
-            b'\\' => at += 1,
-            b'[' => at = end_of_class(&pattern, at)?,
-            b'{' => {
-                open.get_or_insert(at);
-                depth += 1;
-            }
-            b',' if depth == 1 => commas.push(at),
-            b'}' if depth == 0 => return Err(GlobError::UnopenedBrace),
-            b'}' => depth -= 1,
-            _ => {}
+/// Returns the patterns that the braces of a pattern stand for, in their order.
+fn alternatives_of(pattern: Vec<u8>) -> Result<Vec<Vec<u8>>, GlobError> {
+    let mut alternatives = Vec::new();
+    let mut pending = vec![pattern];
+    let mut steps = 0;
+    while let Some(pattern) = pending.pop() {
+        steps += 1;
+        let Some(group) = Group::first_in(&pattern)? else {
+            alternatives.push(pattern);
+            continue;
+        };
+        if alternatives.len() + pending.len() > MAX_ALTERNATIVES || steps > MAX_STEPS {
+            return Err(GlobError::TooManyAlternatives);
         }
-        at += 1;
-        if let (0, Some(open)) = (depth, open) {
-            let starts = std::iter::once(open).chain(commas.iter().copied());
-            let ends = commas.iter().copied().chain([at - 1]);
-            for (start, end) in starts.zip(ends) {
-                let parts = [&pattern[..open], &pattern[start + 1..end], &pattern[at..]];
-                expand(parts.concat(), alternatives)?;
-            }
-            return Ok(());
-        }
+        pending.extend(group.alternatives(&pattern).rev());
     }
-    if open.is_some() {
-        return Err(GlobError::UnclosedBrace);
-    }
-    if alternatives.len() == MAX_ALTERNATIVES {
+    if alternatives.len() > MAX_ALTERNATIVES {
         return Err(GlobError::TooManyAlternatives);
     }
-    alternatives.push(pattern);
-    Ok(())
+    Ok(alternatives)
+}
+
+/// A group in braces that lies in no other one: where its opening brace, its own commas and its closing
+/// brace are.
+struct Group(Vec<usize>);
+
+impl Group {
+    fn first_in(pattern: &[u8]) -> Result<Option<Self>, GlobError> {
+        let mut marks = Vec::new();
+        let mut depth = 0;
+        let mut at = 0;
+        while let Some(&byte) = pattern.get(at) {
+            match (byte, depth) {
+                (b'\\', _) => at += 1,
+                (b'[', _) => at = end_of_class(pattern, at)?,
+                (b'{', _) => {
+                    if depth == 0 {
+                        marks.push(at);
+                    }
+                    depth += 1;
+                }
+                (b',', 1) => marks.push(at),
+                (b'}', 0) => return Err(GlobError::UnopenedBrace),
+                (b'}', 1) => {
+                    marks.push(at);
+                    return Ok(Some(Self(marks)));
+                }
+                (b'}', _) => depth -= 1,
+                _ => {}
+            }
+            at += 1;
+        }
+        if depth > 0 { Err(GlobError::UnclosedBrace) } else { Ok(None) }
+    }
+
+    /// Returns the pattern with each part of the group in the place of the group.
+    fn alternatives<'a>(&'a self, pattern: &'a [u8]) -> impl DoubleEndedIterator<Item = Vec<u8>> {
+        let (before, after) = (&pattern[..self.0[0]], &pattern[self.0[self.0.len() - 1] + 1..]);
+        self.0.windows(2).map(move |ends| [before, &pattern[ends[0] + 1..ends[1]], after].concat())
+    }
 }
 
 /// Returns the index of the `]` that closes the class at `start`. A `]` that comes first is literal.
@@ -146,6 +170,10 @@ fn parse(pattern: &[u8]) -> Result<Vec<Component>, GlobError> {
         at += 1;
     }
     finish(&mut name, &pattern[start..]);
+    if components.last() == Some(&Component::AnyDepth) {
+        // At the end, it matches what is in a directory, and not the directory itself.
+        components.push(Component::Name(vec![Token::AnyText]));
+    }
     Ok(components)
 }
 
@@ -175,18 +203,35 @@ fn character(text: &[u8]) -> Option<(char, usize)> {
     Some(valid.map_or((raw, 1), |valid| (valid, valid.len_utf8())))
 }
 
+/// Whether the components of a path match. Goes back to the last `**` only, as [`matches_name`] does.
 fn matches_path(components: &[Component], names: &[&[u8]]) -> bool {
-    match components {
-        [] => names.is_empty(),
-        // At the end of a pattern, it matches what is in a directory, and not the directory itself.
-        [Component::AnyDepth] => !names.is_empty(),
-        [Component::AnyDepth, rest @ ..] => {
-            (0..=names.len()).any(|skipped| matches_path(rest, &names[skipped..]))
+    let (mut component, mut at) = (0, 0);
+    let mut retry = None;
+    loop {
+        let is_match = match components.get(component) {
+            Some(Component::AnyDepth) => {
+                retry = Some((component + 1, at));
+                component += 1;
+                continue;
+            }
+            Some(Component::Name(tokens)) => {
+                names.get(at).is_some_and(|name| matches_name(tokens, name))
+            }
+            None if at == names.len() => return true,
+            None => false,
+        };
+        match retry {
+            _ if is_match => {
+                component += 1;
+                at += 1;
+            }
+            Some((after, from)) if from < names.len() => {
+                component = after;
+                at = from + 1;
+                retry = Some((after, at));
+            }
+            _ => return false,
         }
-        [Component::Name(tokens), rest @ ..] => match names {
-            [name, names @ ..] => matches_name(tokens, name) && matches_path(rest, names),
-            [] => false,
-        },
     }
 }
 
@@ -289,6 +334,34 @@ mod tests {
             Matcher::new(OsStr::new(&"{a,b}".repeat(40))).err(),
             Some(GlobError::TooManyAlternatives)
         );
+        assert!(!is_match("**/a/".repeat(100).as_bytes(), "a/".repeat(99).as_bytes()));
+        assert!(is_match(
+            "**/a/".repeat(99).as_bytes(),
+            "a/b/".repeat(99).trim_end_matches("b/").as_bytes()
+        ));
+    }
+
+    #[test]
+    fn deep_nesting_neither_overflows_the_stack_nor_takes_long() {
+        for (depth, expected) in [(1000, None), (60_000, Some(GlobError::TooManyAlternatives))] {
+            let nested = [b"{".repeat(depth), b"x".to_vec(), b"}".repeat(depth)].concat();
+            assert_eq!(Matcher::new(OsStr::from_bytes(&nested)).err(), expected, "{depth}");
+        }
+        let open = "{".repeat(60_000);
+        assert_eq!(Matcher::new(OsStr::new(&open)).err(), Some(GlobError::UnclosedBrace));
+        let path = "a/".repeat(60_000);
+        assert!(is_match(path.as_bytes(), path.as_bytes()));
+    }
+
+    #[test]
+    fn as_many_alternatives_as_the_limit_are_compiled_in_their_order() {
+        let names: Vec<String> = (0..MAX_ALTERNATIVES).map(|n| n.to_string()).collect();
+        let braces = |names: &[String]| format!("{{{}}}", names.join(",")).into_bytes();
+        let found = alternatives_of(braces(&names)).unwrap();
+        assert_eq!(found, names.iter().map(|name| name.as_bytes().to_vec()).collect::<Vec<_>>());
+        let more = [names.as_slice(), &["more".to_owned()]].concat();
+        assert_eq!(alternatives_of(braces(&more)), Err(GlobError::TooManyAlternatives));
+        assert_eq!(alternatives_of(b"{a,b{c,d}}{e,}".to_vec()).unwrap().concat(), b"aeabcebcbdebd");
     }
 
     proptest! {

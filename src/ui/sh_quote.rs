@@ -17,11 +17,11 @@ pub(crate) fn export(variables: &[(&str, &OsStr)]) -> Vec<u8> {
 }
 
 /// Quotes a word (POSIX.1-2024, Shell Command Language, 2.2.2): between single quotes, only the quote
-/// itself is special, so it is written outside of them.
+/// itself is special, so it is written outside of them. (zsh expands a word that begins with `=`.)
 pub(crate) fn quote(word: &OsStr) -> OsString {
     let bytes = word.as_bytes();
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%".contains(byte);
-    if !bytes.is_empty() && bytes.iter().all(plain) {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%=".contains(byte);
+    if !bytes.is_empty() && bytes[0] != b'=' && bytes.iter().all(plain) {
         return word.to_owned();
     }
     let mut quoted = vec![b'\''];

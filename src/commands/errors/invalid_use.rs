@@ -17,7 +17,7 @@ pub(crate) enum InvalidUse {
     NoTerminal,
     #[error("--report: FILE and the report are the same file")]
     ReportReplacesContent,
-    #[error("--key-file -: it stands for standard input")]
+    #[error("--key-file -: this would read standard input")]
     KeyFileFromStdin,
     #[error("--suffix: COMMAND has no argument {0}")]
     SuffixWithoutPlaceholder(String),
@@ -73,6 +73,7 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
         InvalidUse::NoTerminal => Advice::usage()
             .and_hint("name the command; for a script on standard input: tmpx exec sh"),
         InvalidUse::ProgramIsHidden(program) => {
+            let program = quote(program.as_os_str());
             let program = program.display();
             Advice::usage()
                 .and_hint(format!("copy it into the workspace: --in {program} -- sh -c …"))

@@ -6,6 +6,7 @@ use std::io;
 
 use crate::commands::errors::advice::Advice;
 use crate::process::{Guess, Interrupted, ReserveError, StartError};
+use crate::ui::sh_quote::quote;
 use crate::values::Status;
 
 /// A command that could not be started, although `--in` came before it and a file of its name
@@ -61,25 +62,27 @@ fn hint(err: &StartError) -> Option<String> {
 }
 
 fn hint_for(guess: Guess, program: &OsStr) -> String {
-    let name = program.display();
+    let quoted = quote(program);
+    let (name, quoted) = (program.display(), quoted.display());
     match guess {
         Guess::MissingInterpreter => {
             "the interpreter in its first line (#!) or its loader does not exist".to_owned()
         }
         Guess::InRunDir => format!(
-            "COMMAND is relative to the current directory; for the one in the workspace: sh -c {name}"
+            "COMMAND is relative to the current directory; for the one in the workspace: sh -c {}",
+            quote(&quote(program)).display()
         ),
         Guess::ShellSyntax => {
-            format!("each word is an argument of its own; for a shell: sh -c '{name}'")
+            format!("each word is an argument of its own; for a shell: sh -c {quoted}")
         }
         Guess::NotExecutable => {
-            format!("it is not executable: chmod +x {name}, or pass it to its interpreter")
+            format!("it is not executable: chmod +x {quoted}, or pass it to its interpreter")
         }
         Guess::NoExecMount => {
             "its filesystem is mounted noexec; a script can be passed to its interpreter".to_owned()
         }
-        Guess::InSearchDir => format!("for the one in this directory: ./{name}"),
+        Guess::InSearchDir => format!("for the one in this directory: ./{quoted}"),
         Guess::ShellBuiltin => format!("{name} is a command of the shell: sh -c '{name} …'"),
-        Guess::Assignment => format!("to set a variable: env {name} …"),
+        Guess::Assignment => format!("to set a variable: env {quoted} …"),
     }
 }

@@ -67,6 +67,21 @@ fn a_program_that_cannot_run_gets_a_hint() {
 }
 
 #[test]
+fn the_shell_reads_a_hint_with_an_unusual_name_as_it_is_meant() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("it's"), "").unwrap();
+    for (program, hint) in [
+        ("it's", r"for the one in this directory: ./'it'\''s'"),
+        ("./it's", r"it is not executable: chmod +x './it'\''s', or pass it to its interpreter"),
+        ("echo 'it'", r"each word is an argument of its own; for a shell: sh -c 'echo '\''it'\'''"),
+        ("A=b'c", r"to set a variable: env 'A=b'\''c' …"),
+    ] {
+        let ran = sandbox.tmpx(["exec", program]).run();
+        assert_eq!(ran.stderr.lines().nth(1), Some(&*format!("hint: {hint}")), "{ran:?}");
+    }
+}
+
+#[test]
 fn a_missing_or_unexecutable_command_exits_as_in_a_shell() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("plain"), "").unwrap();

@@ -180,8 +180,8 @@ impl<'a> Summary<'a> {
             return;
         }
         for (dir, count) in &self.given_up {
-            let (gave_up, dir) = (self.gave_up(), dir.display());
-            print_note(format_args!("{gave_up} {count} that was not seen for 30 days: {dir}"));
+            let (ended, dir) = (self.ended_leases(), dir.display());
+            print_note(format_args!("{ended} of {count} in {dir}, out of sight for 30 days"));
         }
     }
 
@@ -196,13 +196,14 @@ impl<'a> Summary<'a> {
         self.selection.session.as_deref().filter(|_| is_empty && !selects_more)
     }
 
-    fn gave_up(&self) -> &'static str {
-        if self.mode == Mode::DryRun { "would give up" } else { "gave up" }
+    fn ended_leases(&self) -> &'static str {
+        if self.mode == Mode::DryRun { "would end the leases" } else { "ended the leases" }
     }
 
     fn totals(&self) -> String {
         if self.selection.forget {
-            return format!("{} {}", self.gave_up(), self.given_up.values().sum::<u64>());
+            let count: u64 = self.given_up.values().sum();
+            return format!("{} of {count}", self.ended_leases());
         }
         let Removed { whole, in_part, freed } = self.removed;
         let removed = if self.mode == Mode::DryRun { "would remove" } else { "removed" };

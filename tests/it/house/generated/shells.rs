@@ -1,6 +1,9 @@
 //! The completions work in their shells.
 
+use std::process::Command;
+
 use super::files::{completions, write};
+use crate::support::pty::Terminal;
 use crate::support::sandbox::{Sandbox, has, skip_unless};
 
 /// Creates a sandbox with the completions in its working directory.
@@ -105,6 +108,49 @@ fn bash_completes_paths_sessions_and_the_commands_that_tmpx_runs() {
     }
     assert_eq!(offers(&["tmpx", "exec", "--he"]), "--here\n--help\n");
     assert_eq!(offers(&["tmpx", "file", "--ttl", ""]), "\n", "a duration is no file");
+    sandbox.clean_up();
+}
+
+/// Returns what an interactive bash turns a command line into when Tab is pressed at its end. `tmpx` is a
+/// function there that prints its arguments.
+fn bash_completes(sandbox: &Sandbox, line: &str) -> String {
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", "bash", "--norc", "--noprofile", "-i"]);
+    let path = format!("{}:/usr/bin:/bin", sandbox.bin().display());
+    let bash = sandbox.command(command).env("PATH", path).env("TERM", "dumb").env("PS1", "");
+    let mut terminal = Terminal::start(bash.prepared());
+    // What is typed is shown too, so it must not look like what is printed.
+    terminal.type_in("source /usr/share/bash-completion/bash_completion; source ./tmpx.bash\n");
+    terminal.type_in("tmpx() { echo \"called\"\": $*\"; }; echo re\"\"ady\n");
+    terminal.see("ready");
+    terminal.type_in(&format!("{line}\t\n"));
+    terminal.see("called: ");
+    terminal.type_in("exit\n");
+    let (shown, _) = terminal.close();
+    let (_, called) = shown.rsplit_once("called: ").unwrap();
+    called.lines().next().unwrap().trim().to_owned()
+}
+
+#[test]
+fn bash_completes_by_tab_without_an_error() {
+    let library = std::path::Path::new("/usr/share/bash-completion/bash_completion").exists();
+    if !has("bash") || !skip_unless(library, "bash-completion") {
+        return;
+    }
+    let (sandbox, path) = sandbox_with_a_session();
+    std::fs::write(sandbox.cwd().join("data.csv"), "").unwrap();
+    std::os::unix::fs::symlink("/bin/true", sandbox.bin().join("fmtreal")).unwrap();
+    let completes = |line: &str| bash_completes(&sandbox, line);
+    assert_eq!(completes("tmpx clea"), "cleanup");
+    assert_eq!(completes("tmpx exec --keep=alw"), "exec --keep=always");
+    assert_eq!(completes("tmpx exec --in da"), "exec --in data.csv");
+    assert_eq!(
+        completes(&format!("tmpx cleanup {}", &path[..path.len() - 3])),
+        format!("cleanup {path}")
+    );
+    assert_eq!(completes("tmpx list --session ni"), "list --session nightly");
+    assert_eq!(completes("tmpx exec fmtre"), "exec fmtreal");
+    assert_eq!(completes("tmpx file --ttl da"), "file --ttl da", "a duration is no file");
     sandbox.clean_up();
 }
 

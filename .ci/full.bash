@@ -18,13 +18,35 @@ dependencies() {
 stress() (
     venv=$(mktemp -d)
     trap 'rm -rf "$venv"' EXIT
-    python3 -c 'import ensurepip' 2>/dev/null || install python3-venv
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: duckdb==2.0.1
+    python_with duckdb==2.0.1 "$venv"
     export PATH=$venv/bin:$PATH TMPX_STRESS=60
     cargo test --test it -- --nocapture --test-threads 1 \
         stress:: swaps:: limits:: appenders:: unknown_calls:: forgetting::scripts chunk::examples chunk::oracle
     cargo test --lib mutations
+)
+
+# Creates a virtual environment of Python with a package.
+python_with() {
+    python3 -c 'import ensurepip' 2>/dev/null || install python3-venv
+    python3 -m venv "$2"
+    "$2/bin/pip" install --quiet --disable-pip-version-check --only-binary :all: "$1"
+}
+
+# Checks the examples for CI systems against the schemas that these systems publish.
+schemas() (
+    venv=$(mktemp -d)
+    trap 'rm -rf "$venv"' EXIT
+    python_with check-jsonschema==0.39.0 "$venv"
+    "$venv/bin/check-jsonschema" --builtin-schema vendor.github-workflows examples/ci/github.yml
+    "$venv/bin/check-jsonschema" --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci examples/ci/gitlab.yml
+)
+
+# Installs tmpx as the README says for those who have Rust.
+from_source() (
+    root=$(mktemp -d)
+    trap 'rm -rf "$root"' EXIT
+    cargo install --locked --path . --root "$root" --quiet
+    [ "$("$root/bin/tmpx" --version)" = "tmpx $(cargo pkgid | sed 's/.*[@#]//')" ] || fail 'cargo install'
 )
 
 # Compiles for every architecture that tmpx supports, without a warning.
@@ -152,4 +174,4 @@ cluster() {
 }
 
 # shellcheck disable=SC2034 # .ci/run goes through them
-full_steps=(dependencies architectures musl dynamic release debian emulated cluster stress)
+full_steps=(dependencies schemas from_source architectures musl dynamic release debian emulated cluster stress)

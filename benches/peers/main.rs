@@ -22,6 +22,13 @@ use row::{Ground, Row, row};
 const GIBIBYTE: &str = r#"dd if=/dev/zero bs=256K count=4096 status=none | "$@" |
     dd of=/dev/null bs=1M status=none"#;
 
+/// Prints 100 MiB that are kept.
+const LARGE_HIT: &str = "cache run -- head -c 100M /dev/zero";
+const LARGE_HIT_OF_BKT: &str = "bkt --cache-dir CACHE --ttl 1h -- head -c 100M /dev/zero";
+
+/// A program's output through a pipe.
+const INTO_A_PIPE: &str = r#""$@" | dd of=/dev/null bs=1M status=none"#;
+
 /// Measures tmpx and its peers side by side
 #[derive(Parser)]
 struct BenchArgs {
@@ -89,6 +96,18 @@ fn rows() -> Vec<Row> {
         row("spool", "cat", &[2.0]).within(GIBIBYTE, ", 1 GiB"),
         row("spool", "sponge", &[0.33]).within(GIBIBYTE, ", 1 GiB").on_disk(),
         row("spool", "cat", &[2.0]).within(GIBIBYTE, ", 1 GiB").on_disk(),
+        row("cache run -- echo x", "bkt --cache-dir CACHE --ttl 1h -- echo x", &[0.4, 0.25]),
+        row(LARGE_HIT, LARGE_HIT_OF_BKT, &[0.2]).on(Ground::Empty, ""),
+        row(LARGE_HIT, LARGE_HIT_OF_BKT, &[0.3]).within(INTO_A_PIPE, ", into a pipe"),
+        row(
+            "cache run --refresh -- true",
+            "bkt --cache-dir CACHE --ttl 1h --force -- true",
+            &[0.6],
+        ),
+        row("cache run --refresh --max-bytes 4G -- head -c 1G /dev/zero", "sh -c TEE", &[1.3])
+            .within(INTO_A_PIPE, ", into a pipe"),
         row("cleanup --all -q", "rm -rf TREE", &[]).on(Ground::Files(20_000), ", 20000 files"),
+        row("cleanup --all -q", "systemd-tmpfiles --clean RULES", &[])
+            .on(Ground::Files(20_000), ", 20000 files"),
     ]
 }

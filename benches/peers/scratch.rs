@@ -13,6 +13,12 @@ use crate::disk::Disk;
 use crate::row::Ground;
 use crate::system::installed;
 
+/// A gibibyte that is kept in a file while it is passed on.
+const TEE: &str = r#"head -c 1G /dev/zero | tee "$HOME/copy""#;
+
+/// A rule of systemd-tmpfiles(8) that removes what is in a directory, however young it is.
+const RULES: &str = "rules.conf";
+
 /// The argument with which the harness itself is a peer.
 pub(crate) const BARE_LOOP: &str = "bare-loop";
 
@@ -43,6 +49,8 @@ impl Scratch {
         };
         fs::create_dir(&scratch.home).context("could not create a home")?;
         fs::create_dir(&scratch.temp_dir).context("could not create a temp dir")?;
+        let rule = format!("e {} - - - 0\n", scratch.tree().display());
+        fs::write(scratch.rules(), rule).context("could not write a rule")?;
         // The very first run creates the store, which a usual run does not.
         scratch.run_tmpx("file")?;
         ensure!(scratch.store.is_dir(), "tmpx keeps no leases in HOME");
@@ -61,6 +69,10 @@ impl Scratch {
         self.temp_dir.join("tree")
     }
 
+    fn rules(&self) -> PathBuf {
+        self.home.join(RULES)
+    }
+
     pub(crate) fn tmpx_line(&self, args: &str) -> Vec<OsString> {
         let args = args.split(' ').map(OsString::from);
         std::iter::once(self.tmpx.clone().into()).chain(args).collect()
@@ -76,6 +88,9 @@ impl Scratch {
         };
         peer.extend(words.map(|word| match word {
             "TREE" => self.tree().into(),
+            "CACHE" => self.home.join("bkt").into(),
+            "TEE" => TEE.into(),
+            "RULES" => self.rules().into(),
             "TRAP" => TRAP.into(),
             word => OsString::from(word),
         }));

@@ -215,7 +215,7 @@ fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
     // A printed path, or one that a note or its hint reports as kept, perhaps in another temp dir.
     let notes = ["tmpx: kept ", "hint: remove it with: tmpx cleanup "];
     // A kill may come between keeping it for a day and saying so.
-    let may_be_kept = ran.signal.is_some() && ran.stderr.contains("matches nothing");
+    let may_be_kept = ran.signal.is_some() && case.args.contains("nosuch") && is_timed(sandbox);
     let kept = may_be_kept || notes.iter().any(|note| ran.stderr.contains(note));
     let mut printed: Vec<PathBuf> = ran.raw.lines().map(PathBuf::from).collect();
     if kept {
@@ -241,6 +241,12 @@ fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
     assert!(around.iter().all(|name| !name.starts_with(".tmpx.")), "{what}: {around:?}");
     clear(sandbox);
     assert_eq!(sandbox.left(), Vec::<String>::new(), "{what}: {ran:?}");
+}
+
+/// Whether the lease of all that is there has become one with a time.
+fn is_timed(sandbox: &Sandbox) -> bool {
+    let listed = sandbox.tmpx(["list", "--json"]).run().json();
+    !listed.is_empty() && listed.iter().all(|row| row["state"] == "timed")
 }
 
 /// Removes empty directories that a cleanup reports: a kill between the two steps leaves one, which

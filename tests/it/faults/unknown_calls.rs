@@ -3,8 +3,10 @@
 //! A kernel answers ENOSYS to a call that it lacks. Some sandboxes answer EPERM. Both answer so to
 //! every process, from the beginning to the end of a run.
 
+use std::process::Command;
+
 use crate::support::filter::{Answer, FCHMODAT2, Lack, lacking, without};
-use crate::support::sandbox::{Run, Sandbox, has};
+use crate::support::sandbox::{Run, Sandbox, has, names};
 use crate::support::wait::wait_until;
 
 const SCRIPT: &str = include_str!("every_command.sh");
@@ -91,6 +93,35 @@ fn every_subcommand_works_on_filesystems_without_unnamed_files_and_without_flags
         command.args(["-c", SCRIPT]);
         let found = finish(&sandbox, sandbox.command(command));
         assert!(found == expected, "{lack:?}: {}", difference(&expected, &found));
+    }
+}
+
+#[test]
+fn every_subcommand_works_where_a_mount_may_get_the_number_of_an_earlier_one() {
+    if !["python3", "strace"].into_iter().all(has) {
+        return;
+    }
+    let expected = run(&[], Answer::NotImplemented);
+    // What statx(2) says that it has told before Linux 6.8, and before Linux 5.8.
+    for mask in ["ff1f0000", "ff0f0000"] {
+        let sandbox = Sandbox::new();
+        let tell = |script: &str| {
+            let mut command = Command::new("strace");
+            let inject = format!("inject=statx:poke_exit=@arg5={mask}");
+            command.args(["-fqqo", "/dev/null", "-e", "trace=statx", "-e", &inject]);
+            command.args(["sh", "-c", script]);
+            sandbox.command(command)
+        };
+        tell("tmpx file -p $PWD >/dev/null").succeeds();
+        let lease = std::fs::read_to_string(sandbox.leases_dir().join(&sandbox.leases()[0]));
+        assert!(lease.unwrap().contains("\"mnt_ns\":"), "the namespace of the mount counts too");
+        tell("tmpx cleanup --all -q").succeeds();
+        assert_eq!(names(&sandbox.cwd()), [""; 0]);
+        let found = finish(&sandbox, tell(SCRIPT));
+        // A call without a place for the answer fails anyway.
+        let found: String =
+            found.split_inclusive('\n').filter(|line| !line.starts_with("strace: ")).collect();
+        assert!(found == expected, "{mask}: {}", difference(&expected, &found));
     }
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::support::sandbox::Sandbox;
@@ -26,7 +27,7 @@ pub(crate) fn kill_reapers(sandbox: &Sandbox) -> usize {
     let kill = |reaper| {
         let Ok(process) = pidfd_open(reaper, PidfdFlags::empty()) else { return };
         let _ = pidfd_send_signal(&process, Signal::KILL);
-        poll(&mut [PollFd::new(&process, PollFlags::IN)], None).unwrap();
+        retry_on_intr(|| poll(&mut [PollFd::new(&process, PollFlags::IN)], None)).unwrap();
     };
     reapers(sandbox).into_iter().map(kill).count()
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::fixture::{COUNT, count, files, printed, runs};
+use super::fixture::{COUNT, HEADER, count, entry, files, printed, runs};
 use crate::support::sandbox::Sandbox;
 
 #[test]
@@ -199,7 +199,7 @@ fn the_full_key_is_compared() {
     let sandbox = Sandbox::new();
     count(&sandbox, "--key a").succeeds();
     // An entry under the name of another key, as if both had one hash.
-    let path = super::fixture::entry(&sandbox);
+    let path = entry(&sandbox);
     super::fixture::edit(&path, |bytes| {
         let at = bytes.windows(6).position(|bytes| bytes == b"k\x01\0\0\0a").unwrap();
         bytes[at + 5] = b'b';
@@ -210,4 +210,30 @@ fn the_full_key_is_compared() {
         "run 2\n",
     );
     assert_eq!(files(&sandbox).len(), 1, "it was replaced");
+}
+
+#[test]
+fn the_stored_key_has_all_words_in_full_and_hashes_of_stdin_and_key_files_only() {
+    let sandbox = Sandbox::new();
+    let (file, input) = ("the content of the file", "the content of stdin");
+    fs::write(sandbox.cwd().join("file"), file).unwrap();
+    let word = "a long word ".repeat(1000);
+    let options = "--key-stdin --key-file file --key-env WHO --key";
+    let args = ["cache", "run"].into_iter().chain(options.split(' '));
+    let args = args.chain(["a key", "--", "sh", "-c", "cat >/dev/null", "sh", &word]);
+    sandbox.tmpx(args).env("WHO", "a value").input(input).succeeds();
+    let stored = fs::read(entry(&sandbox)).unwrap();
+    let length = u32::from_le_bytes(*stored[40..].first_chunk().unwrap());
+    let key = &stored[HEADER..][..usize::try_from(length).unwrap()];
+    let has = |part: &[u8]| key.windows(part.len()).any(|bytes| bytes == part);
+    let dir = sandbox.cwd();
+    let program = "/bin/sh";
+    for part in ["cat >/dev/null", &word, "WHO", "a value", "a key", dir.to_str().unwrap(), program]
+    {
+        assert!(has(part.as_bytes()), "{part}");
+    }
+    for content in [file, input] {
+        let hash = blake3::hash(content.as_bytes());
+        assert!(has(hash.as_bytes()) && !has(content.as_bytes()), "{content}");
+    }
 }

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::fixture::{COUNT, count, entry, files, printed, runs, store};
 use crate::support::filter::without_unnamed_files;
-use crate::support::namespaces::with_mounts;
+use crate::support::namespaces::{SSHFS, mounting, with_mounts};
 use crate::support::sandbox::{NOBODY, Sandbox, has, is_root, mode, names, skip_unless};
 use crate::support::wait::wait_until;
 
@@ -242,6 +242,18 @@ fn a_read_only_or_foreign_filesystem_keeps_nothing() {
     assert!(notes[..2].iter().all(|note| note.contains("Read-only file system")), "{ran:?}");
     let foreign = "tmpx: could not use the cache directory /proc: it is not on a local filesystem";
     assert_eq!(notes[2], foreign);
+}
+
+#[test]
+fn on_a_network_filesystem_nothing_is_read_or_written() {
+    let sandbox = Sandbox::new();
+    let script = "chmod 700 src; again; export TMPX_CACHE_DIR=$PWD/m; \
+        for n in 1 2; do tmpx cache run -- sh -c 'echo x >> runs; echo out'; done; wc -l < runs; \
+        for args in 'get k' 'set k' list 'clear k' clear; do tmpx cache $args; echo $?; done; ls -A src";
+    let Some(ran) = mounting(&sandbox, SSHFS, &["sshfs"], script) else { return };
+    let note = "tmpx: could not use the cache directory $ROOT/cwd/m: it is not on a local filesystem\n\
+                hint: set TMPX_CACHE_DIR to a directory on a local disk\n";
+    assert_eq!((&*ran.stdout, ran.stderr), ("out\nout\n2\n1\n1\n1\n1\n1\n", note.repeat(7)));
 }
 
 #[test]

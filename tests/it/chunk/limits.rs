@@ -135,19 +135,26 @@ impl Drop for OneCpu {
 }
 
 #[test]
-fn a_quota_of_processor_time_bounds_the_commands_that_run_at_once() {
+fn a_quota_of_processor_time_bounds_the_commands_and_threads_that_run_at_once() {
     // Containers seldom let anybody create a control group, also where nothing else may be skipped.
     let Some(group) = OneCpu::create() else {
         println!("skipped: no control group can be created");
         return;
     };
+    if !has("strace") {
+        return;
+    }
     let sandbox = Sandbox::new();
     let script = format!(
-        "seq 2 > in.txt; echo $$ > {}/cgroup.procs; exec tmpx chunk --rows 1 in.txt -- {}",
+        "seq 2 > in.txt; seq 1000000 > big.txt; echo $$ > {}/cgroup.procs
+        strace -f -qq -o trace -e trace=clone,clone3 tmpx chunk --bytes 1G --ttl 0 big.txt > path
+        grep -c 'clone.*CLONE_THREAD' trace
+        exec tmpx chunk --rows 1 in.txt -- {}",
         group.0.display(),
         meet(10)
     );
-    sandbox.sh(&script).expects(0, "alone\nmet\n", "");
+    sandbox.sh(&script).expects(0, "0\nalone\nmet\n", "");
+    sandbox.clean_up();
 }
 
 #[test]

@@ -10,3 +10,4 @@ mod outputs;
 mod progress;
 mod records;
 mod streams;
+mod terminal;

@@ -1,8 +1,9 @@
 //! Commands on chunks: what they get, and how their outputs are joined.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 
-use crate::support::sandbox::{Sandbox, mode};
+use crate::support::sandbox::{NOBODY, Sandbox, is_root, mode};
 
 const NUMBERS: &str = "{ echo n; seq 10; } > in.csv";
 
@@ -155,13 +156,15 @@ fn a_command_that_stops_reading_has_not_failed() {
 #[test]
 fn the_output_file_is_replaced_whole_and_may_be_an_input() {
     let sandbox = Sandbox::new();
+    let owner = if is_root() { NOBODY } else { fs::metadata(sandbox.cwd()).unwrap().uid() };
     let script = format!(
-        "{NUMBERS}; chmod 640 in.csv; ln -s in.csv link; \
+        "{NUMBERS}; chmod 640 in.csv; ln -s in.csv link; chown {owner} in.csv; \
         tmpx chunk --rows 3 --merge -o link in.csv -- sed s/1/one/; cat in.csv"
     );
     let expected = "n\none\n2\n3\n4\n5\n6\n7\n8\n9\none0\n";
     sandbox.sh(&script).expects(0, expected, "");
     assert_eq!(mode(sandbox.cwd().join("in.csv")), 0o640);
+    assert_eq!(fs::metadata(sandbox.cwd().join("in.csv")).unwrap().uid(), owner);
     assert!(fs::symlink_metadata(sandbox.cwd().join("link")).unwrap().is_symlink());
     let script =
         "tmpx chunk --to json --rows 4 --merge -o all.json in.csv -- cat; wc -l < all.json";

@@ -2,15 +2,11 @@
 
 use std::fs;
 
-use crate::support::namespaces::with_mounts;
-use crate::support::sandbox::{Ran, Sandbox, has, skip_unless};
+use crate::support::namespaces::{SSHFS, mounting};
+use crate::support::sandbox::{Sandbox, has};
 
 /// Makes `mount_it` mount the directory `src` at `m`, whose files have other numbers each time.
 const BINDFS: &str = "mkdir src m; mount_it() { bindfs src m; }";
-
-/// The same on another machine, which stores no marks.
-const SSHFS: &str = "mkdir src m; printf '#!/bin/sh\\nexec /usr/lib/openssh/sftp-server\\n' >ssh; \
-                     chmod +x ssh; mount_it() { sshfs -o ssh_command=$PWD/ssh x:$PWD/src m; }";
 
 /// The same with encryption.
 const GOCRYPTFS: &str = "mkdir src m; gocryptfs -q -init -extpass echo -extpass x src >/dev/null 2>&1; \
@@ -43,23 +39,6 @@ const UNIONFS: &str = "mkdir src m; mount_it() { unionfs src=RW m; }";
 const NTFS: &str = "mkdir m; truncate -s 16M image; mkfs.ntfs -q -F -f image >/dev/null 2>&1; \
                     mount_it() { ntfs-3g -o umask=077 image m; }";
 
-/// Runs a script in which `mount_it` mounts the filesystem at `m`, and `again` mounts it anew. Returns
-/// `None` if that is not possible here.
-fn on(sandbox: &Sandbox, filesystem: &str, tools: &[&str], script: &str) -> Option<Ran> {
-    if !tools.iter().all(|tool| has(tool)) {
-        return None;
-    }
-    let script = format!(
-        "{filesystem}; again() {{ umount m && mount_it; }}; mount_it >/dev/null 2>&1 || exit 9; \
-         {script}; umount m"
-    );
-    let ran = with_mounts(sandbox, &script)?;
-    if !skip_unless(ran.status != Some(9), "permission to mount this filesystem") {
-        return None;
-    }
-    Some(ran)
-}
-
 /// The line about an entry that is another one.
 fn replaced(path: &str) -> String {
     format!(
@@ -90,7 +69,7 @@ fn what_the_user_creates_under_a_name_that_became_free_is_kept_everywhere() {
     let expected = ["report.csv", "other.csv", "third.csv"].map(each).concat();
     for (filesystem, tools) in EVERYWHERE {
         let sandbox = Sandbox::new();
-        let Some(ran) = on(&sandbox, filesystem, tools, script) else { continue };
+        let Some(ran) = mounting(&sandbox, filesystem, tools, script) else { continue };
         assert_eq!(ran.stdout, "thesis\n".repeat(3), "{filesystem} {ran:?}");
         assert_eq!(ran.stderr, expected, "{filesystem}");
     }
@@ -105,7 +84,7 @@ fn what_tmpx_created_is_removed_everywhere_after_a_remount_and_a_full_memory() {
         wc -l <list; again; tmpx cleanup --all -q; ls m m/private m/shared";
     for (filesystem, tools) in EVERYWHERE {
         let sandbox = Sandbox::new();
-        let Some(ran) = on(&sandbox, filesystem, tools, script) else { continue };
+        let Some(ran) = mounting(&sandbox, filesystem, tools, script) else { continue };
         let left =
             ran.stdout.split_once("7\nm:\n").map(|(_, left)| left.replace("lost+found\n", ""));
         let empty = "private\nshared\n\nm/private:\n\nm/shared:\n";
@@ -124,7 +103,7 @@ fn where_nothing_can_be_proven_a_chosen_name_is_kept_until_the_user_insists() {
                   tmpx cleanup $f; echo $?; tmpx cleanup -q --force $f; ls src";
     for (filesystem, tools) in UNPROVABLE {
         let sandbox = Sandbox::new();
-        let Some(ran) = on(&sandbox, filesystem, tools, script) else { continue };
+        let Some(ran) = mounting(&sandbox, filesystem, tools, script) else { continue };
         let kept =
             "tmpx: kept $ROOT/cwd/m/report.csv: nothing proves that it is the file tmpx created\n";
         let hint = "hint: tmpx cleanup --force $ROOT/cwd/m/report.csv removes it all the same\n";
@@ -146,7 +125,7 @@ fn many_unproven_files_of_one_directory_are_reported_in_one_line() {
                   tmpx cleanup --all; tmpx cleanup --all -q; tmpx cleanup -q --force m/*; ls src";
     for (filesystem, tools) in UNPROVABLE {
         let sandbox = Sandbox::new();
-        let Some(ran) = on(&sandbox, filesystem, tools, script) else { continue };
+        let Some(ran) = mounting(&sandbox, filesystem, tools, script) else { continue };
         let kept = "tmpx: kept 3 unproven in $ROOT/cwd/m: nothing proves that tmpx created them\n";
         let (before, hint) = ran.stderr.split_once("hint: ").unwrap();
         assert_eq!(before, format!("{kept}tmpx: removed 0, kept 3 unproven\n"), "{filesystem}");
@@ -163,7 +142,7 @@ fn force_never_removes_what_is_another_file() {
     let sandbox = Sandbox::new();
     let script = "f=$(tmpx file -p m --name report.csv); rm $f; echo thesis >$f; \
                   tmpx cleanup -q --force $f; cat $f";
-    let Some(ran) = on(&sandbox, BINDFS, &["bindfs"], script) else { return };
+    let Some(ran) = mounting(&sandbox, BINDFS, &["bindfs"], script) else { return };
     assert_eq!((ran.stdout.as_str(), ran.stderr), ("thesis\n", replaced("report.csv")));
 }
 
@@ -173,7 +152,7 @@ fn the_mark_is_not_on_what_becomes_the_users() {
     let script = "echo a | tmpx replace m/new; echo a >m/old; echo b | tmpx replace m/old; \
                   tmpx exec --out r:m/saved -- sh -c 'echo a >r'; tmpx exec --report m/report -- true; \
                   f=$(tmpx file -p m); getfattr -d -R -h m; tmpx cleanup -q $f";
-    let Some(ran) = on(&sandbox, BINDFS, &["bindfs", "getfattr"], script) else { return };
+    let Some(ran) = mounting(&sandbox, BINDFS, &["bindfs", "getfattr"], script) else { return };
     assert_eq!(ran.stdout.matches("# file: m/tmp.RANDOM\nuser.tmpx=").count(), 1, "{ran:?}");
     assert_eq!(ran.stdout.matches("user.").count(), 1, "{ran:?}");
 }
@@ -185,7 +164,7 @@ fn a_directory_whose_mark_anybody_could_have_set_is_kept() {
     let script = "mkdir m/tmp; chmod 1777 m/tmp; d=$(tmpx dir -p m/tmp --name d); mark=$(getfattr \
         --only-values -n user.tmpx $d); rmdir $d; mkdir $d; touch $d/precious; chmod 777 $d; \
         setfattr -n user.tmpx -v \"$mark\" $d; tmpx cleanup --all -q; ls $d; rm -r $d; tmpx cleanup -q";
-    let Some(ran) = on(&sandbox, BINDFS, &["bindfs", "getfattr", "setfattr"], script) else {
+    let Some(ran) = mounting(&sandbox, BINDFS, &["bindfs", "getfattr", "setfattr"], script) else {
         return;
     };
     assert_eq!(ran.stdout, "precious\n", "{ran:?}");
@@ -198,7 +177,7 @@ fn a_full_directory_that_anybody_can_write_is_kept_where_only_a_mark_proves() {
     let script = "tmpx file -p m >/dev/null; tmpx dir -p m >/dev/null; d=$(tmpx dir -p m --name d); touch $d/file; \
                   again; tmpx cleanup --all; ls m; \
                   tmpx cleanup --force m/d";
-    let Some(ran) = on(&sandbox, &ntfs, &["mkfs.ntfs", "ntfs-3g"], script) else { return };
+    let Some(ran) = mounting(&sandbox, &ntfs, &["mkfs.ntfs", "ntfs-3g"], script) else { return };
     let expected = "tmpx: kept $ROOT/cwd/m/d: nothing proves that it is the directory tmpx created\n\
          tmpx: removed 2 (0 B), kept 1 unproven\n\
          hint: tmpx cleanup --force $ROOT/cwd/m/d removes it all the same\n\
@@ -214,7 +193,7 @@ fn inode_numbers_prove_on_ramfs_within_the_boot() {
     let ramfs = "mkdir m; mount_it() { mount -t ramfs none m; }";
     let script = "tmpx file -p m --name ours.csv; f=$(tmpx file -p m --name other.csv); echo a >m/new; \
                   mv m/new $f; tmpx cleanup --all; ls m";
-    let Some(ran) = on(&sandbox, ramfs, &[], script) else { return };
+    let Some(ran) = mounting(&sandbox, ramfs, &[], script) else { return };
     let expected = replaced("other.csv") + "tmpx: removed 1 (0 B), kept 1 replaced\n";
     assert_eq!(ran.stderr.replace("4.0 KiB", "0 B"), expected);
     assert_eq!(ran.stdout.lines().last(), Some("other.csv"));
@@ -226,7 +205,7 @@ fn another_filesystem_in_the_place_is_left_alone() {
     // Two sources at one mount point in turn: the numbers of their files are the same.
     let script = "tmpx file -p m --name report.csv; umount m; mkdir b; echo thesis >b/report.csv; \
                   bindfs b m; tmpx cleanup --all -q; cat m/report.csv; again; rm src/report.csv";
-    let Some(ran) = on(&sandbox, BINDFS, &["bindfs"], script) else { return };
+    let Some(ran) = mounting(&sandbox, BINDFS, &["bindfs"], script) else { return };
     assert!(ran.stdout.ends_with("thesis\n"), "{ran:?}");
     fs::write(sandbox.cwd().join("b/report.csv"), "").unwrap();
     sandbox.tmpx(["cleanup", "-q", "--forget"]).run();
@@ -244,7 +223,7 @@ fn a_kill_between_the_two_steps_of_a_publication_leaves_an_empty_directory_that_
     }
     let sandbox = Sandbox::new();
     let script = format!("{KILLED_BETWEEN_TWO_STEPS}; rmdir m/build; ls -A m; tmpx list");
-    let Some(ran) = on(&sandbox, BINDFS, &["bindfs"], &script) else { return };
+    let Some(ran) = mounting(&sandbox, BINDFS, &["bindfs"], &script) else { return };
     assert_eq!(ran.stdout, "build\ndata.csv\nbuild\n", "{ran:?}");
     let kept = "tmpx: kept $ROOT/cwd/m/build: no longer the directory tmpx created; remove it with rm -r\n";
     assert_eq!(ran.stderr.replace("Killed\n", ""), kept);
@@ -259,7 +238,7 @@ fn a_kill_between_the_two_steps_leaves_only_what_has_the_chosen_name_where_nothi
     let script = format!(
         "{KILLED_BETWEEN_TWO_STEPS}; tmpx cleanup -q --force m/data.csv; rmdir m/build; ls -A m; tmpx list"
     );
-    let Some(ran) = on(&sandbox, SSHFS, &["sshfs"], &script) else { return };
+    let Some(ran) = mounting(&sandbox, SSHFS, &["sshfs"], &script) else { return };
     assert_eq!(ran.stdout, "build\ndata.csv\nbuild\ndata.csv\n", "{ran:?}");
     let file = "tmpx: kept $ROOT/cwd/m/data.csv: nothing proves that it is the file tmpx created\n";
     let dir = "tmpx: kept $ROOT/cwd/m/build: no longer the directory tmpx created; remove it with rm -r\n";
@@ -281,7 +260,7 @@ fn a_directory_that_others_put_in_the_place_of_a_new_one_is_not_taken_where_none
         until grep -q 'stopped by SIGSTOP' trace 2>/dev/null; do :; done; \
         n=$(ls m | grep ^tmp); rmdir m/$n; mv m/thesis m/$n; kill -CONT $(cat pid); wait $!; echo $?; \
         tmpx cleanup --all -q; cat m/tmp*/t; rm -r m/tmp*; tmpx cleanup --all -q";
-    let Some(ran) = on(&sandbox, EXT2, &["mkfs.ext2"], script) else { return };
+    let Some(ran) = mounting(&sandbox, EXT2, &["mkfs.ext2"], script) else { return };
     assert_eq!(ran.stdout, "1\nx\n", "{ran:?}");
     assert!(ran.stderr.contains("another process replaced it while it was created"), "{ran:?}");
 }

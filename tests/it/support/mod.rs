@@ -1,6 +1,7 @@
-//! Support for the tests: a sandbox for each test, namespaces, a terminal, the
-//! memory of a process, and waits.
+//! Support for the tests: a sandbox for each test, namespaces, a terminal and
+//! dialogues on it, the memory of a process, and waits.
 
+pub(crate) mod dialogue;
 pub(crate) mod filter;
 pub(crate) mod lease;
 pub(crate) mod memory;

@@ -4,6 +4,10 @@ use std::process::Command;
 
 use crate::support::sandbox::{Ran, Sandbox, has, is_root, skip_unless};
 
+/// Makes `mount_it` mount the directory `src` at `m`, as one of another machine, which stores no marks.
+pub(crate) const SSHFS: &str = "mkdir src m; printf '#!/bin/sh\\nexec /usr/lib/openssh/sftp-server\\n' >ssh; \
+                     chmod +x ssh; mount_it() { sshfs -o ssh_command=$PWD/ssh x:$PWD/src m; }";
+
 /// Runs a script as root in a mount namespace of its own.
 pub(crate) fn with_mounts(sandbox: &Sandbox, script: &str) -> Option<Ran> {
     if !skip_unless(is_root(), "root") || !has("unshare") {
@@ -12,4 +16,26 @@ pub(crate) fn with_mounts(sandbox: &Sandbox, script: &str) -> Option<Ran> {
     let mut command = Command::new("unshare");
     command.args(["-m", "sh", "-c", script]);
     Some(sandbox.command(command).run())
+}
+
+/// Runs a script in which `mount_it` mounts the filesystem at `m`, and `again` mounts it anew. Returns
+/// `None` if that is not possible here.
+pub(crate) fn mounting(
+    sandbox: &Sandbox,
+    filesystem: &str,
+    tools: &[&str],
+    script: &str,
+) -> Option<Ran> {
+    if !tools.iter().all(|tool| has(tool)) {
+        return None;
+    }
+    let script = format!(
+        "{filesystem}; again() {{ umount m && mount_it; }}; mount_it >/dev/null 2>&1 || exit 9; \
+         {script}; umount m"
+    );
+    let ran = with_mounts(sandbox, &script)?;
+    if !skip_unless(ran.status != Some(9), "permission to mount this filesystem") {
+        return None;
+    }
+    Some(ran)
 }

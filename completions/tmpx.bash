@@ -1046,7 +1046,7 @@ _tmpx_dynamic() {
         prev=${COMP_WORDS[COMP_CWORD - 2]}
     fi
     if [[ $prev == --session ]]; then
-        for word in $(tmpx list --json 2>/dev/null | sed -n 's/.*"session":"\([^"\\]*\)".*/\1/p' | sort -u); do
+        for word in $(command tmpx list --json 2>/dev/null | sed -n 's/.*"session":"\([^"\\]*\)".*/\1/p' | sort -u); do
             [[ $word != "$cur"* ]] || COMPREPLY+=("$(printf %q "$word")")
         done
         compopt +o default +o bashdefault 2>/dev/null
@@ -1065,7 +1065,7 @@ _tmpx_dynamic() {
         ;;
     cleanup/* | list/*)
         if [[ $cur != -* && $prev != --older-than ]]; then
-            for word in $(tmpx list 2>/dev/null); do
+            for word in $(command tmpx list 2>/dev/null); do
                 [[ $word != "$cur"* ]] || COMPREPLY+=("$word")
             done
             [[ ${#COMPREPLY[@]} -eq 0 ]] || compopt -o filenames 2>/dev/null

@@ -44,7 +44,7 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l count -d 'Create N of
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -s p -l dir -d 'Create it in DIR [default: the temp dir]' -r -f -a "(__fish_complete_directories)"
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l prefix -d 'Start the name with S [default: tmp.]' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -s s -l suffix -d 'End the name with S' -r -f
-complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l name -d 'Create exactly this name; if it is taken, a_1.csv for a.csv' -r -f
+complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l name -d 'Use this name, or a_1.csv for a.csv if it is taken' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -s m -l mode -d 'Set this mode exactly [default: 600, directories 700, minus the umask]' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l until-exit -d 'Remove it when PID exits [default: calling script]' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand file" -l ttl -d 'Remove it after this time (90, 15m, 1h30m, 2d)' -r -f
@@ -57,7 +57,7 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l count -d 'Create N of 
 complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -s p -l dir -d 'Create it in DIR [default: the temp dir]' -r -f -a "(__fish_complete_directories)"
 complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l prefix -d 'Start the name with S [default: tmp.]' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -s s -l suffix -d 'End the name with S' -r -f
-complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l name -d 'Create exactly this name; if it is taken, a_1.csv for a.csv' -r -f
+complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l name -d 'Use this name, or a_1.csv for a.csv if it is taken' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -s m -l mode -d 'Set this mode exactly [default: 600, directories 700, minus the umask]' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l until-exit -d 'Remove it when PID exits [default: calling script]' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand dir" -l ttl -d 'Remove it after this time (90, 15m, 1h30m, 2d)' -r -f
@@ -71,7 +71,7 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l in -d 'Copy a fi
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -s p -l dir -d 'Create it in DIR [default: the temp dir]' -r -f -a "(__fish_complete_directories)"
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l prefix -d 'Start the name with S [default: tmp.]' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -s s -l suffix -d 'End the name with S' -r -f
-complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l name -d 'Create exactly this name; if it is taken, a_1.csv for a.csv' -r -f
+complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l name -d 'Use this name, or a_1.csv for a.csv if it is taken' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -s m -l mode -d 'Set this mode exactly [default: 600, directories 700, minus the umask]' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l until-exit -d 'Remove it when PID exits [default: calling script]' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand workspace" -l ttl -d 'Remove it after this time (90, 15m, 1h30m, 2d)' -r -f
@@ -95,7 +95,7 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l session -d 'Add the w
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s p -l dir -d 'Create it in DIR [default: the temp dir]' -r -f -a "(__fish_complete_directories)"
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l prefix -d 'Start the name with S [default: tmp.]' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s s -l suffix -d 'End the name with S' -r -f
-complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l name -d 'Create exactly this name; if it is taken, a_1.csv for a.csv' -r -f
+complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l name -d 'Use this name, or a_1.csv for a.csv if it is taken' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -s m -l mode -d 'Set this mode exactly [default: 600, directories 700, minus the umask]' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l here -d 'Run in the current directory instead'
 complete -c tmpx -n "__fish_tmpx_using_subcommand exec" -l private-tmp -d 'Give the command its own /tmp and /var/tmp'
@@ -136,8 +136,8 @@ complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and not __fish_seen_sub
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and not __fish_seen_subcommand_from run get set clear list" -f -a "set" -d 'Store standard input under a key'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and not __fish_seen_subcommand_from run get set clear list" -f -a "clear" -d 'Remove what is stored'
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and not __fish_seen_subcommand_from run get set clear list" -f -a "list" -d 'List what is stored'
-complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l ttl -d 'Print no output that is as old as this [default: 1h]' -r -f
-complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l stale -d 'Print an output that is as old as this, and refresh it' -r -f
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l ttl -d 'Run it again if the output is this old [default: 1h]' -r -f
+complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l stale -d 'From this age on, print the old output and refresh it' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l key -d 'Distinguish outputs by S too; may be repeated' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l key-env -d 'Distinguish them by this variable; may be repeated' -r -f
 complete -c tmpx -n "__fish_tmpx_using_subcommand cache; and __fish_seen_subcommand_from run" -l key-file -d 'Distinguish them by a file\'s content; may be repeated' -r -F

@@ -3,10 +3,13 @@
 #
 #   prompt.sh          prints the branch, and a star if there are changes
 #
-# To use it:  PS1='$(prompt.sh)$ '
+# To use it:
+#   bash:  PS1='$(prompt.sh)$ '
+#   zsh:   setopt prompt_subst; PS1='$(prompt.sh)%# '
+#   fish:  function fish_prompt; prompt.sh; echo '> '; end
 #
 # Within two seconds, the answer is the last one. Later it is still the last one, at once, while
-# git runs in the background for the next prompt. After ten minutes nobody wants the old answer.
+# git runs in the background for the next prompt. After ten minutes the prompt waits for git.
 set -eu
 
 tmpx cache run --stale 2s --ttl 10m -- sh -c '

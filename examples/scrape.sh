@@ -9,7 +9,7 @@ set -eu
 
 ttl=${1:-10m}
 
-# The pages, the server's log and the cache are gone when this script has ended.
+# The pages, the server's log and the cache are removed when this script ends.
 export TMPX_UNTIL_EXIT=$$
 site=$(tmpx dir)
 log=$(tmpx file)
@@ -28,7 +28,7 @@ until port=$(sed -n 's/^Serving HTTP on .* port \([0-9]*\) .*/\1/p' "$log") && [
     sleep 0.05
 done
 
-# Two things make this a good citizen: a page that was fetched within the TTL is not fetched again,
+# This spares the server in two ways: a page that was fetched within the TTL is not fetched again,
 # and with --fail an error page is a failure, which is never kept.
 fetch() {
     tmpx cache run --ttl "$ttl" -- curl --silent --show-error --fail "http://127.0.0.1:$port/$1"

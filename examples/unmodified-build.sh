@@ -3,9 +3,9 @@
 #
 #   unmodified-build.sh SOURCE OUTPUT
 #
-# It leaks all the same. The second trap takes the place of the first, what `stage` makes is made in
-# a subshell where no list of it survives, and a kill -9 runs no trap at all. Nothing in it is about
-# tmpx: README.md shows how it is run so that nothing stays behind.
+# It leaks all the same. The second trap replaces the first. `stage` creates its files in a subshell, so
+# no list of them survives. A kill -9 runs no trap. Nothing in it is about tmpx: README.md shows how it is
+# run so that nothing stays behind.
 set -eu
 
 source=$1
@@ -29,7 +29,7 @@ for part in lex parse; do
     cat "$object" >>"$work/linked"
 done
 
-# A signal in the middle: the caller's patience, or the memory, has an end.
+# A kill in the middle, as by a timeout or when memory runs out.
 if [ -n "${KILLED_HALFWAY-}" ]; then
     kill -KILL $$
 fi

@@ -95,14 +95,14 @@ pub struct CacheRunArgs {
     #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND",
           value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
-    /// Print no output that is as old as this [default: 1h]
+    /// Run it again if the output is this old [default: 1h]
     ///
     /// As in 90 (seconds), 15m, 1h30m, 2d or 1w. If the output was stored
     /// with another TTL, the shorter one counts.
     #[arg(long, value_name = "DURATION", value_parser = positive, allow_hyphen_values = true,
           verbatim_doc_comment)]
     pub ttl: Option<Span>,
-    /// Print an output that is as old as this, and refresh it
+    /// From this age on, print the old output and refresh it
     ///
     /// The output is printed at once, and the command runs in the background.
     /// Must be shorter than the TTL.
@@ -157,6 +157,7 @@ pub struct CacheRunArgs {
 
 const RUN_DETAILS: &str = "\
 Environment:
+  TMPX_CACHE_DIR  Where outputs are kept, see 'tmpx cache --help'.
   TMPX_CACHE_TTL  The default of --ttl.
   TMPX_CACHE_MAX  The default of --max-bytes.
   TMPX_CACHE_RUN  Set for the command. A run inside a run never waits for
@@ -185,7 +186,7 @@ Examples:
 
 /// Print what 'set' stored under a key
 ///
-/// Exits with status 1 and prints nothing if there is nothing, or it has expired.
+/// Exits with status 1 and prints nothing if the key is not stored, or has expired.
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,
@@ -201,7 +202,8 @@ pub struct CacheGetArgs {
 const GET_DETAILS: &str = "\
 Examples:
   A value, or one that is computed now:
-      tmpx cache get token || date | tmpx cache set token";
+      tmpx cache get token ||
+          { date | tmpx cache set token; tmpx cache get token; }";
 
 /// Store standard input under a key
 ///
@@ -223,6 +225,7 @@ pub struct CacheSetArgs {
 
 const SET_DETAILS: &str = "\
 Environment:
+  TMPX_CACHE_DIR  Where values are kept, see 'tmpx cache --help'.
   TMPX_CACHE_TTL  The default of --ttl.
 
 Examples:
@@ -231,8 +234,8 @@ Examples:
 
 /// Remove what is stored
 ///
-/// With KEY, removes what 'set KEY' stored and every run with '--key KEY'. Without,
-/// removes everything. What a command prints that is running now is not kept.
+/// With KEY, removes what 'set KEY' stored and every run with '--key KEY'. Without
+/// KEY, removes everything. The output of a command that still runs is not kept.
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,
@@ -250,7 +253,7 @@ pub struct CacheClearArgs {
 
 const CLEAR_DETAILS: &str = "\
 Examples:
-  Forget all outputs with '--key deploy':
+  Remove all outputs with '--key deploy':
       tmpx cache clear deploy";
 
 /// List what is stored

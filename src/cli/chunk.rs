@@ -26,7 +26,8 @@ use crate::values::ByteSize;
 /// first chunk that failed. Standard output has the outputs before it, whole.
 ///
 /// Without COMMAND each chunk becomes a file, and the paths are printed. The files
-/// have a lifetime, as those of 'tmpx file' have.
+/// stay until you remove them, unless --until-exit, --ttl or the environment gives
+/// them a lifetime.
 #[derive(Args, Debug)]
 #[command(
     verbatim_doc_comment,

@@ -9,10 +9,11 @@ use crate::cli::shared::{OutputArgs, SelectArgs};
 /// Remove what has ended, or what you select
 ///
 /// Without a selection, this removes every resource whose lifetime has ended,
-/// and what a killed tmpx had created but not yet printed. --session,
-/// --older-than, --all and PATH also select manual and timed resources; several
-/// of them must all match. What is live, in use, unknown or another job's is
-/// kept unless you add --force; see below.
+/// what a killed tmpx had created but not yet printed, and expired entries of
+/// 'tmpx cache'. --session, --older-than, --all and PATH also select manual and
+/// timed resources; several of them must all match, also for what has ended.
+/// What is live, in use, unknown or another job's is kept unless you add --force;
+/// see below. --session, --older-than and PATH leave the cache alone.
 ///
 /// Only what tmpx created is removed. Symlinks are not followed, and other
 /// mounts are not entered.
@@ -69,10 +70,10 @@ Removed with --other-jobs (use it if no other job runs):
   unknown         Also without a selection.
   of another job  With --all or --older-than.
 
-Kept even with --force:
+Kept even with --force and a selection:
   replaced        Another file has its name.
-  unproven        Nothing proves that it is tmpx's, as on some network file
-                  systems. --force and its PATH remove it.
+  unproven        Nothing proves that it is tmpx's, as on some network
+                  filesystems. Only --force with its PATH removes it.
   out of sight    Its directory was removed or moved, or cannot be seen from
                   here. If it seems to be removed, its lease ends after 30 days;
                   with --forget, it ends at once.

@@ -102,8 +102,8 @@ Exit status:
   1    Failure. A message on stderr gives the reason.
   2    Usage error.
 
-  exec exits with the status of its command; 124 to 127 are its own. mktemp
-  exits with 0 or 1.
+  What runs a COMMAND exits with its status; 124 ('exec --timeout') to 127 are
+  tmpx's own. mktemp exits with 0 or 1.
 
 Examples:
   Replace every trap of a script by one line at its top:

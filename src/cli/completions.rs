@@ -46,9 +46,10 @@ Examples:
       mkdir -p $dir
       tmpx completions bash > $dir/tmpx
 
-  zsh, in a directory of your fpath:
+  zsh, from the next shell on:
       mkdir -p ~/.zfunc
       tmpx completions zsh > ~/.zfunc/_tmpx
+      echo 'fpath=(~/.zfunc $fpath); autoload -U compinit; compinit' >> ~/.zshrc
 
   fish:
       mkdir -p ~/.config/fish/completions

@@ -71,7 +71,7 @@ fn for_subcommand(name: &str, err: &clap::Error) -> String {
         return format!("did you mean tmpx {subcommand}?");
     }
     if ["man", "manual", "manpage", "docs", "doc"].contains(&name) {
-        return "tmpx --help shows all; man tmpx the same, if a package has installed it"
+        return "tmpx --help prints the manual; 'man tmpx' too, if a package installed it"
             .to_owned();
     }
     let candidates: &[String] = match err.get(ContextKind::SuggestedSubcommand) {

@@ -37,9 +37,9 @@ const DETAILS: &str = "\
 States:
   live          Its owner, the process whose exit ends it, is running.
   in use        A command uses it: one that tmpx runs, or one left behind.
-  timed         Its time is not up.
+  timed         Its TTL has not ended.
   manual        It stays until a cleanup selects it.
-  ended         The next cleanup removes it.
+  ended         Its lifetime is over; the next cleanup removes it.
   replaced      Another file has its name.
   unproven      Nothing proves that the file with its name is tmpx's.
   out of sight  Its directory was removed or moved, is not mounted, or cannot

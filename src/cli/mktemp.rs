@@ -70,6 +70,8 @@ Environment:
                    Ignored if it is not a running ancestor of tmpx.
   TMPX_TTL         Lease it for this time.
   TMPX_SESSION     Lease it as part of this session.
+  TMPX_STATE_DIR   Keep the lease in this directory.
+  TMPX_REAPER      0 keeps the process that removes it in time from starting.
   TMPDIR           The temp dir [default: /tmp].
 
 Examples:

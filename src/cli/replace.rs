@@ -9,7 +9,7 @@ use clap::{Args, ValueHint};
 /// Replace a file's content atomically, from stdin or a command
 ///
 /// The new content is written to an unnamed file beside FILE. When it is
-/// complete, it takes FILE's place at once. Until then FILE can be read, even by
+/// complete, it replaces FILE atomically. Until then FILE can be read, even by
 /// the commands that produce the new content. Whatever fails, be it a full disk
 /// or a kill -9, FILE has its old content or its new content.
 ///
@@ -33,8 +33,8 @@ use clap::{Args, ValueHint};
 /// that tmpx created under a chosen name (--name) is yours once it is replaced:
 /// cleanups keep it.
 ///
-/// A lock on FILE, as of flock(1), keeps no tmpx from replacing it, and ends with
-/// it. So scripts must lock another file.
+/// A lock on FILE, as of flock(1), does not stop tmpx from replacing FILE, and
+/// stays with the old file. Lock another file instead.
 ///
 /// A file you may not write to is not replaced. In a directory where anyone can
 /// create files, such as /tmp, tmpx follows no symlink and replaces no file of

@@ -57,7 +57,7 @@ pub struct PlaceArgs {
     /// End the name with S
     #[arg(short, long, value_name = "S", value_parser = affix(), allow_hyphen_values = true)]
     pub suffix: Option<Affix>,
-    /// Create exactly this name; if it is taken, a_1.csv for a.csv
+    /// Use this name, or a_1.csv for a.csv if it is taken
     ///
     /// What sed -i or mv puts in its place is yours: cleanups keep it.
     #[arg(long, conflicts_with_all = ["prefix", "suffix"],

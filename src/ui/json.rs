@@ -68,7 +68,7 @@ pub(crate) struct CleanupRow<'a> {
     #[serde(flatten)]
     pub(crate) path: PathField<'a>,
     pub(crate) lease: &'a str,
-    /// `removed`, `would_remove`, `kept` or `failed`.
+    /// `removed`, `would_remove`, `kept`, `failed`, `given_up` or `would_give_up`.
     pub(crate) action: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) reason: Option<String>,
@@ -84,7 +84,8 @@ pub(crate) struct ListRow<'a> {
     #[serde(flatten)]
     pub(crate) path: PathField<'a>,
     pub(crate) kind: Kind,
-    /// `live`, `in_use`, `timed`, `manual`, `ended`, `replaced`, `out_of_sight` or `unknown`.
+    /// `live`, `in_use`, `timed`, `manual`, `ended`, `replaced`, `unproven`, `out_of_sight` or
+    /// `unknown`.
     pub(crate) state: String,
     pub(crate) lease: &'a str,
     pub(crate) lifetime: &'a str,

@@ -296,7 +296,7 @@ fn short_help_ends_with_an_example() {
         concat!("tmpx ", env!("CARGO_PKG_VERSION"), "\n"),
         "",
     );
-    let hint = "hint: tmpx --help shows all; man tmpx the same, if a package has installed it\n";
+    let hint = "hint: tmpx --help prints the manual; 'man tmpx' too, if a package installed it\n";
     let refused = format!("tmpx: unrecognized subcommand 'man'\n{hint}");
     sandbox.tmpx(["man"]).expects(2, "", &refused);
 }

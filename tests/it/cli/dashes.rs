@@ -99,7 +99,7 @@ fn a_dash_is_no_output_file_and_a_path_to_such_a_name_is() {
 #[test]
 fn a_dash_is_no_key_file() {
     let sandbox = Sandbox::new();
-    let message = "tmpx: --key-file -: it stands for standard input\n\
+    let message = "tmpx: --key-file -: this would read standard input\n\
                    hint: --key-stdin reads it; a file named - is ./-\n";
     sandbox.tmpx(words("cache run --key-file - date")).expects(2, "", message);
     sandbox.tmpx(words("cache run --key-file ./- echo ran")).expects(0, "ran\n", "");

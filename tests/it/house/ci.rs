@@ -14,8 +14,8 @@ fn example(name: &str) -> String {
     fs::read_to_string(path).unwrap()
 }
 
-/// Returns an example as a YAML parser reads it. Returns `None` if there is no parser.
-fn parsed(name: &str) -> Option<Value> {
+/// Returns what a YAML parser reads. Returns `None` if there is no parser.
+fn parsed(yaml: String) -> Option<Value> {
     let sandbox = Sandbox::new();
     let python = |script: &str| sandbox.sh(&format!("python3 -c '{script}'"));
     let has_parser = has("python3") && python("import yaml").run().status == Some(0);
@@ -24,7 +24,7 @@ fn parsed(name: &str) -> Option<Value> {
     }
     // YAML 1.1 reads the key `on` as a truth value.
     let script = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin)))";
-    Some(python(script).input(example(name)).succeeds().json().remove(0))
+    Some(python(script).input(yaml).succeeds().json().remove(0))
 }
 
 /// Returns the keys of a mapping, sorted.
@@ -140,7 +140,7 @@ impl Drop for Job {
 
 #[test]
 fn the_workflow_is_yaml_with_the_keys_that_github_knows() {
-    let Some(workflow) = parsed("github.yml") else { return };
+    let Some(workflow) = parsed(example("github.yml")) else { return };
     assert_eq!(keys(&workflow), ["env", "jobs", "name", "true"]);
     assert_eq!(workflow["true"], serde_json::json!(["push"]));
     assert_eq!(workflow["env"], serde_json::json!({ "TMPX_TTL": "6h" }));
@@ -163,7 +163,7 @@ fn the_workflow_is_yaml_with_the_keys_that_github_knows() {
 
 #[test]
 fn the_pipeline_is_yaml_with_the_keys_that_gitlab_knows() {
-    let Some(pipeline) = parsed("gitlab.yml") else { return };
+    let Some(pipeline) = parsed(example("gitlab.yml")) else { return };
     assert_eq!(keys(&pipeline), ["build", "default", "variables"]);
     assert_eq!(
         (keys(&pipeline["default"]), keys(&pipeline["build"])),
@@ -178,6 +178,34 @@ fn the_pipeline_is_yaml_with_the_keys_that_gitlab_knows() {
     ] {
         assert_eq!(*read, Value::from(gitlab_commands(key)), "{key}");
     }
+}
+
+#[test]
+fn the_pod_cleans_up_where_its_container_creates() {
+    let (_, block) = include_str!("../../../docs/ci.md").split_once("```yaml\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    let Some(pod) = parsed(block.to_owned()) else { return };
+    let spec = &pod["spec"];
+    assert_eq!(keys(&pod), ["spec"]);
+    assert_eq!(keys(spec), ["containers", "initContainers", "volumes"]);
+    let (before, job) = (&spec["initContainers"][0], &spec["containers"][0]);
+    for container in [before, job] {
+        let mount = &container["volumeMounts"][0];
+        assert_eq!(mount["name"], spec["volumes"][0]["name"]);
+        assert!(container["image"].is_string() && container["name"].is_string());
+        let value = |name: &str| {
+            let mut variables = container["env"].as_array().unwrap().iter();
+            variables.find(|variable| variable["name"] == name).unwrap()["value"].clone()
+        };
+        // Kubernetes creates what is mounted, and nothing below it.
+        assert_eq!(value("TMPDIR"), mount["mountPath"]);
+        let store = value("TMPX_STATE_DIR");
+        assert!(
+            Path::new(store.as_str().unwrap()).starts_with(mount["mountPath"].as_str().unwrap())
+        );
+    }
+    assert_eq!(before["command"], serde_json::json!(["tmpx", "cleanup", "--other-jobs"]));
+    assert_eq!(before["env"], job["env"]);
 }
 
 /// Returns the commands below a key of `gitlab.yml`.

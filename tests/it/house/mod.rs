@@ -2,6 +2,7 @@
 
 mod ci;
 mod console;
+mod documents;
 mod examples;
 mod generated;
 mod layers;

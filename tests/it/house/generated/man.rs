@@ -110,7 +110,7 @@ pub(super) const JSON: [(&[&str], &str); 10] = [
     (&["tmpx-file", "tmpx-dir", "tmpx-workspace"], "path, kind, lease, lifetime, session"),
     (
         &["tmpx-list"],
-        "path, kind, state, lease, lifetime, session, created, age_ms, left_ms, owner and caller \
+        "path, kind, state (a word of STATES, with _ for a space), lease, lifetime, session, created, age_ms, left_ms, owner and caller \
          (process IDs), entries, bytes (on the disk)",
     ),
     (
@@ -156,21 +156,21 @@ fn further_sections(title: &str, rest: &str) -> String {
         text += if title == "tmpx-mktemp" { "" } else { "  2    Usage error.\n" };
     }
     if let Some((_, fields)) = JSON.iter().find(|(titles, _)| titles.contains(&title)) {
-        text.extend(["JSON:\n  One object on a line, with these fields. ", fields, ".\n"]);
+        text.extend(["JSON:\n  Each line is one object with these fields: ", fields, ".\n"]);
         text += "  A path that is not UTF-8 appears as path_b64, in base64.\n";
     }
     if title == "tmpx" {
         text.extend(["Limits:\n", &limits()]);
     }
-    let is_cache = title.starts_with("tmpx-cache");
     if !rest.contains("Environment:") {
-        text += if is_cache {
-            "Environment:\n  TMPX_CACHE_DIR, TMPX_CACHE_TTL and TMPX_CACHE_MAX are described in tmpx-cache(1).\n"
-        } else {
-            "Environment:\n  TMPX_UNTIL_EXIT, TMPX_TTL, TMPX_SESSION, TMPX_STATE_DIR, TMPX_REAPER and \
-             TMPDIR are described in tmpx(1).\n"
-        };
+        text += "Environment:\n";
+        if title == "tmpx-chunk" {
+            text += "  TMPX_CHUNK       Set for a command: the number of its chunk, from 0.\n  \
+                     TMPX_CHUNK_ROWS  Set for a command: the number of records in the chunk.\n";
+        }
+        text.extend(["  ", variables(title), ".\n"]);
     }
+    let is_cache = title.starts_with("tmpx-cache");
     if !rest.contains("Files:") {
         text += if is_cache {
             "Files:\n  The directory of the outputs is described in tmpx-cache(1).\n"
@@ -179,6 +179,23 @@ fn further_sections(title: &str, rest: &str) -> String {
         };
     }
     text
+}
+
+/// Returns which variables a command reads, and where they are described.
+fn variables(title: &str) -> &'static str {
+    match title {
+        "tmpx-cache-get" | "tmpx-cache-clear" | "tmpx-cache-list" => {
+            "TMPX_CACHE_DIR is described in tmpx-cache(1)"
+        }
+        "tmpx-list" => "TMPX_STATE_DIR is described in tmpx(1)",
+        "tmpx-cleanup" => "TMPX_STATE_DIR is described in tmpx(1), TMPX_CACHE_DIR in tmpx-cache(1)",
+        "tmpx-gettempdir" => "TMPDIR, TEMP and TMP are described in tmpx(1)",
+        "tmpx-completions" => "No variable has an effect",
+        _ => {
+            "TMPX_UNTIL_EXIT, TMPX_TTL, TMPX_SESSION, TMPX_STATE_DIR, TMPX_REAPER and TMPDIR are \
+             described in tmpx(1)"
+        }
+    }
 }
 
 /// Removes macros that have no effect, and breaks long lines of text, which are filled anyway.

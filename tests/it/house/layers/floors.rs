@@ -108,6 +108,18 @@ fn architecture_md_lists_every_folder_once() {
 }
 
 #[test]
+fn the_diagram_in_architecture_md_has_every_folder() {
+    let text = read("ARCHITECTURE.md");
+    let boxes = text.lines().filter_map(|line| line.trim().strip_prefix('│'));
+    let words: Vec<&str> = boxes.flat_map(str::split_whitespace).collect();
+    let floor =
+        |word: &&str| FOUND.floors.iter().position(|floor| floor.split('/').next() == Some(*word));
+    // The words beside the folders describe a row.
+    let drawn: BTreeSet<&str> = words.into_iter().filter(|word| floor(word).is_some()).collect();
+    assert_eq!(drawn, FOUND.folders.iter().map(String::as_str).collect());
+}
+
+#[test]
 fn folders_import_only_from_the_floors_below() {
     let found = &*FOUND;
     println!(

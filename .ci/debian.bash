@@ -59,7 +59,7 @@ done
 [ "$(readlink -f /usr/libexec/tmpx/mktemp)" = /usr/bin/tmpx ] || fail 'no link for mktemp'
 [ -z "$(find /etc -name 'tmpx*')" ] || fail 'a unit is enabled'
 for name in anyhow rustix musl; do
-    grep -q "== .*$name" /usr/share/doc/tmpx/copyright || fail "no licence of $name"
+    grep -q "== .*$name" /usr/share/doc/tmpx/copyright || fail "no license of $name"
 done
 [ -z "$(dpkg --verify tmpx)" ] || fail 'the files differ from those of the package'
 [ "$(dpkg-query -W -f '${Depends}' tmpx)" = '' ] || fail 'the package depends on others'

@@ -4,7 +4,7 @@
 # shellcheck source=.ci/tools.bash
 source .ci/tools.bash
 
-# Checks the licences and sources of all dependencies, and that none is there twice. Then builds the package from
+# Checks the licenses and sources of all dependencies, and that none is there twice. Then builds the package from
 # them and its own files alone.
 dependencies() {
     need cargo-deny

@@ -22,7 +22,8 @@ stress() (
     export PATH=$venv/bin:$PATH TMPX_STRESS=60
     cargo test --test it -- --nocapture --test-threads 1 \
         stress:: swaps:: limits:: appenders:: unknown_calls:: forgetting::scripts chunk::examples chunk::oracle
-    cargo test --lib mutations
+    # On tmpfs, a million sweeps take minutes.
+    TMPDIR=/dev/shm cargo test --lib mutations
 )
 
 # Creates a virtual environment of Python with a package.

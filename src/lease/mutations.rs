@@ -29,7 +29,7 @@ impl Numbers {
 }
 
 /// How many changes a test makes.
-pub(crate) fn rounds(usual: usize) -> usize {
+fn rounds(usual: usize) -> usize {
     if std::env::var_os("TMPX_STRESS").is_some() { usual * 10 } else { usual }
 }
 

@@ -59,9 +59,9 @@ impl Forward {
         self.current.is_none() && self.at == self.end
     }
 
-    /// Whether what is written next is in the file.
-    pub(super) fn is_in_file(&self) -> bool {
-        !self.are_frames_done()
+    /// How much of the frame that is written next is still in the file.
+    pub(super) fn left_in_file(&self) -> u64 {
+        self.current.map_or(0, |(_, left)| left)
     }
 
     /// Returns the stream that is written next.

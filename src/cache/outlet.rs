@@ -16,9 +16,15 @@ const ATOMIC: usize = 4096;
 /// How much is moved at once, in bytes.
 const MOVE: usize = 1 << 20;
 
+/// So much of a frame is worth that the kernel moves it, in bytes.
+const LARGE: u64 = 32 * 1024;
+
+/// What a pipe takes that nobody reads, in bytes.
+const PIPE: u64 = 64 * 1024;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OutletKind {
-    /// The kernel moves into it what it has room for, without waiting.
+    /// The kernel can move into it what it has room for, without waiting.
     Pipe,
     /// It takes everything at once: a file, or a device such as /dev/null.
     Ready,
@@ -31,6 +37,8 @@ enum OutletKind {
 pub(crate) struct Outlet {
     pub(super) fd: BorrowedFd<'static>,
     kind: OutletKind,
+    /// The bytes that it has taken.
+    taken: u64,
     /// Why nothing is written any more.
     closed: Option<OutletClosed>,
 }
@@ -49,18 +57,25 @@ impl Outlet {
             Ok(FileType::CharacterDevice) if !isatty(fd) => OutletKind::Ready,
             _ => OutletKind::Waiting,
         };
-        Self { fd, kind, closed: None }
+        Self { fd, kind, taken: 0, closed: None }
     }
 
     pub(super) fn is_open(&self) -> bool {
         self.closed.is_none()
     }
 
-    /// Whether it has to be writable before something is written, which is in the entry's file or not:
+    /// Whether the kernel moves what is left of a frame in the entry's file. That takes slots of a pipe for
+    /// itself, however little it is, and written bytes share them. So little is written, and so is the
+    /// beginning: a pipe that nobody reads must hold about as much as without tmpx.
+    fn is_moved(&self, left: u64) -> bool {
+        self.kind == OutletKind::Pipe && left >= LARGE && self.taken >= PIPE
+    }
+
+    /// Whether it has to be writable before something is written, of which so much is in the entry's file:
     /// a process that waits in write(2) handles no signal.
-    fn must_be_polled(&self, is_in_file: bool) -> bool {
+    fn must_be_polled(&self, left_in_file: u64) -> bool {
         match self.kind {
-            OutletKind::Pipe => !is_in_file,
+            OutletKind::Pipe => !self.is_moved(left_in_file),
             OutletKind::Ready => false,
             OutletKind::Waiting => true,
         }
@@ -75,39 +90,44 @@ impl Outlet {
 
     /// Sends some bytes of a file. Returns how many are done with: none if a pipe is full.
     pub(super) fn send(&mut self, file: BorrowedFd<'_>, at: u64, length: u64) -> usize {
-        let count = usize::try_from(length).unwrap_or(MOVE).min(MOVE);
+        let all = usize::try_from(length).unwrap_or(usize::MAX);
         let mut offset = at;
         let sent = match self.kind {
-            OutletKind::Pipe => {
-                splice(file, Some(&mut offset), self.fd, None, count, SpliceFlags::NONBLOCK)
+            OutletKind::Pipe if self.is_moved(length) => {
+                let flags = SpliceFlags::NONBLOCK;
+                splice(file, Some(&mut offset), self.fd, None, all.min(MOVE), flags)
             }
-            OutletKind::Ready => sendfile(self.fd, file, Some(&mut offset), count),
-            OutletKind::Waiting => Err(Errno::INVAL),
+            OutletKind::Ready => sendfile(self.fd, file, Some(&mut offset), all.min(MOVE)),
+            OutletKind::Pipe | OutletKind::Waiting => return self.copy(file, at, all),
         };
-        let sent = match sent {
-            Err(Errno::PIPE | Errno::AGAIN | Errno::INTR) => sent,
-            Err(_) if self.kind == OutletKind::Pipe => {
+        match sent {
+            Ok(1..) | Err(Errno::PIPE | Errno::AGAIN | Errno::INTR) => self.done(sent, all),
+            // From now on it must be writable first.
+            _ if self.kind == OutletKind::Pipe => {
                 self.kind = OutletKind::Waiting;
-                Err(Errno::AGAIN)
+                0
             }
-            // A file open for appending, a terminal, or a sandbox that forbids the call. Another error
-            // occurs again.
-            Err(_) => {
-                let mut buffer = [0; ATOMIC];
-                let count = count.min(ATOMIC);
-                let read = rustix::io::pread(file, &mut buffer[..count], at);
-                read.and_then(|read| rustix::io::write(self.fd, &buffer[..read]))
-            }
-            sent => sent,
-        };
+            // A file open for appending, or a sandbox that forbids the call. Another error occurs again.
+            _ => self.copy(file, at, all),
+        }
+    }
+
+    /// Copies some of so many bytes of a file. Returns how many are done with.
+    fn copy(&mut self, file: BorrowedFd<'_>, at: u64, all: usize) -> usize {
+        let mut buffer = [0; ATOMIC];
+        let copied = rustix::io::pread(file, &mut buffer[..all.min(ATOMIC)], at)
+            .and_then(|read| rustix::io::write(self.fd, &buffer[..read]));
         // The file is ours alone, and does not shrink.
-        let sent = if sent == Ok(0) { Err(Errno::IO) } else { sent };
-        self.done(sent, usize::try_from(length).unwrap_or(usize::MAX))
+        let copied = if copied == Ok(0) { Err(Errno::IO) } else { copied };
+        self.done(copied, all)
     }
 
     fn done(&mut self, written: rustix::io::Result<usize>, all: usize) -> usize {
         match written {
-            Ok(count) => count,
+            Ok(count) => {
+                self.taken += count as u64;
+                count
+            }
             Err(Errno::INTR | Errno::AGAIN) => 0,
             Err(err) => {
                 self.closed = Some(match err {
@@ -141,8 +161,8 @@ impl Outlets {
         self.0[stream.index()].is_open()
     }
 
-    pub(super) fn must_be_polled(&self, stream: OutputStream, is_in_file: bool) -> bool {
-        self.0[stream.index()].must_be_polled(is_in_file)
+    pub(super) fn must_be_polled(&self, stream: OutputStream, left_in_file: u64) -> bool {
+        self.0[stream.index()].must_be_polled(left_in_file)
     }
 
     /// Returns why standard output could not be written, unless its reader has gone.

@@ -209,7 +209,7 @@ impl<'a, 'p> Execution<'a, 'p> {
             let file = self.filler.as_ref().map(Filler::as_fd);
             let next = self.forward.next(file).context("could not read the output again")?;
             let Some(stream) = next else { break };
-            let must_be_polled = self.outlets.must_be_polled(stream, self.forward.is_in_file());
+            let must_be_polled = self.outlets.must_be_polled(stream, self.forward.left_in_file());
             if must_be_polled && !self.is_writable(stream) {
                 break;
             }

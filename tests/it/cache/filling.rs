@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::fixture::{files, read_report, runs};
 use crate::support::memory::peak_memory;
-use crate::support::sandbox::Sandbox;
+use crate::support::sandbox::{Sandbox, has};
 use crate::support::wait::wait_until;
 
 #[test]
@@ -187,4 +187,35 @@ fn a_slow_reader_is_given_up_when_tmpx_is_asked_to_end() {
     let mut child = child;
     let status = child.wait().unwrap();
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(2));
+}
+
+/// Runs a Python program whose output nobody reads until tmpx has ended. Returns stdout and stderr. In it,
+/// `put(N, BYTES)` writes to a stream, and waits until tmpx has taken that.
+fn run_unread(sandbox: &Sandbox, program: &str) -> (Vec<u8>, Vec<u8>) {
+    let put = "import array, fcntl, os, termios\n\
+        def put(n, data):\n    os.write(n, data)\n    left = array.array('i', [1])\n    \
+        while left[0]: fcntl.ioctl(n, termios.FIONREAD, left)\n";
+    let program = format!("{put}{program}");
+    let mut command = sandbox.tmpx(["cache", "run", "--", "python3", "-c", &program]).prepared();
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = std::cell::RefCell::new(command.spawn().unwrap());
+    wait_until("tmpx has ended", || child.borrow_mut().try_wait().unwrap().is_some());
+    let output = child.into_inner().wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    (output.stdout, output.stderr)
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_takes_many_small_outputs_and_16_pages() {
+    if !has("python3") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    // A pipe has room for 16 pages, and far more small outputs.
+    let small = "for n in range(100): put(1, b'o'); put(2, b'e')";
+    assert_eq!(run_unread(&sandbox, small), (vec![b'o'; 100], vec![b'e'; 100]));
+    let whole = run_unread(&sandbox, "put(1, b'o' * 65536); put(2, b'e' * 65536)");
+    assert!(whole == (vec![b'o'; 65_536], vec![b'e'; 65_536]), "{:?}", whole.0.len());
+    let parts = run_unread(&sandbox, "put(1, b'o' * 40960); put(1, b'o' * 24576)");
+    assert!(parts == (vec![b'o'; 65_536], Vec::new()), "{:?}", parts.0.len());
 }

@@ -75,6 +75,7 @@ impl Outlet {
     /// a process that waits in write(2) handles no signal.
     fn must_be_polled(&self, left_in_file: u64) -> bool {
         match self.kind {
+            _ if !self.is_open() => false,
             OutletKind::Pipe => !self.is_moved(left_in_file),
             OutletKind::Ready => false,
             OutletKind::Waiting => true,
@@ -147,6 +148,12 @@ pub(crate) struct Outlets([Outlet; 2]);
 impl Outlets {
     pub(crate) fn new(out: BorrowedFd<'static>, err: BorrowedFd<'static>) -> Self {
         Self([Outlet::new(out), Outlet::new(err)])
+    }
+
+    /// Returns streams without a reader: nothing is passed on.
+    pub(crate) fn unread(out: BorrowedFd<'static>, err: BorrowedFd<'static>) -> Self {
+        let Self(outlets) = Self::new(out, err);
+        Self(outlets.map(|outlet| Outlet { closed: Some(OutletClosed::ReaderGone), ..outlet }))
     }
 
     pub(crate) fn fds(&self) -> [BorrowedFd<'static>; 2] {

@@ -45,6 +45,8 @@ pub(crate) fn resolve<'a>(
     let locks = match store.lock_file() {
         Ok(locks) => Rc::new(locks),
         Err(err @ CacheError::UntrustedFile { .. }) => return Err(err),
+        // Without the lock, a refresh of each caller would run.
+        Err(_) if request.is_background() => return Ok(Answer::Refreshed),
         // Such as in a store that may only be read.
         Err(_) => return Ok(Answer::Run(Permit::new(store, request, None, None))),
     };

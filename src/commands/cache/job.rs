@@ -190,10 +190,13 @@ impl CacheJob<'_, '_, '_> {
     ) -> anyhow::Result<(Status, u64)> {
         let signals = SignalQueue::open(self.context.signals);
         check_interrupt(&signals)?;
-        let mut outlets = Outlets::new(stdout(), stderr());
+        // Nobody reads what a refresh prints. Once it is not kept either, the command gets SIGPIPE.
+        let open = if self.is_background { Outlets::unread } else { Outlets::new };
+        let mut outlets = open(stdout(), stderr());
         // What the command needs comes first: descriptors may not suffice for the rest.
         let ran = self.open_stdin().and_then(|stdin| match Capture::new(signals) {
             Ok(capture) => self.run_captured(permit, unkept, key, stdin, capture, &mut outlets),
+            Err(err) if self.is_background => Err(err),
             Err(err) => self.run_plainly(stdin, err),
         });
         let RunResult { status, bytes, kept } = match ran {
@@ -267,6 +270,13 @@ impl CacheJob<'_, '_, '_> {
                 permit.begin(&mut |dir| Ok(TmpFile::create(scratch.lease()?, dir, 0o600)?))
             }
             (why, _) => Err(why.unwrap_or(Unkept::Failed)),
+        };
+        let filler = match filler {
+            // It would run in vain, and others beside it.
+            Err(why) if self.is_background => {
+                return Ok(RunResult { status: Status::Failed, bytes: 0, kept: Err(why) });
+            }
+            filler => filler,
         };
         let command = self.command(stdin);
         // What the command has read is not known, so the key must be the same before and after.

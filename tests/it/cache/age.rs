@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::fixture::{
     BOOT_ID, STORED_BOOT, STORED_WALL, age, count, edit, entry, files, printed, report, runs, store,
 };
@@ -204,6 +206,39 @@ fn a_refresh_does_not_create_a_store_again() {
     wait_until("the refresh ends", || !is_running("tmpx-cache-ref", &sandbox));
     assert_eq!(names(&sandbox.tmp()), [""; 0]);
     assert!(!store(&sandbox).exists());
+}
+
+#[test]
+fn a_refresh_that_could_not_keep_its_output_does_not_run() {
+    let sandbox = Sandbox::for_nobody();
+    printed(&count(&sandbox, "").by_nobody().run(), "run 1\n");
+    age(&entry(&sandbox), MINUTE);
+    // First no file can be created, then nothing can be locked either.
+    for (name, mode) in [("", 0o500), ("lock", 0)] {
+        let path = store(&sandbox).join(name);
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        for _ in 0..3 {
+            printed(&count(&sandbox, "--stale 1s").by_nobody().run(), "run 1\n");
+        }
+        wait_until("no refresh runs", || !is_running("tmpx-cache-ref", &sandbox));
+        assert_eq!(runs(&sandbox), 1, "{name}");
+    }
+    fs::set_permissions(store(&sandbox), fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn a_refresh_whose_output_becomes_too_large_ends_its_command() {
+    let sandbox = Sandbox::new();
+    let command =
+        "echo x >> runs; [ $(wc -l < runs) = 1 ] || { timeout 20 yes; echo $? > status; }";
+    let args = ["cache", "run", "--max-bytes", "100K", "--stale", "1s", "--", "sh", "-c", command];
+    printed(&sandbox.tmpx(args).run(), "");
+    age(&entry(&sandbox), MINUTE);
+    printed(&sandbox.tmpx(args).run(), "");
+    let status = sandbox.cwd().join("status");
+    wait_until("the command ends", || fs::read(&status).is_ok_and(|text| !text.is_empty()));
+    assert_eq!(fs::read_to_string(status).unwrap(), "141\n", "by SIGPIPE");
+    wait_until("the refresh ends", || !is_running("tmpx-cache-ref", &sandbox));
 }
 
 /// Whether a process of this name works in the sandbox.

@@ -72,14 +72,26 @@ impl<'a> Permit<'a> {
         status: RunStatus,
         is_same: impl FnOnce() -> bool,
     ) -> Result<u64, Unkept> {
-        let unchanged = match &self.locks {
-            Some(locks) if locks.generation() != self.generation => Err(Unkept::Cleared),
-            _ if !is_same() => Err(Unkept::InputsChanged),
-            _ => Ok(()),
-        };
-        if let Err(why) = unchanged {
-            self.give_up();
-            return Err(why);
+        let kept = self.keep(filler, status, is_same);
+        match kept {
+            Err(Unkept::InputsChanged | Unkept::Trouble(_)) => self.give_up(),
+            // What a run prints that begins now can be kept.
+            _ => self.hand_over(),
+        }
+        kept
+    }
+
+    fn keep(
+        &mut self,
+        filler: &Filler,
+        status: RunStatus,
+        is_same: impl FnOnce() -> bool,
+    ) -> Result<u64, Unkept> {
+        if self.is_cleared() {
+            return Err(Unkept::Cleared);
+        }
+        if !is_same() {
+            return Err(Unkept::InputsChanged);
         }
         // A refresh that fails must not replace an answer that is still good. The other two say that a
         // command did not run at all.
@@ -87,23 +99,25 @@ impl<'a> Permit<'a> {
             && !self.request.is_background()
             && !matches!(status, RunStatus::Exited(126 | 127));
         if status.succeeded() || keeps_failures {
-            let published = self.publish(filler, status, FileKind::Entry);
-            if published.is_err() {
-                self.give_up();
-            }
-            self.lock = None;
-            return published.map_err(Unkept::Trouble);
+            return self.publish(filler, status, FileKind::Entry).map_err(Unkept::Trouble);
         }
-        let hash = self.request.key.hash();
-        let is_awaited = |locks: &Rc<LockFile>| KeyLock::is_held(locks, KeyByte::Waiting, hash);
-        if self.lock.is_some() && self.locks.as_ref().is_some_and(is_awaited) {
-            // Those who wait get this failure, and nobody else.
-            if self.publish(filler, status, FileKind::Failure).is_err() {
-                self.give_up();
-            }
-            self.lock = None;
+        // Those who wait get this failure, and nobody else.
+        if self.is_awaited() && self.publish(filler, status, FileKind::Failure).is_err() {
+            self.give_up();
         }
         Err(Unkept::Failed)
+    }
+
+    /// Whether the store was cleared since the run began.
+    fn is_cleared(&self) -> bool {
+        self.locks.as_ref().is_some_and(|locks| locks.generation() != self.generation)
+    }
+
+    /// Whether others wait for this run.
+    fn is_awaited(&self) -> bool {
+        let hash = self.request.key.hash();
+        let is_held = |locks: &Rc<LockFile>| KeyLock::is_held(locks, KeyByte::Waiting, hash);
+        self.lock.is_some() && self.locks.as_ref().is_some_and(is_held)
     }
 
     fn publish(&self, filler: &Filler, status: RunStatus, kind: FileKind) -> anyhow::Result<u64> {

@@ -222,6 +222,36 @@ fn a_refresh_that_the_user_asks_for_counts_only_runs_that_began_later() {
 }
 
 #[test]
+fn those_who_wait_for_a_run_that_a_clear_discards_run_the_command_once() {
+    let sandbox = Sandbox::new();
+    let script = "echo x >> runs; [ $(wc -l < runs) = 1 ] && { mkfifo go; read n < go; }; echo done";
+    let first = start(&sandbox, &[], script);
+    wait_until("the command runs", || sandbox.cwd().join("go").exists());
+    let others: Vec<Running> = (0..7).map(|_| start(&sandbox, &[], script)).collect();
+    others.iter().for_each(wait_for_waiter);
+    sandbox.tmpx(["cache", "clear", "-q", "unrelated"]).succeeds();
+    fs::write(sandbox.cwd().join("go"), "x\n").unwrap();
+    for child in others.into_iter().chain([first]) {
+        assert_eq!(end(child), (Some(0), "done\n".into()));
+    }
+    assert_eq!((runs(&sandbox), files(&sandbox).len()), (2, 1));
+}
+
+#[test]
+fn a_run_that_fails_holds_up_nobody_while_its_output_is_read() {
+    let sandbox = Sandbox::new();
+    let script = "echo x >> runs; seq 300000; exit 3";
+    let first = start(&sandbox, &[], script);
+    // Nobody reads the pipe of the first one.
+    wait_until("the second one runs too", || {
+        let second = sandbox.tmpx(["cache", "run", "--", "sh", "-c", script]).run();
+        second.status == Some(3) && runs(&sandbox) > 1
+    });
+    assert_eq!(end(first).1.lines().count(), 300_000);
+    assert_eq!(files(&sandbox), [""; 0]);
+}
+
+#[test]
 fn one_that_has_waited_reports_a_hit() {
     let sandbox = Sandbox::new();
     let script = "mkfifo go; read n < go; echo done";

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 
-use rustix::fs::{Mode, fchmod};
+use rustix::fs::{Mode, fchmod, fstat};
 use rustix::io::{Errno, pwrite};
 
 use crate::cache::checksum::Checksum;
@@ -131,6 +131,13 @@ impl Filler {
         let published = written.and_then(|()| self.give_name(&kind.name(hash), hash, locks));
         published.map_err(|err| not_written(store, err))?;
         Ok(self.end)
+    }
+
+    /// Removes the published entry, unless another one has its name by now.
+    pub(super) fn withdraw(&self, kind: FileKind, store: &CacheStore) {
+        if let Ok(stat) = fstat(&self.file) {
+            let _ = store.remove_same(self.file.dir(), &kind.name(self.key.hash()), &stat);
+        }
     }
 
     fn give_name(&self, name: &OsStr, hash: u64, locks: Option<&Rc<LockFile>>) -> io::Result<()> {

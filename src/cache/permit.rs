@@ -87,11 +87,12 @@ impl<'a> Permit<'a> {
         status: RunStatus,
         is_same: impl FnOnce() -> bool,
     ) -> Result<u64, Unkept> {
-        if self.is_cleared() {
-            return Err(Unkept::Cleared);
-        }
+        // Reading the files of the key takes time, in which the store may be cleared.
         if !is_same() {
             return Err(Unkept::InputsChanged);
+        }
+        if self.is_cleared() {
+            return Err(Unkept::Cleared);
         }
         // A refresh that fails must not replace an answer that is still good. The other two say that a
         // command did not run at all.
@@ -99,7 +100,7 @@ impl<'a> Permit<'a> {
             && !self.request.is_background()
             && !matches!(status, RunStatus::Exited(126 | 127));
         if status.succeeded() || keeps_failures {
-            return self.publish(filler, status, FileKind::Entry).map_err(Unkept::Trouble);
+            return self.publish(filler, status, FileKind::Entry);
         }
         // Those who wait get this failure, and nobody else.
         if self.is_awaited() && self.publish(filler, status, FileKind::Failure).is_err() {
@@ -120,11 +121,19 @@ impl<'a> Permit<'a> {
         self.lock.is_some() && self.locks.as_ref().is_some_and(is_held)
     }
 
-    fn publish(&self, filler: &Filler, status: RunStatus, kind: FileKind) -> anyhow::Result<u64> {
+    fn publish(&self, filler: &Filler, status: RunStatus, kind: FileKind) -> Result<u64, Unkept> {
         let clock = CacheClock::now();
         let began = self.began.now.boot_ms;
         let header = EntryHeader::new(status, self.request.ttl, clock, began);
-        filler.publish(header, kind, self.store, self.locks.as_ref())
+        let published = filler.publish(header, kind, self.store, self.locks.as_ref());
+        let size = published.map_err(Unkept::Trouble)?;
+        // A clear begins a generation before it lists the entries. So it lists this one, or its generation
+        // is seen here.
+        if self.is_cleared() {
+            filler.withdraw(kind, self.store);
+            return Err(Unkept::Cleared);
+        }
+        Ok(size)
     }
 
     /// After a run: removes a failure that nobody waits for any more.

@@ -177,7 +177,12 @@ impl CacheStore {
     }
 
     /// Removes a file, unless another one has its name by now.
-    fn remove_same(&self, dir: &Dir, name: &OsStr, stat: &Stat) -> Result<bool, CacheError> {
+    pub(super) fn remove_same(
+        &self,
+        dir: &Dir,
+        name: &OsStr,
+        stat: &Stat,
+    ) -> Result<bool, CacheError> {
         let is_same = |now: Stat| now.st_ino == stat.st_ino && now.st_dev == stat.st_dev;
         if self.stat(name).is_some_and(is_same) { self.remove(dir, name) } else { Ok(false) }
     }

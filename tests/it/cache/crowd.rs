@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::fixture::{files, printed, read_report, runs};
-use crate::support::sandbox::{Sandbox, names};
+use super::fixture::{HeldByte, KeyByte, entry, files, printed, read_report, runs};
+use crate::support::sandbox::{Sandbox, has, names};
 use crate::support::wait::wait_until;
 
 /// A run that is killed if its test fails.
@@ -235,6 +235,26 @@ fn those_who_wait_for_a_run_that_a_clear_discards_run_the_command_once() {
         assert_eq!(end(child), (Some(0), "done\n".into()));
     }
     assert_eq!((runs(&sandbox), files(&sandbox).len()), (2, 1));
+}
+
+#[test]
+fn nothing_of_before_a_clear_is_kept_after_it() {
+    if !has("python3") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let script = "echo x >> runs; wc -l < runs";
+    assert_eq!(end(start(&sandbox, &[], script)), (Some(0), "1\n".into()));
+    // The next run stops on the way to its name, behind all looks at the store but the last.
+    let replacing = HeldByte::of(&entry(&sandbox), KeyByte::Replacing);
+    let run = start(&sandbox, &["--refresh", "--report", "report"], script);
+    wait_until("the command runs", || runs(&sandbox) == 2);
+    wait_for_waiter(&run);
+    sandbox.tmpx(["cache", "clear", "-q"]).succeeds();
+    drop(replacing);
+    assert_eq!(end(run), (Some(0), "2\n".into()));
+    assert_eq!(read_report(&sandbox)["why"], "the cache was cleared during the run");
+    assert_eq!(files(&sandbox), [""; 0]);
 }
 
 #[test]

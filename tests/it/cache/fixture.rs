@@ -1,7 +1,9 @@
 //! What the tests of the cache share.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use crate::support::sandbox::{Ran, Run, Sandbox, names};
 
@@ -118,6 +120,40 @@ fn checksum(bytes: &[u8]) -> u64 {
     let [a, b, c, d] = lanes;
     let length = u64::try_from(bytes.len()).unwrap() ^ SALT[0];
     fold(fold(a ^ SALT[1], b ^ length) ^ c, fold(c ^ SALT[2], d ^ length) ^ a)
+}
+
+/// A byte of a key in the lock file.
+#[derive(Clone, Copy)]
+pub(super) enum KeyByte {
+    Waiting = 1,
+    Replacing = 2,
+}
+
+/// A locked byte of the key of an entry, as another process holds it.
+pub(super) struct HeldByte(Child);
+
+impl HeldByte {
+    /// Locks it. This needs Python.
+    pub(super) fn of(entry: &Path, byte: KeyByte) -> Self {
+        let hash = u64::from_str_radix(entry.file_name().unwrap().to_str().unwrap(), 16).unwrap();
+        let offset = 4096 + (hash >> 4 << 2) + byte as u64;
+        let program = "import fcntl, sys\nfile = open(sys.argv[1], 'r+b')\n\
+            fcntl.lockf(file, fcntl.LOCK_EX, 1, int(sys.argv[2]))\nprint(flush=True)\nsys.stdin.read()";
+        let mut command = Command::new("python3");
+        command.args(["-c", program]).arg(entry.with_file_name("lock")).arg(offset.to_string());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "\n", "it is locked");
+        Self(child)
+    }
+}
+
+impl Drop for HeldByte {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ = self.0.wait();
+    }
 }
 
 /// Checks that a run printed this, with an empty stderr.

@@ -71,7 +71,7 @@ pub(crate) fn resolve<'a>(
         _ => {}
     }
     if waiting.is_some()
-        && let Some(entry) = find_failure(store, &request, &clock, asked)?
+        && let Some(entry) = find_failure(store, &request, &clock, asked, since)?
     {
         drop((lock, waiting));
         remove_failure(store, &locks, hash);
@@ -113,17 +113,20 @@ pub(super) fn find<'a>(
     Ok(Some(Answer::Stored { entry, age, is_stale }))
 }
 
-/// Finds the failure of a run that ended after this process had begun to wait.
+/// Finds the failure of a run that ended after this process had begun to wait, and that began `since`.
 fn find_failure(
     store: &CacheStore,
     request: &CacheRequest<'_>,
     clock: &CacheClock,
     asked: u64,
+    since: Option<u64>,
 ) -> Result<Option<CacheEntry>, CacheError> {
     let name = FileKind::Failure.name(request.key.hash());
     let entry = CacheEntry::open(store, &name)?.filter(|entry| {
         let header = &entry.header;
-        let is_new = clock.is_same_boot(header) && header.stored.boot_ms >= asked;
+        let is_new = clock.is_same_boot(header)
+            && header.stored.boot_ms >= asked
+            && since.is_none_or(|since| clock.began_since(header, since));
         entry.key() == request.key && is_new && entry.is_whole()
     });
     Ok(entry)

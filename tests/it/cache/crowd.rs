@@ -272,6 +272,22 @@ fn a_run_that_fails_holds_up_nobody_while_its_output_is_read() {
 }
 
 #[test]
+fn a_refresh_that_the_user_asks_for_gets_no_failure_of_a_run_that_began_before() {
+    let sandbox = Sandbox::new();
+    let script = "echo x >> runs; [ $(wc -l < runs) = 1 ] || { echo good; exit 0; }; \
+                  mkfifo go; read n < go; exit 3";
+    let first = start(&sandbox, &[], script);
+    wait_until("the command runs", || sandbox.cwd().join("go").exists());
+    std::thread::sleep(Duration::from_millis(5));
+    let refresh = start(&sandbox, &["--refresh"], script);
+    wait_for_waiter(&refresh);
+    fs::write(sandbox.cwd().join("go"), "x\n").unwrap();
+    assert_eq!(end(first), (Some(3), String::new()));
+    assert_eq!(end(refresh), (Some(0), "good\n".into()));
+    assert_eq!((runs(&sandbox), files(&sandbox).len()), (2, 1));
+}
+
+#[test]
 fn one_that_has_waited_reports_a_hit() {
     let sandbox = Sandbox::new();
     let script = "mkfifo go; read n < go; echo done";

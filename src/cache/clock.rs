@@ -1,10 +1,12 @@
 //! How old an entry is, and whether it is fresh.
 //!
-//! Within a boot the age is measured on the boot clock, which nobody can set. Across boots only the wall
-//! clock is left. What seems to come from the future has no age, and is never fresh.
+//! Within a boot the age is measured on the boot clock, which nobody can set. Across boots, and where the
+//! boot is not known, only the wall clock is left. What seems to come from the future has no age, and is never
+//! fresh.
 
 use std::time::Duration;
 
+use crate::cache::checksum::Checksum;
 use crate::cache::format::{EntryHeader, RunStatus};
 use crate::os::{BootClock, Moment};
 
@@ -27,7 +29,7 @@ impl CacheClock {
     }
 
     /// Whether an entry was stored on the clock that this process reads.
-    pub(super) fn is_same_boot(&self, header: &EntryHeader) -> bool {
+    fn is_same_boot(&self, header: &EntryHeader) -> bool {
         self.boot.is_some() && self.boot == header.boot
     }
 
@@ -42,9 +44,24 @@ impl CacheClock {
         self.age(header).filter(|&age| age < ttl)
     }
 
-    /// Whether the run of an entry began at this moment of this boot, or later.
-    pub(super) fn began_since(&self, header: &EntryHeader, boot_ms: u64) -> bool {
-        self.is_same_boot(header) && header.began_boot_ms >= boot_ms
+    /// Whether an entry was stored after this clock was read, or at that moment.
+    pub(super) fn is_before(&self, header: &EntryHeader) -> bool {
+        match (self.boot, header.boot) {
+            (Some(ours), Some(theirs)) => {
+                ours == theirs && header.stored.boot_ms >= self.now.boot_ms
+            }
+            _ => header.stored.wall_ms >= self.now.wall_ms,
+        }
+    }
+
+    /// Whether the run of an entry began after this clock was read, or at that moment.
+    pub(super) fn is_before_run(&self, header: &EntryHeader) -> bool {
+        self.is_before(header) && header.began_boot_ms >= self.now.boot_ms
+    }
+
+    /// Returns a number for the boot, if it is known: times since boot mean nothing in another one.
+    pub(super) fn boot_tag(&self) -> u64 {
+        self.boot.map_or(0, |clock| Checksum::of(&clock.boot.to_le_bytes()) ^ clock.time_ns)
     }
 }
 
@@ -110,6 +127,24 @@ mod tests {
         assert_eq!(age(header(9_000_001, 0, other)), None, "from the future");
         let shifted = BootClock { time_ns: 2, ..BOOT };
         assert_eq!(age(header(8_999_900, 0, shifted)), Some(100), "the boot clock is shifted");
+    }
+
+    #[test]
+    fn what_was_stored_since_a_moment_is_known_without_the_boot_too() {
+        let asked = |boot| CacheClock { now: Moment { wall_ms: 5000, boot_ms: 500 }, boot };
+        let at = |wall_ms, boot_ms, boot| EntryHeader { boot, ..header(wall_ms, boot_ms, BOOT) };
+        let ours = Some(BOOT);
+        assert!(asked(ours).is_before(&at(1, 500, ours)));
+        assert!(!asked(ours).is_before(&at(9000, 499, ours)));
+        let other = Some(BootClock { boot: 8, ..BOOT });
+        assert!(!asked(ours).is_before(&at(9000, 900, other)), "of another boot");
+        for (asking, stored) in [(None, None), (ours, None), (None, ours)] {
+            assert!(asked(asking).is_before(&at(5000, 1, stored)));
+            assert!(!asked(asking).is_before(&at(4999, 900, stored)));
+        }
+        assert!(asked(None).is_before_run(&at(5000, 500, None)));
+        assert!(!asked(None).is_before_run(&at(5000, 499, None)), "it began before");
+        assert!(!asked(None).is_before_run(&at(4999, 900, None)), "of an earlier boot");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use rustix::fs::{FallocateFlags, FileType, Stat, fallocate};
 use rustix::io::{pread, pwrite};
 
+use crate::cache::clock::CacheClock;
 use crate::fs::rw::read_at;
 use crate::sys::{self, ByteLock};
 
@@ -36,7 +37,8 @@ const NUMBERS: u64 = 0;
 /// The byte that is locked while expired entries are looked for.
 const UPKEEP: u64 = 1;
 
-/// Where the notes about outputs that are not kept begin: the hash of a key, and a time.
+/// Where the notes about outputs that are not kept begin: the hash of a key with a number for the boot, and a
+/// time since boot.
 const NOTES: u64 = 256;
 
 /// How many there are.
@@ -140,20 +142,21 @@ impl LockFile {
     }
 
     /// Notes that the output of a run cannot be kept, for those who wait for it.
-    pub(super) fn note_unkept(&self, hash: u64, boot_ms: u64) {
+    pub(super) fn note_unkept(&self, hash: u64, now: &CacheClock) {
         let mut note = [0; 16];
-        note[..8].copy_from_slice(&hash.to_le_bytes());
-        note[8..].copy_from_slice(&boot_ms.to_le_bytes());
+        note[..8].copy_from_slice(&(hash ^ now.boot_tag()).to_le_bytes());
+        note[8..].copy_from_slice(&now.now.boot_ms.to_le_bytes());
         let _ = pwrite(&self.file, &note, note_at(hash));
     }
 
     /// Whether it was noted since a moment that the output for a key cannot be kept.
-    pub(super) fn is_unkept_since(&self, hash: u64, boot_ms: u64) -> bool {
+    pub(super) fn is_unkept_since(&self, hash: u64, asked: &CacheClock) -> bool {
         let mut note = [0; 16];
         let read = pread(&self.file, &mut note, note_at(hash));
         let (key, noted) = note.split_at(8);
-        let since = noted.first_chunk().map_or(0, |ms| u64::from_le_bytes(*ms));
-        read == Ok(16) && key == hash.to_le_bytes() && since >= boot_ms
+        let noted = noted.first_chunk().map_or(0, |ms| u64::from_le_bytes(*ms));
+        let is_ours = read == Ok(16) && key == (hash ^ asked.boot_tag()).to_le_bytes();
+        is_ours && noted >= asked.now.boot_ms
     }
 
     /// Begins to look for expired entries, unless another process does.
@@ -230,5 +233,27 @@ impl KeyLock {
 impl Drop for KeyLock {
     fn drop(&mut self) {
         sys::unlock_byte(self.file.file.as_fd(), self.offset);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::{BootClock, Moment};
+
+    #[test]
+    fn a_note_counts_for_its_key_in_its_boot() {
+        let file = OwnedFd::from(tempfile::tempfile().unwrap());
+        let stat = rustix::fs::fstat(&file).unwrap();
+        let locks = LockFile::new(file, &stat).unwrap();
+        let clock = |boot, boot_ms| CacheClock {
+            now: Moment { wall_ms: 0, boot_ms },
+            boot: Some(BootClock { boot, time_ns: 1 }),
+        };
+        locks.note_unkept(7, &clock(1, 500));
+        assert!(locks.is_unkept_since(7, &clock(1, 500)));
+        assert!(!locks.is_unkept_since(7, &clock(1, 501)), "before");
+        assert!(!locks.is_unkept_since(7, &clock(2, 100)), "in another boot");
+        assert!(!locks.is_unkept_since(7 + NOTE_COUNT, &clock(1, 500)), "of another key");
     }
 }

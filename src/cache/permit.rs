@@ -54,7 +54,7 @@ impl<'a> Permit<'a> {
     /// Lets those who wait run the command themselves, all at once.
     pub(super) fn give_up(&mut self) {
         if let (Some(locks), Some(_)) = (&self.locks, &self.lock) {
-            locks.note_unkept(self.request.key.hash(), CacheClock::now().now.boot_ms);
+            locks.note_unkept(self.request.key.hash(), &CacheClock::now());
         }
         self.lock = None;
     }

@@ -34,11 +34,10 @@ pub(crate) fn resolve<'a>(
     store: &'a CacheStore,
     request: CacheRequest<'a>,
 ) -> Result<Answer<'a>, CacheError> {
-    let clock = CacheClock::now();
-    let asked = clock.now.boot_ms;
+    let asked = CacheClock::now();
     if !request.refresh
         && !request.is_background()
-        && let Some(stored) = find(store, &request, &clock, None)?
+        && let Some(stored) = find(store, &request, &asked, None)?
     {
         return Ok(stored);
     }
@@ -61,7 +60,7 @@ pub(crate) fn resolve<'a>(
         lock => (lock, None),
     };
     // Another process may have stored the output since the first look.
-    let since = request.refresh.then_some(asked);
+    let since = request.refresh.then_some(&asked);
     let clock = CacheClock::now();
     match find(store, &request, &clock, since)? {
         Some(Answer::Stored { is_stale: false, .. }) if request.is_background() => {
@@ -71,13 +70,13 @@ pub(crate) fn resolve<'a>(
         _ => {}
     }
     if waiting.is_some()
-        && let Some(entry) = find_failure(store, &request, &clock, asked, since)?
+        && let Some(entry) = find_failure(store, &request, &asked)?
     {
         drop((lock, waiting));
         remove_failure(store, &locks, hash);
         return Ok(Answer::Failed(entry));
     }
-    let is_unkept = waiting.is_some() && locks.is_unkept_since(hash, asked);
+    let is_unkept = waiting.is_some() && locks.is_unkept_since(hash, &asked);
     let lock = lock.filter(|_| !is_unkept);
     let mut permit = Permit::new(store, request, Some(locks), lock);
     permit.may_keep = !is_unkept;
@@ -95,14 +94,14 @@ pub(super) fn find<'a>(
     store: &CacheStore,
     request: &CacheRequest<'_>,
     clock: &CacheClock,
-    since: Option<u64>,
+    since: Option<&CacheClock>,
 ) -> Result<Option<Answer<'a>>, CacheError> {
     let name = FileKind::Entry.name(request.key.hash());
     let Some(entry) = CacheEntry::open(store, &name)? else { return Ok(None) };
     let header = &entry.header;
     let is_wanted = entry.key() == request.key
         && (header.status.succeeded() || request.keep_failures)
-        && since.is_none_or(|since| clock.began_since(header, since));
+        && since.is_none_or(|since| since.is_before_run(header));
     let Some(age) = clock.fresh_age(header, request.ttl).filter(|_| is_wanted) else {
         return Ok(None);
     };
@@ -113,20 +112,18 @@ pub(super) fn find<'a>(
     Ok(Some(Answer::Stored { entry, age, is_stale }))
 }
 
-/// Finds the failure of a run that ended after this process had begun to wait, and that began `since`.
+/// Finds the failure of a run that ended after this process had begun to wait. If the user asks for a
+/// refresh, it must have begun after that, too.
 fn find_failure(
     store: &CacheStore,
     request: &CacheRequest<'_>,
-    clock: &CacheClock,
-    asked: u64,
-    since: Option<u64>,
+    asked: &CacheClock,
 ) -> Result<Option<CacheEntry>, CacheError> {
     let name = FileKind::Failure.name(request.key.hash());
     let entry = CacheEntry::open(store, &name)?.filter(|entry| {
         let header = &entry.header;
-        let is_new = clock.is_same_boot(header)
-            && header.stored.boot_ms >= asked
-            && since.is_none_or(|since| clock.began_since(header, since));
+        let is_new =
+            if request.refresh { asked.is_before_run(header) } else { asked.is_before(header) };
         entry.key() == request.key && is_new && entry.is_whole()
     });
     Ok(entry)

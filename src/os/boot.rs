@@ -1,6 +1,6 @@
 //! Which clock since boot this process reads.
 
-use crate::os::procfs::{namespace_inode, read_small};
+use crate::os::procfs::{BootId, namespace_inode};
 
 /// Identifies a clock since boot: the boot's random id, and the time namespace, which shifts the
 /// clock.
@@ -13,10 +13,11 @@ pub(crate) struct BootClock {
 }
 
 impl BootClock {
-    /// Returns the clock of this process, or `None` where /proc does not show the boot.
+    /// Returns the clock of this process, or `None` where /proc does not show the boot, or shows an id that
+    /// may be that of several boots.
     pub(crate) fn current() -> Option<Self> {
-        let mut buffer = [0; 64];
-        let boot = parse(read_small("/proc/sys/kernel/random/boot_id", &mut buffer)?)?;
+        let boot = BootId::read().filter(|boot| !boot.is_masked)?;
+        let boot = parse(boot.id.as_bytes())?;
         Some(Self { boot, time_ns: namespace_inode("/proc/self/ns/time").unwrap_or(0) })
     }
 }
@@ -25,7 +26,7 @@ impl BootClock {
 fn parse(text: &[u8]) -> Option<u128> {
     let mut id = 0;
     let mut digits = 0;
-    for &byte in text.trim_ascii_end() {
+    for &byte in text {
         if byte != b'-' {
             id = id << 4 | u128::from(char::from(byte).to_digit(16)?);
             digits += 1;
@@ -40,7 +41,7 @@ mod tests {
 
     #[test]
     fn a_boot_id_is_a_number_of_32_digits() {
-        let id = b"00000000-0000-0000-0000-0000000001a7\n";
+        let id = b"00000000-0000-0000-0000-0000000001a7";
         assert_eq!(parse(id), Some(0x1a7));
         assert_eq!(parse(b"1a7"), None);
         assert_eq!(parse(b"x0000000-0000-0000-0000-0000000001a7"), None);

@@ -7,7 +7,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use super::fixture::{
     BOOT_ID, STORED_BOOT, STORED_WALL, age, count, edit, entry, files, printed, report, runs, store,
 };
-use crate::support::sandbox::{Sandbox, names};
+use crate::support::namespaces::with_mounts;
+use crate::support::sandbox::{Sandbox, names, skip_unless};
 use crate::support::wait::wait_until;
 
 const MINUTE: u64 = 60_000;
@@ -53,6 +54,35 @@ fn within_a_boot_the_wall_clock_does_not_count_and_across_boots_it_does() {
         bytes[STORED_BOOT..STORED_BOOT + 8].fill(0xff);
     });
     printed(&count(&sandbox, "").run(), "run 2\n");
+}
+
+#[test]
+fn where_the_id_of_the_boot_is_masked_the_wall_clock_counts() {
+    let sandbox = Sandbox::new();
+    // As in a container: each of its boots shows the same id.
+    let id = "8c4e8fd2-6e1c-4b8e-9d0e-0f3f2c1d5a77\n";
+    fs::write(sandbox.cwd().join("id"), id).unwrap();
+    let run = |options: &str| {
+        let script = format!(
+            "mount --bind id /proc/sys/kernel/random/boot_id || exit 9; \
+             tmpx cache run {options} -- sh -c '{}'",
+            super::fixture::COUNT
+        );
+        with_mounts(&sandbox, &script)
+    };
+    let Some(first) = run("") else { return };
+    if !skip_unless(first.status != Some(9), "permission to mount") {
+        return;
+    }
+    printed(&first, "run 1\n");
+    printed(&run("--refresh").unwrap(), "run 2\n");
+    printed(&run("").unwrap(), "run 2\n");
+    // It was stored days ago, at the same time since boot.
+    let stored = super::fixture::number(&entry(&sandbox), STORED_WALL) - 2 * 86_400_000;
+    edit(&entry(&sandbox), |bytes| {
+        bytes[STORED_WALL..STORED_WALL + 8].copy_from_slice(&stored.to_le_bytes());
+    });
+    printed(&run("").unwrap(), "run 3\n");
 }
 
 #[test]

@@ -34,6 +34,6 @@ pub(crate) use pump::{Capture, Execution, RunResult};
 pub(crate) use refresh::{RefreshSpec, is_refresh};
 pub(crate) use replay::ReplayError;
 pub(crate) use request::{Asker, CacheRequest};
-pub(crate) use resolve::{Answer, resolve};
+pub(crate) use resolve::{Answer, StoredOutput, resolve};
 pub(crate) use store::CacheStore;
 pub(crate) use upkeep::{Listed, RemovedEntries};

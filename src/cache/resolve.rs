@@ -16,11 +16,19 @@ use crate::cache::store::{CacheStore, FileKind};
 use crate::os::processes;
 use crate::sys::ByteLock;
 
+/// What a run printed.
+#[derive(Debug)]
+pub(crate) struct StoredOutput {
+    pub(crate) entry: CacheEntry,
+    pub(crate) age: Duration,
+    pub(crate) is_stale: bool,
+}
+
 /// The answer to a request.
 #[derive(Debug)]
 pub(crate) enum Answer<'a> {
     /// What a run printed.
-    Stored { entry: CacheEntry, age: Duration, is_stale: bool },
+    Stored(StoredOutput),
     /// How the run failed that this process has waited for.
     Failed(CacheEntry),
     /// The command has to run.
@@ -37,9 +45,9 @@ pub(crate) fn resolve<'a>(
     let asked = CacheClock::now();
     if !request.refresh
         && !request.is_background()
-        && let Some(stored) = find(store, &request, &asked, None)?
+        && let Some(stored) = find_whole(store, &request, &asked, None)?
     {
-        return Ok(stored);
+        return Ok(Answer::Stored(stored));
     }
     let locks = match store.lock_file() {
         Ok(locks) => Rc::new(locks),
@@ -50,9 +58,15 @@ pub(crate) fn resolve<'a>(
         Err(_) => return Ok(Answer::Run(Permit::new(store, request, None, None))),
     };
     let hash = request.key.hash();
-    let first = KeyLock::try_exclusive(&locks, KeyByte::Run, hash);
-    let (lock, waiting) = match first {
-        None if request.is_background() => return Ok(Answer::Refreshed),
+    let lock = KeyLock::try_exclusive(&locks, KeyByte::Run, hash);
+    if request.is_background() {
+        let stored = find(store, &request, &CacheClock::now(), None)?;
+        if lock.is_none() || stored.is_some_and(|stored| !stored.is_stale) {
+            return Ok(Answer::Refreshed);
+        }
+        return Ok(Answer::Run(Permit::new(store, request, Some(locks), lock)));
+    }
+    let (mut lock, waiting) = match lock {
         None if may_wait(&request) => {
             let waiting = KeyLock::wait(&locks, KeyByte::Waiting, hash, ByteLock::Shared);
             (KeyLock::wait(&locks, KeyByte::Run, hash, ByteLock::Exclusive), waiting)
@@ -61,20 +75,32 @@ pub(crate) fn resolve<'a>(
     };
     // Another process may have stored the output since the first look.
     let since = request.refresh.then_some(&asked);
-    let clock = CacheClock::now();
-    match find(store, &request, &clock, since)? {
-        Some(Answer::Stored { is_stale: false, .. }) if request.is_background() => {
-            return Ok(Answer::Refreshed);
+    let stored = find(store, &request, &CacheClock::now(), since)?;
+    let failure = match &waiting {
+        Some(_) => find_failure(store, &request, &asked)?,
+        None => None,
+    };
+    if stored.is_some() || failure.is_some() {
+        // The others that have waited check a large output at the same time.
+        drop(lock);
+        if let Some(stored) = stored.filter(|stored| stored.entry.is_whole()) {
+            return Ok(Answer::Stored(stored));
         }
-        Some(stored) if !request.is_background() => return Ok(stored),
-        _ => {}
-    }
-    if waiting.is_some()
-        && let Some(entry) = find_failure(store, &request, &asked)?
-    {
-        drop((lock, waiting));
-        remove_failure(store, &locks, hash);
-        return Ok(Answer::Failed(entry));
+        if let Some(entry) = failure.filter(CacheEntry::is_whole) {
+            drop(waiting);
+            remove_failure(store, &locks, hash);
+            return Ok(Answer::Failed(entry));
+        }
+        // It is damaged, and one of them runs the command.
+        lock = match KeyLock::try_exclusive(&locks, KeyByte::Run, hash) {
+            None if may_wait(&request) => {
+                KeyLock::wait(&locks, KeyByte::Run, hash, ByteLock::Exclusive)
+            }
+            lock => lock,
+        };
+        if let Some(stored) = find_whole(store, &request, &CacheClock::now(), since)? {
+            return Ok(Answer::Stored(stored));
+        }
     }
     let is_unkept = waiting.is_some() && locks.is_unkept_since(hash, &asked);
     let lock = lock.filter(|_| !is_unkept);
@@ -89,31 +115,39 @@ fn may_wait(request: &CacheRequest<'_>) -> bool {
     request.asker == Asker::Caller && !processes::has_ancestor_with_args(&["cache", "run"])
 }
 
-/// Finds an entry that answers the request: of a run that began `since`.
-pub(super) fn find<'a>(
+/// Finds an entry whose header and key answer the request, of a run that began `since`. Its output may be
+/// damaged.
+fn find(
     store: &CacheStore,
     request: &CacheRequest<'_>,
     clock: &CacheClock,
     since: Option<&CacheClock>,
-) -> Result<Option<Answer<'a>>, CacheError> {
+) -> Result<Option<StoredOutput>, CacheError> {
     let name = FileKind::Entry.name(request.key.hash());
     let Some(entry) = CacheEntry::open(store, &name)? else { return Ok(None) };
     let header = &entry.header;
     let is_wanted = entry.key() == request.key
         && (header.status.succeeded() || request.keep_failures)
         && since.is_none_or(|since| since.is_before_run(header));
-    let Some(age) = clock.fresh_age(header, request.ttl).filter(|_| is_wanted) else {
-        return Ok(None);
-    };
-    if !entry.is_whole() {
-        return Ok(None);
-    }
-    let is_stale = request.stale.is_some_and(|stale| age >= stale);
-    Ok(Some(Answer::Stored { entry, age, is_stale }))
+    let age = clock.fresh_age(header, request.ttl).filter(|_| is_wanted);
+    Ok(age.map(|age| {
+        let is_stale = request.stale.is_some_and(|stale| age >= stale);
+        StoredOutput { entry, age, is_stale }
+    }))
+}
+
+/// Does the same, and checks the output.
+fn find_whole(
+    store: &CacheStore,
+    request: &CacheRequest<'_>,
+    clock: &CacheClock,
+    since: Option<&CacheClock>,
+) -> Result<Option<StoredOutput>, CacheError> {
+    Ok(find(store, request, clock, since)?.filter(|stored| stored.entry.is_whole()))
 }
 
 /// Finds the failure of a run that ended after this process had begun to wait. If the user asks for a
-/// refresh, it must have begun after that, too.
+/// refresh, it must have begun after that, too. Its output may be damaged.
 fn find_failure(
     store: &CacheStore,
     request: &CacheRequest<'_>,
@@ -124,7 +158,7 @@ fn find_failure(
         let header = &entry.header;
         let is_new =
             if request.refresh { asked.is_before_run(header) } else { asked.is_before(header) };
-        entry.key() == request.key && is_new && entry.is_whole()
+        entry.key() == request.key && is_new
     });
     Ok(entry)
 }

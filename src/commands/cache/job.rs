@@ -8,7 +8,8 @@ use rustix::stdio::{stderr, stdout};
 
 use crate::cache::{
     Answer, Asker, CacheEntry, CacheKey, CacheRequest, CacheStore, Capture, Execution, KeyInputs,
-    Outlets, Permit, RefreshSpec, RunResult, Unkept, is_refresh, milliseconds, resolve,
+    Outlets, Permit, RefreshSpec, RunResult, StoredOutput, Unkept, is_refresh, milliseconds,
+    resolve,
 };
 use crate::cli::CacheRunArgs;
 use crate::commands::cache::output::print;
@@ -67,7 +68,7 @@ pub(super) fn run(args: &CacheRunArgs, context: &Context) -> anyhow::Result<Stat
             },
         };
         match resolve(&store, request) {
-            Ok(Answer::Stored { entry, age, is_stale }) => {
+            Ok(Answer::Stored(StoredOutput { entry, age, is_stale })) => {
                 let status = job.print_stored(&entry, age, is_stale)?;
                 if is_stale && !store.is_running(&key) {
                     job.refresh();

@@ -1,13 +1,13 @@
 //! One run for many callers: who runs the command, who waits, and who never does.
 
 use std::fs;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::fixture::{HeldByte, KeyByte, entry, files, printed, read_report, runs};
-use crate::support::sandbox::{Sandbox, has, names};
+use crate::support::sandbox::{Sandbox, TMPX, has, names};
 use crate::support::wait::wait_until;
 
 /// A run that is killed if its test fails.
@@ -38,8 +38,13 @@ impl Drop for Running {
 
 /// Starts a run of a script whose output is piped.
 fn start(sandbox: &Sandbox, options: &[&str], script: &str) -> Running {
-    let args = [&["cache", "run"], options, &["--", "sh", "-c", script]].concat();
-    let mut command = sandbox.tmpx(args).prepared();
+    start_by(Command::new(TMPX), sandbox, options, script)
+}
+
+/// Does the same with a command that takes the arguments of tmpx.
+fn start_by(mut tmpx: Command, sandbox: &Sandbox, options: &[&str], script: &str) -> Running {
+    tmpx.args(["cache", "run"]).args(options).args(["--", "sh", "-c", script]);
+    let mut command = sandbox.command(tmpx).prepared();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     Running(Some(command.spawn().unwrap()))
 }
@@ -224,7 +229,8 @@ fn a_refresh_that_the_user_asks_for_counts_only_runs_that_began_later() {
 #[test]
 fn those_who_wait_for_a_run_that_a_clear_discards_run_the_command_once() {
     let sandbox = Sandbox::new();
-    let script = "echo x >> runs; [ $(wc -l < runs) = 1 ] && { mkfifo go; read n < go; }; echo done";
+    let script =
+        "echo x >> runs; [ $(wc -l < runs) = 1 ] && { mkfifo go; read n < go; }; echo done";
     let first = start(&sandbox, &[], script);
     wait_until("the command runs", || sandbox.cwd().join("go").exists());
     let others: Vec<Running> = (0..7).map(|_| start(&sandbox, &[], script)).collect();
@@ -298,6 +304,55 @@ fn one_that_has_waited_reports_a_hit() {
     fs::write(sandbox.cwd().join("go"), "x\n").unwrap();
     assert_eq!(end(first), end(second));
     assert_eq!(read_report(&sandbox)["status"], "hit");
+}
+
+#[test]
+fn those_who_have_waited_check_a_large_output_at_the_same_time() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let script = "mkfifo go; read n < go; seq 100000";
+    let first = start(&sandbox, &[], script);
+    wait_until("the command runs", || sandbox.cwd().join("go").exists());
+    let trace = sandbox.root().join("trace");
+    let mut strace = Command::new("strace");
+    // With -D, the process that is started becomes tmpx.
+    strace.args(["-D", "-e", "trace=fcntl,pread64", "-o"]).arg(&trace).arg(TMPX);
+    let second = start_by(strace, &sandbox, &[], script);
+    wait_for_waiter(&second);
+    fs::write(sandbox.cwd().join("go"), "x\n").unwrap();
+    assert_eq!(end(first), end(second));
+    let read = || fs::read_to_string(&trace).unwrap();
+    wait_until("the trace is complete", || read().contains("+++ exited with 0 +++"));
+    let calls = read();
+    let at = |part: &str| calls.lines().position(|line| line.contains(part));
+    let unlocked = at("F_UNLCK");
+    assert!(unlocked.is_some() && unlocked < at(", 262144, "), "{calls}");
+}
+
+#[test]
+fn damaged_outputs_are_replaced_once_by_those_who_have_waited() {
+    let sandbox = Sandbox::new();
+    let script =
+        "echo x >> runs; [ $(wc -l < runs) = 2 ] && { mkfifo go; read n < go; }; seq 30000";
+    let whole = end(start(&sandbox, &[], script));
+    let path = entry(&sandbox);
+    let mut damaged = fs::read(&path).unwrap();
+    *damaged.last_mut().unwrap() ^= 1;
+    fs::write(&path, damaged).unwrap();
+    let first = start(&sandbox, &[], script);
+    wait_until("the command runs", || sandbox.cwd().join("go").exists());
+    let others: Vec<Running> = (0..5).map(|_| start(&sandbox, &[], script)).collect();
+    others.iter().for_each(wait_for_waiter);
+    // They find the damaged entry, and one of them runs the command.
+    kill_process(first.pid(), Signal::KILL).unwrap();
+    for child in others {
+        assert_eq!(end(child), whole);
+    }
+    assert_eq!(runs(&sandbox), 3);
+    // The command of the first one still waits.
+    fs::write(sandbox.cwd().join("go"), "x\n").unwrap();
 }
 
 #[test]

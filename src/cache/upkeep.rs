@@ -151,7 +151,8 @@ impl CacheStore {
     /// Removes the least recently used entries, down to four fifths of the bound, but not `newest`.
     fn evict(&self, locks: &LockFile, max: u64, newest: &OsStr) -> Result<(), CacheError> {
         let before = locks.total();
-        let files = self.files()?.into_iter();
+        // The others are in use, or are removed with what has expired.
+        let files = self.files()?.into_iter().filter(|(_, kind, _)| *kind == FileKind::Entry);
         let mut entries: Vec<(OsString, Stat)> =
             files.filter_map(|(name, _, _)| self.stat(&name).map(|stat| (name, stat))).collect();
         let mut total: u64 = entries.iter().map(|(_, stat)| size(stat)).sum();
@@ -210,26 +211,26 @@ impl CacheStore {
     /// Removes all entries, or those with a name. What a run that has begun before will print is not
     /// kept either.
     pub(crate) fn clear(&self, name: Option<&OsStr>) -> Result<RemovedEntries, CacheError> {
-        let locks = self.lock_file()?;
+        let locks = Rc::new(self.lock_file()?);
         locks.begin_generation();
         let dir = self.to_dir()?;
         let before = locks.total();
-        let (mut removed, mut entries) = (0, RemovedEntries::default());
-        for (file, kind, _) in self.files()? {
+        let mut entries = RemovedEntries::default();
+        for (file, kind, hash) in self.files()? {
+            if kind != FileKind::Entry {
+                self.remove_leftover(&dir, &file, kind, hash, Some(&locks), true);
+                continue;
+            }
             let size = self.stat(&file).map_or(0, |stat| size(&stat));
             let entry = CacheEntry::open(self, &file)?;
             // A damaged entry may have had the name.
             let has_name = |name| entry.as_ref().is_none_or(|entry| entry.key().has_name(name));
             if name.is_none_or(has_name) && self.remove(&dir, &file)? {
-                removed += size;
-                // What a killed process left is no entry.
-                if kind == FileKind::Entry {
-                    entries.count += 1;
-                    entries.bytes += size;
-                }
+                entries.count += 1;
+                entries.bytes += size;
             }
         }
-        locks.correct_total(before, before.saturating_sub(removed));
+        locks.correct_total(before, before.saturating_sub(entries.bytes));
         Ok(entries)
     }
 }

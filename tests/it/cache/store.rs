@@ -3,8 +3,8 @@
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use super::fixture::{HEADER, age, count, entry, files, printed, store};
-use crate::support::sandbox::{Sandbox, names};
+use super::fixture::{HEADER, HeldByte, KeyByte, age, count, entry, files, printed, store};
+use crate::support::sandbox::{Sandbox, has, names};
 
 fn size(sandbox: &Sandbox) -> u64 {
     files(sandbox).iter().map(|name| fs::metadata(store(sandbox).join(name)).unwrap().len()).sum()
@@ -143,6 +143,35 @@ fn a_cleanup_removes_what_a_killed_process_has_left() {
     printed(&count(&sandbox, "--refresh").run(), "run 2\n");
     assert_eq!(entry(&sandbox), path);
     printed(&count(&sandbox, "").run(), "run 2\n");
+}
+
+#[test]
+fn what_others_need_is_neither_evicted_nor_cleared() {
+    if !has("python3") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    count(&sandbox, "").succeeds();
+    let path = entry(&sandbox);
+    // A failure that others wait for, and an entry on its way to its name. Both seem to be old.
+    let helds = [KeyByte::Waiting, KeyByte::Replacing].map(|byte| HeldByte::of(&path, byte));
+    let between = ["failed", "new"].map(|suffix| path.with_extension(suffix));
+    for between in &between {
+        fs::copy(&path, between).unwrap();
+        let time = SystemTime::now() - Duration::from_hours(30);
+        fs::File::options().write(true).open(between).unwrap().set_modified(time).unwrap();
+    }
+    count(&sandbox, "--key large --max-bytes 300").succeeds();
+    assert_eq!(files(&sandbox).len(), 3, "one entry is evicted");
+    assert!(between.iter().all(|path| path.exists()));
+    for args in [&["cache", "clear", "-q"][..], &["cleanup", "-q"]] {
+        sandbox.tmpx(args).succeeds();
+        assert!(between.iter().all(|path| path.exists()), "{args:?}");
+    }
+    assert_eq!(files(&sandbox).len(), 2);
+    drop(helds);
+    sandbox.tmpx(["cache", "clear"]).expects(0, "", "tmpx: removed 0 cache entries\n");
+    assert_eq!(files(&sandbox), [""; 0]);
 }
 
 #[test]

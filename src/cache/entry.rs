@@ -75,6 +75,11 @@ impl CacheEntry {
         &self.key
     }
 
+    /// Whether more has to be read to print it than was read to find it.
+    pub(crate) fn is_large(&self) -> bool {
+        self.frames.is_none()
+    }
+
     pub(super) fn used(&self) -> u64 {
         self.used
     }

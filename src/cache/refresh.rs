@@ -29,8 +29,8 @@ pub(crate) struct RefreshSpec<'a> {
 }
 
 impl RefreshSpec<'_> {
-    /// Starts the refresh. Its status is never collected, since tmpx exits first. If it cannot be
-    /// started, the next caller tries again.
+    /// Starts the refresh. Its status is never collected, since tmpx only prints the output and exits. If it
+    /// cannot be started, the next caller tries again.
     pub(crate) fn start(self) {
         let _ = self.try_start();
     }
@@ -46,7 +46,6 @@ impl RefreshSpec<'_> {
         let args = [Ok(CString::from(NAME))].into_iter().chain(words);
         let args = args.collect::<Result<Vec<_>, _>>()?;
         let env = self.env.with(&[])?;
-        // tmpx ends soon, and the signals that wait until then change nothing.
         let signals = SignalQueue::open(self.signals);
         for program in programs.into_iter().flatten() {
             let request = SpawnRequest {
@@ -62,6 +61,8 @@ impl RefreshSpec<'_> {
                 break;
             }
         }
+        // A signal that has arrived meanwhile ends tmpx now.
+        signals.close();
         Ok(())
     }
 }

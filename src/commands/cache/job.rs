@@ -68,12 +68,16 @@ pub(super) fn run(args: &CacheRunArgs, context: &Context) -> anyhow::Result<Stat
             },
         };
         match resolve(&store, request) {
-            Ok(Answer::Stored(StoredOutput { entry, age, is_stale })) => {
-                let status = job.print_stored(&entry, age, is_stale)?;
-                if is_stale && !store.is_running(&key) {
-                    job.refresh();
+            Ok(Answer::Stored(stored)) => {
+                // A small output comes first. The reader of a large one may take long.
+                if stored.is_stale && stored.entry.is_large() {
+                    job.refresh(&store, &key);
                 }
-                Ok(status)
+                let status = job.print_stored(&stored);
+                if stored.is_stale && !stored.entry.is_large() {
+                    job.refresh(&store, &key);
+                }
+                status
             }
             Ok(Answer::Failed(entry)) => job.print_failure(&entry),
             Ok(Answer::Run(permit)) => job.run_and_keep(permit, &key, &store, max_bytes),
@@ -120,18 +124,14 @@ impl CacheJob<'_, '_, '_> {
     }
 
     /// Prints an output that is stored.
-    fn print_stored(
-        &mut self,
-        entry: &CacheEntry,
-        age: Duration,
-        is_stale: bool,
-    ) -> anyhow::Result<Status> {
+    fn print_stored(&mut self, stored: &StoredOutput) -> anyhow::Result<Status> {
+        let StoredOutput { entry, age, is_stale } = stored;
         print(entry)?;
         entry.mark_used();
         let status = Status::from(entry.header.status);
         Ok(self.write_report(status, |report| CacheReport {
-            status: if is_stale { "stale" } else { "hit" },
-            age_ms: Some(milliseconds(age)),
+            status: if *is_stale { "stale" } else { "hit" },
+            age_ms: Some(milliseconds(*age)),
             ttl_ms: report.ttl_ms.min(entry.header.ttl_ms),
             bytes: entry.header.bytes,
             ..report
@@ -149,8 +149,11 @@ impl CacheJob<'_, '_, '_> {
         }))
     }
 
-    /// Starts the refresh of a stale output.
-    fn refresh(&self) {
+    /// Starts the refresh of a stale output, unless its command runs already.
+    fn refresh(&self, store: &CacheStore, key: &CacheKey) {
+        if store.is_running(key) {
+            return;
+        }
         let stdin = self.stdin.as_ref().map(StdinCopy::open).transpose();
         if let Ok(stdin) = stdin {
             let Context { env, signals } = self.context;

@@ -1,8 +1,9 @@
 //! How old an output may be, and how a stale one is refreshed.
 
 use std::fs;
-
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
 
 use super::fixture::{
     BOOT_ID, STORED_BOOT, STORED_WALL, age, count, edit, entry, files, printed, report, runs, store,
@@ -236,6 +237,56 @@ fn a_refresh_does_not_create_a_store_again() {
     wait_until("the refresh ends", || !is_running("tmpx-cache-ref", &sandbox));
     assert_eq!(names(&sandbox.tmp()), [""; 0]);
     assert!(!store(&sandbox).exists());
+}
+
+#[test]
+fn a_refresh_of_a_large_output_begins_before_it_is_read() {
+    let sandbox = Sandbox::new();
+    let args = ["cache", "run", "--stale", "1s", "sh", "-c", "echo x >> runs; seq 300000"];
+    let first = sandbox.tmpx(args).succeeds();
+    age(&entry(&sandbox), MINUTE);
+    let mut command = sandbox.tmpx(args).prepared();
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    // Nobody reads the pipe.
+    wait_until("the refresh runs", || runs(&sandbox) == 2);
+    wait_until("the refresh ends", || !is_running("tmpx-cache-ref", &sandbox));
+    let mut out = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+    assert!(child.wait().unwrap().success() && out == first.raw);
+    // A signal still ends a caller that waits for its reader.
+    age(&entry(&sandbox), MINUTE);
+    let child = sandbox.tmpx(args).prepared().stdout(Stdio::piped()).spawn().unwrap();
+    wait_until("the refresh runs", || runs(&sandbox) == 3);
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let status = child.wait_with_output().unwrap().status;
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(15));
+    wait_until("the refresh ends", || !is_running("tmpx-cache-ref", &sandbox));
+}
+
+#[test]
+fn a_stale_output_that_cannot_be_printed_is_refreshed_too() {
+    let sandbox = Sandbox::new();
+    count(&sandbox, "").succeeds();
+    age(&entry(&sandbox), MINUTE);
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let ran = count(&sandbox, "--stale 1s").stdout(full).run_to_its_stdout();
+    let message = "tmpx: could not write to stdout: No space left on device\n";
+    assert_eq!((ran.status, &*ran.stderr), (Some(125), message));
+    wait_until("the refresh ends", || count(&sandbox, "").run().stdout == "run 2\n");
+}
+
+#[test]
+fn a_stale_time_of_zero_refreshes_at_each_hit() {
+    let sandbox = Sandbox::new();
+    printed(&count(&sandbox, "--stale 0").run(), "run 1\n");
+    assert_eq!(report(&sandbox, "")["status"], "hit");
+    for n in 1..=2 {
+        assert_eq!(runs(&sandbox), n);
+        printed(&count(&sandbox, "--stale 0").run(), &format!("run {n}\n"));
+        wait_until("the refresh ends", || !is_running("tmpx-cache-ref", &sandbox));
+    }
+    printed(&count(&sandbox, "").run(), "run 3\n");
 }
 
 #[test]

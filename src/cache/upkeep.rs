@@ -71,19 +71,16 @@ impl CacheStore {
         let _ = self.evict(&locks, max, &FileKind::Entry.name(key.hash()));
     }
 
-    /// Looks at some entries, at others each time.
+    /// Looks at some entries; at which ones is left to chance.
     fn remove_some_expired(
         &self,
         locks: &Rc<LockFile>,
         clock: &CacheClock,
     ) -> Result<RemovedEntries, CacheError> {
         let mut files = self.files()?;
-        if let Some(count) = (files.len() as u64).checked_sub(1) {
-            let parts = count / AT_ONCE as u64 + 1;
-            let first = clock.now.wall_ms / PERIOD % parts * AT_ONCE as u64;
-            files.rotate_left(usize::try_from(first).unwrap_or(0));
-            files.truncate(AT_ONCE);
-        }
+        let first = first_of(files.len(), clock.now.wall_ms);
+        files.rotate_left(first);
+        files.truncate(AT_ONCE);
         self.remove_expired_of(&files, Some(locks), clock, true)
     }
 
@@ -235,6 +232,29 @@ impl CacheStore {
     }
 }
 
+/// Returns which of so many entries is looked at first. The milliseconds of a job that runs once an hour are
+/// left to chance, and its minutes are not.
+fn first_of(count: usize, wall_ms: u64) -> usize {
+    let parts = count.div_ceil(AT_ONCE).max(1) as u64;
+    usize::try_from(wall_ms % parts).unwrap_or(0) * AT_ONCE
+}
+
 fn size(stat: &Stat) -> u64 {
     u64::try_from(stat.st_size).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_runs_once_an_hour_looks_at_all_entries_in_time() {
+        let hours = 0..100;
+        let mut looked: Vec<usize> =
+            hours.map(|n| first_of(1200, n * 3_600_000 + n * n % 50)).collect();
+        looked.sort_unstable();
+        looked.dedup();
+        assert_eq!(looked, [0, 512, 1024]);
+        assert_eq!([0, 1, 512].map(|count| first_of(count, 12_345)), [0; 3]);
+    }
 }

@@ -1,6 +1,7 @@
 //! The store stays small: expired entries and the least recently used ones are removed.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, SystemTime};
 
 use super::fixture::{HEADER, HeldByte, KeyByte, age, count, entry, files, printed, store};
@@ -73,6 +74,42 @@ fn the_time_of_last_use_is_noted_at_most_once_an_hour() {
     assert!(time(61));
 }
 
+/// Makes the time since the last look for expired entries longer than a minute.
+fn a_minute_passes(sandbox: &Sandbox) {
+    let lock = store(sandbox).join("lock");
+    let mut numbers = fs::read(&lock).unwrap();
+    let cleaned = u64::from_le_bytes(*numbers[8..].first_chunk().unwrap());
+    numbers[8..16].copy_from_slice(&(cleaned - 61_000).to_le_bytes());
+    fs::write(&lock, numbers).unwrap();
+}
+
+#[test]
+fn misses_find_all_expired_entries_among_more_than_they_look_at() {
+    let sandbox = Sandbox::in_memory();
+    count(&sandbox, "").succeeds();
+    let path = entry(&sandbox);
+    let fresh = fs::read(&path).unwrap();
+    age(&path, 2 * 3_600_000);
+    let expired = fs::read(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    let name = |n: u64| store(&sandbox).join(format!("{:016x}", n << 40));
+    for n in 1..=1200 {
+        fs::write(name(n), if n % 2 == 0 { &fresh } else { &expired }).unwrap();
+        fs::set_permissions(name(n), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    // Each looks at a third of them.
+    let mut misses = 0;
+    while files(&sandbox).len() > 600 + misses {
+        let before = files(&sandbox).len();
+        a_minute_passes(&sandbox);
+        count(&sandbox, &format!("--key {misses}")).succeeds();
+        misses += 1;
+        assert!(before + 1 - files(&sandbox).len() <= 512);
+        assert!(misses < 100, "{} are left", files(&sandbox).len());
+    }
+    assert!((2..=1200).step_by(2).all(|n| name(n).exists()), "what is fresh stays");
+}
+
 #[test]
 fn a_miss_removes_expired_entries_at_most_once_a_minute() {
     let sandbox = Sandbox::new();
@@ -82,11 +119,7 @@ fn a_miss_removes_expired_entries_at_most_once_a_minute() {
     // That miss has looked for expired entries, so the next one does not.
     count(&sandbox, "--key a").succeeds();
     assert!(old.exists());
-    let lock = store(&sandbox).join("lock");
-    let mut numbers = fs::read(&lock).unwrap();
-    let cleaned = u64::from_le_bytes(*numbers[8..].first_chunk().unwrap());
-    numbers[8..16].copy_from_slice(&(cleaned - 61_000).to_le_bytes());
-    fs::write(&lock, numbers).unwrap();
+    a_minute_passes(&sandbox);
     count(&sandbox, "--key a").succeeds();
     assert!(old.exists(), "a hit removes nothing");
     count(&sandbox, "--key b").succeeds();

@@ -50,19 +50,13 @@ impl Filler {
         key: &CacheKey,
         max: u64,
         create_hidden: CreateHidden<'_>,
-    ) -> anyhow::Result<Self> {
-        let dir = store.to_dir()?;
-        let file = match TmpFile::create_unnamed(dir, 0o600)? {
-            Ok(file) => file,
-            Err(dir) => create_hidden(dir)?,
-        };
-        let begun = fchmod(&file, Mode::RUSR | Mode::WUSR).map_err(io::Error::from);
-        let begun =
-            begun.and_then(|()| write_all_at(file.as_fd(), key.as_bytes(), HEADER as u64).0);
-        begun.map_err(|err| not_written(store, err))?;
+    ) -> Result<Self, Unkept> {
         let end = HEADER as u64 + key.as_bytes().len() as u64;
-        let (key, checksum) = (key.clone(), Checksum::new());
-        Ok(Self { file, key, max, end, checksum, bytes: 0 })
+        if end > max {
+            return Err(Unkept::TooLarge(max));
+        }
+        let file = create(store, key, create_hidden).map_err(Unkept::Trouble)?;
+        Ok(Self { file, key: key.clone(), max, end, checksum: Checksum::new(), bytes: 0 })
     }
 
     /// Where the frames begin.
@@ -171,6 +165,23 @@ impl AsFd for Filler {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
+}
+
+/// Creates the file, with the key behind the room for the header.
+fn create(
+    store: &CacheStore,
+    key: &CacheKey,
+    create_hidden: CreateHidden<'_>,
+) -> anyhow::Result<TmpFile> {
+    let file = match TmpFile::create_unnamed(store.to_dir()?, 0o600)? {
+        Ok(file) => file,
+        Err(dir) => create_hidden(dir)?,
+    };
+    fchmod(&file, Mode::RUSR | Mode::WUSR)
+        .map_err(io::Error::from)
+        .and_then(|()| write_all_at(file.as_fd(), key.as_bytes(), HEADER as u64).0)
+        .map_err(|err| not_written(store, err))?;
+    Ok(file)
 }
 
 fn not_written(store: &CacheStore, err: io::Error) -> anyhow::Error {

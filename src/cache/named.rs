@@ -37,8 +37,7 @@ impl CacheStore {
         create_hidden: CreateHidden<'_>,
     ) -> Result<u64, Unkept> {
         let locks = self.lock_file().map_err(|err| Unkept::Trouble(err.into()))?;
-        let begun = Filler::begin(self, key, max_bytes, create_hidden);
-        let mut filler = begun.map_err(Unkept::Trouble)?;
+        let mut filler = Filler::begin(self, key, max_bytes, create_hidden)?;
         let mut block = Vec::with_capacity(BLOCK);
         loop {
             let count = read(&from, &mut block).context("could not read standard input");

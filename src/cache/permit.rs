@@ -45,10 +45,7 @@ impl<'a> Permit<'a> {
             return Err(Unkept::Avoided);
         }
         let CacheRequest { key, max_bytes, .. } = self.request;
-        Filler::begin(self.store, key, max_bytes, create_hidden).map_err(|err| {
-            self.give_up();
-            Unkept::Trouble(err)
-        })
+        Filler::begin(self.store, key, max_bytes, create_hidden).inspect_err(|_| self.give_up())
     }
 
     /// Lets those who wait run the command themselves, all at once.

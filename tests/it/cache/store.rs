@@ -4,7 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, SystemTime};
 
-use super::fixture::{HEADER, HeldByte, KeyByte, age, count, entry, files, printed, store};
+use super::fixture::{
+    HEADER, HeldByte, KeyByte, age, count, entry, files, printed, read_report, store,
+};
 use crate::support::sandbox::{Sandbox, has, names};
 
 fn size(sandbox: &Sandbox) -> u64 {
@@ -56,6 +58,34 @@ fn the_bound_holds_however_fast_entries_come() {
     }
     count(&sandbox, "--key last").env("TMPX_CACHE_MAX", "1K").succeeds();
     assert!(size(&sandbox) <= 1024);
+}
+
+#[test]
+fn without_room_for_an_entry_nothing_is_kept() {
+    let sandbox = Sandbox::new();
+    for n in 1..=2 {
+        let run = count(&sandbox, "--report report").env("TMPX_CACHE_MAX", "0");
+        printed(&run.run(), &format!("run {n}\n"));
+        assert_eq!(read_report(&sandbox)["why"], "the output is larger than 0 B");
+    }
+    // The command prints nothing.
+    sandbox.tmpx(["cache", "run", "--max-bytes", "100", "true"]).expects(0, "", "");
+    let set = sandbox.tmpx(["cache", "set", "k"]).env("TMPX_CACHE_MAX", "0");
+    set.expects(1, "", "tmpx: could not keep standard input: the output is larger than 0 B\n");
+    assert_eq!(files(&sandbox), [""; 0]);
+}
+
+#[test]
+fn a_new_version_of_an_entry_evicts_no_other() {
+    let sandbox = Sandbox::new();
+    set(&sandbox, "a", 15_000);
+    use_at(&sandbox, "a", 20);
+    // The sum of all versions is larger than the bound.
+    for _ in 0..10 {
+        set(&sandbox, "b", 15_000);
+    }
+    assert_eq!(sandbox.tmpx(["cache", "get", "a"]).succeeds().raw.len(), 15_000);
+    assert_eq!(files(&sandbox).len(), 2);
 }
 
 #[test]

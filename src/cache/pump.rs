@@ -22,7 +22,7 @@ use crate::cache::forward::Forward;
 use crate::cache::outlet::Outlets;
 use crate::cache::permit::Permit;
 use crate::fs::transfer::{BLOCK, enlarge_pipe};
-use crate::process::{Children, Command};
+use crate::process::{Children, Command, Interrupted};
 use crate::sys::SignalQueue;
 use crate::values::Status;
 
@@ -98,6 +98,11 @@ impl<'a, 'p> Execution<'a, 'p> {
         command.pass_fd(out.1, 1);
         command.pass_fd(err.1, 2);
         command.set_env(VARIABLE, "1");
+        // The signals that arrived during the preparations could not be passed on to the command.
+        children.handle_signals();
+        if let Some(signal) = children.interrupt() {
+            return Err(Interrupted { signal }.into());
+        }
         let pid = children.start(command)?;
         let (filler, kept) = match filler {
             Ok(filler) => (Some(filler), None),

@@ -240,6 +240,7 @@ impl CacheJob<'_, '_, '_> {
     /// Runs the command without taking its output, which could not be set up.
     fn run_plainly(&self, stdin: OwnedFd, err: anyhow::Error) -> anyhow::Result<RunResult> {
         let signals = SignalQueue::open(self.context.signals);
+        check_interrupt(&signals)?;
         let status = process::run(self.command(stdin), &signals)?.status;
         Ok(RunResult { status, bytes: 0, kept: Err(Unkept::Trouble(err)) })
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::fixture::{files, read_report, runs};
 use crate::support::memory::peak_memory;
-use crate::support::sandbox::{Sandbox, has};
+use crate::support::sandbox::{Sandbox, TMPX, has};
 use crate::support::wait::wait_until;
 
 #[test]
@@ -155,6 +155,31 @@ fn a_run_that_a_signal_ends_is_not_kept() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), &b"on\nbye\n"[..]));
     assert_eq!(files(&sandbox), [""; 0]);
+}
+
+#[test]
+fn a_signal_during_the_preparations_ends_tmpx_before_the_command_starts() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let trace = sandbox.root().join("trace");
+    let run = |options: &[&str]| {
+        let mut command = std::process::Command::new("strace");
+        command.args(["-qq", "-o"]).arg(&trace).args(options);
+        command.args([TMPX, "cache", "run", "--", "sh", "-c", "echo x >> runs"]);
+        sandbox.command(command).run()
+    };
+    // Between the first look for a signal and the start, the pipes are created, and then the entry.
+    for call in ["pipe2:signal=SIGINT:when=1", "fchmod:signal=SIGINT:when=1"] {
+        let ran = run(&["-e", &format!("inject={call}")]);
+        let printed = (&*ran.stdout, &*ran.stderr);
+        assert_eq!((ran.signal, printed), (Some(2), ("", "tmpx: interrupted\n")), "{call}");
+        assert_eq!((runs(&sandbox), files(&sandbox).len()), (0, 0), "{call}");
+    }
+    // The same where no pipe can be created.
+    let ran = run(&["-e", "inject=pipe2:error=EMFILE:signal=SIGINT:when=1"]);
+    assert_eq!((ran.signal, runs(&sandbox)), (Some(2), 0));
 }
 
 #[test]

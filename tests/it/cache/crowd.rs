@@ -197,10 +197,12 @@ fn a_slow_reader_of_the_first_caller_holds_up_nobody() {
 #[test]
 fn those_who_wait_run_at_once_if_the_output_cannot_be_kept() {
     let sandbox = Sandbox::new();
-    // It becomes too large after a while, and each run waits for all others.
+    // It becomes too large after a while, and each run waits for all others. Their pipes take all of it,
+    // since they are read one after the other.
     let script = "echo x >> runs; [ $(wc -l < runs) = 1 ] && { : > on; mkfifo go; read n < go; }; \
-        seq 30000; : > on$$; i=0; while [ $(ls on?* | wc -l) -lt 6 ] && [ $i -lt 900 ]; do i=$((i+1)); sleep 0.02; done";
-    let options = ["--max-bytes", "100K"];
+        seq 2000; : > on$$; i=0; until [ $(ls on?* | wc -l) = 6 ]; do \
+        i=$((i+1)); [ $i -lt 900 ] || { echo alone; break; }; sleep 0.02; done";
+    let options = ["--max-bytes", "2K"];
     let first = start(&sandbox, &options, script);
     wait_until("the command runs", || sandbox.cwd().join("go").exists());
     let others: Vec<Running> = (0..5).map(|_| start(&sandbox, &options, script)).collect();
@@ -208,7 +210,7 @@ fn those_who_wait_run_at_once_if_the_output_cannot_be_kept() {
     fs::write(sandbox.cwd().join("go"), "x\n").unwrap();
     for child in others.into_iter().chain([first]) {
         let (status, out) = end(child);
-        assert_eq!((status, out.lines().count()), (Some(0), 30_000));
+        assert_eq!((status, out.lines().last()), (Some(0), Some("2000")));
     }
     assert_eq!(runs(&sandbox), 6);
     assert_eq!(files(&sandbox), [""; 0]);

@@ -108,6 +108,10 @@ impl Merger {
         let start = if self.any { start as u64 } else { 0 };
         self.any = true;
         let length = output.len();
+        if start == length {
+            // A header alone, which has been written already.
+            return Ok(Vec::new());
+        }
         let mut last = [0];
         let ends_line = output.read_at(&mut last, length - 1)? == b"\n";
         let mut pieces = vec![OutPiece::Held(Rc::new(output), start, length - start)];

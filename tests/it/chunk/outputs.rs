@@ -89,6 +89,27 @@ fn merge_prints_the_header_once_and_a_hint_says_so() {
 }
 
 #[test]
+fn merge_adds_nothing_for_an_output_that_is_only_the_header() {
+    let sandbox = Sandbox::new();
+    sandbox.sh("printf 'n\\n1\\n2\\n3\\n' > in.csv").succeeds();
+    for (header, rest) in [("n\\n", "1\\n"), ("n", "\\n1\\n"), ("\\357\\273\\277n", "\\n1\\n")] {
+        let command = format!("printf \"{header}\"; [ $TMPX_CHUNK = 1 ] || printf \"{rest}\"");
+        let script = format!("tmpx chunk --rows 1 --merge in.csv -- sh -c '{command}'");
+        let merged = sandbox.sh(&script).succeeds().stdout;
+        assert_eq!(merged.trim_start_matches('\u{feff}'), "n\n1\n1\n", "{header}");
+    }
+    // A header that is held in a file.
+    let script = "{ seq -s, 20000; seq -s, 20000; seq -s, 20000; } > in.csv; wc -c < in.csv
+        for to in '' '-o out'; do tmpx chunk --rows 1 --merge $to in.csv -- \
+            sh -c 'if [ $TMPX_CHUNK = 0 ]; then cat; else head -n 1; fi' > stdout
+            cat stdout out 2>/dev/null | wc -c; done";
+    sandbox.sh(script).expects(0, "326682\n217788\n217788\n", "");
+    // Lines have no header, but a byte order mark.
+    let script = "tmpx chunk --rows 1 --merge=lines in.csv -- printf '\\357\\273\\277' | wc -c";
+    sandbox.sh(script).expects(0, "4\n", "");
+}
+
+#[test]
 fn merge_reads_the_outputs_with_the_delimiter_of_the_chunks() {
     let sandbox = Sandbox::new();
     for header in ["a:\"x\ny\"", "a:b,\"c"] {

@@ -26,6 +26,8 @@ pub(crate) struct ReadOptions {
     pub header_rows: Option<u64>,
     /// What separates fields.
     pub delimiter: Option<u8>,
+    /// Whether records become JSON.
+    pub converts: bool,
 }
 
 /// An input that has been opened.
@@ -59,7 +61,10 @@ impl RecordInput {
             return Err(unknown_format(&source.file, source.name, range.is_some()));
         };
         let OpenInput { file, name, .. } = source;
-        let dialect = Dialect::new(format, options.header_rows, options.delimiter);
+        // No header is repeated in JSON. Only where it names the fields of records, it is one.
+        let has_header = !options.converts || format.has_fields();
+        let header_rows = if has_header { options.header_rows } else { Some(0) };
+        let dialect = Dialect::new(format, header_rows, options.delimiter);
         Ok(Self { name, dialect, file, range })
     }
 

@@ -81,8 +81,12 @@ fn open_inputs(args: &ChunkArgs) -> anyhow::Result<Vec<RecordInput>> {
     if paths.iter().any(|path| path == Path::new("-")) && isatty(stdin()) {
         return Err(InvalidUse::InputFromTerminal.into());
     }
-    let options =
-        ReadOptions { format: args.format, header_rows: args.header, delimiter: args.delimiter };
+    let options = ReadOptions {
+        format: args.format,
+        header_rows: args.header,
+        delimiter: args.delimiter,
+        converts: args.to.is_some(),
+    };
     let inputs = paths.iter().map(|path| RecordInput::open(path, &options));
     let inputs = inputs.collect::<anyhow::Result<Vec<_>>>()?;
     if args.to.is_some()

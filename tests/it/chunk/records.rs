@@ -194,3 +194,19 @@ fn records_become_json_by_the_header_of_their_own_input() {
     let message = "tmpx: --to: the records of 1.csv have no names for their fields\n";
     sandbox.sh(script).expects(2, "", message);
 }
+
+#[test]
+fn records_that_become_json_have_a_header_only_where_they_have_fields() {
+    let sandbox = Sandbox::new();
+    let files = r#"printf '# made\na\n1\n' > 1.csv; printf '{"a":2}\n{"a":3}\n' > 2.ndjson;
+        printf '[{"a":4}]' > 3.json"#;
+    sandbox.sh(files).succeeds();
+    let script = "tmpx chunk --header 2 --to ndjson 1.csv 2.ndjson 3.json -- cat";
+    let expected = "{\"a\":\"1\"}\n{\"a\":2}\n{\"a\":3}\n{\"a\":4}\n";
+    sandbox.sh(script).expects(0, expected, "");
+    let script = "tmpx chunk --format ndjson --header 1 --to json -- cat < 2.ndjson";
+    sandbox.sh(script).expects(0, "[{\"a\":2},\n{\"a\":3}]\n", "");
+    // As they are, the first ones are repeated.
+    let script = "tmpx chunk --header 1 --rows 1 2.ndjson -- sed 1d";
+    sandbox.sh(script).expects(0, "{\"a\":3}\n", "");
+}

@@ -32,6 +32,10 @@ pub(crate) struct Stream {
     at: u64,
     /// What the unfinished chunk has of earlier inputs.
     earlier: Vec<Part>,
+    /// Where the chunks end that are complete. One read may hold so many that each is made only when
+    /// its turn comes.
+    cuts: VecDeque<Cut>,
+    /// The chunks before these: those that end with an input.
     chunks: VecDeque<Chunk>,
     /// The next chunk's number, and that of its first record.
     next: (u64, u64),
@@ -52,9 +56,15 @@ enum Reading {
 #[derive(Debug)]
 struct Body {
     scanner: Scanner,
-    /// The records of the unfinished chunk that have been read.
-    part: Part,
-    /// Where they begin in the joined inputs.
+    origin: Rc<Origin>,
+    /// What has been read, from the chunk on that is made next.
+    bytes: Vec<u8>,
+    /// How many of these bytes belong to chunks that have been made since the last read.
+    used: usize,
+    /// The offset in the input of what follows them, and its line.
+    at: u64,
+    line: u64,
+    /// Where that lies in the joined inputs.
     start: u64,
     /// How much has to be added to an offset of the joined inputs to get that of this input.
     shift: u64,
@@ -82,6 +92,7 @@ impl Stream {
             cutter: Cutter::new(limit),
             at: 0,
             earlier: Vec::new(),
+            cuts: VecDeque::new(),
             chunks: VecDeque::new(),
             next: (0, 0),
             trail: Vec::new(),
@@ -96,7 +107,13 @@ impl Stream {
 
     /// Takes a chunk that is complete.
     pub(crate) fn next_chunk(&mut self) -> Option<Chunk> {
-        if self.has_chunk() { self.chunks.pop_front() } else { None }
+        if !self.has_chunk() {
+            return None;
+        }
+        if self.chunks.is_empty() {
+            self.make_chunk();
+        }
+        self.chunks.pop_front()
     }
 
     /// Whether a chunk is complete.
@@ -109,7 +126,7 @@ impl Stream {
     pub(crate) fn left(&self) -> u64 {
         let is_json = |input: &RecordInput| input.dialect.format == RecordFormat::Json;
         let waits = !self.has_failed && self.inputs.iter().any(is_json);
-        self.chunks.len().saturating_sub(usize::from(waits)) as u64
+        (self.chunks.len() + self.cuts.len()).saturating_sub(usize::from(waits)) as u64
     }
 
     /// Reads once from the source, which waits unless that is readable.
@@ -126,9 +143,11 @@ impl Stream {
                 after.bytes.clear();
                 &mut after.bytes
             }
-            Reading::Head(buffer)
-            | Reading::Body(Body { part: Part { data: Data::Memory(buffer), .. }, .. }) => buffer,
-            Reading::Body(_) => return Ok(()),
+            Reading::Head(buffer) => buffer,
+            Reading::Body(body) => {
+                body.bytes.drain(..std::mem::take(&mut body.used));
+                &mut body.bytes
+            }
         };
         let seen = buffer.len();
         buffer.reserve(READ);
@@ -161,10 +180,11 @@ impl Stream {
         let scanner = Scanner::new(origin.format, origin.delimiter, self.at);
         let at = head.body as u64;
         let line = 1 + count_lines(&buffer[..head.body]);
-        let data = Data::Memory(buffer.split_off(head.body));
-        let part = Part { origin, at, line, data, separator: "" };
+        let bytes = buffer.split_off(head.body);
         let (start, shift) = (self.at, at.wrapping_sub(self.at));
-        self.reading = Reading::Body(Body { scanner, part, start, shift, after: None });
+        let (used, after) = (0, None);
+        let body = Body { scanner, origin, bytes, used, at, line, start, shift, after };
+        self.reading = Reading::Body(body);
         self.scan(0)
     }
 
@@ -187,7 +207,7 @@ impl Stream {
             }
             return Ok(());
         }
-        let Data::Memory(bytes) = &mut body.part.data else { return Ok(()) };
+        let bytes = &mut body.bytes;
         let scanned = body.scanner.scan(&bytes[seen..], self.at, &mut self.cutter);
         self.at += (bytes.len() - seen) as u64;
         if let (Ok(()), Some(end)) = (&scanned, body.scanner.array_end()) {
@@ -198,12 +218,12 @@ impl Stream {
             body.after = Some(AfterArray {
                 bytes: Vec::new(),
                 at: self.at.wrapping_add(body.shift),
-                line: body.part.line + count_lines(bytes) + count_lines(space),
+                line: body.line + count_lines(bytes) + count_lines(space),
             });
             self.at = end;
         }
         // Chunks that are complete are good, whatever follows.
-        self.complete_chunks();
+        self.cuts.extend(self.cutter.take_cuts());
         scanned.map_err(|what| self.malformed(what))
     }
 
@@ -212,27 +232,27 @@ impl Stream {
         self.read_head(true)?;
         let Reading::Body(body) = &mut self.reading else { return Ok(()) };
         if let Err(what) = body.scanner.finish(self.at, &mut self.cutter)
-            && !body.part.origin.is_empty
+            && !body.origin.is_empty
         {
             return Err(self.malformed(what));
         }
-        if let Data::Memory(bytes) = &mut body.part.data {
-            if body.scanner.is_empty_array() {
-                bytes.clear();
-                self.at = body.start;
-            } else if self.inputs.len() > 1
-                && body.part.origin.format != RecordFormat::Json
-                && bytes.last().is_some_and(|&byte| byte != b'\n')
-            {
-                bytes.push(b'\n');
-            }
+        if body.scanner.is_empty_array() {
+            body.bytes.truncate(body.used);
+            self.at = body.start;
+        } else if self.inputs.len() > 1
+            && body.origin.format != RecordFormat::Json
+            && body.bytes.last().is_some_and(|&byte| byte != b'\n')
+        {
+            body.bytes.push(b'\n');
         }
         self.cutter.end_input(self.at);
-        self.complete_chunks();
+        self.cuts.extend(self.cutter.take_cuts());
+        while !self.cuts.is_empty() {
+            self.make_chunk();
+        }
         if let Reading::Body(body) = std::mem::replace(&mut self.reading, Reading::Head(Vec::new()))
-            && body.part.data.len() > 0
         {
-            self.earlier.push(body.part);
+            self.earlier.extend(body.into_rest());
         }
         self.inputs.pop_front();
         if self.inputs.is_empty() { self.end() } else { Ok(()) }
@@ -257,16 +277,15 @@ impl Stream {
         Ok(())
     }
 
-    /// Makes chunks of what has been cut.
-    fn complete_chunks(&mut self) {
-        for cut in self.cutter.take_cuts() {
-            let Some(head) = self.origins.first().map(Rc::clone) else { return };
-            let mut parts = std::mem::take(&mut self.earlier);
-            if let Reading::Body(body) = &mut self.reading {
-                parts.extend(body.split(cut, self.at));
-            }
-            self.push(head, parts, cut.rows);
+    /// Makes the next chunk that has been cut.
+    fn make_chunk(&mut self) {
+        let (Some(cut), Some(head)) = (self.cuts.pop_front(), self.origins.first()) else { return };
+        let head = Rc::clone(head);
+        let mut parts = std::mem::take(&mut self.earlier);
+        if let Reading::Body(body) = &mut self.reading {
+            parts.extend(body.split(cut, self.at));
         }
+        self.push(head, parts, cut.rows);
     }
 
     fn push(&mut self, head: Rc<Origin>, mut parts: Vec<Part>, rows: u64) {
@@ -286,11 +305,9 @@ impl Stream {
         let (Reading::Body(body), Some(input)) = (&self.reading, self.inputs.front()) else {
             return what.into();
         };
-        let mut line = body.part.line;
-        if let Data::Memory(bytes) = &body.part.data {
-            let before = usize::try_from(what.at.saturating_sub(body.start)).unwrap_or(0);
-            line += count_lines(&bytes[..before.min(bytes.len())]);
-        }
+        let bytes = &body.bytes[body.used..];
+        let before = usize::try_from(what.at.saturating_sub(body.start)).unwrap_or(0);
+        let line = body.line + count_lines(&bytes[..before.min(bytes.len())]);
         let name = input.name.clone();
         let what = what.moved(|at| at.wrapping_add(body.shift));
         InputError::Malformed { name, line, what }.into()
@@ -301,29 +318,56 @@ impl Body {
     /// Splits off what belongs to a chunk that ends with this cut. The input has been read up to
     /// `read` of the joined inputs.
     fn split(&mut self, cut: Cut, read: u64) -> Option<Part> {
-        let Data::Memory(bytes) = &mut self.part.data else { return None };
         if cut.end <= self.start {
             return None;
         }
+        let left = self.bytes.len() - self.used;
         let is_end = cut.end == read;
         let count = if is_end {
             // A line end that was added does not count.
-            bytes.len()
+            left
         } else {
-            usize::try_from(cut.end - self.start).unwrap_or(bytes.len()).min(bytes.len())
+            usize::try_from(cut.end - self.start).unwrap_or(left).min(left)
         };
-        let rest = bytes.split_off(count);
-        let mut data = std::mem::replace(bytes, rest);
-        let Part { at, line, .. } = self.part;
-        self.part.at += cut.end - self.start;
-        self.part.line += count_lines(&data);
+        let mut data = self.take(count);
+        let Self { at, line, .. } = *self;
+        self.at += cut.end - self.start;
+        self.line += count_lines(&data);
         self.start = cut.end;
-        let is_json = self.part.origin.format == RecordFormat::Json;
+        let is_json = self.origin.format == RecordFormat::Json;
         if is_json && !(is_end && self.after.is_some()) {
             // The comma before the next chunk's first element.
             data.pop();
         }
-        let origin = Rc::clone(&self.part.origin);
-        Some(Part { origin, at, line, data: Data::Memory(data), separator: "" })
+        Some(self.part(at, line, data))
+    }
+
+    /// Takes the next bytes. The smaller part is copied, so that a chunk has no more memory than it needs,
+    /// and that many small ones are not copied again and again.
+    fn take(&mut self, count: usize) -> Vec<u8> {
+        let end = self.used + count;
+        if count <= self.bytes.len() - end {
+            let data = self.bytes[self.used..end].to_vec();
+            self.used = end;
+            return data;
+        }
+        let rest = self.bytes[end..].to_vec();
+        let mut data = std::mem::replace(&mut self.bytes, rest);
+        data.truncate(end);
+        data.drain(..std::mem::take(&mut self.used));
+        data.shrink_to_fit();
+        data
+    }
+
+    /// Returns what no chunk has yet.
+    fn into_rest(mut self) -> Option<Part> {
+        let (at, line) = (self.at, self.line);
+        let data = self.take(self.bytes.len() - self.used);
+        (!data.is_empty()).then(|| self.part(at, line, data))
+    }
+
+    fn part(&self, at: u64, line: u64, data: Vec<u8>) -> Part {
+        let origin = Rc::clone(&self.origin);
+        Part { origin, at, line, data: Data::Memory(data), separator: "" }
     }
 }

@@ -216,6 +216,18 @@ fn a_stream_needs_the_memory_of_the_chunks_in_work_besides() {
 }
 
 #[test]
+fn a_stream_of_small_chunks_needs_no_more_memory_than_one_of_large_ones() {
+    // The first read gets all lines: the pipe is full, or there is a file.
+    let full = "{ cat in.txt; : > gate; } | { : < gate; tmpx chunk -j 1 --format lines --rows 1 -- false; }";
+    let mixed = ": > f.txt & tmpx chunk -j 1 --rows 1 in.txt f.txt -- false";
+    for run in [full, mixed] {
+        let run = format!("sh -c '{run} 2> /dev/null; wait'");
+        let bytes = peak("mkfifo gate f.txt; seq 10000 19999 | head -c 60K > in.txt", 0, &run);
+        assert!(bytes < 16 << 20, "{run}: {bytes} bytes");
+    }
+}
+
+#[test]
 fn no_command_is_started_after_one_has_failed_and_stderr_passes_through() {
     let sandbox = Sandbox::new();
     let command = "echo $TMPX_CHUNK >&2; [ $TMPX_CHUNK = 1 ] && exit 3; echo $TMPX_CHUNK";

@@ -104,7 +104,7 @@ impl Head {
     /// Whether more bytes can decide what the first `seen` have not. Looking at all of them again for each
     /// read would take a time that is quadratic in the length of the header.
     pub(crate) fn may_decide(dialect: Dialect, bytes: &[u8], seen: usize) -> bool {
-        // The line feed that ends the first record decides it, and no chunk is complete before that.
+        // A line feed that ends a record decides it, and no chunk is complete before that.
         let new = &bytes[seen..];
         let can_end = match dialect.format {
             RecordFormat::Json => new.iter().any(|byte| !JSON_SPACE.contains(byte)),
@@ -204,13 +204,14 @@ fn csv(
     let text = &bytes[start..];
     let candidates = dialect.delimiter.as_ref().map_or(&DELIMITERS[..], std::slice::from_ref);
     let is_enough = is_all || text.len() > MAX_HEADER;
-    let Some(first) = FirstRecord::read(text, candidates, is_enough) else {
+    let rows = dialect.header_rows.max(1);
+    let Some(guess) = DialectGuess::read(text, candidates, rows, is_enough) else {
         return Ok(None);
     };
-    if let Some(at) = first.lone_return {
+    if let Some(at) = guess.lone_return {
         return Err(Fault::LoneReturns.at((start + at) as u64));
     }
-    let delimiter = first.delimiter;
+    let delimiter = guess.delimiter;
     let mut body = start;
     if dialect.header_rows > 0 {
         let mut scanner = Scanner::Csv(CsvScanner::new(delimiter));
@@ -237,16 +238,16 @@ fn csv(
     Ok(Some(Head { header: start..body, body, delimiter }))
 }
 
-/// What the first record that is not blank says of the file.
-struct FirstRecord {
+/// What the header, or else the first record, says of the file.
+struct DialectGuess {
     delimiter: u8,
     lone_return: Option<usize>,
 }
 
-impl FirstRecord {
-    /// Reads it, where one of these candidates is the delimiter. A quote may open behind each of them.
-    /// `None` where the record does not end, unless there are no more bytes.
-    fn read(text: &[u8], candidates: &[u8], is_all: bool) -> Option<Self> {
+impl DialectGuess {
+    /// Reads so many records, where one of these candidates is the delimiter. A quote may open behind
+    /// each of them. `None` where the records do not end, unless there are no more bytes.
+    fn read(text: &[u8], candidates: &[u8], mut rows: u64, is_all: bool) -> Option<Self> {
         let mut counts = [0u64; DELIMITERS.len()];
         let mut state = FieldState::FieldStart;
         let mut is_blank = true;
@@ -261,6 +262,10 @@ impl FirstRecord {
                 b'\n' => {
                     line_feeds += 1;
                     if !is_quoted && !is_blank {
+                        rows -= 1;
+                        is_blank = true;
+                    }
+                    if rows == 0 {
                         let delimiter = most_frequent(candidates, &counts);
                         return Some(Self { delimiter, lone_return: None });
                     }

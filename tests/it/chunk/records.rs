@@ -99,6 +99,15 @@ fn the_delimiter_is_the_most_frequent_one_in_the_header_outside_quotes() {
     assert_eq!(rows("a|b\n1|\"x\ny\"\n").len(), 1);
     assert_eq!(chunks("in.tsv", b"a\tb\n1\t\"x\ny\"\n2\t3\n", "--rows 1").len(), 2);
     assert_eq!(chunks("in.csv", b"a:b\n1:\"x\ny\"\n", "--rows 1 --delimiter :").len(), 1);
+    // All records of the header count, and blank lines are none.
+    let text = b"# made by x, y\n\n\r\nid;text;\"m,o\nr,e\"\n1;\"x\ny\";2\n3;4;5\n";
+    assert_eq!(chunks("in.csv", text, "--rows 1 --header 2").len(), 2);
+    assert_eq!(chunks("in.csv", text, "--rows 9 --header 1").len(), 1);
+    assert_eq!(chunks("in.csv", b"a;b\n1;\"x\ny\"\n2,3,4\n", "--rows 1 --header 0").len(), 3);
+    let error = "tmpx: in.csv: line 1, byte 4: lines end with a carriage return and no line feed\n\
+                 hint: tr '\\r' '\\n' <in.csv | tmpx chunk --format csv …\n";
+    let script = "printf 'a,b\\r1,2\\r' > in.csv; tmpx chunk --header 2 in.csv";
+    Sandbox::new().sh(script).expects(1, "", error);
 }
 
 #[test]

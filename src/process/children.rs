@@ -25,7 +25,10 @@ pub(crate) struct Children {
     signals: SignalQueue,
     descriptor: OwnedFd,
     running: Vec<Pid>,
-    interrupt: Option<i32>,
+    /// The signals that have asked tmpx to end, each of them once.
+    interrupts: Vec<i32>,
+    /// The last of them, until it is taken.
+    new_interrupt: Option<i32>,
 }
 
 impl Children {
@@ -33,7 +36,8 @@ impl Children {
     pub(crate) fn new(signals: SignalQueue) -> anyhow::Result<Self> {
         let descriptor = signals.descriptor().context("could not wait for signals")?;
         let held = signals.hold_stops();
-        Ok(Self { held, signals, descriptor, running: Vec::new(), interrupt: None })
+        let (running, interrupts, new_interrupt) = (Vec::new(), Vec::new(), None);
+        Ok(Self { held, signals, descriptor, running, interrupts, new_interrupt })
     }
 
     /// Starts a command.
@@ -53,8 +57,11 @@ impl Children {
             } else if must_forward(received) {
                 self.running.iter().for_each(|&pid| forward(received.signal, pid));
             }
-            if self.interrupt.is_none() && would_end_process(received.signal) {
-                self.interrupt = Some(received.signal);
+            if would_end_process(received.signal) {
+                self.new_interrupt = Some(received.signal);
+                if !self.interrupts.contains(&received.signal) {
+                    self.interrupts.push(received.signal);
+                }
             }
         }
         has_child_ended
@@ -75,7 +82,22 @@ impl Children {
 
     /// The first signal that asked tmpx to end.
     pub(crate) fn interrupt(&self) -> Option<i32> {
-        self.interrupt
+        self.interrupts.first().copied()
+    }
+
+    /// Returns the signal that has asked tmpx to end since the last call.
+    pub(crate) fn take_interrupt(&mut self) -> Option<i32> {
+        self.new_interrupt.take()
+    }
+
+    /// Whether this signal has asked tmpx to end.
+    pub(crate) fn were_interrupted_by(&self, signal: i32) -> bool {
+        self.interrupts.contains(&signal)
+    }
+
+    /// Whether no child runs.
+    pub(crate) fn are_idle(&self) -> bool {
+        self.running.is_empty()
     }
 
     /// Returns how a child ended, if it has.

@@ -50,7 +50,7 @@ pub(crate) struct RunOutcome {
     pub failure: Option<(Place, Cause)>,
     /// What ended the run otherwise.
     pub error: Option<anyhow::Error>,
-    /// The signal that asked tmpx to end.
+    /// The signal that ends tmpx.
     pub interrupt: Option<i32>,
     /// The reader of standard output has gone.
     pub reader_gone: bool,
@@ -83,6 +83,8 @@ struct ActiveRun<'a> {
     error: Option<anyhow::Error>,
     /// Why the input cannot be read on. The chunks before that are good.
     input_error: Option<anyhow::Error>,
+    /// The signal that ends tmpx.
+    interrupt: Option<i32>,
     reader_gone: bool,
 }
 
@@ -100,6 +102,7 @@ impl Runner<'_> {
             failure: None,
             error: None,
             input_error: None,
+            interrupt: None,
             reader_gone: false,
         };
         if let Err(err) = run.run_to_end() {
@@ -111,7 +114,7 @@ impl Runner<'_> {
             tally: run.tally,
             failure: run.failure,
             error: run.error.or(run.input_error),
-            interrupt: run.runner.children.interrupt(),
+            interrupt: run.interrupt,
             reader_gone: run.reader_gone,
             sink: run.runner.sink,
         }
@@ -158,7 +161,7 @@ impl ActiveRun<'_> {
 
     /// Whether nobody wants the outputs any more.
     fn is_abandoned(&self) -> bool {
-        self.reader_gone || self.runner.children.interrupt().is_some()
+        self.reader_gone || self.interrupt.is_some()
     }
 
     fn may_start(&self) -> bool {
@@ -271,8 +274,12 @@ impl ActiveRun<'_> {
 
     fn wait_and_handle(&mut self) -> anyhow::Result<()> {
         let ready = self.wait()?;
-        if ready.signals && self.runner.children.handle_signals() {
-            self.reap()?;
+        if ready.signals {
+            let has_child_ended = self.runner.children.handle_signals();
+            self.heed_interrupt();
+            if has_child_ended {
+                self.reap()?;
+            }
         }
         if self.is_abandoned() && self.reader_gone {
             self.end_jobs(|_| true);
@@ -303,6 +310,15 @@ impl ActiveRun<'_> {
             progress(&self.tally);
         }
         Ok(())
+    }
+
+    /// Decides whether a signal that has asked tmpx to end does so. If all chunks have commands that have
+    /// got it too, these decide, as the command of `exec` does.
+    fn heed_interrupt(&mut self) {
+        let Some(signal) = self.runner.children.take_interrupt() else { return };
+        if self.may_start() || self.runner.children.are_idle() {
+            self.interrupt.get_or_insert(signal);
+        }
     }
 
     /// Writes some output. False if there is no use in writing more.
@@ -346,6 +362,11 @@ impl ActiveRun<'_> {
                 self.failure.as_ref().is_some_and(|(place, _)| place.number <= job.place.number);
             match job.ended {
                 _ if was_ended => {}
+                Some((Status::Signal(signal), _))
+                    if self.runner.children.were_interrupted_by(signal) =>
+                {
+                    self.interrupt.get_or_insert(signal);
+                }
                 Some((Status::Command(0), _)) => {
                     self.waiting.insert(job.place.number, (job.place, job.held));
                 }

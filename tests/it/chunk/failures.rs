@@ -93,6 +93,33 @@ fn a_signal_reaches_all_commands_and_ends_tmpx() {
 }
 
 #[test]
+fn a_signal_does_not_end_tmpx_if_every_chunk_has_a_command_that_survives_it() {
+    let sandbox = Sandbox::new();
+    let both_get_it = "trap 'got=1' USR1
+        if [ $TMPX_CHUNK = 0 ]; then until [ -e began ]; do sleep 0.01; done; kill -USR1 $PPID
+        else : > began; fi
+        until [ $got ]; do sleep 0.01; done; rm -f began; cat; ";
+    let chunk = |input: &str, end: &str| {
+        fs::write(sandbox.cwd().join("in.txt"), input).unwrap();
+        let command = format!("{both_get_it}{end}");
+        let words = ["chunk", "-j", "2", "--rows", "1", "in.txt", "--", "sh", "-c", &command];
+        let ran = sandbox.tmpx(words).run();
+        (ran.status, ran.signal, ran.stdout, ran.stderr)
+    };
+    assert_eq!(chunk("1\n2\n", "true"), (Some(0), None, "1\n2\n".into(), String::new()));
+    let message = "tmpx: chunk 1 (rows 2 to 2, in.txt from byte 3, 2 bytes) exited with status 1\n";
+    let found = chunk("1\n2\n", "exit $TMPX_CHUNK");
+    assert_eq!(found, (Some(1), None, "1\n".into(), message.into()));
+    // Otherwise it does: a command dies of it, or a chunk has none yet.
+    let usr1 = rustix::process::Signal::USR1.as_raw();
+    let dies = "[ $TMPX_CHUNK = 0 ] || { trap - USR1; kill -USR1 $$; }";
+    for (input, end) in [("1\n2\n", dies), ("1\n2\n3\n", "true")] {
+        let (status, signal, _, stderr) = chunk(input, end);
+        assert_eq!((status, signal, stderr), (None, Some(usr1), String::new()), "{end}");
+    }
+}
+
+#[test]
 fn a_stream_that_is_malformed_late_fails_after_the_outputs_before_it() {
     let sandbox = Sandbox::new();
     let script = "{ echo a; seq 4; sleep 1; echo '\"'; } | \

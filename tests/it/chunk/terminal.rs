@@ -5,8 +5,10 @@ use rustix::process::Signal;
 use crate::support::dialogue::Step::{See, Send, Type};
 use crate::support::dialogue::{CTRL_BACKSLASH, CTRL_C, PLAIN, hold, shells};
 
-/// Runs a command on a chunk of one record. The command has no other standard input.
-const ON_A_CHUNK: &str = "#!/bin/sh\necho 1 >in.txt\nexec tmpx chunk in.txt -- \"$@\"\n";
+/// Runs a command on a chunk of one record. It writes to the terminal at once; its standard output would wait
+/// for its end.
+const ON_A_CHUNK: &str = "#!/bin/sh\necho 1 >in.txt\n\
+    exec tmpx chunk in.txt -- sh -c 'exec \"$@\" >/dev/tty' sh \"$@\"\n";
 
 #[test]
 fn ctrl_c_and_ctrl_backslash_end_a_command_on_a_chunk_and_reach_one_that_survives_them() {

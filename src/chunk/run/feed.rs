@@ -31,6 +31,9 @@ pub(crate) enum FeedStep {
 #[derive(Debug)]
 pub(crate) struct Feed {
     pieces: VecDeque<Piece>,
+    /// The files of which parts are sent as they are, by their numbers. A pipe holds references to their
+    /// pages, so that the reader gets what a file has when it reads.
+    sent: Vec<usize>,
     converter: Option<Converter>,
     /// What the converter made, and how much of it has been written.
     converted: (Vec<u8>, usize),
@@ -61,8 +64,8 @@ impl Piece {
 impl Feed {
     /// Writes a chunk, converted or as it is.
     pub(crate) fn new(chunk: Chunk, form: Option<JsonForm>) -> Self {
-        let mut feed =
-            Self { pieces: VecDeque::new(), converter: None, converted: (Vec::new(), 0) };
+        let (pieces, sent) = (VecDeque::new(), Vec::new());
+        let mut feed = Self { pieces, sent, converter: None, converted: (Vec::new(), 0) };
         match form {
             None => feed.as_it_is(chunk),
             Some(form) => {
@@ -84,6 +87,7 @@ impl Feed {
             match part.data {
                 Data::Memory(bytes) => self.text(bytes),
                 Data::File { number, length } => {
+                    self.sent.push(number);
                     self.pieces.push_back(Piece::File { number, at: part.at, length });
                 }
             }
@@ -98,6 +102,11 @@ impl Feed {
         if !bytes.is_empty() {
             self.pieces.push_back(Piece::Bytes(bytes, 0));
         }
+    }
+
+    /// Checks that no file changed whose pages the reader of a pipe had yet to read.
+    pub(crate) fn check_sent(&self, inputs: &[RecordInput]) -> anyhow::Result<()> {
+        self.sent.iter().try_for_each(|&number| inputs[number].check_unchanged())
     }
 
     /// Writes as much as a descriptor takes.

@@ -86,7 +86,8 @@ impl Place {
 pub(crate) struct ChunkJob {
     pub place: Place,
     pub pid: Pid,
-    feed: Feed,
+    /// What it gets as standard input.
+    feed: Option<Feed>,
     pub stdin: Option<OwnedFd>,
     pub stdout: Option<OwnedFd>,
     pub held: Held,
@@ -107,13 +108,12 @@ impl ChunkJob {
         children: &mut Children,
     ) -> anyhow::Result<Self> {
         let place = Place::of(&chunk);
-        let mut feed = Feed::new(chunk, spec.form);
+        let to_write = Feed::new(chunk, spec.form);
         let mut words = spec.words.to_vec();
-        let mut file = None;
-        let mut stdin = None;
+        let (mut file, mut stdin, mut feed) = (None, None, None);
         let child_stdin = if let Some((dir, suffix)) = &spec.files {
             let name = OsString::from(format!("chunk-{:06}{suffix}", place.number));
-            write_file(dir, &name, &mut feed, inputs)?;
+            write_file(dir, &name, to_write, inputs)?;
             replace_placeholder(&mut words, PLACEHOLDER, &dir.join(&name));
             file = Some((Rc::clone(dir), name));
             open_no_input().context("could not open /dev/null")?
@@ -121,6 +121,7 @@ impl ChunkJob {
             let (reader, writer) = pipe(place.bytes)?;
             ioctl_fionbio(&writer, true).context("could not create a pipe")?;
             stdin = Some(writer);
+            feed = Some(to_write);
             reader
         };
         let (reader, writer) = pipe(place.bytes)?;
@@ -141,12 +142,17 @@ impl ChunkJob {
 
     /// Feeds the command what it reads now.
     pub(crate) fn feed(&mut self, inputs: &[RecordInput]) -> anyhow::Result<()> {
-        if let Some(stdin) = &self.stdin
-            && self.feed.write(stdin.as_fd(), inputs)? == FeedStep::Done
+        if let (Some(stdin), Some(feed)) = (&self.stdin, &mut self.feed)
+            && feed.write(stdin.as_fd(), inputs)? == FeedStep::Done
         {
             self.stdin = None;
         }
         Ok(())
+    }
+
+    /// Checks that the command has read what was planned, once it has ended.
+    pub(crate) fn check_inputs(&self, inputs: &[RecordInput]) -> anyhow::Result<()> {
+        self.feed.as_ref().map_or(Ok(()), |feed| feed.check_sent(inputs))
     }
 
     /// Takes what the command has written.
@@ -189,7 +195,7 @@ fn pipe(bytes: u64) -> anyhow::Result<(OwnedFd, OwnedFd)> {
 fn write_file(
     dir: &Dir,
     name: &OsStr,
-    feed: &mut Feed,
+    mut feed: Feed,
     inputs: &[RecordInput],
 ) -> anyhow::Result<()> {
     let path = dir.join(name);

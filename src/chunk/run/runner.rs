@@ -368,7 +368,12 @@ impl ActiveRun<'_> {
                     self.interrupt.get_or_insert(signal);
                 }
                 Some((Status::Command(0), _)) => {
-                    self.waiting.insert(job.place.number, (job.place, job.held));
+                    match job.check_inputs(self.runner.supply.inputs()) {
+                        Ok(()) => {
+                            self.waiting.insert(job.place.number, (job.place, job.held));
+                        }
+                        Err(err) => self.fail(job.place, Cause::Error(err)),
+                    }
                 }
                 Some((status, _)) if !self.is_abandoned() && self.error.is_none() => {
                     self.fail(job.place, Cause::Status(status));

@@ -212,6 +212,23 @@ fn an_input_that_changes_during_the_run_fails_it() {
 }
 
 #[test]
+fn an_input_that_changes_between_the_writing_and_the_reading_of_a_pipe_fails_the_run() {
+    if !has("python3") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    // The command changes the input once tmpx has closed the pipe, which holds all of it.
+    let script = "seq 120000 > in.txt; touch -d '1 hour ago' in.txt; echo old > out
+        wait='import select; closed = select.poll(); closed.register(0, 0); closed.poll()'
+        tmpx chunk -o out in.txt -- sh -c 'python3 -c \"$1\"; \
+            printf X | dd of=in.txt conv=notrunc bs=1 seek=500000 status=none; cat' sh \"$wait\"
+        echo $?; cat out";
+    let message = "tmpx: chunk 0 (rows 1 to 120000, in.txt from byte 1, 728895 bytes) failed: \
+                   in.txt changed while it was read\n";
+    sandbox.sh(script).expects(0, "125\nold\n", message);
+}
+
+#[test]
 fn an_input_that_changes_while_chunk_files_are_written_leaves_none() {
     if !has("strace") {
         return;

@@ -78,12 +78,14 @@ impl RecordInput {
         self.range.map_or(0..0, |(start, stamp)| start..stamp.size())
     }
 
-    /// Reports that it changed, if it did.
+    /// Reports that its content changed, if it did. Another name or mode, as after the rotation of a log, is
+    /// no change.
     pub(crate) fn check_unchanged(&self) -> anyhow::Result<()> {
         let Some((_, before)) = self.range else { return Ok(()) };
         let stat = fstat(&self.file);
         let stat = stat.with_context(|| format!("could not read {}", self.name.display()))?;
-        if FileStamp::from(&stat) == before { Ok(()) } else { Err(self.changed()) }
+        let is_unchanged = FileStamp::from(&stat).has_content_of(&before);
+        if is_unchanged { Ok(()) } else { Err(self.changed()) }
     }
 
     /// The error that says that it changed.

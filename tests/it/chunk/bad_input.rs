@@ -212,6 +212,21 @@ fn an_input_that_changes_during_the_run_fails_it() {
 }
 
 #[test]
+fn an_input_that_gets_another_name_or_mode_during_the_run_does_not_fail_it() {
+    let sandbox = Sandbox::new();
+    for act in
+        ["chmod 600 in.txt", "ln in.txt link", "mv in.txt moved; echo new > in.txt", "rm in.txt"]
+    {
+        let script = format!(
+            "seq 200000 > in.txt; touch -d '1 hour ago' in.txt; cp in.txt copy
+            tmpx chunk -j1 --rows 100000 in.txt -- \
+                sh -c 'cat; [ $TMPX_CHUNK = 1 ] || {{ {act}; }}' | cmp - copy"
+        );
+        sandbox.sh(&script).expects(0, "", "");
+    }
+}
+
+#[test]
 fn an_input_that_changes_between_the_writing_and_the_reading_of_a_pipe_fails_the_run() {
     if !has("python3") {
         return;

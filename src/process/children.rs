@@ -6,17 +6,26 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::os::processes;
+use crate::os::{Liveness, Process, processes};
 use crate::process::command::{Command, StartError};
 use crate::process::stop;
 use crate::process::supervise::{forward, must_forward, number, signal_all, status};
 use crate::sys::{self, HeldSignals, ReceivedSignal, SignalQueue, would_end_process};
 use crate::values::Status;
+
+/// How long processes that are asked to end may take.
+const KILL_AFTER: Duration = Duration::from_secs(5);
+
+/// How long killed ones may take.
+const DYING: Duration = Duration::from_secs(1);
+
+/// How often to look for the end of processes that are no children.
+const STEP: Duration = Duration::from_millis(20);
 
 /// Commands that run at the same time.
 #[derive(Debug)]
@@ -25,10 +34,23 @@ pub(crate) struct Children {
     signals: SignalQueue,
     descriptor: OwnedFd,
     running: Vec<Pid>,
+    ending: Vec<Ending>,
     /// The signals that have asked tmpx to end, each of them once.
     interrupts: Vec<i32>,
     /// The last of them, until it is taken.
     new_interrupt: Option<i32>,
+}
+
+/// Children that have been asked to end.
+#[derive(Debug)]
+struct Ending {
+    /// Those that run.
+    children: Vec<Pid>,
+    /// The processes that they had started. These may run on when the children have ended.
+    descendants: Vec<Process>,
+    /// When they are killed, or given up if they have been.
+    deadline: Instant,
+    were_killed: bool,
 }
 
 impl Children {
@@ -36,8 +58,9 @@ impl Children {
     pub(crate) fn new(signals: SignalQueue) -> anyhow::Result<Self> {
         let descriptor = signals.descriptor().context("could not wait for signals")?;
         let held = signals.hold_stops();
-        let (running, interrupts, new_interrupt) = (Vec::new(), Vec::new(), None);
-        Ok(Self { held, signals, descriptor, running, interrupts, new_interrupt })
+        let (running, ending) = (Vec::new(), Vec::new());
+        let (interrupts, new_interrupt) = (Vec::new(), None);
+        Ok(Self { held, signals, descriptor, running, ending, interrupts, new_interrupt })
     }
 
     /// Starts a command.
@@ -105,24 +128,89 @@ impl Children {
         let ended = sys::reap_one(pid)?;
         if ended.is_some() {
             self.running.retain(|&other| other != pid);
+            for group in &mut self.ending {
+                group.children.retain(|&other| other != pid);
+            }
         }
         Ok(ended.map(status))
     }
 
-    /// Sends a signal to the children among these that run, and to all processes that they started.
-    pub(crate) fn end(&self, pids: &[Pid], signal: Signal) {
-        let pids: Vec<Pid> =
-            pids.iter().copied().filter(|pid| self.running.contains(pid)).collect();
-        if pids.is_empty() {
-            return;
+    /// Asks the children among these that run to end, and all processes that they started. Later they are
+    /// killed.
+    pub(crate) fn terminate(&mut self, pids: &[Pid]) {
+        let is_asked = |pid| self.ending.iter().any(|group| group.children.contains(&pid));
+        let pids = pids.iter().copied().filter(|pid| self.running.contains(pid));
+        let children: Vec<Pid> = pids.filter(|&pid| !is_asked(pid)).collect();
+        if !children.is_empty() {
+            let descendants = signal_with_descendants(&children, Vec::new(), Signal::TERM);
+            let deadline = Instant::now() + KILL_AFTER;
+            self.ending.push(Ending { children, descendants, deadline, were_killed: false });
         }
-        // A stopped process starts no others while they are looked for. It is continued below.
-        for &pid in &pids {
-            let _ = kill_process(pid, Signal::STOP);
-        }
-        let numbers: Vec<u32> = pids.iter().copied().map(number).collect();
-        signal_all(&pids, &processes::descendants_of(&numbers), signal);
     }
+
+    /// Kills all children that run, and all processes that they started.
+    pub(crate) fn kill_all(&mut self) {
+        if !self.running.is_empty() {
+            signal_with_descendants(&self.running, Vec::new(), Signal::KILL);
+        }
+        self.kill_asked();
+    }
+
+    /// Kills what has been asked to end, now.
+    pub(crate) fn kill_asked(&mut self) {
+        let now = Instant::now();
+        self.ending.iter_mut().for_each(|group| group.deadline = now);
+        self.kill_overdue(now);
+    }
+
+    /// Kills what has not ended in time.
+    pub(crate) fn kill_overdue(&mut self, now: Instant) {
+        self.ending.retain(|group| group.deadline > now || !group.were_killed);
+        for group in self.ending.iter_mut().filter(|group| group.deadline <= now) {
+            group.descendants.retain(is_alive);
+            let descendants = std::mem::take(&mut group.descendants);
+            group.descendants = signal_with_descendants(&group.children, descendants, Signal::KILL);
+            group.deadline = now + DYING;
+            group.were_killed = true;
+        }
+    }
+
+    /// Whether a process runs that a child had started before it was asked to end.
+    pub(crate) fn have_survivors(&mut self) -> bool {
+        self.ending.iter_mut().for_each(|group| group.descendants.retain(is_alive));
+        self.ending.iter().any(|group| !group.descendants.is_empty())
+    }
+
+    /// When to look after what has been asked to end, if anything has.
+    pub(crate) fn next_check(&self) -> Option<Instant> {
+        let deadline = self.ending.iter().map(|group| group.deadline).min()?;
+        // Only the end of a child is announced.
+        Some(if self.are_idle() { deadline.min(Instant::now() + STEP) } else { deadline })
+    }
+}
+
+fn is_alive(process: &Process) -> bool {
+    process.liveness() == Liveness::Alive
+}
+
+/// Signals children, these processes, and all that both have started. Returns the processes.
+fn signal_with_descendants(
+    children: &[Pid],
+    mut processes: Vec<Process>,
+    signal: Signal,
+) -> Vec<Process> {
+    // A stopped process starts no others while they are looked for. It is continued below.
+    for &pid in children {
+        let _ = kill_process(pid, Signal::STOP);
+    }
+    for process in &processes {
+        process.signal(Signal::STOP);
+    }
+    let numbers = children.iter().copied().map(number);
+    let numbers: Vec<u32> = numbers.chain(processes.iter().map(|process| process.pid)).collect();
+    processes.extend(processes::descendants_of(&numbers));
+    signal_all(children, &processes, signal);
+    processes
 }
 
 /// Readable while a signal waits to be handled.

@@ -93,8 +93,6 @@ pub(crate) struct ChunkJob {
     pub held: Held,
     /// How the command ended, and when.
     pub ended: Option<(Status, Instant)>,
-    /// When it is killed, once it has been asked to end.
-    pub kill_at: Option<Instant>,
     /// The file with the chunk.
     file: Option<(Rc<Dir>, OsString)>,
 }
@@ -137,7 +135,7 @@ impl ChunkJob {
         let pid = children.start(command)?;
         let held = Held::default();
         let stdout = Some(reader);
-        Ok(Self { place, pid, feed, stdin, stdout, held, ended: None, kill_at: None, file })
+        Ok(Self { place, pid, feed, stdin, stdout, held, ended: None, file })
     }
 
     /// Feeds the command what it reads now.

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::Signal;
 
 use crate::chunk::plan::supply::{ChunkTally, Supply};
 use crate::chunk::run::held::Held;
@@ -19,9 +18,6 @@ use crate::chunk::run::sink::{Sink, SinkError};
 use crate::lease::TmpFile;
 use crate::process::{Children, free_fds};
 use crate::values::Status;
-
-/// How long a command that is asked to end may take.
-const KILL_AFTER: Duration = Duration::from_secs(5);
 
 /// The descriptors that each command takes: its input and output, and an unnamed file with its directory
 /// for its output and for one that waits.
@@ -108,7 +104,8 @@ impl Runner<'_> {
         if let Err(err) = run.run_to_end() {
             // Commands must not outlive the run.
             run.error.get_or_insert(err);
-            run.kill_all();
+            run.running.clear();
+            run.runner.children.kill_all();
         }
         RunOutcome {
             tally: run.tally,
@@ -142,7 +139,7 @@ impl ActiveRun<'_> {
             }
             let is_written =
                 self.runner.sink.is_empty() || self.is_abandoned() || self.error.is_some();
-            if has_ended && is_written {
+            if has_ended && is_written && !self.runner.children.have_survivors() {
                 return Ok(());
             }
             self.wait_and_handle()?;
@@ -211,32 +208,9 @@ impl ActiveRun<'_> {
 
     /// Asks commands to end; later they are killed.
     fn end_jobs(&mut self, which: impl Fn(&ChunkJob) -> bool) {
-        let kill_at = Instant::now() + KILL_AFTER;
-        let mut ending = Vec::new();
-        for job in self.running.iter_mut().filter(|job| which(job)) {
-            if job.kill_at.is_none() && job.ended.is_none() {
-                job.kill_at = Some(kill_at);
-                ending.push(job.pid);
-            }
-        }
-        self.runner.children.end(&ending, Signal::TERM);
-    }
-
-    /// Kills the commands that were asked to end and have not.
-    fn kill_overdue(&mut self, now: Instant) {
-        let mut overdue = Vec::new();
-        for job in self.running.iter_mut().filter(|job| job.ended.is_none()) {
-            if job.kill_at.take_if(|at| *at <= now).is_some() {
-                overdue.push(job.pid);
-            }
-        }
-        self.runner.children.end(&overdue, Signal::KILL);
-    }
-
-    fn kill_all(&mut self) {
-        let running = self.running.drain(..).filter(|job| job.ended.is_none());
-        let pids: Vec<_> = running.map(|job| job.pid).collect();
-        self.runner.children.end(&pids, Signal::KILL);
+        let ending = self.running.iter().filter(|job| which(job) && job.ended.is_none());
+        let pids: Vec<_> = ending.map(|job| job.pid).collect();
+        self.runner.children.terminate(&pids);
     }
 
     /// Passes outputs to the sink whose turn it is.
@@ -316,7 +290,11 @@ impl ActiveRun<'_> {
     /// got it too, these decide, as the command of `exec` does.
     fn heed_interrupt(&mut self) {
         let Some(signal) = self.runner.children.take_interrupt() else { return };
-        if self.may_start() || self.runner.children.are_idle() {
+        let is_idle = self.runner.children.are_idle();
+        if is_idle {
+            self.runner.children.kill_asked();
+        }
+        if self.may_start() || is_idle {
             self.interrupt.get_or_insert(signal);
         }
     }
@@ -349,7 +327,7 @@ impl ActiveRun<'_> {
     /// Deals with the chunks whose commands have ended.
     fn finish_jobs(&mut self) {
         let now = Instant::now();
-        self.kill_overdue(now);
+        self.runner.children.kill_overdue(now);
         let mut index = 0;
         while index < self.running.len() {
             let job = &mut self.running[index];
@@ -442,10 +420,8 @@ impl ActiveRun<'_> {
     /// How long to wait at most.
     fn timeout(&self) -> Option<Timespec> {
         let now = Instant::now();
-        let deadlines = self.running.iter().filter_map(|job| match job.ended {
-            Some((_, at)) => Some(at + LINGER),
-            None => job.kill_at,
-        });
+        let ended = self.running.iter().filter_map(|job| job.ended);
+        let deadlines = ended.map(|(_, at)| at + LINGER).chain(self.runner.children.next_check());
         let progress = self.runner.progress.is_some().then(|| now + PROGRESS);
         let next = deadlines.chain(progress).min()?;
         let left = next.saturating_duration_since(now);

@@ -23,14 +23,23 @@ fn the_lowest_chunk_that_fails_decides_and_those_before_it_run_to_their_end() {
 }
 
 #[test]
-fn a_command_that_ignores_the_request_to_end_is_killed() {
+fn a_process_that_ignores_the_request_to_end_is_killed_be_it_a_command_or_started_by_one() {
     let sandbox = Sandbox::new();
-    let command = "[ $TMPX_CHUNK = 0 ] && { sleep 0.3; exit 5; }; trap \"\" TERM; sleep 60";
-    let script = format!("seq 2 > in.txt; tmpx chunk -j 2 --rows 1 in.txt -- sh -c '{command}'");
+    let command = "case $TMPX_CHUNK in
+        0) until [ -e 1 ] && [ -e 2 ]; do sleep 0.01; done; exit 5;;
+        1) trap '' TERM; echo $$ > 1.new; mv 1.new 1; sleep 60;;
+        2) sh -c 'trap \"\" TERM; echo $$ > 2.new; mv 2.new 2; exec sleep 60'; :;; esac";
+    fs::write(sandbox.cwd().join("in.txt"), "1\n2\n3\n").unwrap();
+    let args = ["chunk", "-j", "3", "--rows", "1", "in.txt", "--", "sh", "-c", command];
     let began = Instant::now();
-    let ran = sandbox.sh(&script).run();
+    let ran = sandbox.tmpx(args).run();
     assert_eq!(ran.status, Some(5), "{ran:?}");
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+    for name in ["1", "2"] {
+        let pid = fs::read_to_string(sandbox.cwd().join(name)).unwrap();
+        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim_end()));
+        assert!(stat.as_ref().map_or(true, |stat| stat.contains(") Z ")), "{name}: {stat:?}");
+    }
 }
 
 #[test]

@@ -18,6 +18,8 @@ use crate::chunk::scan::scanner::Scanner;
 #[derive(Debug)]
 struct PlannedFile {
     origin: Rc<Origin>,
+    /// Where the input begins in the file.
+    start: u64,
     /// Its records, as offsets of the file.
     body: Range<u64>,
     /// Where the records begin in the joined inputs.
@@ -70,7 +72,7 @@ impl ChunkPlan {
             let ends_line = body.is_empty() || input.read(&mut last, at_end)? == b"\n";
             input.check_unchanged()?;
             let length = body.end - body.start;
-            plan.files.push(PlannedFile { origin, body, base, ends_line });
+            plan.files.push(PlannedFile { origin, start: range.start, body, base, ends_line });
             base += length;
         }
         cutter.finish(base);
@@ -136,8 +138,9 @@ impl ChunkPlan {
             } else {
                 ""
             };
-            let at = file.body.start + (from - file.base);
-            let data = Data::File { number, length: to - from - comma };
+            let offset = file.body.start + (from - file.base);
+            let at = offset - file.start;
+            let data = Data::File { number, offset, length: to - from - comma };
             parts.push(Part { origin: Rc::clone(&file.origin), at, line: 0, data, separator });
         }
         parts
@@ -187,7 +190,8 @@ fn scan(
     mut scanner: Scanner,
     cutter: &mut Cutter,
 ) -> anyhow::Result<(Range<u64>, Option<u64>)> {
-    let malformed = |what: Malformed| input.malformed(what.moved(|at| at - base + body.start));
+    let before = body.start - input.range().start;
+    let malformed = |what: Malformed| input.malformed(what.moved(|at| at - base + before));
     let mut buffer = vec![0; READ];
     let mut at = body.start;
     while at < body.end {

@@ -58,7 +58,7 @@ impl RecordInput {
             range = Some((offset.min(stamp.size()), stamp));
         }
         let Some(format) = options.format.or_else(|| RecordFormat::of_path(path)) else {
-            return Err(unknown_format(&source.file, source.name, range.is_some()));
+            return Err(unknown_format(&source.file, source.name, range.map(|(start, _)| start)));
         };
         let OpenInput { file, name, .. } = source;
         // No header is repeated in JSON. Only where it names the fields of records, it is one.
@@ -137,15 +137,15 @@ impl RecordInput {
         anyhow::Error::new(err).context(format!("could not read {}", self.name.display()))
     }
 
-    /// Describes what is wrong in a file, at an offset of it.
+    /// Describes what is wrong in it, at an offset from its beginning.
     pub(crate) fn malformed(&self, what: Malformed) -> anyhow::Error {
         let start = self.range().start;
         let mut line = 1;
         let mut buffer = vec![0; READ];
-        let mut at = start;
+        let mut at = 0;
         while at < what.at {
             let count = usize::try_from(what.at - at).unwrap_or(READ).min(READ);
-            match self.read(&mut buffer[..count], at) {
+            match self.read(&mut buffer[..count], start + at) {
                 Ok([]) | Err(_) => break,
                 Ok(bytes) => {
                     line += count_lines(bytes);
@@ -154,7 +154,7 @@ impl RecordInput {
             }
         }
         let name = self.name.clone();
-        InputError::Malformed { name, line, what: what.moved(|at| at - start) }.into()
+        InputError::Malformed { name, line, what }.into()
     }
 }
 
@@ -165,10 +165,10 @@ impl AsFd for RecordInput {
 }
 
 /// Says that nothing tells the format, or that a packed file must be unpacked first.
-fn unknown_format(file: &File, name: PathBuf, is_file: bool) -> anyhow::Error {
+fn unknown_format(file: &File, name: PathBuf, offset: Option<u64>) -> anyhow::Error {
     let mut start = [0; 8];
-    if is_file
-        && let Ok(bytes) = read_at(file.as_fd(), &mut start, 0)
+    if let Some(offset) = offset
+        && let Ok(bytes) = read_at(file.as_fd(), &mut start, offset)
         && let Some(encoding) = crate::chunk::scan::error::Encoding::of(bytes)
     {
         let format = name.file_stem().and_then(|stem| RecordFormat::of_path(Path::new(stem)));

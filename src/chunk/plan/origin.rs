@@ -101,9 +101,7 @@ fn columns(
         };
         if !seen.insert(name) {
             let name = text.to_owned();
-            let what = Fault::DuplicateColumn { name }.at(at);
-            let name = input.name.clone();
-            return Err(InputError::Malformed { name, line: 1, what }.into());
+            return Err(input.malformed(Fault::DuplicateColumn { name }.at(at)));
         }
     }
     Ok(names)

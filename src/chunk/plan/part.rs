@@ -32,7 +32,7 @@ pub(crate) struct Origin {
 pub(crate) struct Part {
     /// The input.
     pub origin: Rc<Origin>,
-    /// Its offset in the input.
+    /// Its offset in the input, for messages.
     pub at: u64,
     /// The number of its first line, where that is known.
     pub line: u64,
@@ -47,8 +47,8 @@ pub(crate) struct Part {
 pub(crate) enum Data {
     /// In memory.
     Memory(Vec<u8>),
-    /// In a file, by its number, from the part's offset on.
-    File { number: usize, length: u64 },
+    /// In a file, by its number and an offset. An input that is standard input may begin within its file.
+    File { number: usize, offset: u64, length: u64 },
 }
 
 impl Data {

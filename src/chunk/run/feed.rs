@@ -86,9 +86,9 @@ impl Feed {
         for part in chunk.parts {
             match part.data {
                 Data::Memory(bytes) => self.text(bytes),
-                Data::File { number, length } => {
+                Data::File { number, offset, length } => {
                     self.sent.push(number);
-                    self.pieces.push_back(Piece::File { number, at: part.at, length });
+                    self.pieces.push_back(Piece::File { number, at: offset, length });
                 }
             }
             self.text(part.separator.as_bytes().to_vec());
@@ -227,9 +227,9 @@ fn convert_some(
             let start = usize::try_from(*done).unwrap_or(bytes.len());
             converter.push(&bytes[start..start + count], out)
         }
-        Data::File { number, .. } => {
+        Data::File { number, offset, .. } => {
             let mut buffer = vec![0; count];
-            let bytes = inputs[*number].read(&mut buffer, part.at + *done)?;
+            let bytes = inputs[*number].read(&mut buffer, offset + *done)?;
             if bytes.len() < count {
                 return Err(inputs[*number].changed());
             }

@@ -45,6 +45,25 @@ fn a_file_as_standard_input_is_read_from_its_offset() {
         { read line; tmpx chunk --format csv --rows 1 --merge -- cat; } < in";
     // dash reads a line byte by byte, so the offset is exact.
     sandbox.sh(script).expects(0, "a\n1\n2\n", "");
+    // Places count from there, as in a pipe.
+    for (text, options, message) in [
+        ("\\351\n1\n", "csv --to json", "line 1, byte 1: not UTF-8"),
+        ("a\n1\n\\351\n", "csv --to json --report r", "line 3, byte 5: not UTF-8"),
+        ("a\n1\n\"2\n", "csv", "line 3, byte 5: this quote is never closed"),
+        ("a,a\n", "csv --to json", "line 1, byte 1: duplicate column a"),
+        ("[1,\n2,]", "json", "line 2, byte 6: trailing comma"),
+    ] {
+        let chunk = format!("tmpx chunk --rows 1 --format {options} -- cat > out");
+        let ran = sandbox
+            .sh(&format!("printf 'junk\n{text}' > in; {{ read line; {chunk}; }} < in"))
+            .run();
+        assert_eq!(ran.status, Some(125), "{text}: {ran:?}");
+        assert!(ran.stderr.contains(&format!("standard input: {message}\n")), "{text}: {ran:?}");
+        let piped = sandbox.sh(&format!("tail -n +2 in | {chunk}")).run();
+        assert_eq!(piped.stderr, ran.stderr, "{text}");
+    }
+    let report = fs::read_to_string(sandbox.cwd().join("r")).unwrap();
+    assert!(report.contains(r#""failed":{"chunk":1,"offset":4,"rows":1,"#), "{report}");
     let ran = sandbox.sh("tmpx chunk --format lines -- cat < /proc/version").succeeds();
     assert!(ran.stdout.starts_with("Linux version"), "{ran:?}");
 }

@@ -60,11 +60,6 @@ impl Origins {
         match &self.first {
             None if !is_empty => self.first = Some((Rc::clone(&origin), records)),
             Some((first, first_records)) if !self.converts && !is_empty => {
-                let [first_name, second] = [&first.name, &origin.name].map(Clone::clone);
-                if format != first.format {
-                    let err = InputError::FormatsDiffer { first: first_name, second };
-                    return Err(err.into());
-                }
                 let is_equal = if format.has_fields() {
                     *first_records == records && first.delimiter == origin.delimiter
                 } else {
@@ -72,8 +67,8 @@ impl Origins {
                 };
                 let has_header = input.dialect.header_rows > 0;
                 if has_header && !is_equal {
-                    let err = InputError::HeadersDiffer { first: first_name, second };
-                    return Err(err.into());
+                    let [first, second] = [&first.name, &origin.name].map(Clone::clone);
+                    return Err(InputError::HeadersDiffer { first, second }.into());
                 }
             }
             _ => {}

@@ -8,6 +8,7 @@ use crate::chunk::plan::origin::Origins;
 use crate::chunk::plan::part::Chunk;
 use crate::chunk::plan::stream::Stream;
 use crate::chunk::scan::cutter::Limit;
+use crate::chunk::scan::error::InputError;
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,6 +35,14 @@ impl Supply {
         limit: Limit,
         converts: bool,
     ) -> anyhow::Result<Self> {
+        let format = |input: &RecordInput| input.dialect.format;
+        if let Some(first) = inputs.first().filter(|_| !converts)
+            && let Some(second) = inputs.iter().find(|other| format(other) != format(first))
+        {
+            // An empty one too: the first one gives the chunks their format.
+            let [first, second] = [&first.name, &second.name].map(Clone::clone);
+            return Err(InputError::FormatsDiffer { first, second }.into());
+        }
         let mut origins = Origins::new(converts);
         if !inputs.iter().all(RecordInput::is_file) {
             return Ok(Self::Stream(Box::new(Stream::new(inputs, limit, origins))));

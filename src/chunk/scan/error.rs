@@ -157,7 +157,7 @@ pub(crate) enum InputError {
     /// Its header differs from that of the first input.
     #[error("the headers of {} and {} differ", first.display(), second.display())]
     HeadersDiffer { first: PathBuf, second: PathBuf },
-    /// Its format or delimiter differs from that of the first input.
+    /// Its format differs from that of the first input.
     #[error("{} and {} differ in format", first.display(), second.display())]
     FormatsDiffer { first: PathBuf, second: PathBuf },
     /// It changed while it was read.

@@ -172,6 +172,21 @@ fn several_inputs_are_one_stream_and_chunks_are_filled_across_them() {
     let differ = "tmpx: 1.csv and 1.json differ in format\n\
                   hint: --to ndjson or --to json gives them one format\n";
     sandbox.sh("tmpx chunk 1.csv 1.json -- cat").expects(125, "", differ);
+    // Also if there is nothing in one of them, or if it is a stream.
+    let empty = differ.replace("1.csv", "0.json").replace("1.json", "1.csv");
+    sandbox.sh(": > 0.json; tmpx chunk --merge 0.json 1.csv -- cat").expects(125, "", &empty);
+    sandbox.sh("tmpx chunk 0.json 1.csv").expects(1, "", &empty);
+    let script =
+        "mkfifo f.csv; cat 1.csv > f.csv & tmpx chunk f.csv 1.json -- touch ran; wait; ls ran";
+    let ran = sandbox.sh(script).run();
+    assert!(ran.stderr.starts_with(&differ.replace("1.csv", "f.csv")), "{ran:?}");
+    assert_eq!((ran.status, ran.stdout.as_str()), (Some(2), ""), "{ran:?}");
+    // That an input is empty is no fault.
+    sandbox.sh("tmpx chunk --to ndjson 0.json 1.csv -- cat").expects(
+        0,
+        "{\"a\":\"1\",\"b\":\"2\"}\n",
+        "",
+    );
 }
 
 #[test]

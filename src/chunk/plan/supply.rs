@@ -2,6 +2,9 @@
 
 use std::os::fd::BorrowedFd;
 
+use anyhow::Context as _;
+use rustix::event::PollFlags;
+
 use crate::chunk::plan::chunk_plan::ChunkPlan;
 use crate::chunk::plan::input::RecordInput;
 use crate::chunk::plan::origin::Origins;
@@ -9,6 +12,7 @@ use crate::chunk::plan::part::Chunk;
 use crate::chunk::plan::stream::Stream;
 use crate::chunk::scan::cutter::Limit;
 use crate::chunk::scan::error::InputError;
+use crate::fs::rw::wait_for;
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,7 +71,11 @@ impl Supply {
         match self {
             Self::Plan(plan, _) => Ok(plan.left()),
             Self::Stream(stream) => {
-                while !stream.has_chunk() && stream.source().is_some() {
+                while !stream.has_chunk()
+                    && let Some(source) = stream.source()
+                {
+                    // A source that does not block would be asked again and again.
+                    wait_for(source, PollFlags::IN).context("could not wait for the input")?;
                     stream.read()?;
                 }
                 Ok(stream.left())

@@ -1,8 +1,11 @@
 //! Chunk files: without a command, each chunk becomes a file with a lifetime.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::Stdio;
 
 use crate::support::sandbox::{Sandbox, mode};
+use crate::support::wait::wait_until;
 
 #[test]
 fn chunk_files_are_printed_in_order_and_have_a_lifetime() {
@@ -35,6 +38,26 @@ fn a_pipe_gives_the_same_files_and_json_lists_them() {
     let ran = sandbox.sh(script).run();
     assert_eq!(ran.stdout, "2\n");
     assert!(ran.stderr.contains("have no names for their fields"), "{ran:?}");
+    sandbox.clean_up();
+}
+
+#[test]
+fn standard_input_that_does_not_block_is_waited_for() {
+    let sandbox = Sandbox::new();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&reader, true).unwrap();
+    let run = sandbox.tmpx(["chunk", "--format", "lines", "--rows", "1"]);
+    let mut chunk = run.prepared().stdin(reader).stdout(Stdio::piped()).spawn().unwrap();
+    writer.write_all(b"1\n2\n").unwrap();
+    let mut paths = BufReader::new(chunk.stdout.take().unwrap());
+    paths.read_line(&mut String::new()).unwrap();
+    let stat = format!("/proc/{}/stat", chunk.id());
+    wait_until("it sleeps", || fs::read_to_string(&stat).unwrap().contains(") S "));
+    drop(writer);
+    let mut rest = String::new();
+    paths.read_to_string(&mut rest).unwrap();
+    assert!(chunk.wait().unwrap().success());
+    assert_eq!(fs::read_to_string(rest.trim_end()).unwrap(), "2\n");
     sandbox.clean_up();
 }
 

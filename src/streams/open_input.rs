@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fstat};
-use rustix::io::{Errno, FdFlags, fcntl_getfd};
+use rustix::io::{Errno, FdFlags, fcntl_getfd, ioctl_fionbio};
 use rustix::stdio::stdin;
 
 /// What messages call standard input.
@@ -46,6 +47,22 @@ impl OpenInput {
         }
         // A FIFO is waited for; that is what a shell does.
         Self::examine(File::open(path), path)
+    }
+
+    /// Does the same, but does not wait until a FIFO has a writer. Who reads it must wait by poll(2): before
+    /// there is a writer, read(2) reports the end.
+    pub(crate) fn open_without_writer(path: &Path) -> anyhow::Result<Self> {
+        let is_fifo = path.metadata().is_ok_and(|metadata| metadata.file_type().is_fifo());
+        if path == Path::new("-") || !is_fifo {
+            return Self::open(path);
+        }
+        let flags = OFlags::NONBLOCK.bits().cast_signed();
+        let file = File::options().read(true).custom_flags(flags).open(path);
+        let file = file.and_then(|file| {
+            ioctl_fionbio(&file, false)?;
+            Ok(file)
+        });
+        Self::examine(file, path)
     }
 
     fn examine(file: io::Result<File>, name: &Path) -> anyhow::Result<Self> {

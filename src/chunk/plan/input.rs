@@ -43,9 +43,10 @@ pub(crate) struct RecordInput {
 }
 
 impl RecordInput {
-    /// Opens a file, or standard input where the path is `-`.
+    /// Opens a file, or standard input where the path is `-`. A stream must be polled before each read.
     pub(crate) fn open(path: &Path, options: &ReadOptions) -> anyhow::Result<Self> {
-        let source = OpenInput::open(path)?;
+        // All FIFOs are open before one is read, and their writers may come one after the other.
+        let source = OpenInput::open_without_writer(path)?;
         let mut range = None;
         // The kernel generates the files of /proc and /sys, without a true size: they are streams.
         let stamp = FileStamp::from(&source.stat);

@@ -39,6 +39,17 @@ fn a_fifo_is_read_like_standard_input_and_mixes_with_files() {
 }
 
 #[test]
+fn fifos_may_get_their_writers_one_after_the_other() {
+    let sandbox = Sandbox::new();
+    sandbox.sh("mkfifo 1.txt 2.txt; seq 50000 > in; cat in in > all").succeeds();
+    for read in ["tmpx chunk 1.txt 2.txt -- cat", "cat $(tmpx chunk --rows 40000 1.txt 2.txt)"] {
+        let script = format!("{{ cat in > 1.txt; cat in > 2.txt; }} & {read} | cmp - all");
+        sandbox.sh(&script).expects(0, "", "");
+    }
+    sandbox.clean_up();
+}
+
+#[test]
 fn a_file_as_standard_input_is_read_from_its_offset() {
     let sandbox = Sandbox::new();
     let script = "printf 'junk\na\n1\n2\n' > in; \

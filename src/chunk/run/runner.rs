@@ -377,7 +377,7 @@ impl ActiveRun<'_> {
             if !sink.is_empty() {
                 fds.push(PollFd::from_borrowed_fd(out, PollFlags::OUT));
                 what.push(What::Sink);
-            } else if sink.is_pipe() {
+            } else if sink.has_reader() {
                 fds.push(PollFd::from_borrowed_fd(out, PollFlags::empty()));
                 what.push(What::Reader);
             }
@@ -408,7 +408,10 @@ impl ActiveRun<'_> {
                 What::Signals => ready.signals = true,
                 What::Source => ready.source = true,
                 What::Sink => ready.sink = true,
-                What::Reader => reader_gone = fd.revents().contains(PollFlags::ERR),
+                // Of a pipe it is an error, of a socket the end.
+                What::Reader => {
+                    reader_gone = fd.revents().intersects(PollFlags::ERR | PollFlags::HUP);
+                }
                 What::Stdin(index) => ready.stdin.push(index),
                 What::Stdout(index) => ready.stdout.push(index),
             }

@@ -20,8 +20,8 @@ const MEMORY_TO_FILE: u64 = 1 << 20;
 /// Where outputs go.
 #[derive(Debug)]
 pub(crate) enum SinkTarget {
-    /// Standard output.
-    Stream { out: BorrowedFd<'static>, is_pipe: bool, is_file: bool },
+    /// Standard output, and what it is.
+    Stream(BorrowedFd<'static>, FileType),
     /// The new content of a file.
     File(Box<Replacement>),
 }
@@ -29,12 +29,8 @@ pub(crate) enum SinkTarget {
 impl SinkTarget {
     /// Standard output, which is this descriptor.
     pub(crate) fn stream(out: BorrowedFd<'static>) -> Self {
-        let kind = fstat(out).map(|stat| FileType::from_raw_mode(stat.st_mode)).ok();
-        Self::Stream {
-            out,
-            is_pipe: kind == Some(FileType::Fifo),
-            is_file: kind == Some(FileType::RegularFile),
-        }
+        let kind = fstat(out).map(|stat| FileType::from_raw_mode(stat.st_mode));
+        Self::Stream(out, kind.unwrap_or(FileType::Unknown))
     }
 }
 
@@ -99,14 +95,14 @@ impl Sink {
     /// Standard output, if that is where outputs go.
     pub(crate) fn out(&self) -> Option<BorrowedFd<'static>> {
         match self.target {
-            SinkTarget::Stream { out, .. } => Some(out),
+            SinkTarget::Stream(out, _) => Some(out),
             SinkTarget::File(_) => None,
         }
     }
 
-    /// Whether it is standard output and a pipe, whose reader can go.
-    pub(crate) fn is_pipe(&self) -> bool {
-        matches!(self.target, SinkTarget::Stream { is_pipe: true, .. })
+    /// Whether it is standard output and has a reader that can go.
+    pub(crate) fn has_reader(&self) -> bool {
+        matches!(self.target, SinkTarget::Stream(_, FileType::Fifo | FileType::Socket))
     }
 
     /// Whether it is a file, which takes everything at once.
@@ -123,7 +119,7 @@ impl Sink {
     pub(crate) fn into_replacement(self) -> Option<Replacement> {
         match self.target {
             SinkTarget::File(replacement) => Some(*replacement),
-            SinkTarget::Stream { .. } => None,
+            SinkTarget::Stream(..) => None,
         }
     }
 
@@ -147,13 +143,19 @@ impl Sink {
                 }
                 self.done = length;
             }
-            &SinkTarget::Stream { out, is_pipe, is_file } => {
-                let at_once = if is_file { MEMORY_TO_FILE } else { SMALL as u64 };
+            &SinkTarget::Stream(out, kind) => {
+                let at_once =
+                    if kind == FileType::RegularFile { MEMORY_TO_FILE } else { SMALL as u64 };
                 let step = match piece {
                     OutPiece::Bytes(bytes) => write_once(out, part(bytes, self.done, at_once)),
                     OutPiece::Held(held, start, length) => match held.store() {
                         HeldStore::File(file) => {
-                            send_once(file, start + self.done, length - self.done, out, is_pipe)
+                            let left = length - self.done;
+                            // A socket, too, takes no more without waiting for sure.
+                            let left =
+                                if kind == FileType::Socket { left.min(at_once) } else { left };
+                            let is_pipe = kind == FileType::Fifo;
+                            send_once(file, start + self.done, left, out, is_pipe)
                         }
                         HeldStore::Memory(bytes) => {
                             let left = (length - self.done).min(at_once);

@@ -1,6 +1,7 @@
 //! A command that fails ends the run; so do a signal and a reader that has gone.
 
 use std::fs;
+use std::io::Read as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -80,6 +81,37 @@ fn a_reader_that_has_gone_ends_tmpx_as_it_ends_every_filter() {
     let script = "trap '' PIPE; { tmpx chunk in.txt -- cat; echo $? >&2; } | true";
     let ran = sandbox.sh(script).run();
     assert_eq!(ran.stderr, "tmpx: could not write to stdout: Broken pipe\n125\n");
+}
+
+#[test]
+fn a_socket_as_standard_output_keeps_no_signal_waiting_and_its_reader_can_go() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("in.txt"), "1\n".repeat(1 << 20)).unwrap();
+    for reader_goes in [false, true] {
+        let (mut reader, socket) = std::os::unix::net::UnixStream::pair().unwrap();
+        let command = if reader_goes { "echo began >&2; sleep 60" } else { "cat" };
+        let run = sandbox.tmpx(["chunk", "in.txt", "--", "sh", "-c", command]);
+        let mut command = run.prepared();
+        let stdout = std::os::fd::OwnedFd::from(socket);
+        let mut chunk = command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+        drop(command);
+        let signal = if reader_goes {
+            // While there is nothing to write.
+            chunk.stderr.take().unwrap().read_exact(&mut [0]).unwrap();
+            drop(reader);
+            rustix::process::Signal::PIPE
+        } else {
+            // While the reader reads nothing.
+            reader.read_exact(&mut [0]).unwrap();
+            let pid = rustix::process::Pid::from_child(&chunk);
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+            rustix::process::Signal::TERM
+        };
+        let stat = format!("/proc/{}/stat", chunk.id());
+        wait_until("it ends", || fs::read_to_string(&stat).unwrap().contains(") Z "));
+        let found = std::os::unix::process::ExitStatusExt::signal(&chunk.wait().unwrap());
+        assert_eq!(found, Some(signal.as_raw()));
+    }
 }
 
 #[test]

@@ -163,7 +163,20 @@ impl ChunkJob {
         Ok(())
     }
 
-    /// Whether the command has exited and its output has been read.
+    /// Takes what the command has written and nobody has read yet, when no more is waited for. What a process
+    /// that it left behind writes meanwhile may be among that.
+    pub(crate) fn collect_rest(&mut self, open: OpenSpillFile<'_>) -> anyhow::Result<()> {
+        let most = self.held.len() + PIPE as u64;
+        loop {
+            let before = self.held.len();
+            self.collect(open)?;
+            if !(before + 1..most).contains(&self.held.len()) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether the command has exited and its output has been read, or has been waited for long enough.
     pub(crate) fn is_done(&self, now: Instant) -> bool {
         match self.ended {
             Some((_, at)) => self.stdout.is_none() || now.duration_since(at) >= LINGER,

@@ -279,7 +279,7 @@ impl ActiveRun<'_> {
         if ready.sink {
             self.write_output();
         }
-        self.finish_jobs();
+        self.finish_jobs()?;
         if let Some(progress) = &mut self.runner.progress {
             progress(&self.tally);
         }
@@ -325,7 +325,7 @@ impl ActiveRun<'_> {
     }
 
     /// Deals with the chunks whose commands have ended.
-    fn finish_jobs(&mut self) {
+    fn finish_jobs(&mut self) -> anyhow::Result<()> {
         let now = Instant::now();
         self.runner.children.kill_overdue(now);
         let mut index = 0;
@@ -335,6 +335,7 @@ impl ActiveRun<'_> {
                 index += 1;
                 continue;
             }
+            job.collect_rest(self.runner.tmpfile)?;
             let job = self.running.swap_remove(index);
             let was_ended =
                 self.failure.as_ref().is_some_and(|(place, _)| place.number <= job.place.number);
@@ -359,6 +360,7 @@ impl ActiveRun<'_> {
                 _ => {}
             }
         }
+        Ok(())
     }
 
     /// Waits until there is something to do.

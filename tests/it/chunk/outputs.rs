@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
-use crate::support::sandbox::{NOBODY, Sandbox, is_root, mode};
+use crate::support::sandbox::{NOBODY, Sandbox, has, is_root, mode};
 
 const NUMBERS: &str = "{ echo n; seq 10; } > in.csv";
 
@@ -202,6 +202,25 @@ fn a_process_that_is_left_behind_is_waited_for_at_most_a_second() {
     let began = std::time::Instant::now();
     sandbox.sh(&script).expects(0, "done\n", "");
     assert!(began.elapsed().as_secs() < 15);
+}
+
+#[test]
+fn what_a_command_has_written_is_read_also_if_tmpx_gets_to_it_late() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    // tmpx is stopped until the command has ended. Then it takes over a second to learn that.
+    let command = "kill -STOP $PPID; seq 100000
+        sh -c 'until grep -qs \") Z\" /proc/$1/stat; do sleep 0.01; done; kill -CONT $2' \
+            sh $$ $PPID >/dev/null 2>&1 &";
+    let strace = "strace -qq -o /dev/null -e inject=wait4,waitid:delay_exit=1100000";
+    let script = format!(
+        "seq 100000 > in.txt; {strace} tmpx chunk in.txt -- sh -c \"$1\" > out; echo $?; cmp out in.txt"
+    );
+    let mut run = sandbox.sh(&script).prepared();
+    run.args(["sh", command]);
+    sandbox.command(run).expects(0, "0\n", "");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Chunk files: without a command, each chunk becomes a file with a lifetime.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::Write as _;
 use std::process::Stdio;
 
 use crate::support::sandbox::{Sandbox, mode};
@@ -46,18 +46,18 @@ fn standard_input_that_does_not_block_is_waited_for() {
     let sandbox = Sandbox::new();
     let (reader, mut writer) = std::io::pipe().unwrap();
     rustix::io::ioctl_fionbio(&reader, true).unwrap();
+    let pipe = reader.try_clone().unwrap();
     let run = sandbox.tmpx(["chunk", "--format", "lines", "--rows", "1"]);
-    let mut chunk = run.prepared().stdin(reader).stdout(Stdio::piped()).spawn().unwrap();
+    let chunk = run.prepared().stdin(reader).stdout(Stdio::piped()).spawn().unwrap();
     writer.write_all(b"1\n2\n").unwrap();
-    let mut paths = BufReader::new(chunk.stdout.take().unwrap());
-    paths.read_line(&mut String::new()).unwrap();
+    wait_until("the input is read", || rustix::io::ioctl_fionread(&pipe).unwrap() == 0);
     let stat = format!("/proc/{}/stat", chunk.id());
     wait_until("it sleeps", || fs::read_to_string(&stat).unwrap().contains(") S "));
     drop(writer);
-    let mut rest = String::new();
-    paths.read_to_string(&mut rest).unwrap();
-    assert!(chunk.wait().unwrap().success());
-    assert_eq!(fs::read_to_string(rest.trim_end()).unwrap(), "2\n");
+    let output = chunk.wait_with_output().unwrap();
+    let paths = String::from_utf8(output.stdout).unwrap();
+    let files = paths.lines().map(|path| fs::read_to_string(path).unwrap());
+    assert_eq!(files.collect::<Vec<_>>(), ["1\n", "2\n"]);
     sandbox.clean_up();
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use rustix::fs::{FileType, fstat, sendfile};
-use rustix::io::Errno;
+use rustix::io::{Errno, pread};
 use rustix::pipe::{SpliceFlags, splice};
 use rustix::termios::isatty;
 
@@ -116,8 +116,10 @@ impl Outlet {
     /// Copies some of so many bytes of a file. Returns how many are done with.
     fn copy(&mut self, file: BorrowedFd<'_>, at: u64, all: usize) -> usize {
         let mut buffer = [0; ATOMIC];
-        let copied = rustix::io::pread(file, &mut buffer[..all.min(ATOMIC)], at)
-            .and_then(|read| rustix::io::write(self.fd, &buffer[..read]));
+        let buffer = &mut buffer[..all.min(ATOMIC)];
+        // Once more: a read that fails once may succeed.
+        let read = pread(file, &mut *buffer, at).or_else(|_| pread(file, &mut *buffer, at));
+        let copied = read.and_then(|read| rustix::io::write(self.fd, &buffer[..read]));
         // The file is ours alone, and does not shrink.
         let copied = if copied == Ok(0) { Err(Errno::IO) } else { copied };
         self.done(copied, all)

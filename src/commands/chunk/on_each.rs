@@ -168,11 +168,11 @@ fn report_failure(place: &Place, cause: Cause) -> Status {
 /// Names a chunk by its number, from 0 as in `TMPX_CHUNK`, and its rows and bytes, from 1.
 fn describe(place: &Place) -> String {
     let Place { number, first_row, rows, name, at, bytes } = place;
-    format!(
-        "chunk {number} (rows {} to {}, {} from byte {}, {bytes} bytes)",
-        first_row + 1,
-        first_row + rows,
-        name.display(),
-        at + 1,
-    )
+    let name = name.display();
+    if *rows == 0 {
+        // A header alone, or an empty array.
+        return format!("chunk {number} (no rows, {name})");
+    }
+    let (first, last, byte) = (first_row + 1, first_row + rows, at + 1);
+    format!("chunk {number} (rows {first} to {last}, {name} from byte {byte}, {bytes} bytes)")
 }

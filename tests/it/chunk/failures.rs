@@ -55,6 +55,16 @@ fn a_command_that_a_signal_ends_ends_tmpx_with_it() {
 }
 
 #[test]
+fn a_chunk_without_rows_is_named_as_one() {
+    let sandbox = Sandbox::new();
+    let script = "echo a > in.csv; tmpx chunk in.csv -- false";
+    sandbox.sh(script).expects(1, "", "tmpx: chunk 0 (no rows, in.csv) exited with status 1\n");
+    let script = "echo '[]' | tmpx chunk --format json -- false";
+    let message = "tmpx: chunk 0 (no rows, standard input) exited with status 1\n";
+    sandbox.sh(script).expects(1, "", message);
+}
+
+#[test]
 fn a_command_that_cannot_be_started_fails_the_first_chunk() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("in.txt"), "1\n2\n").unwrap();

@@ -92,6 +92,13 @@ fn lines_that_end_with_carriage_returns_are_refused() {
     let ran = sandbox.tmpx(["chunk", "in.csv"]).run();
     let message = "line 1, byte 4: lines end with a carriage return and no line feed";
     assert_eq!(ran.stderr, format!("tmpx: in.csv: {message}\nhint: {hint}\n"));
+    // Standard input, be it a file or a pipe.
+    let hint = "… | tr '\\r' '\\n' | tmpx chunk --format csv …";
+    let expected = format!("tmpx: standard input: {message}\nhint: {hint}\n");
+    for script in ["< in.csv tmpx chunk --format csv", "cat in.csv | tmpx chunk --format csv"] {
+        sandbox.sh(script).expects(1, "", &expected);
+        sandbox.sh(&format!("{script} -- cat")).expects(125, "", &expected);
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom, fstat, fsync, openat, seek, statat};
+use rustix::fs::{AtFlags, Mode, OFlags, SeekFrom, StatxFlags, fstat, fsync, openat, seek, statat};
 use rustix::io::Errno;
 
 use crate::fs::dir::create_new;
@@ -26,7 +26,7 @@ use crate::lease::{Lease, TmpFile};
 use crate::os::effective_user;
 use crate::streams::guard::{CommitLock, WriteGuard, await_tick};
 use crate::streams::target::{Existing, OnChange, ReplaceError, Target};
-use crate::sys::is_unknown_call;
+use crate::sys::{is_unknown_call, statx};
 
 /// A file that does not exist yet, so that a command cannot read its old content.
 #[derive(Debug, thiserror::Error)]
@@ -328,8 +328,7 @@ impl Replacement {
         let shown = self.target.shown().display();
         let mut notes: Vec<String> =
             lost.into_iter().map(|name| format!("could not keep the {name} of {shown}")).collect();
-        #[allow(clippy::useless_conversion, reason = "the width differs between architectures")]
-        let others = u64::from(old.stat.st_nlink).saturating_sub(1);
+        let others = links(old).saturating_sub(1);
         if others > 0 {
             let (s, keep) = if others == 1 { ("", "keeps") } else { ("s", "keep") };
             notes.push(format!(
@@ -338,6 +337,18 @@ impl Replacement {
         }
         Ok(notes)
     }
+}
+
+/// Returns the number of links to a file. FUSE may remember one that is out of date.
+fn links(file: &Existing) -> u64 {
+    #[allow(clippy::useless_conversion, reason = "the width differs between architectures")]
+    let known = u64::from(file.stat.st_nlink);
+    if known <= 1 {
+        return known;
+    }
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
+    let stat = statx(file, c"", flags, StatxFlags::NLINK);
+    stat.map_or(known, |stat| stat.stx_nlink.into())
 }
 
 /// Creates an unnamed file beside the target. A new file gets the mode that the shell would give it. A

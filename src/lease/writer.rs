@@ -8,6 +8,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::Duration;
 
 use rustix::fs::{
     AtFlags, Mode, OFlags, SeekFrom, fchmod, fstat, ftruncate, openat, seek, unlinkat,
@@ -149,6 +150,13 @@ impl Lease {
         self.header.committed = true;
         let Some(file) = &mut self.file else { return Ok(()) };
         file.commit().map_err(|source| file.not_written(source))
+    }
+
+    /// Returns the lifetime that ends this time from now: that of a lease counts from its creation.
+    pub(crate) fn for_another(&self, time: Duration) -> Lifetime {
+        let age = Moment::now().since(self.header.created, true).unwrap_or_default();
+        let ttl_ms = u64::try_from(age.saturating_add(time).as_millis()).unwrap_or(u64::MAX);
+        Lifetime::Bound { owner: None, ttl_ms: Some(ttl_ms) }
     }
 
     /// Changes when the lease ends.

@@ -54,8 +54,8 @@ struct Unsaved {
     is_no_match: bool,
 }
 
-/// The milliseconds that a workspace is kept if a required pattern matches nothing.
-const DAY_MS: u64 = 86_400_000;
+/// How long a workspace is kept if a required pattern matches nothing.
+const DAY: Duration = Duration::from_hours(24);
 
 impl<'a> Run<'a> {
     /// Creates the workspace and commits its lease.
@@ -153,7 +153,7 @@ impl<'a> Run<'a> {
             print_error(&unsaved.cause);
             // Removing the workspace would lose what the caller asked for.
             keep = Some(if unsaved.is_no_match && policy.is_none() {
-                Lifetime::Bound { owner: None, ttl_ms: Some(DAY_MS) }
+                self.transaction.lease().for_another(DAY)
             } else {
                 Lifetime::Manual
             });

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
+use std::time::Instant;
 
 use crate::support::sandbox::{KEPT, Ran, Sandbox, has, is_root, mode, names, skip_unless, words};
 use crate::support::wait::wait_until;
@@ -327,8 +328,19 @@ fn a_result_whose_name_is_misspelled_is_named_and_kept_for_a_day() {
     // The lease lasts for a day: a cleanup keeps the workspace, and its state says how long.
     sandbox.tmpx(["cleanup"]).run();
     assert!(kept.join("result6").exists());
+    sandbox.clean_up();
+}
+
+#[test]
+fn the_day_for_which_a_workspace_is_kept_begins_when_the_command_has_ended() {
+    let sandbox = Sandbox::new();
+    let start = Instant::now();
+    assert_eq!(exec(&sandbox, "--out nosuch", "sleep 1").status, Some(125));
     let left = sandbox.tmpx(["list", "--json"]).run().json()[0]["left_ms"].as_u64().unwrap();
-    assert!((86_000_000..=86_400_000).contains(&left), "{left}");
+    assert!(left <= 86_400_000, "{left}");
+    // The command took a second of this time, and nothing of the day.
+    let elapsed = u64::try_from(start.elapsed().as_millis()).unwrap();
+    assert!(left + elapsed >= 86_400_000 + 990, "{left} {elapsed}");
     sandbox.clean_up();
 }
 

@@ -18,6 +18,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use crate::fs::identity::MARK;
 use crate::sys::proc_path;
 
 /// The access ACL, which a new file can inherit from its directory.
@@ -29,8 +30,9 @@ const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
 /// The capabilities of a program (capabilities(7)).
 const CAPABILITY: &[u8] = b"security.capability";
 
-/// Attributes that certify the old content: its hash, and a signature (xattr(7), evmctl(1)).
-const INTEGRITY_XATTRS: [&[u8]; 2] = [b"security.ima", b"security.evm"];
+/// Attributes that say something about one file and must not pass to another: the mark of tmpx, and what
+/// certifies the content, its hash and a signature (xattr(7), evmctl(1)).
+const OWN_XATTRS: [&[u8]; 3] = [MARK.to_bytes(), b"security.ima", b"security.evm"];
 
 /// The largest size of all names together, and of one value (`XATTR_LIST_MAX`, `XATTR_SIZE_MAX`).
 const MAX_XATTR: usize = 64 * 1024;
@@ -52,7 +54,7 @@ pub(crate) fn preserve(old: impl AsFd, new: impl AsFd) -> io::Result<Vec<String>
     }
     let mode = if lost.is_empty() { stat.st_mode } else { stat.st_mode & !SET_ID };
     fchmod(&new, Mode::from_raw_mode(mode & 0o7777))?;
-    for name in names.into_iter().filter(|name| !INTEGRITY_XATTRS.contains(&name.as_slice())) {
+    for name in names.into_iter().filter(|name| !OWN_XATTRS.contains(&name.as_slice())) {
         if !preserve_attribute(&old, &new, &name)? {
             lost.push(describe(&name));
         }
@@ -124,7 +126,7 @@ fn copied_names(source: impl AsFd) -> Vec<Vec<u8>> {
     let names = list.split(|&byte| byte == 0).filter(|name| {
         name.starts_with(b"user.") || [ACL.to_bytes(), DEFAULT_ACL, CAPABILITY].contains(name)
     });
-    names.map(<[u8]>::to_vec).collect()
+    names.filter(|name| !OWN_XATTRS.contains(name)).map(<[u8]>::to_vec).collect()
 }
 
 fn copy_attribute(source: impl AsFd, copy: impl AsFd, name: &[u8]) -> bool {

@@ -11,14 +11,15 @@ use rustix::io::Errno;
 
 use crate::fs::identity::text::Proof;
 
-const NAME: &CStr = c"user.tmpx";
+/// The name of the attribute. Copies and replacements leave it out: they belong to the user.
+pub(crate) const MARK: &CStr = c"user.tmpx";
 
 /// The length of the longest mark that is read. The id of a lease has 23 bytes.
 const MAX_BYTES: usize = 64;
 
 /// Marks an open file or directory. Returns whether that succeeded.
 pub(super) fn set(file: impl AsFd, lease: &str) -> bool {
-    fsetxattr(file, NAME, lease.as_bytes(), XattrFlags::empty()).is_ok()
+    fsetxattr(file, MARK, lease.as_bytes(), XattrFlags::empty()).is_ok()
 }
 
 /// Whether an entry of `dir`, or `dir` itself if `name` is empty, has the mark of a lease. It must be
@@ -28,7 +29,7 @@ pub(super) fn proof(dir: impl AsFd, name: &CStr, lease: &str) -> Proof {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let mut mark = [0; MAX_BYTES];
     let read = openat(dir, name, flags | OFlags::NOCTTY, Mode::empty())
-        .and_then(|file| fgetxattr(file, NAME, &mut mark));
+        .and_then(|file| fgetxattr(file, MARK, &mut mark));
     match read {
         Ok(length) => Proof::of(mark.get(..length) == Some(lease.as_bytes())),
         Err(Errno::NODATA | Errno::RANGE) => Proof::Other,

@@ -14,4 +14,5 @@ pub(crate) use dir_id::{DirFacts, DirId};
 pub use entry_id::EntryId;
 pub(crate) use entry_id::{EntryAt, Witness};
 pub(crate) use filesystem::Filesystem;
+pub(super) use mark::MARK;
 pub(crate) use text::Proof;

@@ -158,6 +158,23 @@ fn the_mark_is_not_on_what_becomes_the_users() {
 }
 
 #[test]
+fn a_leased_file_is_the_users_once_tmpx_itself_has_replaced_it() {
+    let script = "f=$(tmpx file -p m --name report.csv); echo thesis | tmpx replace $f; tmpx cleanup --all; cat $f; \
+                  f=$(tmpx file -p m --name other.csv); tmpx exec --in $f:r --out r:$f -- sh -c 'echo thesis >r'; \
+                  tmpx cleanup --all; cat $f; \
+                  sh -c 'tmpx file -p m --name third.csv --until-exit >f; echo thesis | tmpx replace $(cat f)'; \
+                  tmpx cleanup; cat $(cat f)";
+    let each = |name| replaced(name) + "tmpx: removed 0, kept 1 replaced\n";
+    let expected = ["report.csv", "other.csv", "third.csv"].map(each).concat();
+    for (filesystem, tools) in EVERYWHERE {
+        let sandbox = Sandbox::new();
+        let Some(ran) = mounting(&sandbox, filesystem, tools, script) else { continue };
+        assert_eq!(ran.stdout, "thesis\n".repeat(3), "{filesystem} {ran:?}");
+        assert_eq!(ran.stderr, expected, "{filesystem}");
+    }
+}
+
+#[test]
 fn a_directory_whose_mark_anybody_could_have_set_is_kept() {
     let sandbox = Sandbox::new();
     // Another user has a directory of ours, open to all, marked and moved to the name.

@@ -15,9 +15,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use rustix::fs::{
     Access, AtFlags, FileType, Mode, OFlags, PROC_SUPER_MAGIC, Stat, StatxAttributes, StatxFlags,
-    fstat, fstatfs, open, openat, readlinkat,
+    fstat, fstatfs, openat, readlinkat,
 };
 use rustix::io::Errno;
+use rustix::path::Arg;
 
 use crate::fs::{Dir, FileStamp, may_be_planted};
 use crate::lease::CreateError;
@@ -99,9 +100,31 @@ pub(crate) struct Target {
     dir: Dir,
     name: OsString,
     shown: PathBuf,
+    /// The symlinks that led to it, in their order.
+    links: Vec<FollowedLink>,
     /// The file that was there when the target was found. The owner and mode of one that appears later are
     /// those of whoever has created it.
     first: Option<Existing>,
+}
+
+/// A symlink that was followed at the end of a path.
+#[derive(Debug)]
+struct FollowedLink {
+    dir: Dir,
+    name: OsString,
+    to: PathBuf,
+}
+
+impl FollowedLink {
+    /// Whether it still leads to the same path.
+    fn is_unchanged(&self) -> bool {
+        read_link(&self.dir, &self.name).is_ok_and(|to| to == self.to)
+    }
+}
+
+fn read_link(dir: impl AsFd, name: impl Arg) -> rustix::io::Result<PathBuf> {
+    let to = readlinkat(dir, name, Vec::new())?;
+    Ok(PathBuf::from(OsString::from_vec(to.into_bytes())))
 }
 
 /// The file to replace, as it was when it was looked up. The descriptor grants no access (`O_PATH`),
@@ -155,10 +178,7 @@ impl Target {
         if stands_for_stdout(path) {
             return Err(ReplaceError::StandardOutput);
         }
-        let real = follow(path)?;
-        let name = real.file_name().ok_or(Errno::ISDIR)?.to_owned();
-        let dir = Dir::open(real.parent().unwrap_or(Path::new("/")))?;
-        let mut target = Self { dir, name, shown: path.to_owned(), first: None };
+        let mut target = follow(path)?;
         Ownership::of(&target.dir)?.may_rename()?;
         target.first = target.look_up_checked()?;
         Ok(target)
@@ -177,6 +197,11 @@ impl Target {
             self.check(existing, &Ownership::of(&self.dir)?)?;
         }
         Ok(existing)
+    }
+
+    /// Whether the path that the user wrote still leads to this place.
+    pub(crate) fn is_where_it_was(&self) -> bool {
+        self.links.iter().all(FollowedLink::is_unchanged)
     }
 
     pub(crate) fn dir(&self) -> &Dir {
@@ -335,25 +360,40 @@ impl Ownership {
 }
 
 /// Follows the symlinks at the end of a path.
-fn follow(path: &Path) -> Result<PathBuf, ReplaceError> {
+fn follow(path: &Path) -> Result<Target, ReplaceError> {
     let mut at = resolve_parent(path)?;
+    let mut links = Vec::new();
     for _ in 0..MAX_LINKS {
-        let link = match open(&at, PATH_ONLY_NOFOLLOW, Mode::empty()) {
-            Ok(link) => link,
-            Err(Errno::NOENT) => return Ok(at),
+        let dir = Dir::open(at.parent().unwrap_or(Path::new("/")))?;
+        let name = at.file_name().ok_or(Errno::ISDIR)?.to_owned();
+        let to = match openat(&dir, &name, PATH_ONLY_NOFOLLOW, Mode::empty()) {
+            Ok(entry) => follow_entry(&entry, &dir)?,
+            Err(Errno::NOENT) => None,
             Err(err) => return Err(err.into()),
         };
-        let ownership = Ownership::of(&link)?;
-        if FileType::from_raw_mode(ownership.mode) != FileType::Symlink {
-            return Ok(at);
-        }
-        let dir = at.parent().unwrap_or(Path::new("/")).to_owned();
-        check_symlink(&link, ownership.owner, &dir)?;
-        let target = readlinkat(&link, c"", Vec::new())?;
-        let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
-        at = resolve_parent(&dir.join(target))?;
+        let Some(to) = to else {
+            return Ok(Target { dir, name, shown: path.to_owned(), links, first: None });
+        };
+        at = resolve_parent(&dir.path().join(&to))?;
+        links.push(FollowedLink { dir, name, to });
     }
     Err(Errno::LOOP.into())
+}
+
+/// Returns where an entry of a directory leads if it is a symlink. Fails if that may not be followed.
+fn follow_entry(entry: &OwnedFd, dir: &Dir) -> Result<Option<PathBuf>, ReplaceError> {
+    let ownership = Ownership::of(entry)?;
+    if FileType::from_raw_mode(ownership.mode) != FileType::Symlink {
+        return Ok(None);
+    }
+    // The text of a link in /proc is not a path but a description: 'pipe:[1]', '/a (deleted)'.
+    if fstatfs(entry).is_ok_and(|fs| fs.f_type == PROC_SUPER_MAGIC) {
+        return Err(ReplaceError::OpenFileOfProcess);
+    }
+    if Ownership::of(dir)?.is_untrusted(ownership.owner) {
+        return Err(ReplaceError::UntrustedSymlink);
+    }
+    Ok(Some(read_link(entry, c"")?))
 }
 
 /// Makes a path absolute. Fails if its form (a trailing slash, a dot) allows only a directory.
@@ -364,18 +404,4 @@ fn resolve_parent(path: &Path) -> io::Result<PathBuf> {
         return Err(Errno::ISDIR.into());
     }
     std::path::absolute(path)
-}
-
-/// Checks that a symlink may be followed.
-fn check_symlink(link: &OwnedFd, owner: u32, dir: &Path) -> Result<(), ReplaceError> {
-    // The text of a link in /proc is not a path but a description: 'pipe:[1]', '/a (deleted)'.
-    if fstatfs(link).is_ok_and(|fs| fs.f_type == PROC_SUPER_MAGIC) {
-        return Err(ReplaceError::OpenFileOfProcess);
-    }
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir = open(dir, flags, Mode::empty())?;
-    if Ownership::of(dir)?.is_untrusted(owner) {
-        return Err(ReplaceError::UntrustedSymlink);
-    }
-    Ok(())
 }

@@ -266,6 +266,31 @@ fn a_producer_that_changes_the_file_itself_is_an_error() {
 }
 
 #[test]
+fn a_producer_that_replaces_a_symlink_to_the_file_is_an_error() {
+    let message = "tmpx: could not replace link: it changed while the command ran\n\
+                   hint: the command must leave the file alone and write to stdout: no -i, no -o\n";
+    for command in [
+        "sed -i s/b/c/ link",
+        "sed -i s/b/c/ d/link",
+        "sh -c 'echo c >new; mv new link'",
+        "ln -sf g link",
+        "rm d/link",
+    ] {
+        let sandbox = with_file("b\na\n");
+        sandbox.sh("mkdir d; ln -s ../f d/link; ln -s d/link link").succeeds();
+        sandbox.sh(&format!("tmpx replace link -- {command}")).expects(125, "", message);
+        assert_eq!(content(&sandbox), "b\na\n", "{command}");
+    }
+    // One that leads to the same path as before loses nothing.
+    let sandbox = with_file("old\n");
+    sandbox.sh("ln -s f link; tmpx replace link -- sh -c 'ln -sf f link; echo new'").succeeds();
+    assert_eq!((content(&sandbox).as_str(), names(&sandbox.cwd()).len()), ("new\n", 2));
+    // What is appended goes where the path led at the beginning, as with '>>'.
+    let script = "tmpx replace -a link -- sh -c 'echo other >g; ln -sf g link; echo more'; cat f g";
+    sandbox.sh(script).expects(0, "new\nmore\nother\n", "");
+}
+
+#[test]
 fn a_producer_gets_a_read_only_copy_of_the_file_in_place_of_braces() {
     let sandbox = with_file("b\na\n");
     sandbox.sh("tmpx replace f -- sort {}").expects(0, "", "");

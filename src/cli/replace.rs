@@ -15,8 +15,8 @@ use clap::{Args, ValueHint};
 ///
 /// With COMMAND, its output is the new content, and FILE is replaced only if
 /// COMMAND succeeds. An argument {} of COMMAND is replaced by the path of a
-/// read-only copy of FILE. If FILE changes while COMMAND runs, tmpx fails and
-/// leaves FILE as it is.
+/// read-only copy of FILE. If FILE or that copy changes while COMMAND runs, tmpx
+/// fails and leaves FILE as it is.
 ///
 /// From a pipe, FILE is replaced when the input has ended. A pipe cannot report
 /// that its writer failed, so prefer COMMAND.

@@ -64,14 +64,19 @@ fn fill_from_command(
 ) -> anyhow::Result<(Status, u64)> {
     let cwd = CurrentDir::current();
     let signals = SignalQueue::open(context.signals);
+    let mut copy = None;
     if has_placeholder(&words, placeholder) {
         let dir = scratch.dir(None, None)?;
-        let path = new.copy_old_to(&dir, &|| Ok(check_interrupt(&signals)?))?;
-        replace_placeholder(&mut words, placeholder, &path);
+        let old = copy.insert(new.copy_old_to(dir, &|| Ok(check_interrupt(&signals)?))?);
+        replace_placeholder(&mut words, placeholder, &old.path());
     }
     let command = Command::new(words, &context.env, &cwd);
     check_interrupt(&signals)?;
     let fill = |output| new.fill(output, "the command's output");
     let (status, bytes) = process::run_capturing(command, signals, fill)?;
-    Ok((status, bytes?))
+    let bytes = bytes?;
+    if let Some(copy) = copy.filter(|_| status == Status::Command(0)) {
+        new.check_copy(&copy)?;
+    }
+    Ok((status, bytes))
 }

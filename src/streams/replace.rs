@@ -10,6 +10,7 @@
 //! exchange is undone. A rename that depends on nothing waits for the lock, too: between the two
 //! exchanges, it would give the hidden name to the file that it puts in place.
 
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -39,6 +40,25 @@ enum ReadFile {
     First,
     /// The file that was there later, if one was.
     Later(Option<Existing>),
+}
+
+/// The read-only copy of the old file that a command gets by its path.
+#[derive(Debug)]
+pub(crate) struct OldCopy {
+    dir: Dir,
+    name: OsString,
+    file: Existing,
+}
+
+impl OldCopy {
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.join(&self.name)
+    }
+
+    fn is_unchanged(&self) -> bool {
+        let now = Existing::look_up(&self.dir, &self.name);
+        now.is_ok_and(|now| now.is_some_and(|now| self.file.is_unchanged(&now)))
+    }
 }
 
 /// How often a change of the file is followed before tmpx gives up.
@@ -98,13 +118,12 @@ impl Replacement {
         self.target.open_if_same(old).with_context(could_not)
     }
 
-    /// Creates a read-only copy of the old file in a directory, under the same name, and returns its
-    /// path.
+    /// Creates a read-only copy of the old file in a directory, under the same name.
     pub(crate) fn copy_old_to(
         &self,
-        dir: &Dir,
+        dir: Dir,
         check_interrupt: Interrupt<'_>,
-    ) -> anyhow::Result<PathBuf> {
+    ) -> anyhow::Result<OldCopy> {
         let could_not = || format!("could not read {}", self.target.shown().display());
         let from = match &self.first {
             Some(old) => self.open(old)?.ok_or(Errno::STALE),
@@ -112,9 +131,21 @@ impl Replacement {
         };
         let from = from.map_err(io::Error::from).with_context(could_not)?;
         let could_not = || format!("could not write to a file in {}", dir.path().display());
-        let copy = create_new(dir, self.target.name(), Mode::RUSR).with_context(could_not)?;
+        let name = self.target.name();
+        let copy = create_new(&dir, name, Mode::RUSR).with_context(could_not)?;
         copy::fill(&from, copy, check_interrupt).with_context(could_not)?;
-        Ok(dir.join(self.target.name()))
+        let file = Existing::look_up(&dir, name).with_context(could_not)?;
+        let file = file.ok_or(Errno::NOENT).map_err(io::Error::from).with_context(could_not)?;
+        await_tick(&file);
+        Ok(OldCopy { name: name.to_owned(), file, dir })
+    }
+
+    /// Fails if a command has edited the copy of the old file: its output is not the new content.
+    pub(crate) fn check_copy(&self, copy: &OldCopy) -> anyhow::Result<()> {
+        if copy.is_unchanged() {
+            return Ok(());
+        }
+        Err(self.refused(ReplaceError::CopyChangedByCommand))
     }
 
     /// The file whose content was read last.

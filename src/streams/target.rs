@@ -69,6 +69,8 @@ pub(crate) enum ReplaceError {
     UntrustedSymlink,
     #[error("it changed while the command ran")]
     ChangedByCommand,
+    #[error("the copy of it changed while the command ran")]
+    CopyChangedByCommand,
     #[error("other processes keep changing it")]
     KeepsChanging,
     #[error("another process has it open for writing")]
@@ -142,6 +144,21 @@ impl AsFd for Existing {
 }
 
 impl Existing {
+    /// Looks up a file in a directory.
+    pub(crate) fn look_up(dir: &Dir, name: &OsStr) -> Result<Option<Self>, ReplaceError> {
+        let file = match openat(dir, name, PATH_ONLY_NOFOLLOW, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(err) => return Err(err.into()),
+        };
+        let stat = fstat(&file)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Ok(Some(Self { file, stat })),
+            FileType::Directory => Err(Errno::ISDIR.into()),
+            _ => Err(ReplaceError::NotRegularFile),
+        }
+    }
+
     /// Whether `other` is the same file with the same content, as far as size and times show.
     pub(crate) fn is_unchanged(&self, other: &Self) -> bool {
         let was_touched = FileStamp::from(&self.stat) != FileStamp::from(&other.stat);
@@ -246,17 +263,7 @@ impl Target {
 
     /// Looks up another file in the same directory.
     pub(crate) fn look_up_name(&self, name: &OsStr) -> Result<Option<Existing>, ReplaceError> {
-        let file = match openat(&self.dir, name, PATH_ONLY_NOFOLLOW, Mode::empty()) {
-            Ok(file) => file,
-            Err(Errno::NOENT) => return Ok(None),
-            Err(err) => return Err(err.into()),
-        };
-        let stat = fstat(&file)?;
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => Ok(Some(Existing { file, stat })),
-            FileType::Directory => Err(Errno::ISDIR.into()),
-            _ => Err(ReplaceError::NotRegularFile),
-        }
+        Existing::look_up(&self.dir, name)
     }
 
     /// Checks that an existing file may be replaced.

@@ -18,7 +18,7 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
         ReplaceError::AppendOnly | ReplaceError::OpenForWriting(OnChange::Append) => {
             "'>>' appends to it"
         }
-        ReplaceError::ChangedByCommand => {
+        ReplaceError::ChangedByCommand | ReplaceError::CopyChangedByCommand => {
             "the command must leave the file alone and write to stdout: no -i, no -o"
         }
         ReplaceError::Immutable => "'chattr -i' makes it changeable again",

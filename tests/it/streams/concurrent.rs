@@ -295,11 +295,9 @@ fn a_producer_gets_a_read_only_copy_of_the_file_in_place_of_braces() {
     let sandbox = with_file("b\na\n");
     sandbox.sh("tmpx replace f -- sort {}").expects(0, "", "");
     assert_eq!(content(&sandbox), "a\nb\n");
-    // It has the name of the file, and what a command does to it does not reach the file.
+    // It has the name of the file.
     sandbox.sh("cp f f.c; tmpx replace f.c -- sh -c 'basename $1; stat -c %a $1' sh {}").succeeds();
     sandbox.sh("cat f.c; rm f.c").expects(0, "f.c\n400\n", "");
-    sandbox.sh("tmpx replace f -- sed -i s/a/c/ {}").expects(0, "", "");
-    assert_eq!(content(&sandbox), "");
     sandbox.sh("echo 1 > f; tmpx replace -a f -- cat {} {}; cat f").expects(0, "1\n1\n1\n", "");
     sandbox.sh("tmpx replace f -I @ -- sh -c 'echo $2; cat $1' sh @ {}").expects(0, "", "");
     assert_eq!(content(&sandbox), "{}\n1\n1\n1\n");
@@ -308,4 +306,29 @@ fn a_producer_gets_a_read_only_copy_of_the_file_in_place_of_braces() {
                    hint: without {}, the output of COMMAND becomes the new file\n";
     sandbox.sh("tmpx replace new -- cat {}").expects(125, "", message);
     assert_eq!(names(&sandbox.cwd()), ["f"]);
+}
+
+#[test]
+fn a_producer_that_edits_the_copy_is_an_error() {
+    let message = "tmpx: could not replace f: the copy of it changed while the command ran\n\
+                   hint: the command must leave the file alone and write to stdout: no -i, no -o\n";
+    for command in [
+        "sed -i s/b/c/ {}",
+        "--no-empty -- sed -i s/b/c/ {}",
+        "-a -- sed -i s/b/c/ {}",
+        "gzip -f {}",
+        // The size stays, and the time is set back.
+        "sh -c 'chmod 600 $1; touch -r $1 t; sort -o $1 $1; touch -r t $1; rm t' sh {}",
+    ] {
+        let sandbox = with_file("b\na\n");
+        let options = if command.contains("-- ") { "" } else { "--" };
+        let script = format!("tmpx replace f {options} {command}");
+        sandbox.sh(&script).expects(125, "", message);
+        assert_eq!(content(&sandbox), "b\na\n", "{command}");
+        assert_eq!(names(&sandbox.cwd()), ["f"], "{command}");
+    }
+    // If the command fails, its status says enough.
+    let sandbox = with_file("b\na\n");
+    let script = "tmpx replace f -- sh -c 'sed -i s/b/c/ $1; exit 3' sh {}";
+    sandbox.sh(script).expects(3, "", "");
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use crate::cli::ReplaceArgs;
 use crate::commands::context::Context;
 use crate::commands::errors::InvalidUse;
-use crate::commands::scratch::{with_scratch, write_report};
+use crate::commands::scratch::{find_report, with_scratch, write_report};
 use crate::create::Scratch;
 use crate::os::CurrentDir;
 use crate::process::{self, Command, check_interrupt, has_placeholder, replace_placeholder};
@@ -18,7 +18,7 @@ pub(super) fn run(args: ReplaceArgs, context: &Context) -> anyhow::Result<Status
     let target = Target::find(&args.file)?;
     let path = target.path();
     if let Some(report) = &args.report
-        && Target::find(report)?.path() == path
+        && find_report(report)?.leads_through(target.dir(), target.name())
     {
         return Err(InvalidUse::ReportReplacesContent.into());
     }

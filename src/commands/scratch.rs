@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
+use rustix::stdio::{stderr, stdout};
 use serde::Serialize;
 
 use crate::commands::context::Context;
-use crate::commands::errors::print_error;
+use crate::commands::errors::{InvalidUse, print_error};
 use crate::create::{Scratch, Transaction};
 use crate::lease::Lease;
 use crate::reclaim::release;
-use crate::streams::replace;
+use crate::streams::{Target, replace};
 use crate::ui::{print_note, with_progress};
 use crate::values::Status;
 
@@ -38,6 +39,17 @@ pub(super) fn remove_scratch(transaction: &Transaction) {
             }
         }
         Err(err) => print_error(&err),
+    }
+}
+
+/// Finds the file for a report. It must not be a file that tmpx or its command prints to: what they
+/// have printed would go with the old file.
+pub(super) fn find_report(file: &Path) -> anyhow::Result<Target> {
+    let report = Target::find(file)?;
+    let streams = [(stdout(), "standard output"), (stderr(), "standard error")];
+    match streams.into_iter().find(|(stream, _)| report.is_open_as(stream)) {
+        Some((_, name)) => Err(InvalidUse::ReportReplacesStream(name).into()),
+        None => Ok(report),
     }
 }
 

@@ -12,20 +12,20 @@ use rustix::termios::isatty;
 use crate::cli::SpoolArgs;
 use crate::commands::context::Context;
 use crate::commands::errors::InvalidUse;
-use crate::commands::scratch::{with_scratch, write_report};
+use crate::commands::scratch::{find_report, with_scratch, write_report};
 use crate::create::Scratch;
 use crate::fs::TransferError;
 use crate::fs::disk_full::stdout_failed;
 use crate::os::CurrentDir;
 use crate::process::{self, Command, check_interrupt, has_placeholder, replace_placeholder};
-use crate::streams::{Spool, Target, readable_stdin};
+use crate::streams::{Spool, readable_stdin};
 use crate::sys::SignalQueue;
 use crate::ui::{SpoolReport, with_progress};
 use crate::values::{Affix, PathField, Status};
 
 pub(super) fn run(args: SpoolArgs, context: &Context) -> anyhow::Result<Status> {
     if let Some(report) = &args.report {
-        Target::find(report)?;
+        find_report(report)?;
     }
     let has_placeholder = has_placeholder(&args.command, &args.placeholder);
     if args.suffix.is_some() && !has_placeholder {

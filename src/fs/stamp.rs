@@ -31,7 +31,12 @@ pub(crate) type Time = (i64, u32);
 impl FileStamp {
     /// Returns whether this is the same file, whatever its content.
     pub(crate) fn is_file_of(&self, other: &Self) -> bool {
-        (self.device, self.inode) == (other.device, other.inode)
+        self.file_id() == other.file_id()
+    }
+
+    /// Returns what identifies the file while it exists: its device and its inode.
+    pub(crate) fn file_id(&self) -> (u64, u64) {
+        (self.device, self.inode)
     }
 
     /// Returns whether this is the same file with the same content, whatever its names and its mode.

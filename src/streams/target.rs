@@ -221,6 +221,21 @@ impl Target {
         self.links.iter().all(FollowedLink::is_unchanged)
     }
 
+    /// Whether its path leads through this entry of a directory, or to it.
+    pub(crate) fn leads_through(&self, dir: &Dir, name: &OsStr) -> bool {
+        let id = |dir: &Dir| fstat(dir).map(|stat| FileStamp::from(&stat).file_id());
+        let links = self.links.iter().map(|link| (&link.dir, &link.name));
+        links.chain([(&self.dir, &self.name)]).any(|(other_dir, other)| {
+            other == name && id(other_dir).is_ok_and(|other| id(dir) == Ok(other))
+        })
+    }
+
+    /// Whether an open file is the one that was there when the target was found.
+    pub(crate) fn is_open_as(&self, file: impl AsFd) -> bool {
+        let is_same = |first: &Existing| fstat(file).is_ok_and(|stat| first.is_same_file(&stat));
+        self.first.as_ref().is_some_and(is_same)
+    }
+
     pub(crate) fn dir(&self) -> &Dir {
         &self.dir
     }

@@ -6,7 +6,7 @@
 //! The directory that the user names may be a symlink. The names below it are the command's choice,
 //! perhaps that of an earlier run. There, no symlink is followed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -15,15 +15,15 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use rustix::fs::{AtFlags, FileType, OFlags, readlinkat, renameat, statat};
+use rustix::fs::{AtFlags, FileType, OFlags, Stat, readlinkat, renameat, statat};
 
 use crate::fs::dir::open_beneath;
 use crate::fs::metadata::preserve_in_copy;
-use crate::fs::{Dir, Interrupt, SkipReason, Skipped, copy};
+use crate::fs::{Dir, FileStamp, Interrupt, SkipReason, Skipped, copy};
 use crate::lease::entry::{create_link, create_one};
 use crate::lease::{CreateOptions, FillError, Kind, Lease, NameRule};
 use crate::remove;
-use crate::streams::check_rename_over;
+use crate::streams::{Target, check_rename_over};
 use crate::workspace::plan::{Plan, PlannedCopy};
 use crate::workspace::target_dirs::{TargetDir, TargetDirs};
 
@@ -35,12 +35,17 @@ pub(crate) enum TargetError {
     /// A device, a pipe, or a link to a file that a process has open.
     #[error("it is not a regular file")]
     NotRegular,
+    #[error("it is the same file as {}", .0.display())]
+    SameFile(PathBuf),
+    #[error("the report gets the same name")]
+    ReportHasName,
 }
 
-/// Saves the planned copies. Returns the paths of the new files and symlinks. Skips a file that has
-/// vanished since the plan was made, unless the user named it.
+/// Saves the planned copies, none of them where `report` will be. Returns the paths of the new files and
+/// symlinks. Skips a file that has vanished since the plan was made, unless the user named it.
 pub(crate) fn save(
     plan: &Plan<'_>,
+    report: Option<&Target>,
     lease: &mut Lease,
     skipped: &mut Skipped,
     check_interrupt: Interrupt<'_>,
@@ -59,29 +64,54 @@ pub(crate) fn save(
         }
     }
     // As long as nothing has its name, everything can still be undone.
-    if let Err(err) = staged.iter().try_for_each(|copy| copy.check(&dirs)) {
+    if let Err(err) = check(&staged, report, &dirs) {
         roll_back(&dirs, staged);
         return Err(err);
     }
     let count = staged.len();
-    let mut saved = Vec::new();
+    let mut saved: Vec<StagedCopy> = Vec::new();
+    let mut files = BTreeMap::new();
     let mut staged = staged.into_iter();
     while let Some(copy) = staged.next() {
-        if let Err(err) = copy.publish(&dirs) {
-            let err = anyhow::Error::new(err).context(could_not_save(&copy.target));
-            roll_back(&dirs, [copy].into_iter().chain(staged));
-            // Those that have replaced their targets stay.
-            dirs.preserve_metadata(plan.root, skipped);
-            return Err(match saved.len() {
-                0 => err,
-                done => err.context(format!("saved {done} of {count}")),
-            });
-        }
+        let saved_as = |id| files.get(&id).and_then(|&index: &usize| saved.get(index));
+        match copy.publish(&dirs, saved_as) {
+            Ok(id) => files.insert(id, saved.len()),
+            Err(err) => {
+                roll_back(&dirs, [copy].into_iter().chain(staged));
+                // Those that have replaced their targets stay.
+                dirs.preserve_metadata(plan.root, skipped);
+                return Err(match saved.len() {
+                    0 => err,
+                    done => err.context(format!("saved {done} of {count}")),
+                });
+            }
+        };
         lease.note_renamed(&copy.hidden);
-        saved.push(copy.target);
+        saved.push(copy);
     }
     dirs.preserve_metadata(plan.root, skipped);
-    Ok(saved)
+    Ok(saved.into_iter().map(|copy| copy.target).collect())
+}
+
+/// Checks that all copies can replace their targets, and that no two of them have one target: a directory
+/// can have several paths, and a file several names where those that differ in case are one.
+fn check(staged: &[StagedCopy], report: Option<&Target>, dirs: &TargetDirs) -> anyhow::Result<()> {
+    let (mut names, mut files) = (BTreeMap::new(), BTreeMap::new());
+    for copy in staged {
+        let could_not_save = || could_not_save(&copy.target);
+        let dir = dirs.reopen(&copy.dir).with_context(could_not_save)?;
+        let present = check_target(&dir, &copy.name, &copy.target).with_context(could_not_save)?;
+        if report.is_some_and(|report| report.leads_through(&dir, &copy.name)) {
+            return Err(TargetError::ReportHasName).with_context(could_not_save);
+        }
+        let id = file_id(&dir, OsStr::new(".")).with_context(could_not_save)?;
+        let mut other = names.insert((id, &copy.name), copy);
+        if let Some(file) = present.filter(|stat| stat.st_nlink == 1) {
+            other = other.or(files.insert(FileStamp::from(&file).file_id(), copy));
+        }
+        copy.check_differs(other).with_context(could_not_save)?;
+    }
+    Ok(())
 }
 
 /// Notes the names of files that have another name in the workspace: each gets a copy of its own.
@@ -105,19 +135,34 @@ struct StagedCopy {
     hidden: OsString,
     name: OsString,
     target: PathBuf,
+    /// The path of the original in the workspace.
+    from: PathBuf,
 }
 
 impl StagedCopy {
-    /// Checks that it can replace its target.
-    fn check(&self, dirs: &TargetDirs) -> anyhow::Result<()> {
-        let dir = dirs.reopen(&self.dir).with_context(|| could_not_save(&self.target))?;
-        check_target(&dir, &self.name, &self.target).with_context(|| could_not_save(&self.target))
+    /// Checks that a copy with the same target is one of the same file.
+    fn check_differs(&self, other: Option<&Self>) -> Result<(), TargetError> {
+        match other.filter(|other| other.from != self.from) {
+            Some(other) => Err(TargetError::SameFile(other.target.clone())),
+            None => Ok(()),
+        }
     }
 
-    /// Renames it to its target, which it replaces.
-    fn publish(&self, dirs: &TargetDirs) -> io::Result<()> {
-        let dir = dirs.reopen(&self.dir)?;
-        Ok(renameat(&dir, &self.hidden, &dir, &self.name)?)
+    /// Renames it to its target, which it replaces unless another copy is there: `saved_as` returns the
+    /// copy that is this file. Returns what identifies the file.
+    fn publish<'a>(
+        &self,
+        dirs: &TargetDirs,
+        saved_as: impl Fn((u64, u64)) -> Option<&'a Self>,
+    ) -> anyhow::Result<(u64, u64)> {
+        let could_not_save = || could_not_save(&self.target);
+        let dir = dirs.reopen(&self.dir).with_context(could_not_save)?;
+        // Of two new names that differ in case, nothing shows before that they are one.
+        let present = file_id(&dir, &self.name).ok().and_then(saved_as);
+        self.check_differs(present).with_context(could_not_save)?;
+        let id = file_id(&dir, &self.hidden).with_context(could_not_save)?;
+        renameat(&dir, &self.hidden, &dir, &self.name).with_context(could_not_save)?;
+        Ok(id)
     }
 
     /// Removes it. If that fails, it stays in the lease.
@@ -126,6 +171,12 @@ impl StagedCopy {
             let _ = remove::entry_by_name(&dir, &self.hidden, false);
         }
     }
+}
+
+/// Returns what identifies an entry of a directory.
+fn file_id(dir: &Dir, name: &OsStr) -> io::Result<(u64, u64)> {
+    let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(FileStamp::from(&stat).file_id())
 }
 
 /// Removes copies and created directories.
@@ -180,7 +231,8 @@ impl Stage<'_> {
         let copied = Self::copy(&source, dir, lease, check_interrupt);
         let (hidden, lost) = copied.with_context(could_not_save)?;
         skipped.lose(self.target, lost);
-        Ok(Some(StagedCopy { dir: path, hidden, name, target: self.target.to_owned() }))
+        let (target, from) = (self.target.to_owned(), from.clone());
+        Ok(Some(StagedCopy { dir: path, hidden, name, target, from }))
     }
 
     fn open_source(&self) -> io::Result<Source> {
@@ -228,24 +280,25 @@ enum Source {
 }
 
 /// Refuses to replace anything but a regular file or a symlink to one, and what the kernel does not
-/// let us rename over.
-fn check_target(dir: &Dir, name: &OsStr, target: &Path) -> anyhow::Result<()> {
-    let file_type =
-        |flags| statat(dir, name, flags).map(|stat| FileType::from_raw_mode(stat.st_mode)).ok();
+/// let us rename over. Returns what is known of the entry, if there is one.
+fn check_target(dir: &Dir, name: &OsStr, target: &Path) -> anyhow::Result<Option<Stat>> {
+    let file_type = |stat: &Stat| FileType::from_raw_mode(stat.st_mode);
     let link_target = || readlinkat(dir, name, Vec::new()).unwrap_or_default().into_bytes();
-    let followed = file_type(AtFlags::empty());
+    let followed = statat(dir, name, AtFlags::empty()).ok().as_ref().map(file_type);
     if followed == Some(FileType::Directory) {
         return Err(TargetError::Directory(target.to_owned()).into());
     }
     let is_file = |file_type| matches!(file_type, None | Some(FileType::RegularFile));
-    let may_be_replaced = match file_type(AtFlags::SYMLINK_NOFOLLOW) {
+    let present = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok();
+    let may_be_replaced = match present.as_ref().map(file_type) {
         Some(FileType::Symlink) => is_file(followed) && !link_target().starts_with(b"/proc/"),
         entry => is_file(entry),
     };
     if !may_be_replaced {
         return Err(TargetError::NotRegular.into());
     }
-    Ok(check_rename_over(dir, name)?)
+    check_rename_over(dir, name)?;
+    Ok(present)
 }
 
 /// Opens a file that was regular when the plan was made. An orphan of the command may have replaced it
@@ -315,7 +368,7 @@ mod tests {
                 namespaces: Namespaces::current(),
             };
             let mut lease = Lease::new(Stores::new(&env).unwrap(), spec, Random::system());
-            save(&plan, &mut lease, &mut Skipped::default(), check_interrupt)
+            save(&plan, None, &mut lease, &mut Skipped::default(), check_interrupt)
                 .map_err(|err| format!("{err:#}").replace(&format!("{}/", home.display()), ""))
         }
 

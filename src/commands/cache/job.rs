@@ -17,13 +17,12 @@ use crate::commands::cache::settings;
 use crate::commands::cache::stdin_copy::StdinCopy;
 use crate::commands::context::Context;
 use crate::commands::errors::{InvalidUse, print_error, status_of};
-use crate::commands::scratch::{with_scratch, write_report};
+use crate::commands::scratch::{find_report, with_scratch, write_report};
 use crate::create::Scratch;
 use crate::fs::disk_full::stdout_failed;
 use crate::lease::TmpFile;
 use crate::os::CurrentDir;
 use crate::process::{self, Command, check_interrupt, open_no_input};
-use crate::streams::Target;
 use crate::sys::SignalQueue;
 use crate::ui::CacheReport;
 use crate::values::Status;
@@ -42,7 +41,7 @@ pub(super) fn run(args: &CacheRunArgs, context: &Context) -> anyhow::Result<Stat
         return Err(InvalidUse::KeyFileFromStdin.into());
     }
     let report = args.report.as_deref().filter(|_| !is_background);
-    report.map(Target::find).transpose()?;
+    report.map(find_report).transpose()?;
     with_scratch(context, |scratch| {
         let stdin = if args.key_stdin { Some(StdinCopy::read(scratch)?) } else { None };
         let search_dir = CurrentDir::current();

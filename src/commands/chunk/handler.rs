@@ -11,6 +11,7 @@ use crate::cli::ChunkArgs;
 use crate::commands::chunk::{files, on_each};
 use crate::commands::context::Context;
 use crate::commands::errors::{InvalidUse, MisplacedWord};
+use crate::commands::scratch::find_report;
 use crate::os::CurrentDir;
 use crate::process::{find_program, raise_fd_limit};
 use crate::streams::Target;
@@ -18,10 +19,10 @@ use crate::values::Status;
 
 pub(in crate::commands) fn run(args: ChunkArgs, context: &Context) -> anyhow::Result<Status> {
     refuse_contradictions(&args)?;
-    let report = args.report.as_deref().map(Target::find).transpose()?;
+    let report = args.report.as_deref().map(find_report).transpose()?;
     let output = args.output.as_deref().map(Target::find).transpose()?;
     if let (Some(report), Some(output)) = (&report, &output)
-        && report.path() == output.path()
+        && report.leads_through(output.dir(), output.name())
     {
         return Err(InvalidUse::ReportReplacesContent.into());
     }

@@ -17,6 +17,8 @@ pub(crate) enum InvalidUse {
     NoTerminal,
     #[error("--report: FILE and the report are the same file")]
     ReportReplacesContent,
+    #[error("--report: {0} is the same file")]
+    ReportReplacesStream(&'static str),
     #[error("--key-file -: this would read standard input")]
     KeyFileFromStdin,
     #[error("--suffix: COMMAND has no argument {0}")]
@@ -87,6 +89,7 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
         InvalidUse::ForceWithoutSelection
         | InvalidUse::NoCommand
         | InvalidUse::ReportReplacesContent
+        | InvalidUse::ReportReplacesStream(_)
         | InvalidUse::SuffixWithoutPlaceholder(_)
         | InvalidUse::HereIsHidden
         | InvalidUse::OptionNeedsNoCommand(_)

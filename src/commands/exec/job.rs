@@ -9,10 +9,10 @@ use crate::cli::{ExecArgs, RunArgs};
 use crate::commands::context::Context;
 use crate::commands::errors::{InputAsCommand, InvalidUse};
 use crate::commands::layout;
+use crate::commands::scratch::find_report;
 use crate::lease::LeaseSpec;
 use crate::os::CurrentDir;
 use crate::process::{Limits, StartError};
-use crate::streams::Target;
 use crate::values::Span;
 use crate::workspace::{Layout, Pattern, private_tmp};
 
@@ -50,7 +50,7 @@ impl Job {
             refuse_hidden(&args, &cwd)?;
         }
         if let Some(report) = &args.run.report {
-            Target::find(report)?;
+            find_report(report)?;
         }
         let layout = layout::plan(&args.layout)?;
         let limits = Limits {

@@ -16,6 +16,7 @@ use crate::fs::Dir;
 use crate::lease::{CreateOptions, Kind, Lifetime, NameRule, TmpFile};
 use crate::os::{Env, Mounts};
 use crate::process::{Child, Command, ExitOutcome, Orphans, check_interrupt};
+use crate::streams::Target;
 use crate::sys::SignalQueue;
 use crate::ui::{
     ExecReport, print_hint, print_note, print_note_on_terminal, sh_quote, with_progress,
@@ -215,7 +216,10 @@ impl<'a> Run<'a> {
         let mut plan = Plan::new(&patterns, self.workspace.dir(), &self.snapshot, cwd)?;
         let check_interrupt = || Ok(check_interrupt(self.signals)?);
         let mut skipped = plan.take_skipped();
-        let saved = save::save(&plan, self.transaction.lease_mut(), &mut skipped, &check_interrupt);
+        // If it cannot be found, the report will say why.
+        let report = self.job.args.run.report.as_deref().and_then(|file| Target::find(file).ok());
+        let lease = self.transaction.lease_mut();
+        let saved = save::save(&plan, report.as_ref(), lease, &mut skipped, &check_interrupt);
         skipped.lines().for_each(print_note);
         saved.map_err(|cause| Unsaved { cause, is_no_match: false })
     }

@@ -14,6 +14,7 @@ mod report;
 mod run;
 mod signals;
 mod stops;
+mod targets;
 
 mod terminal;
 mod transparent;

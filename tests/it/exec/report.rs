@@ -99,3 +99,29 @@ fn a_report_replaces_the_old_one_atomically_and_its_path_is_checked_before_the_c
     sandbox.tmpx(words("exec --report no/report --here touch ran")).expects(125, "", message);
     assert_eq!(names(&sandbox.cwd()), ["report"]);
 }
+
+#[test]
+fn a_report_does_not_replace_the_file_that_a_run_prints_to() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.cwd().join("in"), "1\n").unwrap();
+    let file = sandbox.cwd().join("f");
+    for command in [
+        "spool --report f <in",
+        "spool --report f <in -- touch ran",
+        "exec --here --report f touch ran",
+        "replace --report f in -- touch ran",
+        "chunk --report f --rows 1 in -- touch ran",
+        "cache run --report f --ttl 1h touch ran",
+    ] {
+        let message = "tmpx: --report: standard output is the same file\n";
+        for to in [">f", ">>f", ">f 2>&1"] {
+            let here = if to.contains('2') { "" } else { message };
+            sandbox.sh(&format!("tmpx {command} {to}")).expects(2, "", here);
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), message, "{command}");
+        sandbox.sh(&format!("tmpx {command} 2>f")).expects(2, "", "");
+        let message = "tmpx: --report: standard error is the same file\n";
+        assert_eq!(fs::read_to_string(&file).unwrap(), message, "{command}");
+    }
+    assert_eq!(names(&sandbox.cwd()), ["f", "in"]);
+}

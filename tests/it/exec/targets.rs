@@ -1,0 +1,82 @@
+//! `tmpx exec --out`: results that cannot all have the names that they would get.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::support::namespaces::mounting;
+use crate::support::sandbox::{KEPT, Sandbox, names, words};
+
+/// Runs a command that creates the files `a` and `b`, and expects that tmpx fails with this message.
+fn save_fails(sandbox: &Sandbox, options: &str, message: &str) {
+    let args = words(&format!("exec {options} -- sh -c"));
+    let run = sandbox.tmpx(args.into_iter().chain(["echo 1 >a; echo 2 >b".into()]));
+    run.expects(125, "", &format!("tmpx: {message}\n{KEPT}"));
+    sandbox.clean_up();
+}
+
+#[test]
+fn two_results_with_one_target_are_refused_whatever_paths_lead_there() {
+    let sandbox = Sandbox::new();
+    fs::create_dir_all(sandbox.cwd().join("d/sub")).unwrap();
+    symlink("d", sandbox.cwd().join("l")).unwrap();
+    for (options, target, first) in [
+        ("--out a:d/x --out b:l/x", "l/x", "d/x"),
+        ("--out a:l/x --out b:d/x", "l/x", "d/x"),
+        ("--out a:d/x --out b:d/sub/../x", "d/x", "d/sub/../x"),
+        ("--out a:d/ --out b:l/a", "l/a", "d/a"),
+        ("--out *:d/ --out b:l/a", "l/a", "d/a"),
+    ] {
+        let message = format!(
+            "could not save $ROOT/cwd/{target}: it is the same file as $ROOT/cwd/{first}"
+        );
+        save_fails(&sandbox, options, &message);
+        assert_eq!(names(&sandbox.cwd().join("d")), ["sub"], "{options}");
+    }
+    // One result may have two paths.
+    let script = "tmpx exec --out '*:d' --out a:l/a -- sh -c 'echo 1 >a; echo 2 >b'; cat d/a d/b";
+    sandbox.sh(script).expects(0, "1\n2\n", "");
+    assert_eq!(names(&sandbox.cwd().join("d")), ["a", "b", "sub"]);
+}
+
+#[test]
+fn two_results_are_not_saved_under_names_that_differ_only_in_case_where_these_are_one() {
+    let sandbox = Sandbox::new();
+    let filesystem = "mkdir m; truncate -s 16M image; mkfs.ntfs -q -F -f image >/dev/null 2>&1; \
+                      mount_it() { lowntfs-3g -o ignore_case,umask=077 image m; }";
+    let script = "run() { tmpx exec --out '*:m' -- sh -c \"echo 1 >$1; echo 2 >$2\"; echo $?; cat m/$2; }; \
+                  run A a; echo old >m/B; run B b; ls m; tmpx cleanup --all --force -q";
+    let tools = ["mkfs.ntfs", "lowntfs-3g"];
+    let Some(ran) = mounting(&sandbox, filesystem, &tools, script) else { return };
+    assert_eq!(ran.stdout, "125\n1\n125\nold\na\nb\n", "{ran:?}");
+    let message = |second, first| {
+        format!(
+            "could not save $ROOT/cwd/m/{second}: it is the same file as $ROOT/cwd/m/{first}\n{KEPT}"
+        )
+    };
+    let (new, old) = (message("a", "A"), message("b", "B"));
+    assert_eq!(ran.stderr, format!("tmpx: saved 1 of 2: {new}tmpx: {old}"));
+}
+
+#[test]
+fn a_result_with_the_name_of_the_report_is_not_saved() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.cwd().join("d")).unwrap();
+    fs::write(sandbox.cwd().join("f"), "").unwrap();
+    symlink("d", sandbox.cwd().join("l")).unwrap();
+    symlink("f", sandbox.cwd().join("to-f")).unwrap();
+    for (options, target) in [
+        ("--out a --report a", "a"),
+        ("--out * --report b", "b"),
+        ("--out a:l/ --report d/a", "l/a"),
+        ("--out a:f --report to-f", "f"),
+        ("--out a:to-f --report to-f", "to-f"),
+    ] {
+        let message = format!("could not save $ROOT/cwd/{target}: the report gets the same name");
+        save_fails(&sandbox, options, &message);
+        let report = fs::read_to_string(sandbox.cwd().join(target)).unwrap();
+        assert!(report.starts_with("{\"command\":"), "{options}: {report}");
+    }
+    // The symlink is replaced, and the file that it led to is another one.
+    let script = "tmpx exec --out a:to-f --report f -- sh -c 'echo 1 >a'; cat to-f; wc -l <f";
+    sandbox.sh(script).expects(0, "1\n1\n", "");
+}

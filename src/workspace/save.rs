@@ -216,7 +216,11 @@ impl Stage<'_> {
         if is_dir {
             return Ok(None);
         }
-        let name = self.target.file_name().unwrap_or_default().to_owned();
+        let Some(name) = self.target.file_name().map(OsStr::to_owned) else {
+            // DEST ends in `..`.
+            return Err(TargetError::Directory(self.target.to_owned()))
+                .with_context(could_not_save);
+        };
         check_target(dir, &name, self.target).with_context(could_not_save)?;
         let source = match self.open_source() {
             Ok(source) => source,

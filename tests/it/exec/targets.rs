@@ -26,9 +26,8 @@ fn two_results_with_one_target_are_refused_whatever_paths_lead_there() {
         ("--out a:d/ --out b:l/a", "l/a", "d/a"),
         ("--out *:d/ --out b:l/a", "l/a", "d/a"),
     ] {
-        let message = format!(
-            "could not save $ROOT/cwd/{target}: it is the same file as $ROOT/cwd/{first}"
-        );
+        let message =
+            format!("could not save $ROOT/cwd/{target}: it is the same file as $ROOT/cwd/{first}");
         save_fails(&sandbox, options, &message);
         assert_eq!(names(&sandbox.cwd().join("d")), ["sub"], "{options}");
     }
@@ -36,6 +35,23 @@ fn two_results_with_one_target_are_refused_whatever_paths_lead_there() {
     let script = "tmpx exec --out '*:d' --out a:l/a -- sh -c 'echo 1 >a; echo 2 >b'; cat d/a d/b";
     sandbox.sh(script).expects(0, "1\n2\n", "");
     assert_eq!(names(&sandbox.cwd().join("d")), ["a", "b", "sub"]);
+}
+
+#[test]
+fn a_target_that_ends_in_two_dots_is_a_directory() {
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.cwd().join("d")).unwrap();
+    for target in ["d/..", "new/..", ".."] {
+        let message = format!(
+            "could not save $ROOT/cwd/{target}: it is a directory\n\
+             hint: write $ROOT/cwd/{target}/ to save into it"
+        );
+        save_fails(&sandbox, &format!("--out a --out b:{target}"), &message);
+        assert_eq!(names(&sandbox.cwd()), ["d"], "{target}");
+    }
+    let script =
+        "tmpx exec --out a:d/../ --out b:d/.. -- sh -c 'echo 1 >a; mkdir b; echo 2 >b/c'; cat a c";
+    sandbox.sh(script).expects(0, "1\n2\n", "");
 }
 
 #[test]

@@ -7,6 +7,9 @@ use std::path::Path;
 /// The most alternatives that the braces of a pattern may stand for.
 const MAX_ALTERNATIVES: usize = 1024;
 
+/// The most bytes that these may have together. Compiled, each takes some tens.
+const MAX_BYTES: usize = 1024 * 1024;
+
 /// The most groups in braces that are replaced by their parts for that. Each takes the time of a copy.
 const MAX_STEPS: usize = 16 * MAX_ALTERNATIVES;
 
@@ -68,6 +71,7 @@ impl Matcher {
 /// Returns the patterns that the braces of a pattern stand for, in their order.
 fn alternatives_of(pattern: Vec<u8>) -> Result<Vec<Vec<u8>>, GlobError> {
     let mut alternatives = Vec::new();
+    let mut bytes = pattern.len();
     let mut pending = vec![pattern];
     let mut steps = 0;
     while let Some(pattern) = pending.pop() {
@@ -76,13 +80,12 @@ fn alternatives_of(pattern: Vec<u8>) -> Result<Vec<Vec<u8>>, GlobError> {
             alternatives.push(pattern);
             continue;
         };
-        if alternatives.len() + pending.len() > MAX_ALTERNATIVES || steps > MAX_STEPS {
+        let count = alternatives.len() + pending.len() + group.count();
+        bytes = bytes - pattern.len() + group.bytes(&pattern);
+        if count > MAX_ALTERNATIVES || bytes > MAX_BYTES || steps > MAX_STEPS {
             return Err(GlobError::TooManyAlternatives);
         }
         pending.extend(group.alternatives(&pattern).rev());
-    }
-    if alternatives.len() > MAX_ALTERNATIVES {
-        return Err(GlobError::TooManyAlternatives);
     }
     Ok(alternatives)
 }
@@ -120,9 +123,21 @@ impl Group {
         if depth > 0 { Err(GlobError::UnclosedBrace) } else { Ok(None) }
     }
 
+    /// Returns the number of its parts.
+    fn count(&self) -> usize {
+        self.0.len() - 1
+    }
+
+    /// Returns how many bytes [`alternatives`](Self::alternatives) have together.
+    fn bytes(&self, pattern: &[u8]) -> usize {
+        let length = self.0[self.count()] + 1 - self.0[0];
+        let around = pattern.len() - length;
+        self.count().saturating_mul(around).saturating_add(length - self.0.len())
+    }
+
     /// Returns the pattern with each part of the group in the place of the group.
     fn alternatives<'a>(&'a self, pattern: &'a [u8]) -> impl DoubleEndedIterator<Item = Vec<u8>> {
-        let (before, after) = (&pattern[..self.0[0]], &pattern[self.0[self.0.len() - 1] + 1..]);
+        let (before, after) = (&pattern[..self.0[0]], &pattern[self.0[self.count()] + 1..]);
         self.0.windows(2).map(move |ends| [before, &pattern[ends[0] + 1..ends[1]], after].concat())
     }
 }
@@ -362,6 +377,20 @@ mod tests {
         let more = [names.as_slice(), &["more".to_owned()]].concat();
         assert_eq!(alternatives_of(braces(&more)), Err(GlobError::TooManyAlternatives));
         assert_eq!(alternatives_of(b"{a,b{c,d}}{e,}".to_vec()).unwrap().concat(), b"aeabcebcbdebd");
+    }
+
+    #[test]
+    fn alternatives_that_would_take_much_memory_are_refused_before_they_take_it() {
+        let too_many = Err(GlobError::TooManyAlternatives);
+        let commas =
+            |count, length| [b"{", &b",".repeat(count)[..], b"}", &b"x".repeat(length)].concat();
+        assert_eq!(alternatives_of(commas(60_000, 60_000)), too_many);
+        assert_eq!(alternatives_of(commas(1000, 60_000)), too_many);
+        let alternatives = alternatives_of(commas(1000, 1000)).unwrap();
+        assert_eq!(alternatives.concat().len(), 1001 * 1000);
+        let group = Group::first_in(b"a{b,,{c,d}}e").unwrap().unwrap();
+        let bytes = group.alternatives(b"a{b,,{c,d}}e").map(|one| one.len()).sum::<usize>();
+        assert_eq!(group.bytes(b"a{b,,{c,d}}e"), bytes);
     }
 
     proptest! {

@@ -121,8 +121,10 @@ impl Glob {
             match Matcher::new(name) {
                 Ok(matcher) => Some(matcher),
                 // As in the shell, a lone bracket is literal. A mistake in a pattern is refused.
-                Err(_) if !contains_any(name, b"*?") => None,
-                Err(err) => return Err(PatternError::Syntax(err)),
+                Err(err) if err == GlobError::TooManyAlternatives || contains_any(name, b"*?") => {
+                    return Err(PatternError::Syntax(err));
+                }
+                Err(_) => None,
             }
         } else {
             None
@@ -211,6 +213,8 @@ mod tests {
         assert_eq!(refusal(b"?{a"), "an opening { has no }");
         assert_eq!(refusal(b"*}"), "a closing } has no {");
         assert_eq!(refusal(b"*\\"), "no character follows the last \\");
+        let braces = b"r".iter().chain(&b"{0,1}".repeat(11)).copied().collect::<Vec<u8>>();
+        assert_eq!(refusal(&braces), "its braces stand for too many patterns");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Supervises a running command until it ends.
 //!
-//! A signal that a process sends to tmpx is passed on. One from the terminal is not: the command is
+//! A signal that a process or a timer sends to tmpx is passed on. One from the terminal is not: the command is
 //! in the same process group, so the terminal has sent it there too.
 
 use std::io::{self, PipeReader};
@@ -257,12 +257,17 @@ pub(super) fn number(pid: Pid) -> u32 {
     pid.as_raw_nonzero().get().cast_unsigned()
 }
 
+/// The signals of timers that a process sets for itself. They survive execve(2), so tmpx may have inherited
+/// one, as from `alarm` in a Perl script. It would have ended the command in the place of tmpx.
+const TIMERS: [i32; 3] = [libc::SIGALRM, libc::SIGVTALRM, libc::SIGPROF];
+
 /// Whether to pass a signal on. The terminal's own signals reach the command without help, except
 /// the hangup: the kernel sends that to the leader of the session only.
 pub(super) fn must_forward(received: ReceivedSignal) -> bool {
-    let is_hangup = !received.from_process && received.signal == libc::SIGHUP;
+    let is_hangup = received.signal == libc::SIGHUP;
     let is_ours = received.signal == libc::SIGCHLD || received.is_stop();
-    !is_ours && (received.from_process || is_hangup && sys::is_session_leader())
+    let is_for_tmpx = TIMERS.contains(&received.signal) || is_hangup && sys::is_session_leader();
+    !is_ours && (received.from_process || is_for_tmpx)
 }
 
 fn asks_to_end(received: ReceivedSignal) -> bool {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -165,6 +166,27 @@ fn signals_that_report_faults_are_passed_on_if_a_process_sends_them() {
         sandbox.shell("bash", &format!("kill -{name} {}", child.id())).succeeds();
         child.stdin.take();
         assert_eq!(child.wait().unwrap().code(), Some(42), "{name}");
+    }
+}
+
+#[test]
+fn a_timer_that_tmpx_has_inherited_ends_the_command() {
+    if !has("python3") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let script = "import os, signal, sys; signal.setitimer(signal.ITIMER_REAL, 0.4); \
+                  os.execvp(sys.argv[1], sys.argv[1:])";
+    let run = |args: &str| {
+        let mut python = Command::new("python3");
+        python.args(["-c", script, "tmpx"]).args(words(args)).args(["--", "sleep", "1000"]);
+        sandbox.command(python)
+    };
+    for args in
+        ["exec", "spool", "replace f", "chunk --format lines --rows 1", "cache run --ttl 1h"]
+    {
+        let ran = run(args).input("1\n").run();
+        assert_eq!((ran.signal, ran.stderr.as_str()), (Some(libc::SIGALRM), ""), "{args}");
     }
 }
 

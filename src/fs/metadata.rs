@@ -45,15 +45,23 @@ const SET_ID: u32 = 0o6000;
 pub(crate) fn preserve(old: impl AsFd, new: impl AsFd) -> io::Result<Vec<String>> {
     let stat = fstat(&old)?;
     let mut lost = preserve_owner(&stat, &new)?;
+    let mode = if lost.is_empty() { stat.st_mode } else { stat.st_mode & !SET_ID };
     let names = names(&old)?;
     if !names.iter().any(|name| name.as_slice() == ACL.to_bytes()) {
         match fremovexattr(&new, ACL) {
-            Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+            Ok(()) | Err(Errno::NODATA) => {}
+            // It has most likely none.
+            Err(err) if is_denial(err) => {
+                if fgetxattr(&new, ACL, &mut [0; 0]).is_ok() {
+                    lost.push(describe(ACL.to_bytes()));
+                }
+            }
             Err(err) => return Err(err.into()),
         }
     }
-    let mode = if lost.is_empty() { stat.st_mode } else { stat.st_mode & !SET_ID };
-    fchmod(&new, Mode::from_raw_mode(mode & 0o7777))?;
+    if !set_mode(&new, mode & 0o7777)? {
+        lost.push("mode".to_owned());
+    }
     for name in names.into_iter().filter(|name| !OWN_XATTRS.contains(&name.as_slice())) {
         if !preserve_attribute(&old, &new, &name)? {
             lost.push(describe(&name));
@@ -93,7 +101,12 @@ pub(crate) fn preserve_in_copy(
     let set_uid = if owner { metadata.mode() & 0o4000 } else { 0 };
     let set_gid = if group { metadata.mode() & 0o2000 } else { 0 };
     let mode = metadata.mode() & 0o1777 | set_uid | set_gid;
-    preserve_mode_and_times(metadata, mode, &copy)?;
+    if !set_mode(&copy, mode)? {
+        lost.push("mode".to_owned());
+    }
+    if !set_times(&copy, metadata)? {
+        lost.push("times".to_owned());
+    }
     let wanted = metadata.mode() & SET_ID;
     // The kernel drops the bit of a group that the caller is not in.
     if wanted != 0 && metadata.is_file() && fstat(&copy)?.st_mode & SET_ID != wanted {
@@ -137,17 +150,31 @@ fn copy_attribute(source: impl AsFd, copy: impl AsFd, name: &[u8]) -> bool {
     matches!(copied, Ok(()) | Err(Errno::NODATA))
 }
 
-fn preserve_mode_and_times(source: &Metadata, mode: u32, copy: impl AsFd) -> io::Result<()> {
-    fchmod(&copy, Mode::from_raw_mode(mode))?;
+/// Whether an error means that metadata is not ours to set, or that the filesystem has no place for it.
+/// Where new files do not belong to those who create them, their mount decides.
+fn is_denial(err: Errno) -> bool {
+    matches!(err, Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP | Errno::NOSYS)
+}
+
+/// Sets the mode of a new file. Returns whether the file has it then.
+pub(crate) fn set_mode(file: impl AsFd, mode: u32) -> io::Result<bool> {
+    match fchmod(&file, Mode::from_raw_mode(mode)) {
+        Err(err) if is_denial(err) => Ok(fstat(&file)?.st_mode & 0o7777 == mode),
+        result => Ok(result.map(|()| true)?),
+    }
+}
+
+/// Sets the times of a copy to those of its source. Returns `false` if that is not permitted.
+fn set_times(copy: impl AsFd, source: &Metadata) -> io::Result<bool> {
     let time = |seconds, nanoseconds| Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
-    futimens(
-        copy,
-        &Timestamps {
-            last_access: time(source.atime(), source.atime_nsec()),
-            last_modification: time(source.mtime(), source.mtime_nsec()),
-        },
-    )?;
-    Ok(())
+    let times = Timestamps {
+        last_access: time(source.atime(), source.atime_nsec()),
+        last_modification: time(source.mtime(), source.mtime_nsec()),
+    };
+    match futimens(copy, &times) {
+        Err(err) if is_denial(err) => Ok(false),
+        result => Ok(result.map(|()| true)?),
+    }
 }
 
 fn preserve_owner(old: &Stat, new: impl AsFd) -> io::Result<Vec<String>> {
@@ -159,7 +186,7 @@ fn preserve_owner(old: &Stat, new: impl AsFd) -> io::Result<Vec<String>> {
     }
     match fchown(&new, owner, group) {
         Ok(()) => return Ok(Vec::new()),
-        Err(Errno::PERM | Errno::INVAL) => {}
+        Err(err) if err == Errno::INVAL || is_denial(err) => {}
         Err(err) => return Err(err.into()),
     }
     // Without privileges, the owner of a file can still change its group to one of their own.
@@ -199,7 +226,7 @@ fn preserve_attribute(old: impl AsFd, new: impl AsFd, name: &[u8]) -> io::Result
     match copied {
         Ok(()) | Err(Errno::NODATA) => Ok(true),
         Err(_) if !is_user_settable => Ok(true),
-        Err(Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP) => Ok(false),
+        Err(err) if is_denial(err) => Ok(false),
         Err(err) => Err(err.into()),
     }
 }

@@ -12,13 +12,14 @@ use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, openat, renameat, renameat_
 use rustix::io::Errno;
 use rustix::process::umask;
 
+use crate::fs::metadata::set_mode;
 use crate::fs::{Dir, EntryId};
 use crate::lease::create_error::CreateError;
 use crate::lease::entry::{CreateOptions, NameRule, create_one, exchange, intent, publish};
 use crate::lease::record::{Event, Kind};
 use crate::lease::writer::Lease;
 use crate::sys::link_open_file;
-use crate::values::{FileMode, Template};
+use crate::values::Template;
 
 /// A file that is open for reading and writing, and has no name in its directory yet.
 #[derive(Debug)]
@@ -52,17 +53,14 @@ impl TmpFile {
     fn create_hidden(lease: &mut Lease, dir: Dir, mode: u32) -> Result<Self, CreateError> {
         let mask = umask(Mode::RWXU);
         umask(mask);
-        let options = CreateOptions {
-            kind: Kind::File,
-            name: NameRule::Hidden,
-            mode: Some(FileMode(mode & !mask.as_raw_mode())),
-            keep_open: true,
-        };
+        let options =
+            CreateOptions { kind: Kind::File, name: NameRule::Hidden, mode: None, keep_open: true };
         let created = create_one(lease, &dir, &options, None)?;
-        match created.fd {
-            Some(file) => Ok(Self { file, dir, name: Some(created.name) }),
-            None => Err(CreateError::refused(Kind::File, dir.path(), Errno::BADF)),
-        }
+        let refused = |err| CreateError::refused(Kind::File, dir.path(), err);
+        let file = created.fd.ok_or(Errno::BADF).map_err(|err| refused(err.into()))?;
+        // Where the mount decides about the modes of files, it has that one.
+        set_mode(&file, mode & !mask.as_raw_mode()).map_err(refused)?;
+        Ok(Self { file, dir, name: Some(created.name) })
     }
 
     /// The directory that it is in.

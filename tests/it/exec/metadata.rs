@@ -1,6 +1,6 @@
 //! `tmpx exec`: what copies keep of their sources besides the content.
 
-use crate::support::namespaces::with_mounts;
+use crate::support::namespaces::{mounting, with_mounts};
 use crate::support::sandbox::{Sandbox, has, is_root, skip_unless};
 
 /// Prints the metadata of `file` in the working directory.
@@ -135,4 +135,20 @@ fn attributes_and_acls_for_which_a_filesystem_has_no_place_are_reported() {
     let message =
         "tmpx: could not keep the ACL of $ROOT/cwd/m/r, the attribute user.note of $ROOT/cwd/m/r\n";
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("x\n", message));
+}
+
+#[test]
+fn where_new_files_belong_to_another_user_results_are_saved_and_what_is_lost_is_reported() {
+    let sandbox = Sandbox::for_nobody();
+    // As a disk with FAT that root has mounted for all users.
+    let filesystem = "mkdir src m; chmod 777 src; mount_it() { \
+                      bindfs --force-user=root --force-group=root --perms=0777 src m; }";
+    let script = "setpriv --reuid=65534 --regid=65534 --clear-groups sh -c \
+                  'tmpx exec --out r:m/r -- sh -c \"echo 1 >r; chmod 640 r\"; echo $?; cat m/r; \
+                   echo 2 | tmpx replace m/r; echo $?; echo 3 | tmpx replace m/new; echo $?; cat m/*; \
+                   tmpx exec --in m/r -- cat r'";
+    let Some(ran) = mounting(&sandbox, filesystem, &["bindfs", "setpriv"], script) else { return };
+    assert_eq!(ran.stdout, "0\n1\n0\n0\n3\n2\n2\n", "{ran:?}");
+    let lost = "tmpx: could not keep the mode of $ROOT/cwd/m/r, the times of $ROOT/cwd/m/r\n";
+    assert_eq!(ran.stderr, lost);
 }

@@ -2,6 +2,8 @@
 
 use rustix::fs::{Stat, Statx, StatxTimestamp, makedev};
 
+use crate::os::await_tick_after;
+
 /// What stat(2) reports of a file and what changes with it. Each field proves something else:
 ///
 /// - `device` and `inode` differ if another file has the name. Equal numbers prove less: a filesystem
@@ -15,7 +17,7 @@ use rustix::fs::{Stat, Statx, StatxTimestamp, makedev};
 /// [`FileStamp::has_content_of`].
 ///
 /// Before Linux 6.13, times are those of the last tick of the kernel's clock: two changes within one
-/// tick leave one time. [`FileStamp::is_before`] shows whether the tick is over.
+/// tick leave one time. [`FileStamp::await_tick`] waits until the tick is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileStamp {
     device: u64,
@@ -45,10 +47,11 @@ impl FileStamp {
         *self == Self { changed, ..*other }
     }
 
-    /// Returns whether the file was last changed before this time. If that is the present time of
-    /// the coarse clock, a later change cannot leave the same stamp.
-    pub(crate) fn is_before(&self, now: Time) -> bool {
-        self.changed < now
+    /// Waits until no later change of these files can leave the same stamp.
+    pub(crate) fn await_tick<'a>(stamps: impl IntoIterator<Item = &'a Self>) {
+        if let Some(newest) = stamps.into_iter().map(|stamp| stamp.changed).max() {
+            await_tick_after(newest);
+        }
     }
 
     /// Returns the size of the file, in bytes.
@@ -110,6 +113,7 @@ impl From<&Statx> for FileStamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::os::last_tick;
     use rustix::fs::{AtFlags, StatxFlags};
     use std::fs;
     use std::path::Path;
@@ -155,10 +159,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_has_just_changed_may_change_again_at_the_same_time() {
-        let stamp = FileStamp { device: 1, inode: 2, size: 3, modified: (1, 2), changed: (6, 7) };
-        for (now, is_before) in [((6, 6), false), ((6, 7), false), ((6, 8), true), ((7, 0), true)] {
-            assert_eq!(stamp.is_before(now), is_before, "{now:?}");
+    fn a_change_after_the_tick_leaves_another_stamp() {
+        let files = [(); 3].map(|()| tempfile::NamedTempFile::new().unwrap());
+        let before = files.each_ref().map(|file| stamp(file.path()));
+        FileStamp::await_tick(&before);
+        for (file, before) in files.iter().zip(&before) {
+            assert!(before.changed < last_tick());
+            file.as_file().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+            assert!(stamp(file.path()).changed > before.changed);
         }
     }
 

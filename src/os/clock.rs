@@ -3,7 +3,8 @@
 //! Within one boot, ages come from `CLOCK_BOOTTIME`, which no user can set and which runs during
 //! suspend. Across boots, only the wall clock remains.
 
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,17 @@ impl Moment {
 pub(crate) fn last_tick() -> (i64, u32) {
     let time = clock_gettime(ClockId::RealtimeCoarse);
     (time.tv_sec, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// How long to wait for the next tick. A tick takes 10 ms at most.
+const TICK_PATIENCE: Duration = Duration::from_millis(20);
+
+/// Waits until the last tick of the wall clock is later than this time, unless it lies in the future.
+pub(crate) fn await_tick_after(time: (i64, u32)) {
+    let begin = Instant::now();
+    while last_tick() <= time && begin.elapsed() < TICK_PATIENCE {
+        sleep(Duration::from_micros(500));
+    }
 }
 
 fn milliseconds(time: Timespec) -> u64 {

@@ -16,7 +16,9 @@ mod procfs;
 pub(crate) mod random;
 mod user;
 pub(crate) use boot::BootClock;
-pub(crate) use clock::{Moment, last_tick};
+#[cfg(test)]
+pub(crate) use clock::last_tick;
+pub(crate) use clock::{Moment, await_tick_after};
 pub(crate) use current_dir::{CurrentDir, NoCurrentDir};
 pub(crate) use env::Env;
 pub(crate) use locale::Charset;

@@ -24,9 +24,6 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// but a kill within that moment makes a difference.
 const SHORT_PATIENCE: Duration = Duration::from_millis(200);
 
-/// How long to wait for the next tick of the kernel's clock. A tick takes 10 ms at most.
-const TICK_PATIENCE: Duration = Duration::from_millis(20);
-
 /// How long to wait for a process that has the file open for writing.
 const WRITER_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -87,11 +84,6 @@ impl CommitLock {
     pub(crate) fn is_held(&self) -> bool {
         self.fd.is_some()
     }
-}
-
-/// Waits until every change of a file shows in its times.
-pub(crate) fn await_tick(file: &Existing) {
-    poll(TICK_PATIENCE, || file.shows_changes().then_some(()));
 }
 
 /// Locks a file. Returns `false` if others hold the lock for too long.

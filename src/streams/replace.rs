@@ -25,7 +25,7 @@ use crate::fs::rw::write_all;
 use crate::fs::{Dir, Interrupt, TransferError, copy, metadata, transfer};
 use crate::lease::{Lease, TmpFile};
 use crate::os::effective_user;
-use crate::streams::guard::{CommitLock, WriteGuard, await_tick};
+use crate::streams::guard::{CommitLock, WriteGuard};
 use crate::streams::target::{Existing, OnChange, ReplaceError, Target};
 use crate::sys::{is_unknown_call, statx};
 
@@ -57,7 +57,7 @@ impl OldCopy {
 
     fn is_unchanged(&self) -> bool {
         let now = Existing::look_up(&self.dir, &self.name);
-        now.is_ok_and(|now| now.is_some_and(|now| self.file.is_unchanged(&now)))
+        now.is_ok_and(|now| now.is_some_and(|now| self.file.is_untouched(&now)))
     }
 }
 
@@ -91,14 +91,16 @@ impl Replacement {
             Self { target, first, read: ReadFile::First, new, base: 0, on_change };
         if on_change == OnChange::Append
             && let Some(old) = &replacement.first
-            && let Some(base) = replacement.copy(old, &replacement.new)?
         {
-            replacement.base = base;
+            match replacement.copy(old, &replacement.new)? {
+                Some(base) => replacement.base = base,
+                None => replacement.read = ReadFile::Later(None),
+            }
         }
         if on_change == OnChange::Fail
             && let Some(old) = &replacement.first
         {
-            await_tick(old);
+            old.await_tick();
         }
         Ok(replacement)
     }
@@ -136,7 +138,7 @@ impl Replacement {
         copy::fill(&from, copy, check_interrupt).with_context(could_not)?;
         let file = Existing::look_up(&dir, name).with_context(could_not)?;
         let file = file.ok_or(Errno::NOENT).map_err(io::Error::from).with_context(could_not)?;
-        await_tick(&file);
+        file.await_tick();
         Ok(OldCopy { name: name.to_owned(), file, dir })
     }
 
@@ -234,7 +236,7 @@ impl Replacement {
             // The writer that the guard has waited for has changed the file.
             let now = self.target.look_up_checked().map_err(|err| self.refused(err))?;
             let mut unchanged = match (self.read(), &now) {
-                (Some(old), Some(now)) => old.is_unchanged(now),
+                (Some(old), Some(now)) => old.is_untouched(now),
                 (old, now) => old.is_none() && now.is_none(),
             };
             // A command that edits the file in place may have put the result where a symlink was.
@@ -257,7 +259,9 @@ impl Replacement {
             return Err(self.refused(ReplaceError::ChangedByCommand));
         }
         let owner = self.first.as_ref().map_or_else(effective_user, |first| first.stat.st_uid);
-        if now.as_ref().is_some_and(|now| now.stat.st_uid != owner) {
+        let is_first =
+            |now: &Existing| self.first.as_ref().is_some_and(|first| first.is_same_file(&now.stat));
+        if now.as_ref().is_some_and(|now| now.stat.st_uid != owner && !is_first(now)) {
             // The copy would not have its owner, and a mode that may let others read it.
             return Err(self.refused(ReplaceError::KeepsChanging));
         }

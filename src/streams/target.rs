@@ -22,7 +22,7 @@ use rustix::path::Arg;
 
 use crate::fs::{Dir, FileStamp, may_be_planted};
 use crate::lease::CreateError;
-use crate::os::{effective_user, has_mapping, last_tick};
+use crate::os::{effective_user, has_mapping};
 use crate::sys::{may_access, statx};
 
 /// How many symlinks are followed: as many as the kernel follows (`path_resolution(7)`).
@@ -159,23 +159,20 @@ impl Existing {
         }
     }
 
-    /// Whether `other` is the same file with the same content, as far as size and times show.
-    pub(crate) fn is_unchanged(&self, other: &Self) -> bool {
-        let was_touched = FileStamp::from(&self.stat) != FileStamp::from(&other.stat);
-        // A link to it, such as a backup, is no change, and neither is a new owner or mode.
-        let explains = |stat: &Stat| (stat.st_nlink, stat.st_mode, stat.st_uid, stat.st_gid);
-        self.has_content_of(other)
-            && (!was_touched || explains(&self.stat) != explains(&other.stat))
+    /// Whether `other` is the same file, and nobody has touched it. A new link, owner or mode counts: it
+    /// could hide a new content whose size and time are those of the old one.
+    pub(crate) fn is_untouched(&self, other: &Self) -> bool {
+        FileStamp::from(&self.stat) == FileStamp::from(&other.stat)
     }
 
-    /// The same after a rename, which sets the one time that no program can set.
+    /// Whether `other` is the same file with the same content, as far as size and time show, also after a rename, which sets the one time that no program can set.
     pub(crate) fn has_content_of(&self, other: &Self) -> bool {
         FileStamp::from(&self.stat).has_content_of(&FileStamp::from(&other.stat))
     }
 
-    /// Whether a change of the file from now on gives it another time.
-    pub(crate) fn shows_changes(&self) -> bool {
-        FileStamp::from(&self.stat).is_before(last_tick())
+    /// Waits until every later change of the file shows.
+    pub(crate) fn await_tick(&self) {
+        FileStamp::await_tick([&FileStamp::from(&self.stat)]);
     }
 
     /// Whether `other` is the same file, whatever its content.

@@ -21,9 +21,11 @@ use crate::{remove, sys};
 pub(crate) struct Snapshot(HashMap<PathBuf, FileStamp>);
 
 impl Snapshot {
-    /// Records the state of a workspace.
+    /// Records the state of a workspace. When this returns, every later change of a file shows.
     pub(crate) fn record(workspace: &Dir) -> Self {
         let entries = Listing::read(workspace).entries;
+        let files = entries.values().filter(|stat| !is_dir(stat));
+        FileStamp::await_tick(&files.map(FileStamp::from).collect::<Vec<_>>());
         Self(entries.into_iter().map(|(path, stat)| (path, FileStamp::from(&stat))).collect())
     }
 
@@ -111,7 +113,9 @@ fn open_dir(workspace: &Dir, dir: &Path) -> io::Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::os::last_tick;
     use std::fs;
+    use std::os::unix::fs::MetadataExt as _;
 
     /// Creates a workspace with these files.
     fn workspace(files: &[&str]) -> (tempfile::TempDir, Dir) {
@@ -141,6 +145,17 @@ mod tests {
         let unchanged = entries.iter().filter(|(path, stat)| snapshot.is_unchanged(path, stat));
         let unchanged: Vec<_> = unchanged.map(|(path, _)| path.to_str().unwrap()).collect();
         assert_eq!(unchanged, ["d", "d/same", "same"]);
+    }
+
+    #[test]
+    fn when_a_snapshot_is_recorded_the_tick_of_the_last_change_is_over() {
+        let (temp, dir) = workspace(&["a", "d/b"]);
+        Snapshot::record(&dir);
+        for file in ["a", "d/b"] {
+            let metadata = fs::metadata(temp.path().join(file)).unwrap();
+            let changed = (metadata.ctime(), u32::try_from(metadata.ctime_nsec()).unwrap());
+            assert!(changed < last_tick(), "{file}");
+        }
     }
 
     #[test]

@@ -14,6 +14,6 @@ mod target_dirs;
 pub(crate) use dir::Workspace;
 pub(crate) use layout::{Layout, LayoutError, TEMP_DIR};
 pub(crate) use pattern::{Pattern, PatternError};
-pub(crate) use plan::{Plan, PlanError};
+pub(crate) use plan::{Plan, PlanError, ShadowedMatches};
 pub(crate) use save::TargetError;
 pub(crate) use snapshot::Snapshot;

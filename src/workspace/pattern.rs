@@ -81,16 +81,21 @@ impl Pattern {
     /// Returns GLOB and DEST. The exact name of an entry wins over the pattern reading: first the
     /// whole spec, then GLOB.
     pub(super) fn resolve(&self, exists: impl Fn(&Path) -> bool) -> (Cow<'_, Glob>, Option<&Path>) {
-        let dest = self.dest.as_deref();
+        let (glob, dest) = self.as_pattern();
         let whole = normalize(Path::new(&self.spec));
         if self.is_split && exists(&whole) {
             return (Cow::Owned(Glob { path: whole, compiled: None }), None);
         }
-        if self.glob.compiled.is_some() && exists(&self.glob.path) {
-            let path = self.glob.path.clone();
+        if glob.compiled.is_some() && exists(&glob.path) {
+            let path = glob.path.clone();
             return (Cow::Owned(Glob { path, compiled: None }), dest);
         }
-        (Cow::Borrowed(&self.glob), dest)
+        (Cow::Borrowed(glob), dest)
+    }
+
+    /// Returns GLOB and DEST whatever the names of the entries.
+    pub(super) fn as_pattern(&self) -> (&Glob, Option<&Path>) {
+        (&self.glob, self.dest.as_deref())
     }
 }
 

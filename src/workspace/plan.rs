@@ -1,6 +1,7 @@
 //! Plans which files to save from a workspace, and where. Changes nothing.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,7 @@ use std::{fmt, io};
 use rustix::fs::{FileType, Statx};
 
 use crate::fs::{Dir, SkipReason, Skipped};
-use crate::workspace::pattern::Pattern;
+use crate::workspace::pattern::{Glob, Pattern};
 use crate::workspace::snapshot::{Listing, Snapshot, file_type, is_dir};
 
 /// The files to save.
@@ -21,6 +22,17 @@ pub(crate) struct Plan<'a> {
     pub(super) copies: BTreeMap<PathBuf, PlannedCopy>,
     /// What matches and cannot be saved. The caller reports it.
     skipped: BTreeMap<PathBuf, SkipReason>,
+    /// What would match too if no entry had the very name of a pattern. The caller keeps and reports it.
+    shadowed: Vec<ShadowedMatches>,
+}
+
+/// Results that are not saved because an entry has the very name of the pattern that matches them.
+#[derive(Debug)]
+pub(crate) struct ShadowedMatches {
+    pub(crate) spec: OsString,
+    /// Whether the pattern applies only if the command succeeded.
+    pub(crate) on_success: bool,
+    pub(crate) files: FileNames,
 }
 
 /// A file, symlink or directory to save.
@@ -51,40 +63,51 @@ pub(crate) enum PlanError {
     UnsupportedType(PathBuf),
     #[error("both {} and {} would be saved as {}", .first.display(), .second.display(), .target.display())]
     DuplicateTarget { first: PathBuf, second: PathBuf, target: PathBuf },
-    #[error("matches nothing that the command created; {present}")]
-    NoMatch { spec: OsString, present: Present },
+    #[error("matches nothing that the command created; the workspace has {present}")]
+    NoMatch { spec: OsString, present: FileNames },
 }
 
-/// How many files [`Present`] names.
+/// How many files [`FileNames`] names.
 const NAMED: usize = 5;
 
-/// The files in a workspace, for a message: the names of the first and the number of all.
+/// Files in a workspace, for a message: the names of the first and the number of all.
 #[derive(Debug, Default)]
-pub(crate) struct Present {
-    names: Vec<PathBuf>,
+pub(crate) struct FileNames {
+    first: Vec<PathBuf>,
     count: usize,
 }
 
-impl Present {
+impl FileNames {
     /// Collects the files of a workspace, those that the command created or changed first.
-    fn of(entries: &BTreeMap<PathBuf, Statx>, snapshot: &Snapshot) -> Self {
+    fn of_all(entries: &BTreeMap<PathBuf, Statx>, snapshot: &Snapshot) -> Self {
         let files = || entries.iter().filter(|(_, stat)| !is_dir(stat));
         let is_old = |&(path, stat): &(&PathBuf, &Statx)| snapshot.is_unchanged(path, stat);
         let new = files().filter(|file| !is_old(file));
         let by_age = new.chain(files().filter(is_old));
-        let names = by_age.take(NAMED).map(|(path, _)| path.clone()).collect();
-        Self { names, count: files().count() }
+        by_age.map(|(path, _)| path.clone()).collect()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.count == 0
     }
 }
 
-impl fmt::Display for Present {
+impl FromIterator<PathBuf> for FileNames {
+    fn from_iter<T: IntoIterator<Item = PathBuf>>(paths: T) -> Self {
+        let mut paths = paths.into_iter();
+        let first: Vec<PathBuf> = paths.by_ref().take(NAMED).collect();
+        Self { count: first.len() + paths.count(), first }
+    }
+}
+
+impl fmt::Display for FileNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((first, others)) = self.names.split_first() else {
-            return f.write_str("the workspace has no files");
+        let Some((first, others)) = self.first.split_first() else {
+            return f.write_str("no files");
         };
-        write!(f, "the workspace has {}", first.display())?;
+        write!(f, "{}", first.display())?;
         others.iter().try_for_each(|name| write!(f, ", {}", name.display()))?;
-        match self.count - self.names.len() {
+        match self.count - self.first.len() {
             0 => Ok(()),
             more => write!(f, " and {more} more"),
         }
@@ -100,7 +123,8 @@ impl<'a> Plan<'a> {
         cwd: &Path,
     ) -> Result<Self, PlanError> {
         let Listing { entries, mut unreadable } = Listing::read(root);
-        let mut plan = Self { root, copies: BTreeMap::new(), skipped: BTreeMap::new() };
+        let (copies, shadowed) = (BTreeMap::new(), Vec::new());
+        let mut plan = Self { root, copies, skipped: BTreeMap::new(), shadowed };
         let mut unmatched = None;
         for pattern in patterns {
             if let Some(index) = unreadable.iter().position(|(dir, _)| pattern.may_match_below(dir))
@@ -108,7 +132,8 @@ impl<'a> Plan<'a> {
                 let (dir, cause) = unreadable.swap_remove(index);
                 return Err(PlanError::Unreadable { path: root.path().join(dir), cause });
             }
-            let copies = matches(pattern, &entries, snapshot, cwd, &mut plan.skipped)?;
+            let (glob, dest) = pattern.resolve(|path| entries.contains_key(path));
+            let copies = matches(&glob, dest, &entries, snapshot, cwd, &mut plan.skipped)?;
             if copies.is_empty() && pattern.on_success() {
                 unmatched.get_or_insert(pattern);
             }
@@ -116,13 +141,49 @@ impl<'a> Plan<'a> {
                 plan.add(target, copy)?;
             }
         }
-        match unmatched {
-            None => Ok(plan),
-            Some(pattern) => Err(PlanError::NoMatch {
-                spec: pattern.spec().to_owned(),
-                present: Present::of(&entries, snapshot),
-            }),
+        if let Some(pattern) = unmatched {
+            let (spec, present) =
+                (pattern.spec().to_owned(), FileNames::of_all(&entries, snapshot));
+            return Err(PlanError::NoMatch { spec, present });
         }
+        plan.shadowed = plan.shadowed_matches(patterns, &entries, snapshot);
+        Ok(plan)
+    }
+
+    /// Finds new files that a pattern would match too if no entry had its very name. What another pattern
+    /// saves is not among them.
+    fn shadowed_matches(
+        &self,
+        patterns: &[&Pattern],
+        entries: &BTreeMap<PathBuf, Statx>,
+        snapshot: &Snapshot,
+    ) -> Vec<ShadowedMatches> {
+        let is_exact = |pattern: &&&Pattern| {
+            matches!(pattern.resolve(|path| entries.contains_key(path)).0, Cow::Owned(_))
+        };
+        let exact: Vec<_> = patterns.iter().filter(is_exact).collect();
+        if exact.is_empty() {
+            return Vec::new();
+        }
+        let saved: BTreeSet<&PathBuf> = self.copies.values().map(|copy| &copy.from).collect();
+        let is_lost = |path: &PathBuf| {
+            let is_new = |stat: &Statx| !is_dir(stat) && !snapshot.is_unchanged(path, stat);
+            entries.get(path).is_some_and(is_new) && !saved.contains(path)
+        };
+        let shadowed = exact.into_iter().map(|pattern| {
+            let (glob, dest) = pattern.as_pattern();
+            let (spec, on_success) = (pattern.spec().to_owned(), pattern.on_success());
+            let matches =
+                matches(glob, dest, entries, snapshot, Path::new(""), &mut BTreeMap::new());
+            let paths = matches.unwrap_or_default().into_iter().map(|(_, copy)| copy.from);
+            ShadowedMatches { spec, on_success, files: paths.filter(is_lost).collect() }
+        });
+        shadowed.filter(|shadowed| !shadowed.files.is_empty()).collect()
+    }
+
+    /// Returns the results that are not saved because an entry has the very name of a pattern.
+    pub(crate) fn take_shadowed(&mut self) -> Vec<ShadowedMatches> {
+        std::mem::take(&mut self.shadowed)
     }
 
     /// Returns the entries that match and cannot be saved.
@@ -147,15 +208,15 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Returns what a pattern matches, and the target of each match.
+/// Returns what GLOB matches, and the target of each match.
 fn matches(
-    pattern: &Pattern,
+    glob: &Glob,
+    dest: Option<&Path>,
     entries: &BTreeMap<PathBuf, Statx>,
     snapshot: &Snapshot,
     cwd: &Path,
     skipped: &mut BTreeMap<PathBuf, SkipReason>,
 ) -> Result<Vec<(PathBuf, PlannedCopy)>, PlanError> {
-    let (glob, dest) = pattern.resolve(|path| entries.contains_key(path));
     let literal_dirs = glob.literal_dirs();
     let has_wildcard = glob.has_wildcard();
     let dest_is_dir =
@@ -340,18 +401,42 @@ mod tests {
             PlanError::NoMatch { present, .. } => present.to_string(),
             err => panic!("{err}"),
         };
-        assert_eq!(message(&Scene::new(&["d/"]), &["b"]), "the workspace has no files");
+        assert_eq!(message(&Scene::new(&["d/"]), &["b"]), "no files");
         let mut scene = Scene::new(&["a", "b"]);
-        assert_eq!(message(&scene, &["x", "a"]), "the workspace has a, b");
+        assert_eq!(message(&scene, &["x", "a"]), "a, b");
         scene.snapshot = Snapshot::record(&scene.root());
         for file in ["c", "d/e", "f", "g"] {
             scene.create(file);
         }
-        assert_eq!(message(&scene, &["x"]), "the workspace has c, d/e, f, g, a and 1 more");
+        assert_eq!(message(&scene, &["x"]), "c, d/e, f, g, a and 1 more");
         let always = Pattern::parse(OsStr::new("x"), false).unwrap();
         let root = scene.root();
         let plan = Plan::new(&[&always], &root, &scene.snapshot, Path::new("/c")).unwrap();
         assert!(plan.copies.is_empty());
+    }
+
+    #[test]
+    fn new_files_that_only_the_pattern_matches_are_found_if_an_entry_has_its_name() {
+        let mut scene = Scene::new(&["old.c"]);
+        scene.snapshot = Snapshot::record(&scene.root());
+        for file in ["*.c", "a.c", "b.c", "d/c.c", "[ab].c", "x", "x:y"] {
+            scene.create(file);
+        }
+        let shadowed = |specs: &[&str]| {
+            let parse = |spec: &&str| Pattern::parse(OsStr::new(spec), true).unwrap();
+            let patterns: Vec<Pattern> = specs.iter().map(parse).collect();
+            let patterns: Vec<&Pattern> = patterns.iter().collect();
+            let root = scene.root();
+            let cwd = Path::new("/c");
+            let mut plan = Plan::new(&patterns, &root, &scene.snapshot, cwd).unwrap();
+            let shadowed = plan.take_shadowed().into_iter();
+            shadowed.map(|one| format!("{}: {}", one.spec.display(), one.files)).collect::<Vec<_>>()
+        };
+        assert_eq!(shadowed(&["*.c"]), ["*.c: [ab].c, a.c, b.c"]);
+        assert_eq!(shadowed(&["[ab].c:z"]), ["[ab].c:z: a.c, b.c"]);
+        assert_eq!(shadowed(&["x:y"]), ["x:y: x"]);
+        assert_eq!(shadowed(&["[ab].c", "a.*", "b*"]), [""; 0]);
+        assert_eq!(shadowed(&["?.c", "\\*.c", "x"]), [""; 0]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::ui::{
 };
 use crate::values::{FileMode, OsJson, PathField, Status, Template, WorkspaceField};
 use crate::workspace::{
-    Pattern, Plan, PlanError, Snapshot, TEMP_DIR, Workspace, private_tmp, save,
+    Pattern, Plan, PlanError, ShadowedMatches, Snapshot, TEMP_DIR, Workspace, private_tmp, save,
 };
 
 /// A run whose workspace exists.
@@ -55,7 +55,15 @@ struct Unsaved {
     is_no_match: bool,
 }
 
-/// How long a workspace is kept if a required pattern matches nothing.
+/// What was saved.
+#[derive(Default)]
+struct Saved {
+    paths: Vec<PathBuf>,
+    /// Whether the workspace has more that a pattern may have meant.
+    has_rest: bool,
+}
+
+/// How long a workspace is kept if the caller may have meant something else than what was saved.
 const DAY: Duration = Duration::from_hours(24);
 
 impl<'a> Run<'a> {
@@ -161,10 +169,13 @@ impl<'a> Run<'a> {
             if status == Status::Command(0) {
                 status = status_of(&unsaved.cause).unwrap_or(Status::TmpxFailed);
             }
-            Vec::new()
+            Saved::default()
         });
-        self.print_saved(&saved);
-        let status = self.report(status, Some(outcome), &saved, keep.is_some());
+        if saved.has_rest {
+            keep.get_or_insert_with(|| self.transaction.lease().for_another(DAY));
+        }
+        self.print_saved(&saved.paths);
+        let status = self.report(status, Some(outcome), &saved.paths, keep.is_some());
         match keep.map(|lifetime| self.keep_workspace(lifetime)) {
             None => remove_scratch(self.transaction),
             Some(Ok(())) => {}
@@ -202,14 +213,14 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Saves the outputs that the command's status calls for. Returns their paths.
-    fn save_outputs(&mut self, status: Status) -> Result<Vec<PathBuf>, Unsaved> {
+    /// Saves the outputs that the command's status calls for.
+    fn save_outputs(&mut self, status: Status) -> Result<Saved, Unsaved> {
         let succeeded = status == Status::Command(0);
         let patterns = self.job.patterns.iter();
         let patterns: Vec<&Pattern> =
             patterns.filter(|pattern| succeeded || !pattern.on_success()).collect();
         if patterns.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Saved::default());
         }
         // Without a path of the caller's directory, all targets are absolute.
         let cwd = self.job.cwd.path().unwrap_or(Path::new(""));
@@ -221,7 +232,16 @@ impl<'a> Run<'a> {
         let lease = self.transaction.lease_mut();
         let saved = save::save(&plan, report.as_ref(), lease, &mut skipped, &check_interrupt);
         skipped.lines().for_each(print_note);
-        saved.map_err(|cause| Unsaved { cause, is_no_match: false })
+        let paths = saved.map_err(|cause| Unsaved { cause, is_no_match: false })?;
+        let shadowed = plan.take_shadowed();
+        for ShadowedMatches { spec, on_success, files } in &shadowed {
+            let option = if *on_success { "--out" } else { "--out-always" };
+            let spec = spec.display();
+            print_note(format_args!(
+                "{option} {spec}: saved the file of this name; as a pattern, this also matches {files}"
+            ));
+        }
+        Ok(Saved { paths, has_rest: !shadowed.is_empty() })
     }
 
     /// Writes the report, if `--report` asks for one. Returns the status that tmpx exits with.

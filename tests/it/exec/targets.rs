@@ -38,6 +38,38 @@ fn two_results_with_one_target_are_refused_whatever_paths_lead_there() {
 }
 
 #[test]
+fn results_that_only_the_pattern_matches_are_kept_if_a_file_has_its_very_name() {
+    let sandbox = Sandbox::new();
+    let script = "echo 1 >a; echo 2 >b; echo 3 >'*'; mkdir d; echo 4 >d/c";
+    for (options, status, option, names_saved) in
+        [("--out *", 0, "--out", "*"), ("--out-always *:got", 3, "--out-always", "got")]
+    {
+        let args = words(&format!("exec {options} -- sh -c"));
+        let script = format!("{script}; exit {status}");
+        let spec = options.split_once(' ').unwrap().1;
+        let message = format!(
+            "tmpx: {option} {spec}: saved the file of this name; as a pattern, this also matches a, b, d/c\n\
+             tmpx: kept $ROOT/tmp/tmp.RANDOM for a day\n\
+             hint: remove it with: tmpx cleanup $ROOT/tmp/tmp.RANDOM\n"
+        );
+        sandbox.tmpx(args.into_iter().chain([script.into()])).expects(status, "", &message);
+        assert_eq!(names(&sandbox.cwd()), [names_saved]);
+        let kept = sandbox.tmp().join(&sandbox.left()[0]);
+        assert_eq!(fs::read_to_string(kept.join("d/c")).unwrap(), "4\n");
+        sandbox.clean_up();
+        fs::remove_file(sandbox.cwd().join(names_saved)).unwrap();
+    }
+    // Nothing is kept if everything is saved, and an input is no result.
+    let all = format!(
+        "tmpx exec --out '*' --out '[ab]' --out d -- sh -c '{}'",
+        script.replace('\'', "\"")
+    );
+    sandbox.sh(&all).expects(0, "", "");
+    let input = "touch x; tmpx exec --in x --out '*' -- sh -c 'echo 3 >\"*\"'";
+    sandbox.sh(input).expects(0, "", "");
+}
+
+#[test]
 fn a_target_that_ends_in_two_dots_is_a_directory() {
     let sandbox = Sandbox::new();
     fs::create_dir(sandbox.cwd().join("d")).unwrap();

@@ -13,8 +13,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::os::{Liveness, Process, processes};
 use crate::process::command::{Command, StartError};
-use crate::process::stop;
 use crate::process::supervise::{forward, must_forward, number, signal_all, status};
+use crate::process::{stop, terminal};
 use crate::sys::{self, HeldSignals, ReceivedSignal, SignalQueue, would_end_process};
 use crate::values::Status;
 
@@ -79,6 +79,8 @@ impl Children {
                 self.stop(received);
             } else if must_forward(received) {
                 self.running.iter().for_each(|&pid| forward(received.signal, pid));
+            } else {
+                terminal::relay(received.signal, &self.running);
             }
             if would_end_process(received.signal) {
                 self.new_interrupt = Some(received.signal);
@@ -99,6 +101,7 @@ impl Children {
             stopping.collect::<Vec<Pid>>().into_iter().for_each(stop::wait_until_stopped);
             stop::stop_for_certain(&self.running, received.signal, &self.held);
         } else {
+            terminal::relay(received.signal, &self.running);
             stop::stop_like(&self.running, received.signal, &self.held);
         }
     }

@@ -13,6 +13,7 @@ mod search;
 mod stop;
 mod suggest;
 mod supervise;
+mod terminal;
 
 pub(crate) use children::Children;
 pub(crate) use command::{Command, StartError, find_program};

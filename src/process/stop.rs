@@ -4,7 +4,9 @@
 //! itself, the shell that waits for tmpx has to notice. Nobody can catch SIGSTOP: it stops tmpx alone.
 
 use rustix::fs::{Mode, OFlags, open};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
+};
 
 use crate::os::processes;
 use crate::sys::{self, HeldSignals};
@@ -64,7 +66,11 @@ pub(super) fn stop_for_certain(commands: &[Pid], signal: i32, held: &HeldSignals
 
 fn continue_all(commands: &[Pid]) {
     for &command in commands {
-        if stopping_signal(command, WaitIdOptions::empty()).is_some() {
+        let is_stopped = stopping_signal(command, WaitIdOptions::empty()).is_some();
+        if let Some(group) = sys::other_group(command) {
+            // Nobody else continues the rest of it.
+            let _ = kill_process_group(group, Signal::CONT);
+        } else if is_stopped {
             let _ = kill_process(command, Signal::CONT);
         }
     }

@@ -1,7 +1,8 @@
 //! Supervises a running command until it ends.
 //!
-//! A signal that a process or a timer sends to tmpx is passed on. One from the terminal is not: the command is
-//! in the same process group, so the terminal has sent it there too.
+//! A signal that a process or a timer sends to tmpx is passed on. One from the terminal is not: the command
+//! is in the same process group, so the terminal has sent it there too, unless it has left the group
+//! ([`terminal`]).
 
 use std::io::{self, PipeReader};
 use std::os::unix::process::ExitStatusExt as _;
@@ -13,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::os::{Mounts, Process, processes};
 use crate::process::command::{Command, StartError};
-use crate::process::stop;
+use crate::process::{stop, terminal};
 use crate::sys::{self, ExitInfo, HeldSignals, ReceivedSignal, SignalQueue, would_end_process};
 use crate::values::Status;
 
@@ -194,13 +195,15 @@ impl<'a> Wait<'a> {
             stop::pass_on(received.signal, self.pid);
             self.stop_by = Some(received.signal);
         } else if received.is_stop() {
-            // The terminal has stopped the command too.
+            terminal::relay(received.signal, &[self.pid]);
             stop::stop_like(&[self.pid], received.signal, self.held);
         } else if must_forward(received) {
             if received.signal == libc::SIGCONT {
                 self.stop_by = None;
             }
             forward(received.signal, self.pid);
+        } else {
+            terminal::relay(received.signal, &[self.pid]);
         }
     }
 }

@@ -28,7 +28,7 @@ pub(crate) use lock::{
 pub(crate) use mount_ns::PrivateMounts;
 pub(crate) use older::{fd_limit, fill_random, is_unknown_call, may_access, statx};
 pub(crate) use signals::{
-    HeldSignals, ReceivedSignal, SignalQueue, is_ignored, is_session_leader, send,
+    HeldSignals, ReceivedSignal, SignalQueue, is_ignored, is_session_leader, other_group, send,
     would_end_process,
 };
 pub(crate) use spawn::{ExitInfo, SpawnError, SpawnRequest, has_children, reap, reap_one};

@@ -223,6 +223,14 @@ pub(crate) fn is_session_leader() -> bool {
     unsafe { libc::getsid(0) == libc::getpid() }
 }
 
+/// Returns the process group of another process, unless it is that of this one. rustix cannot tell: the id
+/// of a group can be 0, too.
+pub(crate) fn other_group(of: Pid) -> Option<Pid> {
+    // SAFETY: getpgid reads no memory.
+    let (group, ours) = unsafe { (libc::getpgid(of.as_raw_nonzero().get()), libc::getpgid(0)) };
+    Pid::from_raw(group).filter(|_| group > 0 && group != ours)
+}
+
 /// Sends a signal to a process. rustix has no names for the real-time signals.
 pub(crate) fn send(signal: i32, to: Pid) -> io::Result<()> {
     // SAFETY: kill reads no memory.

@@ -23,6 +23,7 @@ fn goes_the_same_way(dialogue: &[Step]) {
 
 fn goes_the_same_way_in(shell: &str, dialogue: &[Step]) {
     let plain = hold(shell, PLAIN, dialogue);
+    println!("{shell}: {:#?}", plain.0);
     let under_tmpx = hold(shell, UNDER_TMPX, dialogue);
     println!("{shell}: {:#?}", plain.0);
     assert_eq!(under_tmpx, plain, "{shell}");
@@ -41,6 +42,35 @@ fn ctrl_c_and_ctrl_backslash_end_the_job() {
         Type(CTRL_BACKSLASH),
         Type("echo \"<$?>\"\n"),
         See("<131>"),
+    ]);
+}
+
+#[test]
+fn a_command_that_has_left_the_process_group_ends_and_stops_like_the_job() {
+    // timeout(1) makes a group of its own, unless it leads one already, as the plain command does.
+    goes_the_same_way(&[
+        Type("run timeout 1000 dies\n"),
+        See("ready"),
+        Type(CTRL_C),
+        Type("echo \"<$?>\"\n"),
+        See("<130>"),
+        Type("run timeout 1000 dies\n"),
+        See("ready"),
+        Type(CTRL_BACKSLASH),
+        Type("echo \"<$?>\"\n"),
+        See("<131>"),
+        Type("run timeout 1000 echoes deaf\n"),
+        See("ready"),
+        Resize(33, 77),
+        See("77x33"),
+        Type(CTRL_Z),
+        See("run timeout"),
+        Type("echo \"<$?>\"; fg\n"),
+        See("<148>"),
+        See("CONT 1"),
+        Send(Signal::TERM),
+        Type("echo \"<$?>\"\n"),
+        See("<143>"),
     ]);
 }
 

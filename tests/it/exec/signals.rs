@@ -179,7 +179,7 @@ fn a_timer_that_tmpx_has_inherited_ends_the_command() {
                   os.execvp(sys.argv[1], sys.argv[1:])";
     let run = |args: &str| {
         let mut python = Command::new("python3");
-        python.args(["-c", script, "tmpx"]).args(words(args)).args(["--", "sleep", "1000"]);
+        python.args(["-c", script, "tmpx"]).args(words(args)).args(["--", "sleep", "9"]);
         sandbox.command(python)
     };
     for args in

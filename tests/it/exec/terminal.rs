@@ -47,18 +47,19 @@ fn ctrl_c_and_ctrl_backslash_end_the_job() {
 
 #[test]
 fn a_command_that_has_left_the_process_group_ends_and_stops_like_the_job() {
-    // timeout(1) makes a group of its own, unless it leads one already, as the plain command does.
+    // The plain command leads the group already, since the shell has started it.
     goes_the_same_way(&[
-        Type("run timeout 1000 dies\n"),
+        Type("run leaves dies\n"),
         See("ready"),
         Type(CTRL_C),
         Type("echo \"<$?>\"\n"),
         See("<130>"),
-        Type("run timeout 1000 dies\n"),
+        Type("run leaves dies\n"),
         See("ready"),
         Type(CTRL_BACKSLASH),
         Type("echo \"<$?>\"\n"),
         See("<131>"),
+        // timeout(1) leaves it together with its command.
         Type("run timeout 1000 echoes deaf\n"),
         See("ready"),
         Resize(33, 77),

@@ -48,7 +48,7 @@ pub(crate) fn caller(args: &[OsString]) -> Option<Process> {
     above_subshells(pid, stat)
 }
 
-/// Returns the script behind a caller that is our neighbour in a pipeline.
+/// Returns the script behind a caller that is our neighbor in a pipeline.
 ///
 /// yash and ksh93 run the last command of a pipeline in the subshell that has started the others. So
 /// in `f=$(tmpx … | tee log | cat)` the parent of tmpx is `cat`, which ends at once. What tmpx writes

@@ -92,7 +92,7 @@ pub(crate) enum Encoding {
 }
 
 impl Encoding {
-    /// Recognises an input by its first bytes: six of them suffice. Where those of a format are letters,
+    /// Recognizes an input by its first bytes: six of them suffice. Where those of a format are letters,
     /// text can begin with them, so what follows them counts too.
     pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
         const MAGIC: [(&[u8], Encoding); 6] = [
@@ -111,7 +111,7 @@ impl Encoding {
             .or_else(|| Self::wide(bytes))
     }
 
-    /// Recognises bzip2 by the size of its blocks and the first digits of π, or of its root in a file
+    /// Recognizes bzip2 by the size of its blocks and the first digits of π, or of its root in a file
     /// without a block.
     fn bzip2(bytes: &[u8]) -> Option<Self> {
         let [b'B', b'Z', b'h', b'1'..=b'9', magic @ ..] = bytes else { return None };
@@ -119,7 +119,7 @@ impl Encoding {
         is_bzip2.then_some(Self::Bzip2)
     }
 
-    /// Recognises three ASCII characters of UTF-16.
+    /// Recognizes three ASCII characters of UTF-16.
     fn wide(bytes: &[u8]) -> Option<Self> {
         let is_ascii = |byte: u8| byte != 0 && byte.is_ascii();
         match *bytes {

@@ -148,7 +148,7 @@ fn a_bad_value_in_the_environment_is_a_usage_error_that_names_the_variable() {
 /// yash and ksh93 run the last command of a pipeline in the process that has started the others, which
 /// then is the parent of tmpx.
 #[test]
-fn a_neighbour_in_a_pipeline_is_not_the_script() {
+fn a_neighbor_in_a_pipeline_is_not_the_script() {
     for shell in ["yash", "ksh93", "bash", "dash", "zsh"] {
         if !has(shell) {
             continue;
@@ -177,7 +177,7 @@ fn a_neighbour_in_a_pipeline_is_not_the_script() {
 }
 
 #[test]
-fn a_neighbour_in_a_pipeline_that_hides_its_descriptors_is_not_the_script() {
+fn a_neighbor_in_a_pipeline_that_hides_its_descriptors_is_not_the_script() {
     if !skip_unless(is_root(), "root") || !has("setpriv") || !has("yash") {
         return;
     }
@@ -193,7 +193,7 @@ fn a_neighbour_in_a_pipeline_that_hides_its_descriptors_is_not_the_script() {
         let script = format!("f=$({pipeline}); tmpx cleanup -q; [ -e \"$f\" ] && echo there; exit");
         let ran = sandbox.shell(shell, &script).by_nobody().run();
         let is_right = (ran.stdout.as_str(), ran.stderr.as_str()) == ("there\n", "");
-        // A neighbour that has not called execve(2) yet is still the shell.
+        // A neighbor that has not called execve(2) yet is still the shell.
         let is_refused = (ran.stdout.as_str(), ran.stderr.as_str()) == ("", refusal);
         assert!(is_right || !is_known && is_refused, "{shell}: {pipeline}: {ran:?}");
         sandbox.tmpx(["cleanup", "-q"]).by_nobody().succeeds();
@@ -228,7 +228,7 @@ os.execvp("cat", ["cat"])
 "#;
 
 #[test]
-fn a_neighbour_may_still_have_to_find_its_place_in_the_pipeline() {
+fn a_neighbor_may_still_have_to_find_its_place_in_the_pipeline() {
     if !has("python3") {
         return;
     }

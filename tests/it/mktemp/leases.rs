@@ -113,12 +113,12 @@ fn a_stale_until_exit_is_ignored_silently() {
         run(command).printed();
     }
     // A live process that is not an ancestor is ignored too.
-    let mut neighbour = world.command("sleep").arg("60").spawn().unwrap();
+    let mut neighbor = world.command("sleep").arg("60").spawn().unwrap();
     let mut command = world.mktemp(["-d"]);
-    command.env("TMPX_UNTIL_EXIT", neighbour.id().to_string());
+    command.env("TMPX_UNTIL_EXIT", neighbor.id().to_string());
     let ran = run(command);
-    neighbour.kill().unwrap();
-    neighbour.wait().unwrap();
+    neighbor.kill().unwrap();
+    neighbor.wait().unwrap();
     ran.printed();
     assert_eq!(leases(&world), 0);
 }

@@ -131,6 +131,7 @@ impl<'a, 'p> Execution<'a, 'p> {
         loop {
             self.settle();
             self.pass_on()?;
+            self.close_unwanted();
             if self.kept.is_some() && self.has_ended() && self.forward.is_empty() {
                 break;
             }
@@ -260,7 +261,6 @@ impl<'a, 'p> Execution<'a, 'p> {
 
     /// Waits until something can be done, then takes output, and notices the end of the command.
     fn wait_and_take(&mut self) -> anyhow::Result<()> {
-        self.close_unwanted();
         let file = self.filler.as_ref().map(Filler::as_fd);
         let next = self.forward.next(file).context("could not read the output again")?;
         let takes = self.takes();

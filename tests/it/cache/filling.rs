@@ -131,6 +131,17 @@ fn what_a_daemon_holds_open_is_not_kept_and_the_rest_is_passed_on() {
 }
 
 #[test]
+fn what_a_daemon_holds_open_and_nobody_reads_is_closed() {
+    let sandbox = Sandbox::new();
+    // Its standard output alone is the pipe of tmpx.
+    let script = "echo one; sleep 60 2>&- & echo $! > pid";
+    let line = format!("tmpx cache run -- sh -c '{script}' > /dev/full; echo $?; kill $(cat pid)");
+    let message = "tmpx: could not write to stdout: No space left on device\n";
+    sandbox.sh(&line).expects(0, "125\n", message);
+    assert_eq!(files(&sandbox), [""; 0]);
+}
+
+#[test]
 fn a_process_that_ends_soon_after_the_command_does_not_count() {
     let sandbox = Sandbox::new();
     let script = "echo x >> runs; echo one; (sleep 0.1; echo two) &";

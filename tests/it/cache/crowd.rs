@@ -274,14 +274,17 @@ fn nothing_of_before_a_clear_is_kept_after_it() {
 #[test]
 fn a_run_that_fails_holds_up_nobody_while_its_output_is_read() {
     let sandbox = Sandbox::new();
-    let script = "echo x >> runs; seq 300000; exit 3";
+    let script = "echo x >> runs; seq 300000; : > end; exit 3";
     let first = start(&sandbox, &[], script);
     // Nobody reads the pipe of the first one.
-    wait_until("the second one runs too", || {
-        let second = sandbox.tmpx(["cache", "run", "--", "sh", "-c", script]).run();
-        second.status == Some(3) && runs(&sandbox) > 1
+    let id = first.child().id();
+    let children = || fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    wait_until("its command has ended", || {
+        sandbox.cwd().join("end").exists() && children().is_empty()
     });
-    assert_eq!(end(first).1.lines().count(), 300_000);
+    let second = sandbox.tmpx(["cache", "run", "--", "sh", "-c", script]).run();
+    assert_eq!((second.status, second.stdout.lines().count()), (Some(3), 300_000));
+    assert_eq!(end(first), (Some(3), second.stdout));
     assert_eq!(files(&sandbox), [""; 0]);
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Signals reach them as they reach a single command: a signal that a process sends to tmpx is passed
 //! on to each, and the terminal's signals reach them without help. Each child is reaped by its
-//! number, since a script may have had children before it became this process.
+//! number, since a script may have had children before it became this process. What is asked to end and
+//! does not is killed, also a process that has outlived the command which started it.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -168,14 +169,7 @@ impl Children {
 
     /// Kills what has not ended in time.
     pub(crate) fn kill_overdue(&mut self, now: Instant) {
-        self.ending.retain(|group| group.deadline > now || !group.were_killed);
-        for group in self.ending.iter_mut().filter(|group| group.deadline <= now) {
-            group.descendants.retain(is_alive);
-            let descendants = std::mem::take(&mut group.descendants);
-            group.descendants = signal_with_descendants(&group.children, descendants, Signal::KILL);
-            group.deadline = now + DYING;
-            group.were_killed = true;
-        }
+        self.ending.retain_mut(|group| group.deadline > now || group.kill(now + DYING));
     }
 
     /// Whether a process runs that a child had started before it was asked to end.
@@ -189,6 +183,22 @@ impl Children {
         let deadline = self.ending.iter().map(|group| group.deadline).min()?;
         // Only the end of a child is announced.
         Some(if self.are_idle() { deadline.min(Instant::now() + STEP) } else { deadline })
+    }
+}
+
+impl Ending {
+    /// Kills them. False if there is nothing more to do: they have ended, or have been killed before.
+    fn kill(&mut self, deadline: Instant) -> bool {
+        self.descendants.retain(is_alive);
+        let have_ended = self.children.is_empty() && self.descendants.is_empty();
+        if have_ended || self.were_killed {
+            return false;
+        }
+        let descendants = std::mem::take(&mut self.descendants);
+        self.descendants = signal_with_descendants(&self.children, descendants, Signal::KILL);
+        self.deadline = deadline;
+        self.were_killed = true;
+        true
     }
 }
 

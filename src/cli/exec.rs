@@ -43,10 +43,12 @@ pub enum KeepPolicy {
 /// Directories before the first wildcard are dropped, those after it are kept:
 /// 'a/**/*.txt:res/' saves a/b/c.txt as res/b/c.txt. Quote GLOB so that your
 /// shell does not expand it. A wildcard skips inputs that have not changed. If a
-/// file has exactly the name GLOB, as in '[slug].js', GLOB means that file. An
-/// existing file is replaced atomically. If nothing matches, tmpx fails and
-/// keeps the workspace for a day; if a match cannot be saved, it keeps the
-/// workspace until you remove it. On a terminal, tmpx prints what it has saved.
+/// file has exactly the name GLOB, as in '[slug].js', GLOB means that file; if
+/// other results match GLOB as a pattern, tmpx reports them and keeps the
+/// workspace for a day. An existing file is replaced atomically. If nothing
+/// matches, tmpx fails and keeps the workspace for a day; if a match cannot be
+/// saved, it keeps the workspace until you remove it. On a terminal, tmpx prints
+/// what it has saved.
 ///
 /// If the command leaves processes running, tmpx names them and removes the
 /// workspace all the same.

@@ -261,7 +261,7 @@ pub(super) fn number(pid: Pid) -> u32 {
 }
 
 /// The signals of timers that a process sets for itself. They survive execve(2), so tmpx may have inherited
-/// one, as from `alarm` in a Perl script. It would have ended the command in the place of tmpx.
+/// one that is meant for the command, as from `alarm` in a Perl script.
 const TIMERS: [i32; 3] = [libc::SIGALRM, libc::SIGVTALRM, libc::SIGPROF];
 
 /// Whether to pass a signal on. The terminal's own signals reach the command without help, except

@@ -235,13 +235,13 @@ impl Replacement {
             let guard = guard.transpose().map_err(|err| self.refused(err))?;
             // The writer that the guard has waited for has changed the file.
             let now = self.target.look_up_checked().map_err(|err| self.refused(err))?;
-            let mut unchanged = match (self.read(), &now) {
+            let unchanged = match (self.read(), &now) {
                 (Some(old), Some(now)) => old.is_untouched(now),
                 (old, now) => old.is_none() && now.is_none(),
             };
             // A command that edits the file in place may have put the result where a symlink was.
-            unchanged &= self.on_change != OnChange::Fail || self.target.is_where_it_was();
-            if !unchanged {
+            let is_elsewhere = self.on_change == OnChange::Fail && !self.target.is_where_it_was();
+            if !unchanged || is_elsewhere {
                 self.follow_change(now, lease)?;
                 continue;
             }

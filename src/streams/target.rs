@@ -165,7 +165,8 @@ impl Existing {
         FileStamp::from(&self.stat) == FileStamp::from(&other.stat)
     }
 
-    /// Whether `other` is the same file with the same content, as far as size and time show, also after a rename, which sets the one time that no program can set.
+    /// Whether `other` is the same file with the same content, as far as size and time show. A rename sets
+    /// the one time that no program can set, and is no difference.
     pub(crate) fn has_content_of(&self, other: &Self) -> bool {
         FileStamp::from(&self.stat).has_content_of(&FileStamp::from(&other.stat))
     }

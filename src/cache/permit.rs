@@ -100,7 +100,9 @@ impl<'a> Permit<'a> {
             return self.publish(filler, status, FileKind::Entry);
         }
         // Those who wait get this failure, and nobody else.
-        if self.is_awaited() && self.publish(filler, status, FileKind::Failure).is_err() {
+        if self.is_awaited()
+            && let Err(Unkept::Trouble(_)) = self.publish(filler, status, FileKind::Failure)
+        {
             self.give_up();
         }
         Err(Unkept::Failed)

@@ -7,6 +7,7 @@
 use crate::support::filter::{Lack, lacking};
 use crate::support::sandbox::{Ran, Sandbox, TMPX, has, is_root, names, skip_unless};
 use crate::support::strace::{assert_often_killed, errors_for, numbered};
+use crate::support::wait::wait_until;
 use std::fs;
 use std::path::PathBuf;
 
@@ -215,7 +216,8 @@ fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
     // A printed path, or one that a note or its hint reports as kept, perhaps in another temp dir.
     let notes = ["tmpx: kept ", "hint: remove it with: tmpx cleanup "];
     // A kill may come between keeping it for a day and saying so.
-    let may_be_kept = ran.signal.is_some() && case.args.contains("nosuch") && is_timed(sandbox);
+    let may_be_kept =
+        ran.signal.is_some() && case.args.contains("nosuch") && has_state(sandbox, "timed");
     let kept = may_be_kept || notes.iter().any(|note| ran.stderr.contains(note));
     let mut printed: Vec<PathBuf> = ran.raw.lines().map(PathBuf::from).collect();
     if kept {
@@ -224,6 +226,10 @@ fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
     if case.creates && ran.status == Some(0) {
         assert!(!printed.is_empty() && printed.iter().all(|path| path.exists()), "{what}: {ran:?}");
     } else {
+        // The command of a killed tmpx closes its outputs, for which the test waits, before it has ended.
+        if ran.signal.is_some() {
+            wait_until("the command has ended", || !has_state(sandbox, "in_use"));
+        }
         let cleaned = sandbox.tmpx(["cleanup", "-q"]).run();
         if case.lacks == Lack::RenameFlags {
             remove_reported_dirs(sandbox, &cleaned);
@@ -243,10 +249,10 @@ fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
     assert_eq!(sandbox.left(), Vec::<String>::new(), "{what}: {ran:?}");
 }
 
-/// Whether the lease of all that is there has become one with a time.
-fn is_timed(sandbox: &Sandbox) -> bool {
+/// Whether a resource has this state.
+fn has_state(sandbox: &Sandbox, state: &str) -> bool {
     let listed = sandbox.tmpx(["list", "--json"]).run().json();
-    !listed.is_empty() && listed.iter().all(|row| row["state"] == "timed")
+    listed.iter().any(|row| row["state"] == state)
 }
 
 /// Removes empty directories that a cleanup reports: a kill between the two steps leaves one, which
@@ -291,50 +297,14 @@ fn signalled_at_every_call(case: &Case, signal: &str) {
 
 /// The calls on files that can fail on a real system. close(2) is not one of them: it closes the
 /// descriptor whatever it returns, which an injected error would not.
-const FALLIBLE: [&str; 42] = [
-    "access",
-    "faccessat",
-    "copy_file_range",
-    "fchmod",
-    "fchown",
-    "fgetxattr",
-    "flistxattr",
-    "fsetxattr",
-    "fcntl",
-    "flock",
-    "fstat",
-    "fstatfs",
-    "fsync",
-    "ftruncate",
-    "getcwd",
-    "getdents64",
-    "ioctl",
-    "linkat",
-    "listxattr",
-    "lseek",
-    "memfd_create",
-    "mkdir",
-    "mkdirat",
-    "name_to_handle_at",
-    "newfstatat",
-    "openat",
-    "openat2",
-    "poll",
-    "pread64",
-    "pwrite64",
-    "pipe2",
-    "read",
-    "readlink",
-    "readlinkat",
-    "renameat",
-    "renameat2",
-    "sendfile",
-    "splice",
-    "statx",
-    "symlinkat",
-    "unlinkat",
-    "write",
-];
+const FALLIBLE: &str = "access faccessat copy_file_range fchmod fchown fgetxattr flistxattr fsetxattr fcntl flock \
+    fstat fstatfs fsync ftruncate getcwd getdents64 ioctl linkat listxattr lseek memfd_create \
+    mkdir mkdirat name_to_handle_at newfstatat openat openat2 poll pread64 pwrite64 pipe2 read \
+    readlink readlinkat renameat renameat2 sendfile splice statx symlinkat unlinkat write";
+
+fn is_fallible(name: &str) -> bool {
+    FALLIBLE.split_whitespace().any(|call| call == name)
+}
 
 fn every_call_failing(case: &Case) {
     if !can_run(case) {
@@ -343,7 +313,7 @@ fn every_call_failing(case: &Case) {
     let calls = calls(case);
     let errors = ["EIO", "ENOSPC", "EACCES", "EMFILE", "EINTR", "ENOSYS"];
     for (at, (name, n)) in numbered(&calls).into_iter().enumerate() {
-        if FALLIBLE.contains(&name) {
+        if is_fallible(name) {
             for error in errors_for(at, &errors) {
                 let sandbox = prepare(case);
                 let ran = run(&sandbox, case, &format!("inject={name}:error={error}:when={n}"));
@@ -392,7 +362,7 @@ fn calls_of_the_reading_thread(case: &Case, inject: &[&str]) -> Vec<(String, usi
     };
     let alone = names.into_iter().map(|name| (name.to_owned(), others(name) + 1, of(reader, name)));
     // A thread's calls for memory and locks vary from run to run.
-    let steady = |name: &str| FALLIBLE.contains(&name) || name == "exit";
+    let steady = |name: &str| is_fallible(name) || name == "exit";
     let alone = alone.filter(|(name, first, last)| steady(name) && first <= last);
     let alone: Vec<_> = alone.collect();
     assert!(!alone.is_empty(), "{text}");
@@ -410,7 +380,7 @@ fn the_thread_that_reads_a_producers_output_fails_safely_at_every_call() {
     for inject in [&[], without_splice] {
         for (name, first, last) in calls_of_the_reading_thread(&SPOUT, inject) {
             let mut faults = vec!["signal=SIGKILL", "signal=SIGTERM"];
-            if FALLIBLE.contains(&name.as_str()) {
+            if is_fallible(&name) {
                 faults.extend(["error=EIO", "error=ENOSPC", "error=EINTR", "error=ENOSYS"]);
             }
             // The number of calls varies; the last ones are like those before.

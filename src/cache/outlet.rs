@@ -16,10 +16,10 @@ const ATOMIC: usize = 4096;
 /// How much is moved at once, in bytes.
 const MOVE: usize = 1 << 20;
 
-/// So much of a frame is worth that the kernel moves it, in bytes.
+/// The kernel moves a frame of which at least this much is left, in bytes.
 const LARGE: u64 = 32 * 1024;
 
-/// What a pipe takes that nobody reads, in bytes.
+/// What a pipe holds while nobody reads it, in bytes.
 const PIPE: u64 = 64 * 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +64,9 @@ impl Outlet {
         self.closed.is_none()
     }
 
-    /// Whether the kernel moves what is left of a frame in the entry's file. That takes slots of a pipe for
-    /// itself, however little it is, and written bytes share them. So little is written, and so is the
-    /// beginning: a pipe that nobody reads must hold about as much as without tmpx.
+    /// Whether the kernel moves what is left of a frame in the entry's file. Each move takes slots of the pipe
+    /// for itself, however little it moves; bytes that are written share slots. So a small rest is written, and
+    /// so is the beginning: a pipe that nobody reads must hold about as much as without tmpx.
     fn is_moved(&self, left: u64) -> bool {
         self.kind == OutletKind::Pipe && left >= LARGE && self.taken >= PIPE
     }

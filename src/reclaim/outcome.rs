@@ -36,6 +36,18 @@ pub(crate) trait Observer {
 
     /// Reports a lease that was skipped.
     fn problem(&mut self, problem: LeaseProblem);
+
+    /// Reports resources that are kept.
+    fn kept(&mut self, id: &str, resources: Vec<(Resource, KeepReason)>) -> io::Result<()> {
+        resources
+            .into_iter()
+            .try_for_each(|(resource, reason)| self.outcome(id, &resource, Outcome::Kept(reason)))
+    }
+
+    /// Reports resources that are given up.
+    fn given_up(&mut self, id: &str, resources: &[Resource]) -> io::Result<()> {
+        resources.iter().try_for_each(|resource| self.outcome(id, resource, Outcome::GivenUp))
+    }
 }
 
 impl From<RemovalOutcome> for Outcome {

@@ -76,7 +76,9 @@ impl<'a> Sweep<'a> {
         };
         for (id, snapshot) in records {
             match snapshot {
-                Ok(snapshot) => self.visit(&id, snapshot, observer)?,
+                Ok(snapshot) => {
+                    self.visit(&id, snapshot, observer)?;
+                }
                 Err(err) => {
                     observer.problem(LeaseProblem::call("read", self.planner.store, &id, err));
                 }
@@ -85,20 +87,23 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
-    /// Visits the lease `id`, which looks as in `snapshot`.
+    /// Visits the lease `id`, which looks as in `snapshot`. Returns false if another process held its
+    /// lock all the time.
     pub(crate) fn visit(
         &self,
         id: &str,
         mut snapshot: LeaseSnapshot,
         observer: &mut dyn Observer,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         // A resource that the user names or forces away may have been printed a moment ago, while its
         // creator still holds the lock; or another cleanup is removing it.
         let may_wait = self.planner.selection.names_paths() || self.planner.selection.force;
         let attempts = if may_wait { MAX_ATTEMPTS } else { 1 };
         for attempt in 1..=attempts {
-            if self.attempt(id, snapshot, attempt == attempts, observer)? {
-                break;
+            let is_last = attempt == attempts;
+            let is_done = self.attempt(id, snapshot, is_last, observer)?;
+            if is_done || is_last {
+                return Ok(is_done);
             }
             std::thread::sleep(PAUSE);
             snapshot = match reader::read(self.planner.store, id) {
@@ -110,11 +115,11 @@ impl<'a> Sweep<'a> {
                 }
             };
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Plans a lease and carries that out. Returns false, having done nothing, if another process holds
-    /// the lock for a moment and this is not the last attempt.
+    /// Plans a lease and carries that out. Returns false if another process holds the lock for a moment.
+    /// Then this has done nothing; in the last attempt it reports what it keeps.
     fn attempt(
         &self,
         id: &str,
@@ -142,7 +147,7 @@ impl<'a> Sweep<'a> {
             LeasePlan::Keep { briefly: true, .. } if !self.planner.selection.names_paths() => {}
             LeasePlan::Keep { briefly: true, .. } if !is_last => return Ok(false),
             LeasePlan::Keep { resources, event, .. } => {
-                keep(id, resources, observer)?;
+                observer.kept(id, resources)?;
                 if let Some(event) = event.filter(|_| self.removal.mode == Mode::Remove)
                     && let Ok(Some(lease)) = reader::lock(self.planner.store, id)
                 {
@@ -150,7 +155,7 @@ impl<'a> Sweep<'a> {
                 }
             }
             LeasePlan::GiveUp(resources) if self.removal.mode == Mode::DryRun => {
-                give_up(id, &resources, observer)?;
+                observer.given_up(id, &resources)?;
             }
             LeasePlan::Remove { record, .. } if self.removal.mode == Mode::DryRun => {
                 self.remove(id, &record, observer)?;
@@ -166,10 +171,9 @@ impl<'a> Sweep<'a> {
                 if is_locked && locked {
                     self.remove(id, &record, observer)?;
                 }
+                return Ok(!is_locked || locked);
             }
-            LeasePlan::GiveUp(_) => {
-                return Ok(!self.lock_and_remove(id, observer)? || is_last);
-            }
+            LeasePlan::GiveUp(_) => return Ok(!self.lock_and_remove(id, observer)?),
         }
         Ok(true)
     }
@@ -210,11 +214,11 @@ impl<'a> Sweep<'a> {
                 Ok(())
             }
             LeasePlan::GiveUp(resources) => {
-                give_up(id, &resources, observer)?;
+                observer.given_up(id, &resources)?;
                 self.check("remove", id, lease.delete(), observer);
                 Ok(())
             }
-            LeasePlan::Keep { resources, .. } => keep(id, resources, observer),
+            LeasePlan::Keep { resources, .. } => observer.kept(id, resources),
             LeasePlan::Pass | LeasePlan::Report(_) | LeasePlan::Discard { .. } => Ok(()),
         }
     }
@@ -284,26 +288,6 @@ pub(super) struct SweptLease {
     pub(super) ends_lease: bool,
     /// Whether a resource is out of sight, and was most likely removed.
     expires: bool,
-}
-
-/// Reports resources that are kept.
-fn keep(
-    id: &str,
-    resources: Vec<(Resource, KeepReason)>,
-    observer: &mut dyn Observer,
-) -> io::Result<()> {
-    for (resource, reason) in resources {
-        observer.outcome(id, &resource, Outcome::Kept(reason))?;
-    }
-    Ok(())
-}
-
-/// Reports resources that are given up.
-fn give_up(id: &str, resources: &[Resource], observer: &mut dyn Observer) -> io::Result<()> {
-    for resource in resources {
-        observer.outcome(id, resource, Outcome::GivenUp)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -28,7 +28,8 @@ use crate::reclaim::sweep::Sweep;
 use crate::reclaim::system::SystemState;
 use crate::remove::Removal;
 
-/// When to look again at an owner that cannot be watched, in milliseconds.
+/// When to look again at an owner that cannot be watched, and at a lease that another process has
+/// locked, in milliseconds.
 const RETRY_MS: u64 = 1000;
 
 /// The leases that the reaper waits for.
@@ -99,10 +100,17 @@ impl<'a> Watch<'a> {
                 State::Ended => {
                     let mut in_use = InUse(false);
                     // Nobody reads what a reaper prints. A cleanup reports what could not be removed.
-                    let _ = sweep.visit(&id, snapshot, &mut in_use);
+                    let is_done = sweep.visit(&id, snapshot, &mut in_use);
                     if in_use.0 {
                         self.blocked.push(id);
+                    } else if matches!(is_done, Ok(false)) {
+                        self.look_later(id, &system);
                     }
+                }
+                // A cleanup or another reaper looks at it, for a moment. It may keep what this one
+                // has to remove.
+                State::Kept(KeepReason::InUse(None)) if record.lifetime != Lifetime::Command => {
+                    self.look_later(id, &system);
                 }
                 State::Kept(KeepReason::Live(_) | KeepReason::Timed(_)) => {
                     self.watch(record, &id, &system);
@@ -121,8 +129,7 @@ impl<'a> Watch<'a> {
                 self.owners.insert(owner, WatchedOwner { pidfd, leases: vec![id.to_owned()] });
             } else {
                 // It has exited since its lease was judged, or too many owners are watched.
-                let later = system.now.boot_ms.saturating_add(RETRY_MS);
-                self.deadlines.push(Reverse((later, id.to_owned())));
+                self.look_later(id.to_owned(), system);
             }
         }
         if let (Some(ttl), Some(age)) = (record.lifetime.ttl(), system.age(record)) {
@@ -131,6 +138,11 @@ impl<'a> Watch<'a> {
             let deadline = system.now.boot_ms.saturating_add(left);
             self.deadlines.push(Reverse((deadline, id.to_owned())));
         }
+    }
+
+    fn look_later(&mut self, id: String, system: &SystemState) {
+        let later = system.now.boot_ms.saturating_add(RETRY_MS);
+        self.deadlines.push(Reverse((later, id)));
     }
 
     /// Waits until a lease ends or a message arrives, and acts on it.

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::support::filter::{Answer, without};
@@ -76,6 +77,30 @@ fn a_scripts_file_exists_while_the_script_runs() {
     script.wait().unwrap();
     wait_for_the_end(&sandbox);
     assert!(!path.exists());
+}
+
+#[test]
+fn the_reaper_looks_again_at_a_lease_that_another_process_has_locked_for_a_moment() {
+    let sandbox = Sandbox::new();
+    let (mut script, path) = living(&sandbox, "tmpx file --until-exit=$$");
+    let reaper = the_reaper(&sandbox);
+    let lease = sandbox.leases_dir().join(&sandbox.leases()[0]);
+    let lease = fs::File::options().write(true).open(lease).unwrap();
+    fcntl_lock(&lease, FlockOperation::NonBlockingLockExclusive).unwrap();
+    let fds = format!("/proc/{}/fd", reaper.as_raw_nonzero());
+    let watches = || {
+        let fds = fs::read_dir(&fds).into_iter().flatten().flatten();
+        let mut links = fds.filter_map(|fd| fs::read_link(fd.path()).ok());
+        links.any(|link| link.to_string_lossy().contains("pidfd"))
+    };
+    wait_until("it watches the script", watches);
+    drop(script.stdin.take());
+    script.wait().unwrap();
+    wait_until("it has seen the end of the script", || !watches());
+    assert!(path.exists());
+    drop(lease);
+    wait_until("the file is removed", || !path.exists());
+    wait_for_the_end(&sandbox);
 }
 
 #[test]

@@ -50,25 +50,25 @@ impl StoreCandidate {
         Self { path: private_dir::without_end_slash(path), kind: CandidateKind::Explicit }
     }
 
-    /// Lists the candidates for this environment and user, if the user names none.
-    pub(super) fn defaults(env: &Env) -> Vec<Self> {
-        let in_home = |base: PathBuf, below: &str| Self {
-            path: base.join(below),
-            kind: CandidateKind::Home(base),
+    /// Returns the candidate in the home of this user.
+    pub(super) fn in_home(env: &Env) -> Option<Self> {
+        let (base, below) = match env.absolute("XDG_STATE_HOME") {
+            Some(state) => (state, "tmpx"),
+            None => (env.absolute("HOME")?, ".local/state/tmpx"),
         };
-        let home = match (env.absolute("XDG_STATE_HOME"), env.absolute("HOME")) {
-            (Some(state), _) => Some(in_home(state, "tmpx")),
-            (None, Some(home)) => Some(in_home(home, ".local/state/tmpx")),
-            (None, None) => None,
-        };
+        Some(Self { path: base.join(below), kind: CandidateKind::Home(base) })
+    }
+
+    /// Lists the candidates outside the home of this user. The last is in the directory that TMPDIR
+    /// names.
+    pub(super) fn outside_home(temp_dir: Option<&Path>) -> impl Iterator<Item = Self> {
         let name = format!(".tmpx-{}", effective_user());
         let shared = ["/var/tmp", "/tmp"]
             .map(|dir| Self { path: Path::new(dir).join(&name), kind: CandidateKind::Shared });
-        let temp_dir = env
-            .absolute("TMPDIR")
-            .map(|dir| Self { path: dir.join(&name), kind: CandidateKind::TempDir(dir) })
+        let temp_dir = temp_dir
+            .map(|dir| Self { path: dir.join(&name), kind: CandidateKind::TempDir(dir.into()) })
             .filter(|one| shared.iter().all(|shared| shared.path != one.path));
-        home.into_iter().chain(shared).chain(temp_dir).collect()
+        shared.into_iter().chain(temp_dir)
     }
 
     pub(super) fn path(&self) -> &Path {

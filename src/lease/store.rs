@@ -6,6 +6,7 @@
 //! so a cleanup in another environment finds them. Writers use the first store that works, readers
 //! use all that exist.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt::Write as _;
 use std::io;
@@ -56,7 +57,15 @@ fn list(tried: &[(PathBuf, PrivateDirError)]) -> String {
 
 /// The directories that may hold the leases of this user, in the order in which they are tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Stores(Vec<StoreCandidate>);
+pub(crate) struct Stores(StorePlaces);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum StorePlaces {
+    /// The one that the user names.
+    Named(StoreCandidate),
+    /// The one in the home, and those that are used without it. Most runs need only the first.
+    Default { in_home: Option<StoreCandidate>, temp_dir: Option<PathBuf> },
+}
 
 /// An open store.
 #[derive(Debug)]
@@ -69,13 +78,27 @@ pub(crate) struct Store {
 }
 
 impl Stores {
-    /// Lists the candidates for this environment and user.
+    /// Returns the candidates for this environment and user.
     pub(crate) fn new(env: &Env) -> Result<Self, StoreError> {
         match env.get("TMPX_STATE_DIR").map(PathBuf::from) {
             Some(path) if path.is_relative() => Err(StoreError::NotAbsolute(path)),
-            Some(path) => Ok(Self(vec![StoreCandidate::explicit(path)])),
-            None => Ok(Self(StoreCandidate::defaults(env))),
+            Some(path) => Ok(Self(StorePlaces::Named(StoreCandidate::explicit(path)))),
+            None => Ok(Self(StorePlaces::Default {
+                in_home: StoreCandidate::in_home(env),
+                temp_dir: env.absolute("TMPDIR"),
+            })),
         }
+    }
+
+    fn candidates(&self) -> impl Iterator<Item = Cow<'_, StoreCandidate>> {
+        let (first, others) = match &self.0 {
+            StorePlaces::Named(named) => (Some(named), None),
+            StorePlaces::Default { in_home, temp_dir } => {
+                (in_home.as_ref(), Some(temp_dir.as_deref()))
+            }
+        };
+        let others = others.into_iter().flat_map(StoreCandidate::outside_home);
+        first.map(Cow::Borrowed).into_iter().chain(others.map(Cow::Owned))
     }
 
     /// Runs `act` on the first store that can be opened, and creates that store if it is missing.
@@ -85,10 +108,10 @@ impl Stores {
         mut act: impl FnMut(Store) -> io::Result<T>,
     ) -> Result<T, StoreError> {
         let mut tried = Vec::new();
-        for candidate in &self.0 {
+        for candidate in self.candidates() {
             let path = || candidate.path().to_owned();
             let opened = candidate.open_or_create();
-            let opened = opened.and_then(|opened| Store::new(opened, candidate));
+            let opened = opened.and_then(|opened| Store::new(opened, &candidate));
             match opened.and_then(|store| Ok(act(store)?)) {
                 Ok(value) => return Ok(value),
                 Err(source) if candidate.is_explicit() || concerns_all_stores(&source) => {
@@ -104,9 +127,9 @@ impl Stores {
     pub(crate) fn existing(&self) -> (Vec<Store>, Vec<StoreError>) {
         let mut stores: Vec<Store> = Vec::new();
         let mut errors = Vec::new();
-        let with_those_beside = self.0.iter().cloned().flat_map(|candidate| {
+        let with_those_beside = self.candidates().flat_map(|candidate| {
             let beside = candidate.beside();
-            std::iter::once(candidate).chain(beside)
+            std::iter::once(candidate).chain(beside.into_iter().map(Cow::Owned))
         });
         for candidate in with_those_beside {
             match candidate.open().and_then(|opened| Store::new(opened, &candidate)) {
@@ -234,7 +257,8 @@ mod tests {
     use crate::os::effective_user;
 
     fn paths(pairs: &[(&str, &str)]) -> Vec<PathBuf> {
-        Stores::new(&Env::fixed(pairs)).unwrap().0.iter().map(|one| one.path().to_owned()).collect()
+        let stores = Stores::new(&Env::fixed(pairs)).unwrap();
+        stores.candidates().map(|one| one.path().to_owned()).collect()
     }
 
     #[test]

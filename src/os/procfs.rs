@@ -37,20 +37,45 @@ impl Stat {
     }
 
     /// Parses the format of `proc_pid_stat(5)`. The second field is the name of the program in
-    /// parentheses and may contain any character, so counting starts at the last `)`.
+    /// parentheses and may contain any character, so counting starts at the last `)`. No later field
+    /// has one. Every run of tmpx reads this of several processes, so this looks at each byte once.
     fn parse(text: &[u8]) -> Option<Self> {
-        let after_name = text.iter().rposition(|&byte| byte == b')')? + 1;
-        let fields = std::str::from_utf8(&text[after_name..]).ok()?;
-        // The first field here is number 3 of the man page.
-        let mut fields = fields.split_ascii_whitespace();
-        let is_zombie = matches!(fields.next()?, "Z" | "X");
-        let parent = fields.next()?.parse().ok()?;
-        let session = fields.nth(1)?.parse().ok()?;
-        let flags = fields.nth(2)?.parse().ok()?;
-        let threads = fields.nth(10)?.parse().ok()?;
-        let start = fields.nth(1)?.parse().ok()?;
+        let start = &text[..text.len().min(LONGEST_NAME_END)];
+        let parenthesis = start.iter().rposition(|&byte| byte == b')')?;
+        let (state, mut rest) = text.get(parenthesis + 2..)?.split_first()?;
+        let is_zombie = matches!(state, b'Z' | b'X');
+        // The state is field 3 of the man page.
+        let mut number = |fields_on| parse_number(field(&mut rest, fields_on)?);
+        let parent = number(1)?.try_into().ok()?;
+        let session = number(2)?.try_into().ok()?;
+        let flags = number(3)?.try_into().ok()?;
+        let threads = number(11)?.try_into().ok()?;
+        let start = number(2)?;
         Some(Self { parent, session, flags, threads, start, is_zombie })
     }
+}
+
+/// The most bytes of /proc/PID/stat up to the end of the name: a number, and a name that the kernel
+/// cuts to 64 bytes.
+const LONGEST_NAME_END: usize = 96;
+
+/// Moves on by a number of fields, and returns the one that `rest` begins with then.
+fn field<'a>(rest: &mut &'a [u8], fields_on: usize) -> Option<&'a [u8]> {
+    for _ in 0..fields_on {
+        let space = rest.iter().position(|&byte| byte == b' ')?;
+        *rest = &rest[space + 1..];
+    }
+    rest.split(|&byte| byte == b' ').next()
+}
+
+fn parse_number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0_u64, |number, &digit| {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 { None } else { number.checked_mul(10)?.checked_add(digit.into()) }
+    })
 }
 
 /// Reads a short file, in three calls: open, read, close.
@@ -109,8 +134,8 @@ pub(super) fn namespace_inode(path: &str) -> Option<u64> {
 pub(super) fn try_namespace_inode(path: &str) -> Result<Option<u64>, Errno> {
     let mut buffer = [0; 64];
     let length = readlinkat_raw(CWD, path, &mut buffer)?;
-    let text = std::str::from_utf8(&buffer[..length]).ok();
-    let inode = text.and_then(|text| text.strip_suffix(']')?.rsplit_once('[')?.1.parse().ok());
+    let text = buffer[..length].strip_suffix(b"]");
+    let inode = text.and_then(|text| parse_number(text.rsplit(|&byte| byte == b'[').next()?));
     Ok(inode)
 }
 

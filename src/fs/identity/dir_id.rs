@@ -1,12 +1,11 @@
 //! The identity of the directory that holds resources.
 
-use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::str::FromStr;
 
 use rustix::fs::{AtFlags, Statx, StatxFlags, fstat, statx};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::fs::filesystem_type::Class;
 use crate::fs::identity::entry_id::birth;
@@ -19,8 +18,8 @@ use crate::sys::{self, Handle};
 const MNT_ID_UNIQUE: StatxFlags = StatxFlags::from_bits_retain(0x4000);
 
 /// The identity of a directory. A lease records its text form.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub(crate) struct DirId(DirForm);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,13 +168,20 @@ fn mount_of(dir: impl AsFd) -> io::Result<u64> {
     Ok(device << 32 | id)
 }
 
-impl fmt::Display for DirId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl DirId {
+    /// Returns the text form.
+    fn text(&self) -> String {
         match &self.0 {
-            DirForm::Durable(durable) => durable.fmt(f),
-            DirForm::Ramfs { mount, ino } => write!(f, "R.{mount:x}.{ino:x}"),
-            DirForm::Weak { mount, ino } => write!(f, "W.{mount:x}.{ino:x}"),
+            DirForm::Durable(durable) => durable.text(),
+            DirForm::Ramfs { mount, ino } => format!("R.{mount:x}.{ino:x}"),
+            DirForm::Weak { mount, ino } => format!("W.{mount:x}.{ino:x}"),
         }
+    }
+}
+
+impl Serialize for DirId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text())
     }
 }
 
@@ -192,12 +198,6 @@ impl FromStr for DirId {
         let form =
             if class == "R" { DirForm::Ramfs { mount, ino } } else { DirForm::Weak { mount, ino } };
         parts.end(Self(form))
-    }
-}
-
-impl From<DirId> for String {
-    fn from(id: DirId) -> Self {
-        id.to_string()
     }
 }
 
@@ -240,7 +240,7 @@ mod tests {
         ];
         for form in forms {
             let id = DirId(form);
-            assert_eq!(id.to_string().parse(), Ok(id));
+            assert_eq!(id.text().parse(), Ok(id));
         }
         for text in
             ["", "L", "L.1.2", "L.1.2.3", "L.1.2.0a.4", "W.-", "W.m", "R.1", "X.1.2", "W.+1.2"]

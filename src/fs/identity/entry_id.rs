@@ -1,22 +1,21 @@
 //! The identity of a resource.
 
 use std::ffi::CStr;
-use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::str::FromStr;
 
 use rustix::fs::{AtFlags, Statx, StatxFlags, statx};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::fs::filesystem_type::Class;
 use crate::fs::identity::filesystem::Filesystem;
 use crate::fs::identity::mark;
-use crate::fs::identity::text::{BadIdentity, Durable, Parts, Proof, write_handle};
+use crate::fs::identity::text::{BadIdentity, Durable, Parts, Proof, push_handle};
 use crate::sys::{Handle, handle_at};
 
 /// The identity of a file, directory or symlink. A lease records its text form.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct EntryId(EntryForm);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,19 +151,27 @@ pub(super) fn birth(stat: &Statx) -> Option<u64> {
     seconds.checked_mul(1_000_000_000)?.checked_add(u64::from(stat.stx_btime.tv_nsec))
 }
 
-impl fmt::Display for EntryId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl EntryId {
+    /// Returns the text form.
+    fn text(&self) -> String {
         match &self.0 {
-            EntryForm::Durable(durable) => durable.fmt(f),
-            EntryForm::Ramfs { ino } => write!(f, "R.{ino:x}"),
-            EntryForm::Marked => f.write_str("W.m"),
-            EntryForm::Unknown => f.write_str("W.-"),
+            EntryForm::Durable(durable) => durable.text(),
+            EntryForm::Ramfs { ino } => format!("R.{ino:x}"),
+            EntryForm::Marked => "W.m".to_owned(),
+            EntryForm::Unknown => "W.-".to_owned(),
             EntryForm::OldHandle { fsid, handle } => {
-                write!(f, "h.{fsid:x}")?;
-                write_handle(f, handle)
+                let mut text = format!("h.{fsid:x}");
+                push_handle(&mut text, handle);
+                text
             }
-            EntryForm::OldInode { dev, ino, birth } => write!(f, "i.{dev:x}.{ino:x}.{birth:x}"),
+            EntryForm::OldInode { dev, ino, birth } => format!("i.{dev:x}.{ino:x}.{birth:x}"),
         }
+    }
+}
+
+impl Serialize for EntryId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text())
     }
 }
 
@@ -193,12 +200,6 @@ impl FromStr for EntryId {
             }
             _ => Ok(Self(EntryForm::Durable(Durable::parse(text)?))),
         }
-    }
-}
-
-impl From<EntryId> for String {
-    fn from(id: EntryId) -> Self {
-        id.to_string()
     }
 }
 
@@ -248,7 +249,7 @@ mod tests {
         #[test]
         fn an_identity_survives_its_text_form(form in any_form()) {
             let id = EntryId(form);
-            prop_assert_eq!(id.to_string().parse(), Ok(id));
+            prop_assert_eq!(id.text().parse(), Ok(id));
         }
 
         #[test]

@@ -1,6 +1,6 @@
 //! The text forms that identities have in leases, and the part that entries and directories share.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use crate::fs::filesystem_type::Class;
 use crate::fs::identity::filesystem::Filesystem;
@@ -112,35 +112,38 @@ impl Durable {
     }
 }
 
-impl fmt::Display for Durable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Durable {
+    /// Returns the text form.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::with_capacity(64);
         match self {
             Self::Handle { class, fsid, handle } => {
-                f.write_str(match class {
-                    Class::Tmpfs => "T",
-                    Class::Overlay => "O",
-                    _ => "L",
-                })?;
-                write!(f, ".{fsid:x}")?;
-                write_handle(f, handle)
+                text.push_str(match class {
+                    Class::Tmpfs => "T.",
+                    Class::Overlay => "O.",
+                    _ => "L.",
+                });
+                hex::push_number(&mut text, *fsid);
+                push_handle(&mut text, handle);
             }
             Self::Dated { handle, birth } => {
-                f.write_str("D")?;
-                write_handle(f, handle)?;
-                write!(f, ".{birth:x}")
+                text.push('D');
+                push_handle(&mut text, handle);
+                text.push('.');
+                hex::push_number(&mut text, *birth);
             }
         }
+        text
     }
 }
 
-pub(super) fn write_handle(f: &mut fmt::Formatter<'_>, handle: &Handle) -> fmt::Result {
-    write!(f, ".{:x}.", handle.kind)?;
-    for &byte in &handle.data {
-        for digit in hex::pair_of(byte) {
-            f.write_char(char::from(digit))?;
-        }
-    }
-    Ok(())
+/// Appends `.KIND.HEX`.
+pub(super) fn push_handle(text: &mut String, handle: &Handle) {
+    text.push('.');
+    // The two's complement of the kernel's signed number.
+    hex::push_number(text, handle.kind.cast_unsigned().into());
+    text.push('.');
+    hex::push_bytes(text, &handle.data);
 }
 
 /// The parts of a text form, between dots.

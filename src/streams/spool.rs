@@ -13,12 +13,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use rustix::fs::{
-    Access, CWD, FileType, MemfdFlags, Mode, OFlags, SealFlags, SeekFrom, fchmod, fcntl_add_seals,
+    Access, CWD, FileType, MemfdFlags, Mode, OFlags, SealFlags, SeekFrom, fcntl_add_seals,
     fcntl_getfl, fstat, memfd_create, open, seek,
 };
 
 use crate::fs::dir::create_new;
 use crate::fs::disk_full::write_failed;
+use crate::fs::metadata::set_mode;
 use crate::fs::rw::write_all;
 use crate::fs::transfer::BLOCK;
 use crate::fs::{Dir, Interrupt, TransferError, states_true_size, transfer};
@@ -311,6 +312,7 @@ fn seal(memory: &OwnedFd) -> io::Result<()> {
     Ok(fcntl_add_seals(memory, seals)?)
 }
 
+/// Protects a file against the command that reads it, where the mount lets files have modes.
 fn make_read_only(file: impl AsFd) -> io::Result<()> {
-    Ok(fchmod(file, Mode::RUSR)?)
+    set_mode(file, Mode::RUSR.as_raw_mode()).map(drop)
 }

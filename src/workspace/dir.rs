@@ -13,6 +13,7 @@ use rustix::fs::{
 };
 
 use crate::fs::dir::{create_missing, open_child};
+use crate::fs::metadata::accept_mode_of_mount;
 use crate::fs::{CopyOptions, Dir, Interrupt, Skipped, copy};
 use crate::lease::Created;
 use crate::process::Command;
@@ -74,7 +75,7 @@ impl Workspace {
         let options = CopyOptions { check_interrupt, progress: Some(progress), exclude };
         if stat.st_mode & 0o777 != 0o700 {
             let could_not = || format!("could not set the mode of {}", self.path().display());
-            self.chmod(0o700).with_context(could_not)?;
+            accept_mode_of_mount(self.chmod(0o700), stat.st_mode).with_context(could_not)?;
         }
         self.create_temp_dir()
             .with_context(|| format!("could not create directory {}", self.temp_dir().display()))?;
@@ -118,7 +119,14 @@ impl Workspace {
     /// Nothing else can have been created under this name: the workspace is new and private.
     fn create_temp_dir(&self) -> io::Result<()> {
         mkdirat(&self.dir, TEMP_DIR, Mode::RWXU)?;
-        Ok(chmodat(&self.dir, TEMP_DIR, Mode::RWXU, AtFlags::empty())?)
+        self.chmod_new(TEMP_DIR, Mode::RWXU)
+    }
+
+    /// Sets the mode of a new directory in the workspace, whatever the umask.
+    pub(super) fn chmod_new(&self, name: &str, mode: Mode) -> io::Result<()> {
+        let Err(err) = chmodat(&self.dir, name, mode, AtFlags::empty()) else { return Ok(()) };
+        let stat = statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        accept_mode_of_mount(Err(err.into()), stat.st_mode)
     }
 
     /// Creates the missing directories of a path in the workspace, through no symlink, and opens the

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use rustix::fs::{AtFlags, Mode, Stat, chmodat, fstat, stat};
+use rustix::fs::{Mode, Stat, fstat, stat};
 
 use crate::lease::PrivateTmp;
 use crate::os::Mounts;
@@ -61,9 +61,7 @@ impl Workspace {
         for (path, dir) in hidden().with_context(could_not)? {
             self.create_dirs(Path::new(dir))?;
             let mode = Mode::from_raw_mode(WRITABLE_BY_ALL);
-            chmodat(self.dir(), dir, mode, AtFlags::empty())
-                .map_err(io::Error::from)
-                .with_context(could_not)?;
+            self.chmod_new(dir, mode).with_context(could_not)?;
             // The workspace itself is mounted here.
             if let Ok(below) = self.dir().real_path().strip_prefix(&path) {
                 self.create_dirs(&Path::new(dir).join(below))?;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::filter::{FCHMODAT2, shell_function};
 use crate::support::sandbox::{Sandbox, has, is_root, names, skip_unless, words};
 
 /// Whether a command can have mounts of its own here.
@@ -170,4 +171,43 @@ fn socket_activation_reaches_a_command_with_a_private_tmp() {
     let script = "export LISTEN_FDS=1; LISTEN_PID=$$ exec tmpx exec --private-tmp -- sh -c \
                   '[ $LISTEN_PID = $$ ] && env | grep -c ^LISTEN_PID='";
     sandbox.sh(script).expects(0, "1\n", "");
+}
+
+/// The calls that set a mode.
+fn chmod_calls() -> String {
+    let calls = [libc::SYS_fchmod, libc::SYS_fchmodat, FCHMODAT2];
+    #[cfg(target_arch = "x86_64")]
+    let calls = [calls.as_slice(), &[libc::SYS_chmod]].concat();
+    calls.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
+}
+
+#[test]
+fn a_workspace_and_a_private_tmp_need_no_mode_that_the_filesystem_refuses() {
+    if !has("python3") {
+        return;
+    }
+    for error in [libc::EPERM, libc::EOPNOTSUPP, libc::ENOSYS] {
+        let sandbox = Sandbox::new();
+        if !can_mount(&sandbox) {
+            return;
+        }
+        let script = format!(
+            "{} old() {{ filter {error} {} tmpx \"$@\"; }}; \
+             old exec --private-tmp -- sh -c 'echo a >/tmp/a; cat /tmp/a; stat -c %a /tmp'; \
+             old workspace --mkdir a; echo b | old spool -- cat; \
+             echo c | old spool --max-size 1 -- cat {{}}; \
+             old workspace --mode 750; echo $?; old dir --mode 750; echo $?; \
+             (umask 0777; old workspace 2>/dev/null; echo $?)",
+            shell_function(&sandbox),
+            chmod_calls()
+        );
+        let ran = sandbox.sh(&script).run();
+        let made = "$ROOT/tmp/tmp.RANDOM";
+        let stdout = format!("a\n700\n{made}\nb\nc\n1\n1\n1\n");
+        assert_eq!(ran.stdout, stdout, "{error} {ran:?}");
+        // Who asks for a mode is told that it cannot be had.
+        let refused = format!("tmpx: could not set the mode of {made}: ");
+        assert!(ran.stderr.starts_with(&refused), "{error} {ran:?}");
+        sandbox.clean_up();
+    }
 }

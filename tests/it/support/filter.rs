@@ -42,6 +42,14 @@ assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program) == 0
 os.execvp(command[0], command)
 ";
 
+/// Returns a line for the beginning of a shell script, after which `filter ERROR CALLS COMMAND` runs a
+/// command under the filter.
+pub(crate) fn shell_function(sandbox: &Sandbox) -> String {
+    let path = sandbox.root().join("filter.py");
+    std::fs::write(&path, FILTER).unwrap();
+    format!("filter() {{ python3 {} \"$@\"; }}; ", path.display())
+}
+
 /// Prepares a run of a command, and of all that it starts, without some system calls.
 pub(crate) fn without<'a>(
     sandbox: &'a Sandbox,

@@ -268,6 +268,7 @@ impl Creator<'_, '_> {
         rule: &NameRule,
         number: &mut u64,
     ) -> Result<Created, CreateError> {
+        let kind = self.options.kind;
         let hidden = self.create_random(&Template::hidden())?;
         for _ in 0..MAX_ATTEMPTS {
             let name = match rule {
@@ -279,7 +280,11 @@ impl Creator<'_, '_> {
             };
             *number += 1;
             self.lease.append(&Event::Publish(OsJson(name.clone())))?;
-            match publish(self.dir, self.options.kind, &hidden.name, &name) {
+            let published = match publish(self.dir, kind, &hidden.name, &name) {
+                Err(CANNOT_PUBLISH) => publish_over_own(self.dir, kind, &hidden.name, &name),
+                published => published,
+            };
+            match published {
                 Ok(()) => return Ok(Created { name, ..hidden }),
                 Err(Errno::EXIST) => {}
                 Err(err) => return Err(self.refused(err)),
@@ -440,27 +445,44 @@ fn is_ours_and_not_older(dir: &OwnedFd, time: Timespec) -> io::Result<bool> {
     Ok(is_new(&openat(dir, c".", flags, Mode::empty())?, time))
 }
 
+/// The error of [`publish`] for a file on a filesystem that has neither such renames nor hard links.
+pub(crate) const CANNOT_PUBLISH: Errno = Errno::OPNOTSUPP;
+
 /// Renames an entry within its directory, and fails if the new name is taken.
 pub(super) fn publish(dir: &Dir, kind: Kind, from: &OsStr, to: &OsStr) -> rustix::io::Result<()> {
     match renameat_with(dir, from, dir, to, RenameFlags::NOREPLACE) {
         // Some filesystems lack this flag, and kernels before 3.15 lack the call.
-        Err(err) if err == Errno::INVAL || sys::is_unknown_call(err) => {
+        Err(err) if matches!(err, Errno::INVAL | Errno::OPNOTSUPP) || sys::is_unknown_call(err) => {
             publish_in_two_steps(dir, kind, from, to)
         }
         renamed => renamed,
     }
 }
 
-/// Does the same with calls that refuse to replace by themselves. If tmpx is killed between a mkdir(2)
-/// and the rename(2) over it, an empty directory stays under the name, which a cleanup reports.
+/// Does the same with calls that refuse to replace by themselves.
 fn publish_in_two_steps(dir: &Dir, kind: Kind, from: &OsStr, to: &OsStr) -> rustix::io::Result<()> {
     if kind == Kind::Dir {
-        mkdirat(dir, to, Mode::RWXU)?;
-        // A directory replaces an empty one only.
-        return renameat(dir, from, dir, to).inspect_err(|_| {
-            let _ = unlinkat(dir, to, AtFlags::REMOVEDIR);
-        });
+        return publish_over_own(dir, kind, from, to);
     }
-    linkat(dir, from, dir, to, AtFlags::empty())?;
-    unlinkat(dir, from, AtFlags::empty())
+    match linkat(dir, from, dir, to, AtFlags::empty()) {
+        Err(err) if sys::is_unknown_call(err) => Err(CANNOT_PUBLISH),
+        linked => linked.and_then(|()| unlinkat(dir, from, AtFlags::empty())),
+    }
+}
+
+/// Creates an empty entry under the new name, exclusively, and renames the other one over it. If tmpx is
+/// killed in between, the empty one stays, which a cleanup reports.
+fn publish_over_own(dir: &Dir, kind: Kind, from: &OsStr, to: &OsStr) -> rustix::io::Result<()> {
+    let flag = if kind == Kind::Dir {
+        mkdirat(dir, to, Mode::RWXU)?;
+        AtFlags::REMOVEDIR
+    } else {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        openat(dir, to, flags, Mode::RUSR | Mode::WUSR)?;
+        AtFlags::empty()
+    };
+    // A directory replaces an empty one only.
+    renameat(dir, from, dir, to).inspect_err(|_| {
+        let _ = unlinkat(dir, to, flag);
+    })
 }

@@ -19,7 +19,7 @@ pub(crate) mod tmpfile;
 pub(crate) mod unleased;
 pub(crate) mod writer;
 pub(crate) use create_error::{CreateError, FillError};
-pub(crate) use entry::{CreateOptions, Created, Fill, NameRule};
+pub(crate) use entry::{CANNOT_PUBLISH, CreateOptions, Created, Fill, NameRule};
 pub(crate) use id::is_id;
 pub(crate) use reader::{Content, LeaseSnapshot, LockedLease};
 pub(crate) use record::{Event, Header, Kind, Lifetime, PrivateTmp, Record, Resource, Unreadable};

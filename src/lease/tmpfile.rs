@@ -102,9 +102,11 @@ impl TmpFile {
         Ok(renameat(&self.dir, self.hidden()?, &self.dir, to)?)
     }
 
-    /// Renames it within its directory, and fails with `EEXIST` if a file has that name.
-    pub(crate) fn publish(&self, to: &OsStr) -> io::Result<()> {
-        Ok(publish(&self.dir, Kind::File, self.hidden()?, to)?)
+    /// Renames it within its directory. Fails with `EEXIST` if a file has that name, and with
+    /// [`CANNOT_PUBLISH`](crate::lease::CANNOT_PUBLISH) if the filesystem lets no call find that out.
+    pub(crate) fn publish(&self, to: &OsStr) -> rustix::io::Result<()> {
+        let name = self.name.as_deref().ok_or(Errno::NOENT)?;
+        publish(&self.dir, Kind::File, name, to)
     }
 
     /// Records that the hidden name may soon belong to `other`, which [`TmpFile::exchange`] gives it.

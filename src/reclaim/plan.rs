@@ -329,8 +329,8 @@ impl<'a> Planner<'a> {
             Presence::Unproven(_) if !insists => {
                 return keep(KeepReason::Unproven(resource.kind), false);
             }
-            // Without the resource, a later cleanup may not know that the directory is another one.
-            Presence::Halfway { published: Published::EmptyDir, .. } if !self.reports() => {
+            // Without the resource, a later cleanup may not know that the other entry is not ours.
+            Presence::Halfway { published: Published::Placeholder, .. } if !self.reports() => {
                 return keep(replaced, false);
             }
             Presence::Halfway { published, hidden } => {
@@ -368,7 +368,7 @@ impl<'a> Planner<'a> {
                 None
             }
             Published::Unproven(_) => Some((KeepReason::Unproven(kind), false)),
-            Published::EmptyDir => Some((KeepReason::Replaced(kind), true)),
+            Published::Placeholder => Some((KeepReason::Replaced(kind), true)),
         };
         ResourcePlan::Remove { entries, is_proven, kept }
     }

@@ -50,8 +50,8 @@ pub(super) enum Presence<'d> {
 pub(super) enum Published<'d> {
     /// A file that may be the resource, under its second name.
     Unproven(Root<'d>),
-    /// An empty directory, which the resource was to replace. The user may have created it.
-    EmptyDir,
+    /// An empty file or directory, which the resource was to replace. The user may have created it.
+    Placeholder,
 }
 
 impl Presence<'_> {
@@ -61,20 +61,18 @@ impl Presence<'_> {
             (Self::Proven(first, _), Self::Proven(second, _) | Self::OursByName(second)) => {
                 Self::Proven(first, Some(second))
             }
-            // A directory gets its new name at the moment when it loses its first one.
-            (Self::Unproven(root) | Self::Displaced(root), hidden) if kind == Kind::Dir => {
-                let is_ours = root.owner() == effective_user();
-                if is_ours && root.file_type() == FileType::Directory && !root.has_entries() {
-                    Self::Halfway { published: Published::EmptyDir, hidden: Box::new(hidden) }
+            (Self::Unproven(root), hidden) if kind != Kind::Dir => {
+                Self::Halfway { published: Published::Unproven(root), hidden: Box::new(hidden) }
+            }
+            // A directory gets its new name at the moment when it loses its first one, and so does a file
+            // without a second link. Until then, the other name is another entry's.
+            (Self::Unproven(root) | Self::Displaced(root), hidden) => {
+                if root.owner() == effective_user() && has_type(&root, kind) && root.is_empty() {
+                    Self::Halfway { published: Published::Placeholder, hidden: Box::new(hidden) }
                 } else {
                     hidden
                 }
             }
-            (Self::Unproven(root), hidden) => {
-                Self::Halfway { published: Published::Unproven(root), hidden: Box::new(hidden) }
-            }
-            // The resource still has its first name, so the other name is another entry's.
-            (Self::Displaced(_), hidden) => hidden,
             (published, _) => published,
         }
     }
@@ -222,12 +220,7 @@ impl<'a> Locator<'a> {
         parent: Proof,
         name: NameOrigin,
     ) -> Evidence {
-        let fits = root.owner() == effective_user()
-            && match resource.kind {
-                Kind::File => root.file_type() == FileType::RegularFile,
-                Kind::Dir => root.file_type() == FileType::Directory,
-                Kind::Link => root.file_type() == FileType::Symlink,
-            };
+        let fits = root.owner() == effective_user() && has_type(root, resource.kind);
         let is_open_to_others = root.mode() & 0o022 != 0;
         let witness = Witness { lease: self.lease, same_boot: self.vantage.same_boot };
         let proof = |identity: &EntryId| {
@@ -319,6 +312,15 @@ pub(super) fn nothing_is_left(
         Presence::Displaced(_) => displaced_was_reported,
         _ => false,
     })
+}
+
+fn has_type(root: &Root<'_>, kind: Kind) -> bool {
+    root.file_type()
+        == match kind {
+            Kind::File => FileType::RegularFile,
+            Kind::Dir => FileType::Directory,
+            Kind::Link => FileType::Symlink,
+        }
 }
 
 fn unreadable<'d>(path: &Path, err: &io::Error) -> Presence<'d> {

@@ -99,6 +99,11 @@ impl<'a> Root<'a> {
         })
     }
 
+    /// Whether it is a file without content, or a directory that is not known to contain entries.
+    pub(crate) fn is_empty(&self) -> bool {
+        if self.dir.is_some() { !self.has_entries() } else { self.stat.stx_size == 0 }
+    }
+
     /// Removes the entry, a directory with its contents, or counts what that would free. Follows no
     /// symlink and enters no mount point.
     pub fn remove(self, removal: Removal<'_>) -> RemovalOutcome {

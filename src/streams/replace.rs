@@ -23,7 +23,7 @@ use crate::fs::dir::create_new;
 use crate::fs::disk_full;
 use crate::fs::rw::write_all;
 use crate::fs::{Dir, Interrupt, TransferError, copy, metadata, transfer};
-use crate::lease::{Lease, TmpFile};
+use crate::lease::{CANNOT_PUBLISH, Lease, TmpFile};
 use crate::os::effective_user;
 use crate::streams::guard::{CommitLock, WriteGuard};
 use crate::streams::target::{Existing, OnChange, ReplaceError, Target};
@@ -322,8 +322,9 @@ impl Replacement {
         let Some(old) = old else {
             return match self.new.publish(name) {
                 Ok(()) => Ok(true),
-                Err(err) if err.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-                Err(err) => Err(self.write_failed(err)),
+                Err(Errno::EXIST) => Ok(false),
+                Err(CANNOT_PUBLISH) => self.rename_locked(lock),
+                Err(err) => Err(self.write_failed(err.into())),
             };
         };
         self.new.cover_exchange(lease, old).with_context(|| self.target.could_not_replace())?;
@@ -332,11 +333,7 @@ impl Replacement {
             Err(Errno::NOENT) => return Ok(false),
             // The filesystem cannot exchange files.
             Err(err) if err == Errno::INVAL || is_unknown_call(err) => {
-                if !lock.is_held() {
-                    return Err(self.refused(ReplaceError::Unprotected));
-                }
-                self.new.rename(name).map_err(|err| self.write_failed(err))?;
-                return Ok(true);
+                return self.rename_locked(lock);
             }
             Err(err) => return Err(self.write_failed(err.into())),
         }
@@ -356,6 +353,16 @@ impl Replacement {
             self.new.exchange(name).map_err(|err| self.write_failed(err.into()))?;
         }
         Ok(false)
+    }
+
+    /// Gives the new file its name where no call refuses to replace another file. The lock keeps other tmpx
+    /// processes from creating one.
+    fn rename_locked(&self, lock: &CommitLock) -> anyhow::Result<bool> {
+        if !lock.is_held() {
+            return Err(self.refused(ReplaceError::Unprotected));
+        }
+        self.new.rename(self.target.name()).map_err(|err| self.write_failed(err))?;
+        Ok(true)
     }
 
     /// Copies everything but the content from the old file to the new one. Returns notes on what it

@@ -137,6 +137,10 @@ const NAME_IN_TWO_STEPS: Case = Case { lacks: Lack::RenameFlags, ..NAME };
 const APPEND_WITHOUT_EXCHANGE: Case = Case { lacks: Lack::RenameFlags, ..APPEND };
 const DIR_IN_TWO_STEPS: Case =
     Case { lacks: Lack::RenameFlags, ..case("", "dir --name build", true) };
+/// Without hard links, an empty file takes the chosen name first.
+const NAME_WITHOUT_LINKS: Case = Case { lacks: Lack::Links, ..NAME };
+const FRESH_WITHOUT_LINKS: Case =
+    Case { input: "new\n", lacks: Lack::Links, ..case("", "replace --append fresh", false) };
 
 const BOUND: Case = case("", "dir --ttl 1h", true);
 
@@ -210,6 +214,9 @@ fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
         assert!(old || replaces && text == new, "{what}: {shown:?}");
         assert!(!replaces || ran.status != Some(0) || text == new, "{what}: {ran:?}");
     }
+    if let Ok(text) = fs::read_to_string(sandbox.cwd().join("fresh")) {
+        assert_eq!(text, "new\n", "{what}: {ran:?}");
+    }
     if let Ok(text) = fs::read_to_string(sandbox.cwd().join("report")) {
         assert!(text.starts_with('{') && text.ends_with("}\n"), "{what}: {text:?}");
     }
@@ -231,8 +238,8 @@ fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
             wait_until("the command has ended", || !has_state(sandbox, "in_use"));
         }
         let cleaned = sandbox.tmpx(["cleanup", "-q"]).run();
-        if case.lacks == Lack::RenameFlags {
-            remove_reported_dirs(sandbox, &cleaned);
+        if matches!(case.lacks, Lack::RenameFlags | Lack::Links) {
+            remove_reported(sandbox, &cleaned);
         }
         let mut left = sandbox.left();
         left.retain(|name| name != "canary" && name != "taken");
@@ -255,14 +262,22 @@ fn has_state(sandbox: &Sandbox, state: &str) -> bool {
     listed.iter().any(|row| row["state"] == state)
 }
 
-/// Removes empty directories that a cleanup reports: a kill between the two steps leaves one, which
-/// may as well be the user's.
-fn remove_reported_dirs(sandbox: &Sandbox, cleaned: &Ran) {
+/// Removes empty directories and files that a cleanup reports: a kill between the two steps leaves one,
+/// which may as well be the user's.
+fn remove_reported(sandbox: &Sandbox, cleaned: &Ran) {
     for line in cleaned.stderr.lines() {
-        let path = line.strip_prefix("tmpx: kept $ROOT/tmp/");
-        let suffix = ": no longer the directory tmpx created; remove it with rm -r";
-        let name = path.and_then(|path| path.strip_suffix(suffix));
-        fs::remove_dir(sandbox.tmp().join(name.expect(line))).unwrap();
+        let kept = line.strip_prefix("tmpx: kept $ROOT/tmp/").expect(line);
+        let (name, why) = kept.split_once(": ").expect(line);
+        let path = sandbox.tmp().join(name);
+        match why {
+            "no longer the directory tmpx created; remove it with rm -r" => fs::remove_dir(path),
+            "no longer the file tmpx created (rewritten by sed -i or mv?); remove it with rm" => {
+                assert_eq!(fs::read(&path).unwrap(), b"", "{line}");
+                fs::remove_file(path)
+            }
+            _ => panic!("{line}"),
+        }
+        .unwrap();
     }
 }
 
@@ -443,6 +458,8 @@ cases! {
     gettempdir_by_name_killed_at_every_call gettempdir_by_name_with_every_call_failing GETTEMPDIR_BY_NAME
     name_in_two_steps_killed_at_every_call name_in_two_steps_with_every_call_failing NAME_IN_TWO_STEPS
     dir_in_two_steps_killed_at_every_call dir_in_two_steps_with_every_call_failing DIR_IN_TWO_STEPS
+    name_without_links_killed_at_every_call name_without_links_with_every_call_failing NAME_WITHOUT_LINKS
+    fresh_without_links_killed_at_every_call fresh_without_links_with_every_call_failing FRESH_WITHOUT_LINKS
     list_killed_at_every_call list_with_every_call_failing LIST
     mktemp_killed_at_every_call mktemp_with_every_call_failing MKTEMP
     bound_killed_at_every_call bound_with_every_call_failing BOUND

@@ -82,12 +82,12 @@ fn every_subcommand_works_without_the_calls_that_came_after_linux_4_18() {
 }
 
 #[test]
-fn every_subcommand_works_on_filesystems_without_unnamed_files_and_without_flags_of_renames() {
+fn every_subcommand_works_on_filesystems_without_unnamed_files_flags_of_renames_and_links() {
     if !has("python3") {
         return;
     }
     let expected = run(&[], Answer::NotImplemented);
-    for lack in [Lack::UnnamedFiles, Lack::RenameFlags] {
+    for lack in [Lack::UnnamedFiles, Lack::RenameFlags, Lack::Links] {
         let sandbox = Sandbox::new();
         let mut command = lacking(lack, "sh");
         command.args(["-c", SCRIPT]);

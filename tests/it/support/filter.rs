@@ -73,22 +73,29 @@ pub(crate) enum Lack {
     UnnamedFiles,
     /// Renames that refuse to replace, and exchange (`renameat2` with flags).
     RenameFlags,
+    /// All of these, and hard links.
+    Links,
 }
 
 /// Returns a command that runs another one as on filesystems that lack something.
 pub(crate) fn lacking(lack: Lack, program: &str) -> Command {
-    let (error, calls) = match lack {
-        Lack::Nothing => return Command::new(program),
-        Lack::UnnamedFiles => {
-            let flag = libc::O_TMPFILE & !libc::O_DIRECTORY;
-            let calls = format!("{}@2&{flag}", libc::SYS_openat);
-            #[cfg(target_arch = "x86_64")]
-            let calls = format!("{calls},{}@1&{flag}", libc::SYS_open);
-            (libc::EOPNOTSUPP, calls)
+    let tmpfile = libc::O_TMPFILE & !libc::O_DIRECTORY;
+    let unnamed = format!("{}@2&{tmpfile}", libc::SYS_openat);
+    #[cfg(target_arch = "x86_64")]
+    let unnamed = format!("{unnamed},{}@1&{tmpfile}", libc::SYS_open);
+    let flags = format!("{}@4&7", libc::SYS_renameat2);
+    match lack {
+        Lack::Nothing => Command::new(program),
+        Lack::UnnamedFiles => filter(libc::EOPNOTSUPP, &unnamed, program),
+        Lack::RenameFlags => filter(libc::EINVAL, &flags, program),
+        Lack::Links => {
+            // FUSE refuses a link so, where its filesystem has none. One filter has one error.
+            let links = format!("{flags},{}", libc::SYS_linkat);
+            let mut command = filter(libc::EOPNOTSUPP, &unnamed, "python3");
+            command.args(["-c", FILTER, &libc::EPERM.to_string(), &links, program]);
+            command
         }
-        Lack::RenameFlags => (libc::EINVAL, format!("{}@4&7", libc::SYS_renameat2)),
-    };
-    filter(error, &calls, program)
+    }
 }
 
 /// Prepares a run of a command as on filesystems that have no unnamed files.

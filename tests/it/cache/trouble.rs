@@ -8,8 +8,9 @@ use std::process::Stdio;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::fixture::{COUNT, count, entry, files, printed, runs, store};
+use crate::support::filesystems::SSHFS;
 use crate::support::filter::without_unnamed_files;
-use crate::support::namespaces::{SSHFS, mounting, with_mounts};
+use crate::support::namespaces::{mounting, with_mounts};
 use crate::support::sandbox::{NOBODY, Sandbox, has, is_root, mode, names, skip_unless};
 use crate::support::wait::wait_until;
 

@@ -2,62 +2,9 @@
 
 use std::fs;
 
-use crate::support::namespaces::{SSHFS, mounting};
+use crate::support::filesystems::{BINDFS, EVERYWHERE, EXT2, NTFS, SSHFS, UNPROVABLE, replaced};
+use crate::support::namespaces::mounting;
 use crate::support::sandbox::{Sandbox, has};
-
-/// Makes `mount_it` mount the directory `src` at `m`, whose files have other numbers each time.
-const BINDFS: &str = "mkdir src m; mount_it() { bindfs src m; }";
-
-/// The same with encryption.
-const GOCRYPTFS: &str = "mkdir src m; gocryptfs -q -init -extpass echo -extpass x src >/dev/null 2>&1; \
-    mount_it() { gocryptfs -q -extpass echo -extpass x src m >/dev/null 2>&1; }";
-
-/// A layer on the filesystem of the test.
-const OVERLAY: &str = "mkdir lower lower/private up work m; chmod 755 lower/private; \
-    mount_it() { mount -t overlay o -o lowerdir=lower,upperdir=up,workdir=work m; }";
-
-/// A disk of its own, which has another device number each time.
-const XFS: &str = "mkdir m; truncate -s 320M image; mkfs.xfs -q image; n=0; \
-    mount_it() { n=$((n+1)); truncate -s 1M other$n; l=$(losetup --show -f other$n) || return; \
-                 mount -o loop image m; losetup -d $l; }";
-
-/// The same with a filesystem that has no birth times.
-const EXT2: &str = "mkdir m; truncate -s 32M image; mkfs.ext2 -q -I 128 image >/dev/null; \
-                    mount_it() { mount -o loop image m; }";
-
-/// A disk with a filesystem that gives inode numbers and handles anew in each subvolume.
-const BTRFS: &str = "mkdir m; truncate -s 128M image; mkfs.btrfs -q image >/dev/null; \
-                     mount_it() { mount -o loop image m; }";
-
-/// Directories that FUSE shows as one.
-const MERGERFS: &str = "mkdir src m; mount_it() { mergerfs src m; }";
-
-/// The same without marks.
-const UNIONFS: &str = "mkdir src m; mount_it() { unionfs src=RW m; }";
-
-/// A disk from another system, with one mode for all files and directories.
-const NTFS: &str = "mkdir m; truncate -s 16M image; mkfs.ntfs -q -F -f image >/dev/null 2>&1; \
-                    mount_it() { ntfs-3g -o umask=077 image m; }";
-
-/// The line about an entry that is another one.
-fn replaced(path: &str) -> String {
-    format!(
-        "tmpx: kept $ROOT/cwd/m/{path}: no longer the file tmpx created (rewritten by sed -i or mv?); \
-         remove it with rm\n"
-    )
-}
-
-/// Filesystems on which identities differ, and the tools that create them.
-const EVERYWHERE: [(&str, &[&str]); 8] = [
-    (BINDFS, &["bindfs"]),
-    (BTRFS, &["mkfs.btrfs"]),
-    (MERGERFS, &["mergerfs"]),
-    (NTFS, &["mkfs.ntfs", "ntfs-3g"]),
-    (GOCRYPTFS, &["gocryptfs"]),
-    (OVERLAY, &[]),
-    (XFS, &["mkfs.xfs", "losetup"]),
-    (EXT2, &["mkfs.ext2"]),
-];
 
 #[test]
 fn what_the_user_creates_under_a_name_that_became_free_is_kept_everywhere() {
@@ -93,14 +40,11 @@ fn what_tmpx_created_is_removed_everywhere_after_a_remount_and_a_full_memory() {
     }
 }
 
-/// Filesystems on which nothing can be proven, and the tools that mount them.
-const UNPROVABLE: [(&str, &[&str]); 2] = [(SSHFS, &["sshfs"]), (UNIONFS, &["unionfs"])];
-
 #[test]
 fn where_nothing_can_be_proven_a_chosen_name_is_kept_until_the_user_insists() {
     let script = "f=$(tmpx file -p m --name report.csv); tmpx file -p m; tmpx exec -p m -- sh -c 'echo a >b'; \
                   tmpx cleanup --all; tmpx list --json | grep -o '\"state\":\"[a-z]*\"'; \
-                  tmpx cleanup $f; echo $?; tmpx cleanup -q --force $f; ls src";
+                  tmpx cleanup $f; echo $?; tmpx cleanup -q --force $f; ls m";
     for (filesystem, tools) in UNPROVABLE {
         let sandbox = Sandbox::new();
         let Some(ran) = mounting(&sandbox, filesystem, tools, script) else { continue };
@@ -122,7 +66,7 @@ fn where_nothing_can_be_proven_a_chosen_name_is_kept_until_the_user_insists() {
 #[test]
 fn many_unproven_files_of_one_directory_are_reported_in_one_line() {
     let script = "for i in 1 2 3; do tmpx file -p m --name report.csv 2>/dev/null; done; \
-                  tmpx cleanup --all; tmpx cleanup --all -q; tmpx cleanup -q --force m/*; ls src";
+                  tmpx cleanup --all; tmpx cleanup --all -q; tmpx cleanup -q --force m/*; ls m";
     for (filesystem, tools) in UNPROVABLE {
         let sandbox = Sandbox::new();
         let Some(ran) = mounting(&sandbox, filesystem, tools, script) else { continue };

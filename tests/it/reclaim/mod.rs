@@ -3,6 +3,7 @@
 mod agers;
 mod cleanup;
 mod concurrent;
+mod fat;
 mod filesystems;
 mod forgetting;
 mod identity;

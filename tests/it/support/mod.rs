@@ -1,7 +1,8 @@
-//! Support for the tests: a sandbox for each test, namespaces, a terminal and
+//! Support for the tests: a sandbox for each test, namespaces, filesystems, a terminal and
 //! dialogues on it, the memory of a process, and waits.
 
 pub(crate) mod dialogue;
+pub(crate) mod filesystems;
 pub(crate) mod filter;
 pub(crate) mod lease;
 pub(crate) mod memory;

@@ -4,10 +4,6 @@ use std::process::Command;
 
 use crate::support::sandbox::{Ran, Sandbox, has, is_root, skip_unless};
 
-/// Makes `mount_it` mount the directory `src` at `m`, as one of another machine, which stores no marks.
-pub(crate) const SSHFS: &str = "mkdir src m; printf '#!/bin/sh\\nexec /usr/lib/openssh/sftp-server\\n' >ssh; \
-                     chmod +x ssh; mount_it() { sshfs -o ssh_command=$PWD/ssh x:$PWD/src m; }";
-
 /// Runs a script as root in a mount namespace of its own.
 pub(crate) fn with_mounts(sandbox: &Sandbox, script: &str) -> Option<Ran> {
     if !skip_unless(is_root(), "root") || !has("unshare") {

@@ -22,6 +22,53 @@ fn what_the_user_creates_under_a_name_that_became_free_is_kept_everywhere() {
     }
 }
 
+/// The numbers of files that were removed are used again at once.
+const BINDFS_ON_EXT2: &str = "mkdir src m; truncate -s 32M image; mkfs.ext2 -q -I 128 image >/dev/null; \
+    mount -o loop image src && mount_it() { bindfs src m; }";
+
+#[test]
+fn the_reaper_keeps_what_the_user_creates_under_a_name_that_became_free() {
+    let script = "until_now() { tmpx \"$@\" -p m --ttl 1ms; }; \
+        f=$(until_now file --name report.csv); i=$(stat -c %i $f); rm $f; echo thesis >$f; \
+        [ $i = $(stat -c %i $f) ] && echo same number; \
+        f=$(until_now file --name other.csv); rm $f; again; echo thesis >$f; \
+        f=$(until_now file --name third.csv); echo thesis >m/new; mv m/new $f; again; \
+        d=$(until_now dir --name build); rmdir $d; mkdir $d; echo thesis >$d/t; \
+        until_now file --name ours.csv >/dev/null; until_now dir --name ours >/dev/null; again; \
+        tmpx-reaper $TMPX_STATE_DIR; cat m/*.csv m/build/t; ls m; ls $TMPX_STATE_DIR/leases | wc -l; \
+        tmpx cleanup; cat m/*.csv m/build/t";
+    let file = ["report.csv", "other.csv", "third.csv"].map(replaced).concat();
+    let dir = "tmpx: kept $ROOT/cwd/m/build: no longer the directory tmpx created; remove it with rm -r\n";
+    let expected = format!("{file}{dir}tmpx: removed 0, kept 4 replaced\n");
+    let theses = "thesis\n".repeat(4);
+    let left = "build\nother.csv\nreport.csv\nthird.csv\n";
+    let bindfs: (&str, &[&str]) = (BINDFS_ON_EXT2, &["bindfs", "mkfs.ext2"]);
+    for (filesystem, tools) in EVERYWHERE.into_iter().chain([bindfs]) {
+        let sandbox = Sandbox::new();
+        let Some(ran) = mounting(&sandbox, filesystem, tools, script) else { continue };
+        let stdout = ran.stdout.replace("lost+found\n", "").replace("private\n", "");
+        let (number, stdout) = match stdout.strip_prefix("same number\n") {
+            Some(rest) => (true, rest),
+            None => (false, &*stdout),
+        };
+        assert!(number || filesystem != BINDFS_ON_EXT2, "{ran:?}");
+        assert_eq!(stdout, format!("{theses}{left}4\n{theses}"), "{filesystem} {ran:?}");
+        assert_eq!(ran.stderr, expected, "{filesystem}");
+    }
+}
+
+#[test]
+fn the_reaper_keeps_the_users_file_also_if_it_has_waited_for_the_end_of_the_time() {
+    let sandbox = Sandbox::new();
+    // The reaper has to wait unless the machine needs more than a second for this.
+    let script = "f=$(tmpx file -p m --name report.csv --ttl 1s); rm $f; echo thesis >$f; \
+                  tmpx file -p m --name ours.csv --ttl 1s >/dev/null; tmpx-reaper $TMPX_STATE_DIR; \
+                  ls m; tmpx cleanup; cat $f";
+    let Some(ran) = mounting(&sandbox, BINDFS, &["bindfs"], script) else { return };
+    assert_eq!(ran.stdout, "report.csv\nthesis\n", "{ran:?}");
+    assert_eq!(ran.stderr, replaced("report.csv") + "tmpx: removed 0, kept 1 replaced\n");
+}
+
 #[test]
 fn what_tmpx_created_is_removed_everywhere_after_a_remount_and_a_full_memory() {
     let script = "mkdir -p m/private m/shared; chmod 775 m/shared; \

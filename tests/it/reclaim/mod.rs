@@ -10,5 +10,6 @@ mod identity;
 mod jobs;
 mod list;
 mod namespaces;
+mod old_overlay;
 mod reaper;
 mod replaced;

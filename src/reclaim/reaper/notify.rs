@@ -25,7 +25,7 @@ pub(crate) fn notify_or_spawn(store: &Store, id: &str, namespaces: &Namespaces) 
 /// Notifies the reaper, if one runs, that leases were removed: it may have nothing left to watch.
 /// Removes what killed reapers have left.
 pub(crate) fn wake(store: &Store, namespaces: &Namespaces) {
-    if let Ok(place) = FifoPlace::of(store, namespaces) {
+    if let Ok(place) = FifoPlace::existing(store, namespaces) {
         send_all(&place);
         if !place.is_in_store {
             remove_unread(place.dir.as_fd());

@@ -2,15 +2,16 @@
 //!
 //! That is a FIFO in the store. But the reaper holds its FIFO open, and a store on a filesystem of its
 //! own could not be unmounted, such as that in an encrypted home directory. The FIFO of such a store is
-//! in `/run/user/UID`, where that exists. The environment has no say in it: a cron job and a terminal
-//! have to find the same FIFO.
+//! in `/run/user/UID`, or else in `/dev/shm/.tmpx-UID`, where that is possible. The environment has no
+//! say in it: a cron job and a terminal have to find the same FIFO.
 
-use std::os::fd::OwnedFd;
+use std::ffi::OsStr;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
-use rustix::fs::{CWD, fstat, stat};
+use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, openat, stat};
 use rustix::io::Errno;
 
-use crate::fs::private_dir::{check_closed, open_own};
+use crate::fs::private_dir::{self, PrivateDirResult, check_closed, open_own};
 use crate::lease::Store;
 use crate::os::{Namespaces, effective_user};
 
@@ -19,6 +20,9 @@ const IN_STORE: &str = "reaper.2.";
 
 /// The beginning of its name in another directory.
 const ELSEWHERE: &str = "tmpx-reaper.2.";
+
+/// A directory in memory that all users share. Nobody unmounts it while the system runs.
+const SHARED_MEMORY: &str = "/dev/shm";
 
 /// The directory of the FIFO of a store, and its name there.
 #[derive(Debug)]
@@ -29,16 +33,27 @@ pub(super) struct FifoPlace {
 }
 
 impl FifoPlace {
-    /// Returns the place for the reaper that judges from these namespaces.
+    /// Returns the place for the reaper that judges from these namespaces. Creates its directory if that
+    /// is missing.
     pub(super) fn of(store: &Store, namespaces: &Namespaces) -> Result<Self, Errno> {
+        Self::find(store, namespaces, private_dir::create)
+    }
+
+    /// Returns the place if a reaper can be there by now. Creates nothing.
+    pub(super) fn existing(store: &Store, namespaces: &Namespaces) -> Result<Self, Errno> {
+        Self::find(store, namespaces, |_, _| Err(Errno::NOENT.into()))
+    }
+
+    fn find(store: &Store, namespaces: &Namespaces, create: CreateDir) -> Result<Self, Errno> {
         let at_root = stat("/")?;
         let own = fstat(store.dir())?;
-        if own.st_dev != at_root.st_dev
-            && let Some(dir) = runtime_dir().filter(|(_, device)| *device != own.st_dev)
+        let is_apart = |stat: &Stat| stat.st_dev != own.st_dev;
+        if is_apart(&at_root)
+            && let Some(dir) = runtime_dir(is_apart).or_else(|| shared_dir(is_apart, create))
         {
             let name = name(namespaces);
             let name = format!("{ELSEWHERE}{name}.{}.{}", own.st_dev, own.st_ino);
-            return Ok(Self { dir: dir.0, name, is_in_store: false });
+            return Ok(Self { dir, name, is_in_store: false });
         }
         let dir = rustix::io::fcntl_dupfd_cloexec(store.dir(), 3)?;
         let name = format!("{IN_STORE}{}", name(namespaces));
@@ -52,11 +67,32 @@ impl FifoPlace {
 }
 
 /// Opens the directory that systemd creates for each user who is logged in, if only the user can have
-/// written to it. Returns it with its device.
-fn runtime_dir() -> Option<(OwnedFd, u64)> {
+/// written to it.
+fn runtime_dir(is_apart: impl Fn(&Stat) -> bool) -> Option<OwnedFd> {
     let (dir, stat) = open_own(CWD, format!("/run/user/{}", effective_user())).ok()?;
-    check_closed(&stat).ok()?;
-    Some((dir, stat.st_dev))
+    (is_apart(&stat) && check_closed(&stat).is_ok()).then_some(dir)
+}
+
+/// Creates a directory of ours with a name in another one.
+type CreateDir = fn(BorrowedFd<'_>, &OsStr) -> PrivateDirResult<()>;
+
+/// Opens our directory in memory, under the same conditions. Another user may have taken its name: then
+/// there is none.
+fn shared_dir(is_apart: impl Fn(&Stat) -> bool, create: CreateDir) -> Option<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let parent = openat(CWD, SHARED_MEMORY, flags, Mode::empty()).ok()?;
+    if !is_apart(&fstat(&parent).ok()?) {
+        return None;
+    }
+    let name = format!(".tmpx-{}", effective_user());
+    let opened = match open_own(&parent, &name) {
+        Err(err) if err.is_absent() => {
+            create(parent.as_fd(), name.as_ref()).and_then(|()| open_own(&parent, &name))
+        }
+        opened => opened,
+    };
+    let (dir, stat) = opened.ok()?;
+    check_closed(&stat).is_ok().then_some(dir)
 }
 
 /// Returns the part of the name that says who can use the reaper. Process numbers mean something in one

@@ -12,4 +12,5 @@ mod list;
 mod namespaces;
 mod old_overlay;
 mod reaper;
+mod reaper_place;
 mod replaced;

@@ -11,7 +11,6 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 use crate::support::filter::{Answer, without};
 use crate::support::lease::edit;
-use crate::support::namespaces::with_mounts;
 use crate::support::reaper::reapers;
 use crate::support::sandbox::{Ran, Run, Sandbox, has, mode, names, words};
 use crate::support::wait::wait_until;
@@ -310,43 +309,6 @@ fn the_fifo_can_be_opened_whatever_the_umask() {
     assert_eq!(mode(&fifo), 0o600);
     drop(writer);
     owner.wait().unwrap();
-    wait_for_the_end(&sandbox);
-}
-
-#[test]
-fn a_home_directory_can_be_unmounted_while_a_reaper_watches_its_leases() {
-    let sandbox = Sandbox::new();
-    let script = r#"
-        set -e
-        unset TMPX_REAPER
-        mount -t tmpfs none /run
-        mkdir -p /run/user
-        mkdir -m 700 "/run/user/$(id -u)"
-        mkdir disk
-        mount -t tmpfs none disk
-        mkdir -m 700 disk/home
-        mount --bind disk/home "$HOME"
-        reaper() {
-            for process in /proc/[0-9]*; do
-                tr '\0' ' ' 2>/dev/null <"$process/cmdline" | grep -q "^tmpx-reaper $TMPX_STATE_DIR" && echo "$process"
-            done
-        }
-        file=$(tmpx file --until-exit=$$)
-        set -- /run/user/*/*
-        [ -p "$1" ]
-        # It has read the lease if it waits for the owner.
-        until ls -l "$(reaper)/fd" 2>/dev/null | grep -q pidfd; do :; done
-        # It may still be looking at the lease.
-        tries=0
-        until umount "$HOME" 2>/dev/null; do tries=$((tries + 1)); [ "$tries" -lt 30000 ]; done
-        [ -d "$(reaper)" ] && echo alive
-        mount --bind disk/home "$HOME"
-        tmpx cleanup --quiet --force "$file"
-        while [ -e "$1" ]; do :; done
-    "#;
-    let Some(ran) = with_mounts(&sandbox, script) else { return };
-    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{ran:?}");
-    assert_eq!(ran.stdout, "alive\n");
     wait_for_the_end(&sandbox);
 }
 

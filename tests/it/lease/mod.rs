@@ -2,5 +2,6 @@
 
 mod damage;
 mod lifetimes;
+mod remote_store;
 mod store;
 mod trust;

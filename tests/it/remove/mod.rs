@@ -4,6 +4,7 @@ mod failures;
 mod limits;
 mod mounts;
 mod old_kernels;
+mod open_files;
 mod parallel;
 mod permissions;
 mod progress;

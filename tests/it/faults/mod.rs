@@ -2,5 +2,6 @@
 
 mod bare_root;
 mod every_call;
+mod local_filesystems;
 mod stress;
 mod unknown_calls;

@@ -9,10 +9,10 @@ use crate::support::filter::{Answer, FCHMODAT2, Lack, lacking, without};
 use crate::support::sandbox::{Run, Sandbox, has, names};
 use crate::support::wait::wait_until;
 
-const SCRIPT: &str = include_str!("every_command.sh");
+pub(super) const SCRIPT: &str = include_str!("every_command.sh");
 
 /// Calls that Linux 4.18 lacks.
-const SINCE_4_18: &[(&str, i64)] = &[
+pub(super) const SINCE_4_18: &[(&str, i64)] = &[
     ("clone3", libc::SYS_clone3),
     ("close_range", libc::SYS_close_range),
     ("faccessat2", libc::SYS_faccessat2),
@@ -50,7 +50,7 @@ fn finish(sandbox: &Sandbox, run: Run<'_>) -> String {
     format!("{}{}", ran.stdout, ran.stderr)
 }
 
-fn difference(expected: &str, found: &str) -> String {
+pub(super) fn difference(expected: &str, found: &str) -> String {
     let (expected, found): (Vec<&str>, Vec<&str>) =
         (expected.lines().collect(), found.lines().collect());
     let same = expected.iter().zip(&found).take_while(|(one, other)| one == other).count();

@@ -9,9 +9,11 @@ use std::process::ExitStatus;
 use std::ptr;
 use std::time::Duration;
 
+use rustix::fs::{Access, CWD};
 use rustix::process::{Pid, Resource, Rlimit, WaitOptions, fchdir, setrlimit, wait, waitpid};
 
 use crate::sys::mount_ns::PrivateMounts;
+use crate::sys::older::may_access;
 use crate::sys::signals::SignalQueue;
 use crate::sys::start::InheritedSignals;
 
@@ -66,6 +68,11 @@ impl SpawnRequest<'_> {
         if self.mounts.is_some() {
             return self.start_by_fork(signals, mounted);
         }
+        self.start_in(libc::CLONE_VM, signals)
+    }
+
+    /// Starts the command in this memory (`CLONE_VM`), or in a copy of it (0).
+    fn start_in(&self, memory: c_int, signals: &SignalQueue) -> Result<Pid, SpawnError> {
         let (args, mut env) = (pointers(self.args), pointers(self.env));
         let mut context = self.context(&args, &mut env, &signals.inherited);
         let mut stack: Vec<MaybeUninit<u128>> = Vec::with_capacity(STACK / size_of::<u128>());
@@ -77,7 +84,7 @@ impl SpawnRequest<'_> {
             libc::clone(
                 child_main,
                 top.cast(),
-                libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+                memory | libc::CLONE_VFORK | libc::SIGCHLD,
                 (&raw mut context).cast(),
             )
         };
@@ -85,6 +92,9 @@ impl SpawnRequest<'_> {
             return Err(io::Error::last_os_error().into());
         }
         let child = Pid::from_raw(pid);
+        if !context.is_shared {
+            context.error = self.foresee_error();
+        }
         match (context.error, child) {
             (None, Some(child)) => Ok(child),
             (Some(err), Some(child)) => {
@@ -93,6 +103,13 @@ impl SpawnRequest<'_> {
             }
             (_, None) => Err(io::Error::other("clone(2) returned no process id").into()),
         }
+    }
+
+    /// Returns the error of execve(2), as far as it can be foreseen. qemu-user copies the memory, so that
+    /// nobody learns the error of the new process.
+    fn foresee_error(&self) -> Option<io::Error> {
+        let dir = self.dir.unwrap_or(CWD);
+        may_access(dir, self.path, Access::EXEC_OK).err().map(io::Error::from)
     }
 
     /// Returns the index of `LISTEN_PID` in the environment if it names tmpx. By `sd_listen_fds(3)`, only
@@ -167,6 +184,7 @@ impl SpawnRequest<'_> {
             listen_pid: [0; LISTEN_PID_SIZE],
             gate: None,
             mounts_failed: false,
+            is_shared: false,
             error: None,
         }
     }
@@ -205,6 +223,8 @@ struct ChildContext<'a> {
     gate: Option<(&'a PipeWriter, &'a PipeReader)>,
     /// Whether a call failed that creates its mounts.
     mounts_failed: bool,
+    /// Whether the new process has the same memory, as it should: it sets this at its start.
+    is_shared: bool,
     /// Why execve(2), or a call before it, failed.
     error: Option<io::Error>,
 }
@@ -214,6 +234,7 @@ extern "C" fn child_main(context: *mut c_void) -> c_int {
     // SAFETY: `start` passes a pointer to a `ChildContext`, and does not use it until this process
     // has called execve(2) or exited.
     let context = unsafe { &mut *context.cast::<ChildContext<'_>>() };
+    context.is_shared = true;
     context.error = context.exec_child().err();
     127
 }
@@ -332,6 +353,40 @@ pub(crate) fn has_children() -> bool {
             Ok(Some(_)) => {}
             Ok(None) => return true,
             Err(_) => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(path: &CStr, memory: c_int) -> Result<ExitStatus, SpawnError> {
+        let request = SpawnRequest {
+            path,
+            args: &[path.to_owned()],
+            env: &[],
+            dir: None,
+            descriptors: &[],
+            mounts: None,
+            fd_limit: None,
+        };
+        let signals = SignalQueue { inherited: InheritedSignals::usual() };
+        let child = request.start_in(memory, &signals)?;
+        let (_, status) = waitpid(Some(child), WaitOptions::empty()).unwrap().unwrap();
+        Ok(ExitStatus::from_raw(status.as_raw()))
+    }
+
+    #[test]
+    fn a_command_that_does_not_exist_is_reported_even_if_an_emulator_copies_the_memory() {
+        for memory in [libc::CLONE_VM, 0] {
+            assert!(start(c"/bin/true", memory).unwrap().success());
+            for (path, expected) in
+                [(c"/nodir/command", libc::ENOENT), (c"/etc/passwd", libc::EACCES)]
+            {
+                let Err(SpawnError::Exec(err)) = start(path, memory) else { panic!("{path:?}") };
+                assert_eq!(err.raw_os_error(), Some(expected), "{path:?}");
+            }
         }
     }
 }

@@ -72,6 +72,12 @@ impl InheritedSignals {
         self.pipe == libc::SIG_IGN
     }
 
+    /// Returns the state that most programs get.
+    #[cfg(test)]
+    pub(super) fn usual() -> Self {
+        Self { mask: SignalSet::of([]), pipe: libc::SIG_DFL, child: libc::SIG_DFL }
+    }
+
     /// Restores this state in the current process. tmpx changes no other part of it.
     pub(crate) fn restore(&self) {
         set_disposition(libc::SIGPIPE, self.pipe);

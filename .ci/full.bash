@@ -149,14 +149,18 @@ debian() {
 emulated() {
     command -v qemu-aarch64-static >/dev/null || install qemu-user-static
     command -v arm-linux-gnueabihf-gcc >/dev/null || install gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
-    rustup target add aarch64-unknown-linux-musl armv7-unknown-linux-gnueabihf
+    command -v riscv64-linux-gnu-gcc >/dev/null || install gcc-riscv64-linux-gnu libc6-dev-riscv64-cross
+    rustup target add aarch64-unknown-linux-musl armv7-unknown-linux-gnueabihf riscv64gc-unknown-linux-gnu
     CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld \
         cargo build --locked --target aarch64-unknown-linux-musl
     CARGO_TARGET_ARMV7_UNKNOWN_LINUX_GNUEABIHF_LINKER=arm-linux-gnueabihf-gcc \
         cargo build --locked --target armv7-unknown-linux-gnueabihf
+    CARGO_TARGET_RISCV64GC_UNKNOWN_LINUX_GNU_LINKER=riscv64-linux-gnu-gcc \
+        cargo build --locked --target riscv64gc-unknown-linux-gnu
     local target=${CARGO_TARGET_DIR:-target}
     .ci/emulated qemu-aarch64-static "$target/aarch64-unknown-linux-musl/debug/tmpx"
     .ci/emulated qemu-arm-static "$target/armv7-unknown-linux-gnueabihf/debug/tmpx"
+    .ci/emulated qemu-riscv64-static "$target/riscv64gc-unknown-linux-gnu/debug/tmpx"
 }
 
 # Runs the examples for clusters with an sshd and a Slurm on this machine.

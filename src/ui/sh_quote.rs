@@ -1,4 +1,4 @@
-//! Quotes words so that a POSIX shell reads them back unchanged.
+//! Quotes words so that a POSIX shell reads them back unchanged, and fish too.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -17,7 +17,8 @@ pub(crate) fn export(variables: &[(&str, &OsStr)]) -> Vec<u8> {
 }
 
 /// Quotes a word (POSIX.1-2024, Shell Command Language, 2.2.2): between single quotes, only the quote
-/// itself is special, so it is written outside of them. (zsh expands a word that begins with `=`.)
+/// itself is special, so it is written outside of them. In fish, the backslash is special there too.
+/// (zsh expands a word that begins with `=`.)
 pub(crate) fn quote(word: &OsStr) -> OsString {
     let bytes = word.as_bytes();
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%=".contains(byte);
@@ -26,8 +27,8 @@ pub(crate) fn quote(word: &OsStr) -> OsString {
     }
     let mut quoted = vec![b'\''];
     for &byte in bytes {
-        if byte == b'\'' {
-            quoted.extend_from_slice(b"'\\''");
+        if matches!(byte, b'\'' | b'\\') {
+            quoted.extend_from_slice(&[b'\'', b'\\', byte, b'\'']);
         } else {
             quoted.push(byte);
         }

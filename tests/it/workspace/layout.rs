@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::sandbox::{Sandbox, names, words};
+use crate::support::sandbox::{Sandbox, has, names, words};
 
 #[test]
 fn a_workspace_has_its_layout_and_a_private_temp_dir() {
@@ -18,17 +18,28 @@ fn a_workspace_has_its_layout_and_a_private_temp_dir() {
     sandbox.clean_up();
 }
 
+/// A name of which shells have much to read in.
+const ODD: &str = "it's $HOME; \"x\"\n* \\\\ \\' \\";
+
 #[test]
 fn export_can_be_evaluated_whatever_the_path() {
-    let sandbox = Sandbox::new();
-    let odd = sandbox.cwd().join("it's $HOME; \"x\"\n*");
-    fs::create_dir(&odd).unwrap();
-    let script = "eval \"$(tmpx workspace --export -p \"$ODD\")\"; \
-                  cd \"$TMPX_WORKSPACE\" && pwd && tmpx file && test -d \"$TMPDIR\"";
-    let ran = sandbox.sh(script).env("ODD", &odd).succeeds();
-    assert!(ran.stdout.starts_with("$ROOT/cwd/it's $HOME; \"x\"\n*/tmp.RANDOM\n"), "{ran:?}");
-    sandbox.clean_up();
-    assert_eq!(names(&odd), Vec::<String>::new());
+    let rest = "cd \"$TMPX_WORKSPACE\" && pwd && tmpx file && test -d \"$TMPDIR\"";
+    for (shell, evaluate) in [
+        ("sh", "eval \"$(tmpx workspace --export -p \"$ODD\")\""),
+        ("fish --no-config", "tmpx workspace --export -p \"$ODD\" | source"),
+    ] {
+        if !has(shell.split(' ').next().unwrap()) {
+            continue;
+        }
+        let sandbox = Sandbox::new();
+        let odd = sandbox.cwd().join(ODD);
+        fs::create_dir(&odd).unwrap();
+        let script = format!("{evaluate}; {rest}");
+        let ran = sandbox.shell(shell, &script).env("ODD", &odd).succeeds();
+        assert!(ran.stdout.starts_with(&format!("$ROOT/cwd/{ODD}/tmp.RANDOM\n")), "{ran:?}");
+        sandbox.clean_up();
+        assert_eq!(names(&odd), Vec::<String>::new());
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ struct Findings {
     printing: Vec<String>,
     downcasts: Vec<String>,
     systems: Vec<String>,
+    tempfile: Vec<String>,
     code_in_faces: Vec<String>,
     loose_files: Vec<String>,
     too_long: Vec<String>,
@@ -62,6 +63,7 @@ impl Findings {
             printing: each(rules::printing_outside_ui),
             downcasts: each(rules::downcasts_outside_advice),
             systems: each(rules::systems_outside_sys_and_os),
+            tempfile: each(rules::tempfile_outside_the_probe),
             code_in_faces,
             loose_files: each(rules::loose_file),
             too_long,
@@ -166,6 +168,11 @@ fn only_the_advice_on_errors_downcasts_them() {
 #[test]
 fn only_sys_and_os_differ_between_systems() {
     assert_none(&FOUND.systems);
+}
+
+#[test]
+fn only_the_probe_of_a_temp_dir_uses_the_tempfile_crate() {
+    assert_none(&FOUND.tempfile);
 }
 
 #[test]

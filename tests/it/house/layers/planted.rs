@@ -262,6 +262,23 @@ fn conditions_on_the_system_are_found() {
 }
 
 #[test]
+fn the_tempfile_crate_is_found_outside_the_probe() {
+    tells(
+        rules::tempfile_outside_the_probe,
+        &[
+            ("fs/a.rs", "use tempfile::NamedTempFile;"),
+            ("fs/a.rs", "fn f() { tempfile::tempfile_in(dir) }"),
+            ("create/tempdir.rs", "fn f() { tempfile::tempdir() }"),
+        ],
+        &[
+            ("create/tempdir.rs", "fn f() { tempfile::tempfile_in(dir) }"),
+            ("fs/a.rs", "#[cfg(test)] mod tests { fn f() { tempfile::tempdir() } }"),
+            ("fs/a.rs", "fn f(tempfile: u8) {}"),
+        ],
+    );
+}
+
+#[test]
 fn code_in_a_face_a_loose_file_and_a_long_one_are_found() {
     tells(
         rules::code_in_face,

@@ -336,15 +336,19 @@ fn with_one_writable_directory_the_store_is_in_tmpdir() {
         sandbox.command(command).run()
     };
     for mode in ["0777", "1777", "2777"] {
-        let priv_run = format!(
-            "setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups env HOME=/nonexistent ./tmpx-copy"
+        let user = format!(
+            "setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups env HOME=/nonexistent"
         );
+        let priv_run = format!("{user} ./tmpx-copy");
         let script = format!(
             "f=$({priv_run} file) && test -f $f && {priv_run} exec true && {priv_run} list | wc -l && \
-             {priv_run} cleanup -q $f && ls -A $TMPDIR"
+             {priv_run} cleanup -q $f && ls -A $TMPDIR && export TMPX_SESSION=s && \
+             m=$({priv_run} mktemp) && test -f $m && cp tmpx-copy mktemp && \
+             m=$({user} ./mktemp -d) && test -d $m && {priv_run} list | wc -l && \
+             {priv_run} cleanup -q --session s && ls -A $TMPDIR"
         );
         let ran = run(mode, &script);
-        let expected = format!("1\n.tmpx-{NOBODY}\n");
+        let expected = format!("1\n.tmpx-{NOBODY}\n2\n.tmpx-{NOBODY}\n");
         assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), expected.as_str()), "{ran:?}");
     }
     let priv_run = format!(

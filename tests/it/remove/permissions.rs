@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-use crate::support::filter::{FCHMODAT2, FILTER};
+use crate::support::filter::{FCHMODAT2, filter_in};
 use crate::support::sandbox::{Sandbox, has, is_root, skip_unless, words};
 
 #[test]
@@ -46,12 +46,13 @@ fn if_access_cannot_be_granted_the_failure_is_reported_and_the_lease_kept() {
     // The kernel lacks fchmodat2(2), and /proc, which would replace it, is not mounted.
     let script = format!(
         "umount -l /proc || exit 9; setpriv --reuid 65534 --regid 65534 --clear-groups \
-         python3 -c \"$FILTER\" {} {FCHMODAT2} tmpx cleanup --all --force -q",
+         {} {} {FCHMODAT2} tmpx cleanup --all --force -q",
+        filter_in(&sandbox),
         libc::ENOSYS
     );
     let mut command = Command::new("unshare");
     command.args(["-m", "--propagation", "private", "sh", "-c", &script]);
-    let ran = sandbox.command(command).env("FILTER", FILTER).run();
+    let ran = sandbox.command(command).run();
     if !skip_unless(ran.status != Some(9), "permission to unmount /proc") {
         return;
     }

@@ -20,7 +20,7 @@ pub(crate) enum Answer {
 /// the number of the error, the numbers of the calls, separated by commas, and the command.
 /// `CALL@N&FLAGS` is a call whose argument N has one of these flags. The first argument is 0. Error 0
 /// makes the call a fault of the caller: the kernel sends it SIGSYS.
-pub(crate) const FILTER: &str = r"
+const FILTER: &str = r"
 import ctypes, os, struct, sys
 error, calls, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
 action = 0x50000 | error if error else 0x30000
@@ -108,6 +108,13 @@ pub(crate) fn without_unnamed_files<'a>(sandbox: &'a Sandbox, words: &[&str]) ->
 /// Prepares a run of a command in which this call is a fault.
 pub(crate) fn with_fault<'a>(sandbox: &'a Sandbox, call: i64, words: &[&str]) -> Run<'a> {
     filtered(sandbox, 0, &call.to_string(), words)
+}
+
+/// Puts the filter into the sandbox, for scripts. Returns a command line that takes the arguments.
+pub(crate) fn filter_in(sandbox: &Sandbox) -> String {
+    let path = sandbox.bin().join("filter");
+    std::fs::write(&path, FILTER).unwrap();
+    format!("python3 {}", path.display())
 }
 
 fn filtered<'a>(sandbox: &'a Sandbox, error: i32, calls: &str, words: &[&str]) -> Run<'a> {

@@ -19,7 +19,7 @@ use crate::fs::disk_full::write_failed;
 use crate::lease::TmpFile;
 use crate::sys::ByteLock;
 
-/// Creates a file with a hidden name, on filesystems that have no unnamed ones.
+/// Creates a file with a hidden name, where there is no unnamed one that could get a name.
 pub(crate) type CreateHidden<'a> = &'a mut dyn FnMut(Dir) -> anyhow::Result<TmpFile>;
 
 /// An entry that grows.
@@ -173,7 +173,7 @@ fn create(
     key: &CacheKey,
     create_hidden: CreateHidden<'_>,
 ) -> anyhow::Result<TmpFile> {
-    let file = match TmpFile::create_unnamed(store.to_dir()?, 0o600)? {
+    let file = match TmpFile::create_linkable_unnamed(store.to_dir()?, 0o600)? {
         Ok(file) => file,
         Err(dir) => create_hidden(dir)?,
     };

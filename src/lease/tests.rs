@@ -119,7 +119,7 @@ fn an_announced_exchange_leaves_one_resource_that_only_an_identity_proves() {
     let mut lease = fixture.lease();
     fs::write(fixture.0.path().join("tmp/old"), "").unwrap();
     let old = fs::File::open(fixture.0.path().join("tmp/old")).unwrap();
-    let mut new = TmpFile::create(&mut lease, fixture.dir(), 0o600).unwrap();
+    let mut new = TmpFile::create_linkable(&mut lease, fixture.dir(), 0o600).unwrap();
     new.create_link(&mut lease).unwrap();
     let before = fixture.only_record().resources;
     assert!(before[0].run.is_some() && before[0].exchanged.is_none());

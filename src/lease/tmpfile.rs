@@ -2,7 +2,8 @@
 //!
 //! The kernel removes an unnamed file (`O_TMPFILE`) when the last process that has it open ends, so it
 //! cannot leak and no lease records it. [`TmpFile::create_link`] gives it a hidden name, under a lease
-//! like every name. On filesystems without such files, it has a hidden name from the beginning.
+//! like every name. On filesystems without such files, and where none can get a name, it has a hidden
+//! name from the beginning.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -18,7 +19,7 @@ use crate::lease::create_error::CreateError;
 use crate::lease::entry::{CreateOptions, NameRule, create_one, exchange, intent, publish};
 use crate::lease::record::{Event, Kind};
 use crate::lease::writer::Lease;
-use crate::sys::link_open_file;
+use crate::sys::{can_link_open_file, link_open_file};
 use crate::values::Template;
 
 /// A file that is open for reading and writing, and has no name in its directory yet.
@@ -31,7 +32,7 @@ pub(crate) struct TmpFile {
 }
 
 impl TmpFile {
-    /// Creates a file with this mode, minus the umask.
+    /// Creates a file with this mode, minus the umask, that needs no name.
     pub(crate) fn create(lease: &mut Lease, dir: Dir, mode: u32) -> Result<Self, CreateError> {
         match Self::create_unnamed(dir, mode)? {
             Ok(file) => Ok(file),
@@ -39,9 +40,31 @@ impl TmpFile {
         }
     }
 
-    /// Does the same without a lease, or gives the directory back if its filesystem has no unnamed
-    /// files.
-    pub(crate) fn create_unnamed(dir: Dir, mode: u32) -> Result<Result<Self, Dir>, CreateError> {
+    /// Creates a file that can get a name.
+    pub(crate) fn create_linkable(
+        lease: &mut Lease,
+        dir: Dir,
+        mode: u32,
+    ) -> Result<Self, CreateError> {
+        match Self::create_linkable_unnamed(dir, mode)? {
+            Ok(file) => Ok(file),
+            Err(dir) => Self::create_hidden(lease, dir, mode),
+        }
+    }
+
+    /// Does the same without a lease, or gives the directory back if that is not possible there.
+    pub(crate) fn create_linkable_unnamed(
+        dir: Dir,
+        mode: u32,
+    ) -> Result<Result<Self, Dir>, CreateError> {
+        Ok(match Self::create_unnamed(dir, mode)? {
+            Ok(Self { file, dir, .. }) if !can_link_open_file(&file, &dir) => Err(dir),
+            created => created,
+        })
+    }
+
+    /// Creates an unnamed file, or gives the directory back if its filesystem has none.
+    fn create_unnamed(dir: Dir, mode: u32) -> Result<Result<Self, Dir>, CreateError> {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         match openat(&dir, c".", flags, Mode::from_raw_mode(mode)) {
             Ok(file) => Ok(Ok(Self { file, dir, name: None })),
@@ -50,7 +73,12 @@ impl TmpFile {
         }
     }
 
-    fn create_hidden(lease: &mut Lease, dir: Dir, mode: u32) -> Result<Self, CreateError> {
+    /// Creates a file with a hidden name.
+    pub(crate) fn create_hidden(
+        lease: &mut Lease,
+        dir: Dir,
+        mode: u32,
+    ) -> Result<Self, CreateError> {
         let mask = umask(Mode::RWXU);
         umask(mask);
         let options =
@@ -89,7 +117,7 @@ impl TmpFile {
     /// Gives an unnamed file a name in the cache, which removes its entries itself. So no lease covers
     /// it. Fails with `EEXIST` if the name is taken.
     pub(crate) fn link(&self, name: &OsStr) -> io::Result<()> {
-        link_open_file(&self.file, &self.dir, name)
+        Ok(link_open_file(&self.file, &self.dir, name)?)
     }
 
     /// Renames an entry of the cache, which [`link`](Self::link) has named, and replaces another one.

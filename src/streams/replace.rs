@@ -403,7 +403,7 @@ fn create_beside(
     lease: &mut Lease,
 ) -> anyhow::Result<TmpFile> {
     let mode = if old.is_some() { 0o600 } else { 0o666 };
-    TmpFile::create(lease, target.dir().try_clone()?, mode).map_err(|err| {
+    TmpFile::create_linkable(lease, target.dir().try_clone()?, mode).map_err(|err| {
         let is_closed = err.unusable_dir().is_some() && err.missing_dir().is_none();
         if is_closed && old.is_some() { ReplaceError::ClosedDir(err).into() } else { err.into() }
     })

@@ -86,16 +86,23 @@ pub(crate) fn exec_path() -> Option<OsString> {
 
 /// Gives an unnamed file a name. Without /proc, the call that needs privileges before Linux 6.10 does
 /// it.
-pub(crate) fn link_open_file(file: impl AsFd, dir: impl AsFd, name: &OsStr) -> io::Result<()> {
+pub(crate) fn link_open_file(
+    file: impl AsFd,
+    dir: impl AsFd,
+    name: &OsStr,
+) -> rustix::io::Result<()> {
     let path = proc_path(&file);
     match linkat(CWD, &path, &dir, name, AtFlags::SYMLINK_FOLLOW) {
         Err(Errno::NOENT) if lstat(&path).is_err() => {}
-        linked => return Ok(linked?),
+        linked => return linked,
     }
-    linkat(file, c"", dir, name, AtFlags::EMPTY_PATH).map_err(|err| match err {
-        Errno::NOENT | Errno::PERM => io::Error::other("/proc is not mounted"),
-        err => err.into(),
-    })
+    linkat(file, c"", dir, name, AtFlags::EMPTY_PATH)
+}
+
+/// Whether [`link_open_file`] works in this directory. Many sandboxes do not let anybody link files.
+pub(crate) fn can_link_open_file(file: impl AsFd, dir: impl AsFd) -> bool {
+    // Nothing can get this name. The kernel finds that out after it has found the file.
+    link_open_file(file, dir, OsStr::new(".")) == Err(Errno::EXIST)
 }
 
 /// Returns a path by which an open file can be linked, reopened or changed, whether or not it has a

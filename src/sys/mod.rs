@@ -17,8 +17,8 @@ mod statfs;
 mod write_guard;
 
 pub(crate) use fd::{
-    chmod_path_fd, close_from, duplicate_inheritable, exec_path, link_open_file, proc_path,
-    unshare_working_directory,
+    can_link_open_file, chmod_path_fd, close_from, duplicate_inheritable, exec_path,
+    link_open_file, proc_path, unshare_working_directory,
 };
 pub(crate) use file_handle::{Handle, fid_at, handle_at, mount_id, open_by_handle};
 pub(crate) use lock::{

@@ -271,7 +271,7 @@ impl CacheJob<'_, '_, '_> {
         let filler = match (unkept, permit.as_deref_mut()) {
             (None, Some(permit)) => {
                 let scratch = &mut *self.scratch;
-                permit.begin(&mut |dir| Ok(TmpFile::create(scratch.lease()?, dir, 0o600)?))
+                permit.begin(&mut |dir| Ok(TmpFile::create_hidden(scratch.lease()?, dir, 0o600)?))
             }
             (why, _) => Err(why.unwrap_or(Unkept::Failed)),
         };

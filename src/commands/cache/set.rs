@@ -16,7 +16,7 @@ pub(super) fn run(args: &CacheSetArgs, context: &Context) -> anyhow::Result<Stat
     let input = readable_stdin()?;
     let store = CacheStore::open_or_create(&context.env)?;
     with_scratch(context, |scratch| {
-        let mut create_hidden = |dir| Ok(TmpFile::create(scratch.lease()?, dir, 0o600)?);
+        let mut create_hidden = |dir| Ok(TmpFile::create_hidden(scratch.lease()?, dir, 0o600)?);
         let size =
             store.set(&key, ttl, max, input, &mut create_hidden).map_err(|why| match why {
                 Unkept::Trouble(err) => err,

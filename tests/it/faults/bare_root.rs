@@ -1,7 +1,8 @@
 //! Roots without /proc and /dev, such as chroots, initial RAM disks and build sandboxes.
 
+use crate::support::filter::filter_in;
 use crate::support::namespaces::with_mounts;
-use crate::support::sandbox::{Sandbox, has, skip_unless};
+use crate::support::sandbox::{NOBODY, Sandbox, has, skip_unless};
 
 /// Hides /proc and /dev, and runs a script.
 fn run(sandbox: &Sandbox, script: &str) -> Option<crate::support::sandbox::Ran> {
@@ -22,6 +23,28 @@ fn without_proc_and_dev_what_can_work_works() {
     let stdout = "new\na\nbb\nmade\n$ROOT/tmp/tmp.RANDOM\n$ROOT/tmp\n3\n";
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), (stdout, ""), "{ran:?}");
     sandbox.clean_up();
+}
+
+#[test]
+fn without_proc_an_ordinary_user_replaces_files_on_kernels_before_6_10() {
+    let sandbox = Sandbox::for_nobody();
+    if !["python3", "setpriv"].into_iter().all(has) {
+        return;
+    }
+    // There, linkat(2) of a descriptor needs CAP_DAC_READ_SEARCH.
+    let link = format!("{}@4&{}", libc::SYS_linkat, libc::AT_EMPTY_PATH);
+    let script = format!(
+        "setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups {} {} '{link}' sh -c '{}'",
+        filter_in(&sandbox),
+        libc::ENOENT,
+        "echo old >target; echo new | tmpx replace target; echo more | tmpx replace --append target; \
+         cat target; tmpx exec --report report -- true; grep -c exit report; \
+         echo a | tmpx spool --max-size 1 --suffix .c -- cat {}; \
+         for n in 1 2; do tmpx cache run -- sh -c \"echo x >>runs; cat runs\"; done; ls -A; ls -A $TMPDIR"
+    );
+    let Some(ran) = run(&sandbox, &script) else { return };
+    let stdout = "new\nmore\n1\na\nx\nx\nreport\nruns\ntarget\n";
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), (stdout, ""), "{ran:?}");
 }
 
 #[test]

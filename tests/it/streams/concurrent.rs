@@ -103,9 +103,10 @@ fn what_an_editor_wrote_is_kept_if_tmpx_is_killed_between_the_two_exchanges() {
         return;
     }
     let sandbox = with_file("first\n");
-    // The new file has its hidden name, and tmpx has looked at the old one for the last time.
+    // The new file has its hidden name, and tmpx has looked at the old one for the last time. The first
+    // linkat(2) has only found out that files can be linked here.
     let script = "echo tmpx | strace -qq -o /dev/null -e trace=linkat,renameat2 \
-                  -e inject=linkat:delay_exit=1000000:when=1 \
+                  -e inject=linkat:delay_exit=1000000:when=2 \
                   -e inject=renameat2:signal=KILL:when=2 tmpx replace -a f & \
                   until ls -A | grep -q '^[.]'; do :; done; sed -i '$ased' f; { wait $!; } 2>/dev/null; echo $?";
     sandbox.sh(script).expects(0, "137\n", "");

@@ -392,12 +392,12 @@ fn an_exhausted_quota_counts_as_a_full_disk() {
     }
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("f"), "old\n").unwrap();
-    let strace = "strace -qq -o /dev/null -e inject=CALL:error=EDQUOT:when=1";
+    let strace = "strace -qq -o /dev/null -e inject=CALL:error=EDQUOT";
     for (call, command) in [
-        ("splice", "tmpx replace f"),
-        ("linkat", "tmpx replace f"),
-        ("write", "tmpx spool --max-size 0"),
-        ("write", "tmpx spool > g"),
+        ("splice:when=1", "tmpx replace f"),
+        ("linkat:when=2", "tmpx replace f"), // the first finds out whether files can be linked
+        ("write:when=1", "tmpx spool --max-size 0"),
+        ("write:when=1", "tmpx spool > g"),
     ] {
         let strace = strace.replace("CALL", call);
         let ran = sandbox.sh(&format!("echo new | {strace} {command}; rm -f g")).run();

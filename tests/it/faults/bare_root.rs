@@ -48,6 +48,28 @@ fn without_proc_an_ordinary_user_replaces_files_on_kernels_before_6_10() {
 }
 
 #[test]
+fn root_creates_no_var_for_its_store() {
+    let sandbox = Sandbox::new();
+    // The programs of this system, and neither /var nor a home.
+    let script = "r=$PWD/root; mkdir $r && mount -t tmpfs tmpfs $r && mkdir -m 1777 $r/tmp || exit 9
+                  for dir in /bin /lib* /sbin /usr; do
+                      if [ -L $dir ]; then cp -P $dir $r; else mkdir $r$dir && mount --bind $dir $r$dir; fi
+                  done
+                  cp $(readlink -f $(command -v tmpx)) $r/usr-tmpx
+                  in_root() { env -i TMPX_REAPER=0 $(command -v chroot) $r /usr-tmpx \"$@\"; }
+                  in_root file; in_root list | wc -l; ls -A $r/tmp; in_root cleanup -q --all; ls -A $r/tmp
+                  for dir in $r/*; do [ -e /${dir##*/} ] || echo ${dir##*/}; done; [ ! -e $r/var ] || stat $r/var
+                  umount -R $r";
+    let Some(ran) = with_mounts(&sandbox, script) else { return };
+    if !skip_unless(ran.status != Some(9), "permission to mount a tmpfs") {
+        return;
+    }
+    let store = ".tmpx-0\n";
+    let stdout = format!("/tmp/tmp.RANDOM\n1\n{store}tmp.RANDOM\n{store}usr-tmpx\n");
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), (stdout.as_str(), ""), "{ran:?}");
+}
+
+#[test]
 fn without_proc_a_process_that_cannot_be_watched_is_no_missing_process() {
     let sandbox = Sandbox::new();
     let Some(ran) = run(&sandbox, "tmpx file --until-exit=$$; tmpx file --until-exit") else {

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 /// A command line, what must exist before it, whether it creates a resource that stays, and its exit
 /// status.
-struct Case {
+pub(super) struct Case {
     program: &'static str,
     before: &'static str,
     args: &'static str,
@@ -32,6 +32,11 @@ const fn stream(args: &'static str) -> Case {
 }
 
 impl Case {
+    /// Returns the case where calls are missing.
+    pub(super) const fn lacking(self, lacks: Lack) -> Self {
+        Self { lacks, ..self }
+    }
+
     /// The words of the command line. A `~` in a word stands for a space.
     fn words(&self, sandbox: &Sandbox) -> Vec<String> {
         let state = sandbox.state();
@@ -62,7 +67,7 @@ impl Case {
     }
 }
 
-const FILE: Case = case("", "file", true);
+pub(super) const FILE: Case = case("", "file", true);
 const DIR: Case = case("", "dir", true);
 const COUNT: Case = case("", "file --count 50", true);
 const NAME: Case = case("echo mine > $TMPDIR/taken", "file --name taken --from source", true);
@@ -82,7 +87,7 @@ const OUT: Case = Case {
 const MISSED: Case =
     Case { status: 125, ..case("", "exec --out nosuch -- sh -c date>made", false) };
 const SUFFIX: Case = stream("spool --suffix .c -- test -s {}");
-const REPORT: Case =
+pub(super) const REPORT: Case =
     case("", "exec --out made:new/saved --report report --anon-fd 9 -- sh -c date>made", false);
 const CLEANUP: Case = case(
     "tmpx file --ttl 0; d=$(tmpx dir --ttl 0); mkdir $d/a; touch $d/a/b $d/c; rm $(tmpx file)",
@@ -95,7 +100,7 @@ const REAPER: Case = Case { program: "tmpx-reaper", args: "STATE", ..CLEANUP };
 
 const SPOOL: Case = stream("spool --max-size 2 -- test -s {}");
 const HELD: Case = stream("spool --report report -- test -s {}");
-const REPLACE: Case = stream("replace --sync target");
+pub(super) const REPLACE: Case = stream("replace --sync target");
 /// A target of another user, which root replaces.
 const REPLACE_OF_ANOTHER: Case = Case { before: "echo old > target; chown 1234 target", ..REPLACE };
 const APPEND: Case = stream("replace --append target --report report");
@@ -135,12 +140,15 @@ const GETTEMPDIR_BY_NAME: Case = Case { lacks: Lack::UnnamedFiles, ..GETTEMPDIR 
 /// On filesystems where a rename cannot refuse to replace, a chosen name is given in two steps.
 const NAME_IN_TWO_STEPS: Case = Case { lacks: Lack::RenameFlags, ..NAME };
 const APPEND_WITHOUT_EXCHANGE: Case = Case { lacks: Lack::RenameFlags, ..APPEND };
-const DIR_IN_TWO_STEPS: Case =
+pub(super) const DIR_IN_TWO_STEPS: Case =
     Case { lacks: Lack::RenameFlags, ..case("", "dir --name build", true) };
 /// Without hard links, an empty file takes the chosen name first.
-const NAME_WITHOUT_LINKS: Case = Case { lacks: Lack::Links, ..NAME };
+const NAME_WITHOUT_LINKS: Case = Case { lacks: Lack::Fat, ..NAME };
 const FRESH_WITHOUT_LINKS: Case =
-    Case { input: "new\n", lacks: Lack::Links, ..case("", "replace --append fresh", false) };
+    Case { input: "new\n", lacks: Lack::Fat, ..case("", "replace --append fresh", false) };
+
+/// Where nothing can be linked, the new content has a hidden name from the beginning.
+const REPLACE_WITHOUT_LINKS: Case = Case { lacks: Lack::Links, ..REPLACE };
 
 const BOUND: Case = case("", "dir --ttl 1h", true);
 
@@ -237,8 +245,12 @@ fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
         if ran.signal.is_some() {
             wait_until("the command has ended", || !has_state(sandbox, "in_use"));
         }
-        let cleaned = sandbox.tmpx(["cleanup", "-q"]).run();
-        if matches!(case.lacks, Lack::RenameFlags | Lack::Links) {
+        // Which mount an entry is on is known in other words where calls are missing.
+        let lacks = if case.lacks == Lack::NewerCalls { case.lacks } else { Lack::Nothing };
+        let mut cleanup = lacking(lacks, TMPX);
+        cleanup.args(["cleanup", "-q"]);
+        let cleaned = sandbox.command(cleanup).run();
+        if matches!(case.lacks, Lack::RenameFlags | Lack::Fat | Lack::NewerCalls) {
             remove_reported(sandbox, &cleaned);
         }
         let mut left = sandbox.left();
@@ -289,15 +301,16 @@ fn clear(sandbox: &Sandbox) {
 }
 
 fn killed_at_every_call(case: &Case) {
-    signalled_at_every_call(case, "SIGKILL");
+    signalled_at_calls(case, "SIGKILL", |_| true);
 }
 
-/// Sends a signal as the terminal does, but only to tmpx.
-fn signalled_at_every_call(case: &Case, signal: &str) {
+/// Sends a signal at those calls as the terminal does, but only to tmpx.
+pub(super) fn signalled_at_calls(case: &Case, signal: &str, is_one: fn(&str) -> bool) {
     if !can_run(case) {
         return;
     }
-    let calls = calls(case);
+    let mut calls = calls(case);
+    calls.retain(|name| is_one(name));
     let mut killed = 0;
     for (name, n) in numbered(&calls) {
         let sandbox = prepare(case);
@@ -444,6 +457,7 @@ cases! {
     held_killed_at_every_call held_with_every_call_failing HELD
     replace_killed_at_every_call replace_with_every_call_failing REPLACE
     replace_of_another_killed_at_every_call replace_of_another_with_every_call_failing REPLACE_OF_ANOTHER
+    replace_without_links_killed_at_every_call replace_without_links_with_every_call_failing REPLACE_WITHOUT_LINKS
     append_killed_at_every_call append_with_every_call_failing APPEND
     append_without_exchange_killed_at_every_call append_without_exchange_with_every_call_failing APPEND_WITHOUT_EXCHANGE
     produce_killed_at_every_call produce_with_every_call_failing PRODUCE
@@ -470,7 +484,7 @@ macro_rules! interrupted {
     ($($interrupted:ident $case:ident)*) => {$(
         #[test]
         fn $interrupted() {
-            signalled_at_every_call(&$case, "SIGINT");
+            signalled_at_calls(&$case, "SIGINT", |_| true);
         }
     )*};
 }

@@ -1,11 +1,4 @@
-# Runs every subcommand, and shows what it prints, its status, and what is left.
-try() {
-    printf '$ tmpx %s\n' "$*" | sed "s/$$/PID/"
-    tmpx "$@" 2>&1 || echo "status $?"
-}
-sorted() {
-    sed -E 's/tmp\.[0-9A-Za-z]{10}/tmp.RANDOM/; s/short\..../short.XXX/; s/leases\/.+/leases\/LEASE/; s/sh \([0-9]+\)/sh (PID)/' | sort
-}
+# Runs every subcommand, and shows what is left.
 mkdir -p tree/sub old
 cd old || exit
 echo source >source

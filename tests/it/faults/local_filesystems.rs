@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::faults::unknown_calls::{SCRIPT, SINCE_4_18, difference};
+use crate::faults::unknown_calls::{SCRIPT, difference};
 use crate::support::filesystems::{BTRFS, EXT4, TMPFS, XFS};
-use crate::support::filter::shell_function;
+use crate::support::filter::{SINCE_4_18, shell_function};
 use crate::support::namespaces::mounting;
 use crate::support::sandbox::{Ran, Sandbox, has};
 

@@ -3,5 +3,6 @@
 mod bare_root;
 mod every_call;
 mod local_filesystems;
+mod no_newer_calls;
 mod stress;
 mod unknown_calls;

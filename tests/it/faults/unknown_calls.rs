@@ -4,43 +4,30 @@
 //! every process, from the beginning to the end of a run.
 
 use std::process::Command;
+use std::sync::LazyLock;
 
-use crate::support::filter::{Answer, FCHMODAT2, Lack, lacking, without};
+use crate::support::filter::{Answer, Lack, OLDER, SINCE_4_18, lacking, without};
 use crate::support::sandbox::{Run, Sandbox, has, names};
 use crate::support::wait::wait_until;
 
-pub(super) const SCRIPT: &str = include_str!("every_command.sh");
+/// Runs every subcommand, and shows all that can be seen of it.
+pub(super) const SCRIPT: &str = concat!(include_str!("shown.sh"), include_str!("every_command.sh"));
 
-/// Calls that Linux 4.18 lacks.
-pub(super) const SINCE_4_18: &[(&str, i64)] = &[
-    ("clone3", libc::SYS_clone3),
-    ("close_range", libc::SYS_close_range),
-    ("faccessat2", libc::SYS_faccessat2),
-    ("fchmodat2", FCHMODAT2),
-    ("openat2", libc::SYS_openat2),
-    ("pidfd_open", libc::SYS_pidfd_open),
-    ("pidfd_send_signal", libc::SYS_pidfd_send_signal),
-];
+/// Runs what depends most on newer calls.
+const SHORT_SCRIPT: &str = concat!(include_str!("shown.sh"), include_str!("some_commands.sh"));
 
-/// Calls that still older kernels lack, or that sandboxes do not allow.
-const OLDER: &[(&str, i64)] = &[
-    ("copy_file_range", libc::SYS_copy_file_range),
-    ("getrandom", libc::SYS_getrandom),
-    ("memfd_create", libc::SYS_memfd_create),
-    ("name_to_handle_at", libc::SYS_name_to_handle_at),
-    ("prctl", libc::SYS_prctl),
-    ("prlimit64", libc::SYS_prlimit64),
-    ("renameat2", libc::SYS_renameat2),
-    ("sendfile", libc::SYS_sendfile),
-    ("splice", libc::SYS_splice),
-    ("statx", libc::SYS_statx),
-    ("timerfd_create", libc::SYS_timerfd_create),
-];
+/// A call that filters refuse on Android.
+const LINKS: &[(&str, i64)] = &[("linkat", libc::SYS_linkat)];
 
-/// What all subcommands print and leave, without the calls.
-fn run(calls: &[i64], answer: Answer) -> String {
+/// What the scripts show where no call is missing.
+static EXPECTED: LazyLock<String> = LazyLock::new(|| run(SCRIPT, &[], Answer::NotImplemented));
+static EXPECTED_IN_SHORT: LazyLock<String> =
+    LazyLock::new(|| run(SHORT_SCRIPT, &[], Answer::NotImplemented));
+
+/// What the subcommands of a script print and leave, without the calls.
+fn run(script: &str, calls: &[i64], answer: Answer) -> String {
     let sandbox = Sandbox::new();
-    finish(&sandbox, without(&sandbox, calls, answer, &["sh", "-c", SCRIPT]))
+    finish(&sandbox, without(&sandbox, calls, answer, &["sh", "-c", script]))
 }
 
 fn finish(sandbox: &Sandbox, run: Run<'_>) -> String {
@@ -60,40 +47,80 @@ pub(super) fn difference(expected: &str, found: &str) -> String {
 }
 
 /// Returns what differs without the calls.
-fn differences(expected: &str, calls: &[(&str, i64)], answer: Answer) -> Option<String> {
+fn differences(calls: &[(&str, i64)], answer: Answer) -> Option<String> {
+    differences_of(SCRIPT, &EXPECTED, calls, answer)
+}
+
+fn differences_of(
+    script: &str,
+    expected: &str,
+    calls: &[(&str, i64)],
+    answer: Answer,
+) -> Option<String> {
     let (names, numbers): (Vec<&str>, Vec<i64>) = calls.iter().copied().unzip();
     // The C library starts no thread if clone3 is not permitted.
     let is_usable = |call: &i64| *call != libc::SYS_clone3 || answer == Answer::NotImplemented;
-    let found = run(&numbers.into_iter().filter(is_usable).collect::<Vec<_>>(), answer);
+    let found = run(script, &numbers.into_iter().filter(is_usable).collect::<Vec<_>>(), answer);
     (found != expected)
         .then(|| format!("{answer:?} from {names:?}: {}", difference(expected, &found)))
 }
 
-#[test]
-fn every_subcommand_works_without_the_calls_that_came_after_linux_4_18() {
+#[track_caller]
+fn assert_same_without(calls: &[(&str, i64)]) {
     if !has("python3") {
         return;
     }
-    let expected = run(&[], Answer::NotImplemented);
-    assert!(!expected.contains("$ tmpx: "), "{expected}");
+    assert!(!EXPECTED.contains("$ tmpx: "), "{}", *EXPECTED);
     for answer in [Answer::NotImplemented, Answer::NotPermitted] {
-        assert_eq!(differences(&expected, SINCE_4_18, answer), None);
+        assert_eq!(differences(calls, answer), None);
     }
 }
 
-#[test]
-fn every_subcommand_works_on_filesystems_without_unnamed_files_flags_of_renames_and_links() {
+#[track_caller]
+fn assert_same_lacking(lack: Lack) {
     if !has("python3") {
         return;
     }
-    let expected = run(&[], Answer::NotImplemented);
-    for lack in [Lack::UnnamedFiles, Lack::RenameFlags, Lack::Links] {
-        let sandbox = Sandbox::new();
-        let mut command = lacking(lack, "sh");
-        command.args(["-c", SCRIPT]);
-        let found = finish(&sandbox, sandbox.command(command));
-        assert!(found == expected, "{lack:?}: {}", difference(&expected, &found));
-    }
+    let sandbox = Sandbox::new();
+    let mut command = lacking(lack, "sh");
+    command.args(["-c", SCRIPT]);
+    let found = finish(&sandbox, sandbox.command(command));
+    assert!(found == *EXPECTED, "{lack:?}: {}", difference(&EXPECTED, &found));
+}
+
+#[test]
+fn every_subcommand_works_without_the_calls_that_came_after_linux_4_18() {
+    assert_same_without(SINCE_4_18);
+}
+
+#[test]
+fn every_subcommand_works_without_all_calls_that_have_a_replacement() {
+    assert_same_without(&[SINCE_4_18, OLDER].concat());
+}
+
+#[test]
+fn every_subcommand_works_in_a_sandbox_like_gvisor() {
+    assert_same_lacking(Lack::GvisorCalls);
+}
+
+#[test]
+fn every_subcommand_works_where_no_file_can_be_linked() {
+    assert_same_without(LINKS);
+}
+
+#[test]
+fn every_subcommand_works_on_filesystems_without_unnamed_files() {
+    assert_same_lacking(Lack::UnnamedFiles);
+}
+
+#[test]
+fn every_subcommand_works_on_filesystems_without_flags_of_renames() {
+    assert_same_lacking(Lack::RenameFlags);
+}
+
+#[test]
+fn every_subcommand_works_on_filesystems_without_any_of_these_and_links() {
+    assert_same_lacking(Lack::Fat);
 }
 
 #[test]
@@ -101,7 +128,6 @@ fn every_subcommand_works_where_a_mount_may_get_the_number_of_an_earlier_one() {
     if !["python3", "strace"].into_iter().all(has) {
         return;
     }
-    let expected = run(&[], Answer::NotImplemented);
     // What statx(2) says that it has told before Linux 6.8, and before Linux 5.8.
     for mask in ["ff1f0000", "ff0f0000"] {
         let sandbox = Sandbox::new();
@@ -121,23 +147,41 @@ fn every_subcommand_works_where_a_mount_may_get_the_number_of_an_earlier_one() {
         // A call without a place for the answer fails anyway.
         let found: String =
             found.split_inclusive('\n').filter(|line| !line.starts_with("strace: ")).collect();
-        assert!(found == expected, "{mask}: {}", difference(&expected, &found));
+        assert!(found == *EXPECTED, "{mask}: {}", difference(&EXPECTED, &found));
     }
 }
 
+/// The replacements hide each other if all calls are missing at once.
 #[test]
 fn every_subcommand_works_without_each_call_that_has_a_replacement() {
     if !has("python3") || std::env::var_os("TMPX_STRESS").is_none() {
         return;
     }
-    let expected = run(&[], Answer::NotImplemented);
     let calls = SINCE_4_18.iter().chain(OLDER);
     let differing: Vec<String> = calls
         .flat_map(|call| {
             let answers = [Answer::NotImplemented, Answer::NotPermitted];
-            answers.map(|answer| differences(&expected, &[*call], answer))
+            answers.map(|answer| differences(&[*call], answer))
         })
         .flatten()
+        .collect();
+    assert!(differing.is_empty(), "{}", differing.join("\n\n"));
+}
+
+/// The same in short: each call gives one of the answers.
+#[test]
+fn some_subcommands_work_without_each_call_that_has_a_replacement() {
+    if !has("python3") {
+        return;
+    }
+    assert!(!EXPECTED_IN_SHORT.contains("$ tmpx: "), "{}", *EXPECTED_IN_SHORT);
+    let calls = SINCE_4_18.iter().chain(OLDER).chain(LINKS);
+    let answers = [Answer::NotImplemented, Answer::NotPermitted].into_iter().cycle();
+    let differing: Vec<String> = calls
+        .zip(answers)
+        .filter_map(|(call, answer)| {
+            differences_of(SHORT_SCRIPT, &EXPECTED_IN_SHORT, &[*call], answer)
+        })
         .collect();
     assert!(differing.is_empty(), "{}", differing.join("\n\n"));
 }

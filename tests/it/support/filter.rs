@@ -7,6 +7,32 @@ use crate::support::sandbox::{Run, Sandbox};
 /// `fchmodat2(2)`, since Linux 6.6. The number is the same on all architectures.
 pub(crate) const FCHMODAT2: i64 = 452;
 
+/// Calls that Linux 4.18 lacks.
+pub(crate) const SINCE_4_18: &[(&str, i64)] = &[
+    ("clone3", libc::SYS_clone3),
+    ("close_range", libc::SYS_close_range),
+    ("faccessat2", libc::SYS_faccessat2),
+    ("fchmodat2", FCHMODAT2),
+    ("openat2", libc::SYS_openat2),
+    ("pidfd_open", libc::SYS_pidfd_open),
+    ("pidfd_send_signal", libc::SYS_pidfd_send_signal),
+];
+
+/// Calls that still older kernels lack, or that sandboxes do not allow.
+pub(crate) const OLDER: &[(&str, i64)] = &[
+    ("copy_file_range", libc::SYS_copy_file_range),
+    ("getrandom", libc::SYS_getrandom),
+    ("memfd_create", libc::SYS_memfd_create),
+    ("name_to_handle_at", libc::SYS_name_to_handle_at),
+    ("prctl", libc::SYS_prctl),
+    ("prlimit64", libc::SYS_prlimit64),
+    ("renameat2", libc::SYS_renameat2),
+    ("sendfile", libc::SYS_sendfile),
+    ("splice", libc::SYS_splice),
+    ("statx", libc::SYS_statx),
+    ("timerfd_create", libc::SYS_timerfd_create),
+];
+
 /// What a system answers to a call that it does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -61,11 +87,10 @@ pub(crate) fn without<'a>(
         Answer::NotImplemented => libc::ENOSYS,
         Answer::NotPermitted => libc::EPERM,
     };
-    let calls: Vec<String> = calls.iter().map(i64::to_string).collect();
-    filtered(sandbox, error, &calls.join(","), words)
+    filtered(sandbox, error, &listed(calls.iter().copied()), words)
 }
 
-/// What a filesystem lacks.
+/// What a filesystem or a system lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lack {
     Nothing,
@@ -73,29 +98,67 @@ pub(crate) enum Lack {
     UnnamedFiles,
     /// Renames that refuse to replace, and exchange (`renameat2` with flags).
     RenameFlags,
-    /// All of these, and hard links.
+    /// All of these, and hard links, as exFAT by FUSE.
+    Fat,
+    /// Links, as for the apps of Android.
     Links,
+    /// All calls of [`SINCE_4_18`] and [`OLDER`].
+    NewerCalls,
+    /// What gVisor lacks: unnamed files, and many calls.
+    GvisorCalls,
 }
 
-/// Returns a command that runs another one as on filesystems that lack something.
-pub(crate) fn lacking(lack: Lack, program: &str) -> Command {
-    let tmpfile = libc::O_TMPFILE & !libc::O_DIRECTORY;
-    let unnamed = format!("{}@2&{tmpfile}", libc::SYS_openat);
+/// Calls that gVisor lacks, or has lacked for a long time.
+const NOT_IN_GVISOR: [i64; 11] = [
+    libc::SYS_clone3,
+    libc::SYS_close_range,
+    libc::SYS_copy_file_range,
+    libc::SYS_faccessat2,
+    FCHMODAT2,
+    libc::SYS_name_to_handle_at,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_openat2,
+    libc::SYS_pidfd_open,
+    libc::SYS_pidfd_send_signal,
+    libc::SYS_renameat2,
+];
+
+fn open_unnamed() -> String {
+    let flag = libc::O_TMPFILE & !libc::O_DIRECTORY;
+    let calls = format!("{}@2&{flag}", libc::SYS_openat);
     #[cfg(target_arch = "x86_64")]
-    let unnamed = format!("{unnamed},{}@1&{tmpfile}", libc::SYS_open);
+    let calls = format!("{calls},{}@1&{flag}", libc::SYS_open);
+    calls
+}
+
+fn listed(calls: impl IntoIterator<Item = i64>) -> String {
+    calls.into_iter().map(|call| call.to_string()).collect::<Vec<_>>().join(",")
+}
+
+/// Returns a command that runs another one as where something lacks.
+pub(crate) fn lacking(lack: Lack, program: &str) -> Command {
     let flags = format!("{}@4&7", libc::SYS_renameat2);
-    match lack {
-        Lack::Nothing => Command::new(program),
-        Lack::UnnamedFiles => filter(libc::EOPNOTSUPP, &unnamed, program),
-        Lack::RenameFlags => filter(libc::EINVAL, &flags, program),
-        Lack::Links => {
+    let (error, calls) = match lack {
+        Lack::Nothing => return Command::new(program),
+        Lack::UnnamedFiles => (libc::EOPNOTSUPP, open_unnamed()),
+        Lack::RenameFlags => (libc::EINVAL, flags),
+        Lack::Fat => {
             // FUSE refuses a link so, where its filesystem has none. One filter has one error.
             let links = format!("{flags},{}", libc::SYS_linkat);
-            let mut command = filter(libc::EOPNOTSUPP, &unnamed, "python3");
+            let mut command = filter(libc::EOPNOTSUPP, &open_unnamed(), "python3");
             command.args(["-c", FILTER, &libc::EPERM.to_string(), &links, program]);
-            command
+            return command;
         }
-    }
+        Lack::Links => (libc::EPERM, listed([libc::SYS_linkat])),
+        Lack::NewerCalls => {
+            let calls = SINCE_4_18.iter().chain(OLDER).map(|(_, call)| *call);
+            (libc::ENOSYS, listed(calls))
+        }
+        Lack::GvisorCalls => {
+            (libc::ENOSYS, format!("{},{}", listed(NOT_IN_GVISOR), open_unnamed()))
+        }
+    };
+    filter(error, &calls, program)
 }
 
 /// Prepares a run of a command as on filesystems that have no unnamed files.

@@ -146,7 +146,6 @@ pub(super) const DIR_IN_TWO_STEPS: Case =
 const NAME_WITHOUT_LINKS: Case = Case { lacks: Lack::Fat, ..NAME };
 const FRESH_WITHOUT_LINKS: Case =
     Case { input: "new\n", lacks: Lack::Fat, ..case("", "replace --append fresh", false) };
-
 /// Where nothing can be linked, the new content has a hidden name from the beginning.
 const REPLACE_WITHOUT_LINKS: Case = Case { lacks: Lack::Links, ..REPLACE };
 

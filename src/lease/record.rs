@@ -210,6 +210,13 @@ impl Resource {
         self.dir.join(self.published.as_ref().unwrap_or(&self.name).as_path())
     }
 
+    /// Returns it as it is if its entry has this path: under its first name, if its creator was killed
+    /// before it published it.
+    pub(crate) fn found_at(&self, path: &Path) -> Self {
+        let is_published = self.path() == path;
+        Self { published: self.published.clone().filter(|_| is_published), ..self.clone() }
+    }
+
     /// Returns the id of the filesystem that it was created on, if that is known.
     pub(crate) fn fsid(&self) -> Option<u64> {
         self.identity.as_ref().and_then(EntryId::old_fsid)

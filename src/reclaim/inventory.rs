@@ -79,6 +79,7 @@ fn resources(
     for resource in record.resources.iter().filter(|one| selection.matches_resource(one)) {
         let kind = resource.kind;
         let kept = |reason| (State::Kept(reason), Usage::default());
+        let mut path = resource.path();
         let presence = match locator.locate(resource) {
             Presence::Halfway { hidden, .. } => *hidden,
             presence => presence,
@@ -92,11 +93,12 @@ fn resources(
             Presence::Proven(root, _)
             | Presence::OursByName(root)
             | Presence::OursIfEmpty(root) => {
+                root.path().clone_into(&mut path);
                 (lease_state.clone(), root.remove(Removal::DRY_RUN).freed)
             }
         };
         entries.push(InventoryEntry {
-            path: resource.path(),
+            path,
             kind,
             state,
             header: record.header.clone(),

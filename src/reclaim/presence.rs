@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FileType;
 
 use crate::fs::{Dir, EntryId, Proof, Protection, Witness};
-use crate::lease::{Kind, Record, Resource};
+use crate::lease::{Header, Kind, Record, Resource};
 use crate::os::effective_user;
 use crate::reclaim::ownership::{Evidence, NameOrigin, Ruling};
 use crate::reclaim::sight::{Absence, Vantage, absence, is_absence};
@@ -67,7 +67,7 @@ impl Presence<'_> {
             // A directory gets its new name at the moment when it loses its first one, and so does a file
             // without a second link. Until then, the other name is another entry's.
             (Self::Unproven(root) | Self::Displaced(root), hidden) => {
-                if root.owner() == effective_user() && has_type(&root, kind) && root.is_empty() {
+                if may_be_placeholder(&root, kind) {
                     Self::Halfway { published: Published::Placeholder, hidden: Box::new(hidden) }
                 } else {
                     hidden
@@ -82,6 +82,9 @@ impl Presence<'_> {
 #[derive(Debug)]
 pub(super) struct Locator<'a> {
     lease: &'a str,
+    /// Whether the lease is committed. Its creator has announced each name before it knew whether that
+    /// was free.
+    committed: bool,
     vantage: Vantage,
     /// Directories that were removed with all that was in them.
     removed: &'a RemovedDirs,
@@ -92,13 +95,18 @@ pub(super) struct Locator<'a> {
 impl<'a> Locator<'a> {
     /// Looks for the resources of any lease.
     pub(super) fn new(record: &'a Record, system: &SystemState, removed: &'a RemovedDirs) -> Self {
-        Self { lease: &record.header.id, vantage: system.vantage(record), removed, dir: None }
+        Self::from(record, system.vantage(record), removed)
     }
 
     /// Looks for the resources of a lease of this very process.
     pub(super) fn for_own(record: &'a Record, removed: &'a RemovedDirs) -> Self {
         let vantage = Vantage { same_boot: Some(true), shares_paths: true };
-        Self { lease: &record.header.id, vantage, removed, dir: None }
+        Self::from(record, vantage, removed)
+    }
+
+    fn from(record: &'a Record, vantage: Vantage, removed: &'a RemovedDirs) -> Self {
+        let Header { id, committed, .. } = &record.header;
+        Self { lease: id, committed: *committed, vantage, removed, dir: None }
     }
 
     /// Looks for a resource.
@@ -142,11 +150,20 @@ impl<'a> Locator<'a> {
             }
             (found, _) => found,
         };
-        match found {
+        match found.filter(|found| !self.was_taken(found, resource.kind)) {
             Some(found) => found,
             None if parent == Proof::Same => Presence::Gone,
             None if parent == Proof::Other => self.without(Some(dir), resource),
             None => Presence::OutOfSight(Absence::DirUnproven),
+        }
+    }
+
+    /// Whether what has the announced name of a resource had it before: a creator that finds a name taken
+    /// tries another one. An empty entry may be the creator's own.
+    fn was_taken(&self, found: &Presence<'_>, kind: Kind) -> bool {
+        match found {
+            Presence::Displaced(root) => !self.committed && !may_be_placeholder(root, kind),
+            _ => false,
         }
     }
 
@@ -312,6 +329,11 @@ pub(super) fn nothing_is_left(
         Presence::Displaced(_) => displaced_was_reported,
         _ => false,
     })
+}
+
+/// Whether an entry may be the empty one that is created first where a rename cannot refuse to replace.
+fn may_be_placeholder(root: &Root<'_>, kind: Kind) -> bool {
+    root.owner() == effective_user() && has_type(root, kind) && root.is_empty()
 }
 
 fn has_type(root: &Root<'_>, kind: Kind) -> bool {

@@ -244,6 +244,7 @@ impl<'a> Sweep<'a> {
                 }
                 ResourcePlan::Remove { entries, is_proven, kept } => {
                     let (path, mount) = entries.place();
+                    let found = resource.found_at(&path);
                     if let Some(progress) = self.removal.progress {
                         progress.begin(&path);
                     }
@@ -252,14 +253,11 @@ impl<'a> Sweep<'a> {
                     if is_proven && resource.kind == Kind::Dir && removed.is_complete() {
                         self.planner.removed.add(path, mount, id);
                     }
-                    let Some((reason, ends_lease)) = kept else {
-                        observer.outcome(id, resource, removed.into())?;
-                        continue;
-                    };
-                    swept.ends_lease &= ends_lease;
-                    let hidden = Resource { published: None, ..resource.clone() };
-                    observer.outcome(id, &hidden, removed.into())?;
-                    observer.outcome(id, resource, Outcome::Kept(reason))?;
+                    observer.outcome(id, &found, removed.into())?;
+                    if let Some((reason, ends_lease)) = kept {
+                        swept.ends_lease &= ends_lease;
+                        observer.outcome(id, resource, Outcome::Kept(reason))?;
+                    }
                 }
             }
         }

@@ -14,3 +14,4 @@ mod old_overlay;
 mod reaper;
 mod reaper_place;
 mod replaced;
+mod unpublished;

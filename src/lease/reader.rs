@@ -10,7 +10,7 @@ use std::{io, vec};
 
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, SeekFrom, Stat, StatxFlags, StatxTimestamp, fstat, openat,
-    seek, statx, unlinkat,
+    seek, statat, statx, unlinkat,
 };
 use rustix::io::{Errno, pwrite};
 
@@ -102,7 +102,7 @@ pub(crate) fn read(store: &Store, id: &str) -> io::Result<Option<LeaseSnapshot>>
     let file = match open(store, id) {
         Ok(Some(file)) => file,
         Ok(None) => return Ok(None),
-        Err(err) if is_no_file(&err) => {
+        Err(_) if is_no_file(store, id) => {
             let content = Content::Unreadable(Unreadable::Damaged);
             return Ok(Some(LeaseSnapshot { content, locked: false }));
         }
@@ -176,11 +176,11 @@ fn open(store: &Store, id: &str) -> io::Result<Option<OwnedFd>> {
     }
 }
 
-/// Whether the error of opening says that the entry is a directory, a symlink, a socket or a device
-/// without a driver. Other entries can be opened, and are looked at then.
-fn is_no_file(err: &io::Error) -> bool {
-    let code = err.raw_os_error();
-    matches!(code, Some(libc::EISDIR | libc::ELOOP | libc::ENXIO | libc::ENODEV))
+/// Whether an entry that cannot be opened is no file: a directory, a symlink, a socket, or a device whose
+/// driver is missing or which the mount or a container forbids to open.
+fn is_no_file(store: &Store, id: &str) -> bool {
+    let stat = statat(store.dir(), id, AtFlags::SYMLINK_NOFOLLOW);
+    stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile)
 }
 
 /// Reads the content of a lease file, and where its whole lines end if they are of the present format.

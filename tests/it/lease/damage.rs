@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -77,6 +77,36 @@ fn an_empty_lease_is_of_a_creator_that_was_killed_in_its_first_write_unless_that
         assert_eq!(path.exists(), is_damaged, "{milliseconds}");
         let _ = fs::remove_file(path);
     }
+}
+
+/// A crash of the system may empty a lease that was told: its name has a time before the restart, and no write
+/// shows in its own times.
+#[test]
+fn an_empty_lease_from_before_a_restart_is_damaged_and_not_forgotten() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.file();
+    let told = sandbox.leases().remove(0);
+    let uptime = fs::read_to_string("/proc/uptime").unwrap();
+    let uptime: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    for (seconds_after_boot, is_damaged) in [(-3600.0, true), (-5.0, true), (uptime, false)] {
+        let moment = now.as_secs_f64() - uptime + seconds_after_boot;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time")]
+        let id = format!("{:012x}{}", (moment * 1000.0) as u64, &told[12..]);
+        let _ = fs::remove_file(sandbox.leases_dir().join(&sandbox.leases()[0]));
+        let lease = sandbox.leases_dir().join(&id);
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o1600).open(&lease).unwrap();
+        let said = if is_damaged {
+            format!("tmpx: could not read the lease $ROOT/home/state/leases/{id}: it is damaged\n")
+        } else {
+            String::new()
+        };
+        sandbox.tmpx(["list"]).expects(0, "", &said);
+        let totals = format!("{said}tmpx: removed 0\n");
+        sandbox.tmpx(words("cleanup --all --force")).expects(i32::from(is_damaged), "", &totals);
+        assert_eq!((lease.exists(), path.exists()), (is_damaged, true), "{seconds_after_boot}");
+    }
+    fs::remove_file(path).unwrap();
 }
 
 #[test]
@@ -211,86 +241,6 @@ fn a_lease_with_an_unknown_key_was_written_by_a_newer_tmpx() {
     }
     assert_eq!(seal(&whole), whole);
     sandbox.clean_up();
-}
-
-/// Replaces the only lease by what version 1 would have written.
-fn rewrite_in_format_1(sandbox: &Sandbox, lifetime: &str) -> String {
-    let path = sandbox.leases_dir().join(&sandbox.leases()[0]);
-    let text = fs::read_to_string(&path).unwrap();
-    let lines: Vec<serde_json::Value> =
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let (habitat, intent) = (&lines[0]["habitat"], &lines[1]["intent"]);
-    let mounts = fs::read_link("/proc/self/ns/mnt").unwrap();
-    let mounts = mounts.to_str().unwrap().trim_matches(|char: char| !char.is_ascii_digit());
-    let made: Vec<String> = lines[2]["made"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|id| old_id(id.as_str().unwrap()))
-        .collect();
-    let old = format!(
-        "{{\"v\":1,\"given\":1,\"id\":{},\"created\":{{\"wall_ms\":{},\"boot_ms\":{}}},\
-         \"habitat\":{{\"boot\":{},\"pid_ns\":{},\"mnt_ns\":{mounts},\"time_ns\":{}}},\
-         \"caller\":null,\"lifetime\":{lifetime},\"session\":null}}\n\
-         {{\"intent\":{{\"kind\":{},\"dir\":{},\"names\":{}}}}}\n{{\"made\":{}}}\n",
-        lines[0]["id"],
-        lines[0]["created"]["wall_ms"],
-        lines[0]["created"]["boot_ms"],
-        habitat["boot"],
-        habitat["pid_ns"],
-        habitat["time_ns"],
-        intent["kind"],
-        intent["dir"],
-        intent["names"],
-        serde_json::to_string(&made).unwrap(),
-    );
-    fs::write(&path, &old).unwrap();
-    old
-}
-
-fn old_id(id: &str) -> String {
-    id.replacen(['L', 'T'], "h", 1)
-}
-
-#[test]
-fn leases_of_the_first_format_are_read_in_place_and_never_rewritten() {
-    let sandbox = Sandbox::new();
-    for command in ["file --count 2", "dir"] {
-        sandbox.tmpx(words(command)).succeeds();
-        let old = rewrite_in_format_1(&sandbox, "\"manual\"");
-        let listed = sandbox.tmpx(["list"]).succeeds();
-        assert_eq!(listed.stdout.lines().count(), sandbox.left().len(), "{old}");
-        sandbox.tmpx(["cleanup"]).run();
-        let lease = sandbox.leases_dir().join(&sandbox.leases()[0]);
-        assert_eq!(fs::read_to_string(lease).unwrap(), old);
-        sandbox.tmpx(words("cleanup -q --all")).succeeds();
-        assert_eq!((sandbox.left().len(), sandbox.leases().len()), (0, 0), "{old}");
-    }
-    sandbox.file();
-    rewrite_in_format_1(&sandbox, "{\"bound\":{\"ttl_ms\":1}}");
-    sandbox.tmpx(words("cleanup -q")).succeeds();
-    assert_eq!((sandbox.left().len(), sandbox.leases().len()), (0, 0));
-}
-
-#[test]
-fn leases_of_the_first_format_in_a_store_that_others_may_have_brought_are_kept() {
-    let sandbox = Sandbox::new();
-    sandbox.file();
-    rewrite_in_format_1(&sandbox, "\"manual\"");
-    let id = sandbox.leases().remove(0);
-    let set_mode = |path: &Path, mode| {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    };
-    set_mode(&sandbox.home(), 0o777);
-    let ran = sandbox.tmpx(words("cleanup --all")).run();
-    let expected = format!(
-        "tmpx: could not read the lease $ROOT/home/state/leases/{id}: \
-         it was copied or brought from elsewhere\ntmpx: removed 0\n"
-    );
-    assert_eq!((ran.status, ran.stderr), (Some(1), expected));
-    set_mode(&sandbox.home(), 0o1777);
-    sandbox.tmpx(words("cleanup -q --all")).succeeds();
-    set_mode(&sandbox.home(), 0o755);
 }
 
 #[test]

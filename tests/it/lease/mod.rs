@@ -1,6 +1,8 @@
 //! Leases: their lifetimes and the store that holds them.
 
 mod damage;
+mod entries;
+mod first_format;
 mod lifetimes;
 mod remote_store;
 mod store;

@@ -1,7 +1,7 @@
 //! A store that another user may have written, or that is not a store at all.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{PermissionsExt as _, chown, lchown, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -15,9 +15,14 @@ fn set_mode(path: impl AsRef<Path>, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Writes a lease that claims `~/Documents`: the header of a real lease, with another intent. Returns
-/// its id.
+/// Writes a lease that claims `~/Documents`. Returns its id.
 fn forge(sandbox: &Sandbox, leases: &Path) -> String {
+    forge_of(sandbox, leases, "dir", "Documents", 9)
+}
+
+/// Writes a lease that claims an entry of the home, whose name begins with this number of random characters:
+/// the header of a real lease, with another intent. Returns its id.
+fn forge_of(sandbox: &Sandbox, leases: &Path, kind: &str, name: &str, random: usize) -> String {
     sandbox.tmpx(["dir"]).by_nobody().path();
     let id = sandbox.leases().pop().unwrap();
     let real = fs::read_to_string(sandbox.leases_dir().join(&id)).unwrap();
@@ -25,10 +30,20 @@ fn forge(sandbox: &Sandbox, leases: &Path) -> String {
     let mut header = real.lines().next().unwrap().to_owned();
     header.replace_range(GIVEN, NOT_GIVEN);
     let intent = serde_json::json!({"intent": {
-        "kind": "dir", "dir": sandbox.home(), "names": ["Documents"], "run": [0, 9],
+        "kind": kind, "dir": sandbox.home(), "names": [name], "run": [0, random],
     }});
-    fs::write(leases.join(&id), seal(&format!("{header}\n{intent}\n"))).unwrap();
+    let lease = leases.join(&id);
+    fs::write(&lease, seal(&format!("{header}\n{intent}\n"))).unwrap();
+    set_mode(&lease, 0o600);
+    give_to_nobody(&lease);
     id
+}
+
+/// Gives an entry to the user that the commands run as.
+fn give_to_nobody(path: &Path) {
+    if is_root() {
+        lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
 }
 
 /// Creates `~/Documents` with a file that must survive.
@@ -36,11 +51,8 @@ fn documents(sandbox: &Sandbox) -> std::path::PathBuf {
     let thesis = sandbox.home().join("Documents/thesis");
     fs::create_dir(thesis.parent().unwrap()).unwrap();
     fs::write(&thesis, "precious").unwrap();
-    if is_root() {
-        for path in [thesis.parent().unwrap(), &thesis] {
-            chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
-        }
-    }
+    give_to_nobody(thesis.parent().unwrap());
+    give_to_nobody(&thesis);
     thesis
 }
 
@@ -52,11 +64,8 @@ fn a_store_that_others_may_write_to_is_refused_and_not_changed() {
     fs::create_dir_all(state.join("leases")).unwrap();
     let id = forge(&sandbox, &state.join("leases"));
     let lease = state.join("leases").join(&id);
-    if is_root() {
-        for path in [state.clone(), state.join("leases"), lease.clone()] {
-            chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
-        }
-    }
+    give_to_nobody(&state);
+    give_to_nobody(&state.join("leases"));
     for (store, leases, file) in [
         (0o775, 0o700, 0o600),
         (0o702, 0o700, 0o600),
@@ -99,10 +108,6 @@ fn an_intent_without_identity_removes_no_directory_that_has_entries() {
     sandbox.tmpx(["file"]).by_nobody().path();
     let id = forge(&sandbox, &sandbox.leases_dir());
     let lease = sandbox.leases_dir().join(&id);
-    set_mode(&lease, 0o600);
-    if is_root() {
-        chown(&lease, Some(NOBODY), Some(NOBODY)).unwrap();
-    }
     let ran = sandbox.tmpx(["cleanup"]).by_nobody().run();
     assert!(ran.stderr.starts_with("tmpx: kept $ROOT/home/Documents"), "{ran:?}");
     assert!(thesis.exists() && lease.exists());
@@ -118,10 +123,6 @@ fn the_reaper_removes_no_directory_that_has_entries_for_an_intent_without_identi
     sandbox.tmpx(["dir"]).by_nobody().path();
     let id = forge(&sandbox, &sandbox.leases_dir());
     let lease = sandbox.leases_dir().join(&id);
-    set_mode(&lease, 0o600);
-    if is_root() {
-        chown(&lease, Some(NOBODY), Some(NOBODY)).unwrap();
-    }
     // The id goes through the FIFO, before that of a file whose removal shows that it was read.
     let script = format!(
         "tmpx file --until-exit=$$; until echo {id} >>$(ls -d $TMPX_STATE_DIR/leases/reaper.*); do :; done; \
@@ -134,6 +135,67 @@ fn the_reaper_removes_no_directory_that_has_entries_for_an_intent_without_identi
     fs::remove_file(&thesis).unwrap();
     sandbox.tmpx(words("cleanup -q")).by_nobody().succeeds();
     assert!(!thesis.parent().unwrap().exists() && !lease.exists());
+}
+
+/// Who can write to the store is the user, by what docs/SECURITY.md says. This shows how far that goes.
+#[test]
+fn a_lease_that_is_forged_in_the_store_itself_removes_a_file_whose_name_may_be_random_and_no_other()
+{
+    let sandbox = Sandbox::for_nobody();
+    let forged = sandbox.root().join("forged");
+    fs::create_dir(&forged).unwrap();
+    set_mode(&forged, 0o777);
+    let home = sandbox.home();
+    for name in ["report.csv", "notes.csv", "my-thesis", "linked", "folder", "roots1"] {
+        match name {
+            "linked" => symlink("report.csv", home.join(name)).unwrap(),
+            "folder" => fs::create_dir(home.join(name)).unwrap(),
+            _ => fs::write(home.join(name), "").unwrap(),
+        }
+        if name != "roots1" {
+            give_to_nobody(&home.join(name));
+        }
+    }
+    let mut ids = Vec::new();
+    let mut kept = vec!["folder", "linked", "my-thesis", "notes.csv"];
+    // Five random characters, a hyphen among them, a symlink and a directory that are no files, another owner.
+    for (name, random) in
+        [("notes.csv", 5), ("my-thesis", 9), ("linked", 6), ("folder", 6), ("roots1", 6)]
+    {
+        if name != "roots1" || is_root() {
+            ids.push(forge_of(&sandbox, &forged, "file", name, random));
+        }
+    }
+    if is_root() {
+        kept.push("roots1");
+    } else {
+        fs::remove_file(home.join("roots1")).unwrap();
+    }
+    ids.push(forge_of(&sandbox, &forged, "file", "report.csv", 6));
+    // The reaper runs before the leases are there, and learns of them by its FIFO, the last one last.
+    let script = format!(
+        "tmpx file --until-exit=$$; until [ -e $TMPX_STATE_DIR/leases/reaper.* ]; do :; done; \
+         mv ../forged/* $TMPX_STATE_DIR/leases; \
+         for id in {}; do echo $id >>$(ls -d $TMPX_STATE_DIR/leases/reaper.*); done; \
+         while [ -e $HOME/report.csv ]; do :; done",
+        ids.join(" ")
+    );
+    let run = sandbox.sh(&script).by_nobody().env("TMPX_REAPER", "1").run();
+    assert_eq!((run.status, run.stderr.as_str()), (Some(0), ""), "{run:?}");
+    wait_until("the file of the script is removed", || sandbox.left().is_empty());
+    let ran = sandbox.tmpx(words("cleanup --all --force")).by_nobody().run();
+    assert_eq!(ran.stderr.matches(": it is damaged\n").count(), 2, "{ran:?}");
+    let mut left = names(&home);
+    left.retain(|name| name != "state");
+    assert_eq!(left, kept, "{ran:?}");
+    for id in sandbox.leases() {
+        fs::remove_file(sandbox.leases_dir().join(id)).unwrap();
+    }
+    let promise = include_str!("../../../docs/SECURITY.md").replace("\n  ", " ");
+    let sentence = "Whoever else can, such as a container of the same user that shares the state directory, can \
+         make tmpx remove your files at once: those whose names have six letters or digits in a row, empty \
+         directories, and everything whose file handle they know.";
+    assert!(promise.contains(sentence), "{promise}");
 }
 
 /// Runs a script as root in a mount namespace in which /tmp and /var/tmp are empty.
@@ -255,6 +317,54 @@ fn a_home_with_umask_002_and_setgid_holds_a_store() {
     }
 }
 
+/// Returns each entry of a tree with all that a change would show in.
+fn state_of(sandbox: &Sandbox, tree: &str) -> String {
+    let script = format!("find {tree} -printf '%p %i %u %g %m %n %s %T@ %C@\n' | sort");
+    sandbox.sh(&script).succeeds().stdout
+}
+
+#[test]
+fn the_store_of_another_user_is_refused_to_root_and_stays_as_it_is() {
+    if !skip_unless(is_root(), "root") {
+        return;
+    }
+    let sandbox = Sandbox::for_nobody();
+    let ended = sandbox.tmpx(words("file --ttl 0")).by_nobody().path();
+    let path = sandbox.tmpx(["dir"]).by_nobody().path();
+    let path = path.to_str().unwrap();
+    let all = || state_of(&sandbox, "$HOME $TMPDIR");
+    let before = all();
+    let refused = |act| {
+        format!(
+            "tmpx: could not {act} the state directory $ROOT/home/state: it belongs to another user\n"
+        )
+    };
+    let read = refused("read");
+    let totals = format!("{read}tmpx: removed 0\n");
+    for args in ["cleanup", "cleanup --all", "cleanup --all --force", "cleanup --forget"] {
+        let said = if args.ends_with("forget") {
+            totals.replace("removed", "ended the leases of")
+        } else {
+            totals.clone()
+        };
+        sandbox.tmpx(words(args)).expects(1, "", &said);
+    }
+    sandbox.tmpx(words("cleanup --all -q")).expects(1, "", &read);
+    let uncovered =
+        "tmpx: could not remove $ROOT/tmp/tmp.RANDOM: no lease that could be read covers it\n";
+    let said = format!("{read}{uncovered}tmpx: removed 0\n");
+    sandbox.tmpx(["cleanup", "--force", path]).expects(1, "", &said);
+    sandbox.tmpx(["list"]).expects(1, "", &read);
+    let write = refused("write to");
+    sandbox.tmpx(["file"]).expects(1, "", &write);
+    sandbox.tmpx(["exec", "true"]).expects(125, "", &write);
+    assert_eq!(all(), before);
+    // Its owner goes on as before.
+    sandbox.tmpx(["cleanup", "-q", path]).by_nobody().succeeds();
+    sandbox.tmpx(["cleanup", "-q"]).by_nobody().succeeds();
+    assert!(!ended.exists());
+}
+
 #[test]
 fn root_creates_no_directory_in_the_home_of_another_user() {
     let sandbox = Sandbox::for_nobody();
@@ -266,48 +376,6 @@ fn root_creates_no_directory_in_the_home_of_another_user() {
     let ran = with_empty_temp_dirs(&sandbox, script);
     assert_eq!(ran.stdout, "$ROOT/tmp/tmp.RANDOM\n.tmpx-0\n", "{ran:?}");
     assert_eq!(ran.status, Some(0), "{ran:?}");
-}
-
-#[test]
-fn entries_that_are_no_leases_stop_nothing() {
-    let sandbox = Sandbox::new();
-    sandbox.file();
-    let real = sandbox.leases().remove(0);
-    let entry = |letter: &str| sandbox.leases_dir().join(format!("019000000000-{letter:A<10}"));
-    let sparse = fs::File::create(entry("B")).unwrap();
-    set_mode(entry("B"), 0o600);
-    sparse.set_len(15 << 40).or_else(|_| sparse.set_len(15 << 39)).unwrap();
-    fs::create_dir(entry("C")).unwrap();
-    symlink("/dev/zero", entry("D")).unwrap();
-    fs::hard_link(sandbox.leases_dir().join(&real), entry("E")).unwrap();
-    let mkfifo = Command::new("mkfifo").args(["-m", "600"]).arg(entry("F")).status().unwrap();
-    assert!(mkfifo.success());
-    let mut count = 5 + 1;
-    if is_root() {
-        let zero = Command::new("mknod").arg(entry("G")).args(["c", "1", "5"]).status().unwrap();
-        assert!(zero.success());
-        count += 1;
-    }
-    let ended = sandbox.tmpx(words("file --ttl 1ms")).path();
-    std::thread::sleep(std::time::Duration::from_millis(5));
-    let damaged = |ran: &Ran| ran.stderr.matches(": it is damaged\n").count();
-    for (args, status) in [("list", 0), ("cleanup -n --all", 1), ("cleanup --all --force", 1)] {
-        let ran = sandbox.tmpx(words(args)).run();
-        // The link makes the real lease one with two names.
-        assert_eq!((ran.status, damaged(&ran)), (Some(status), count), "{args}: {ran:?}");
-    }
-    assert!(!ended.exists());
-    for _ in 0..3 {
-        sandbox.tmpx(words("mktemp --dry-run")).succeeds();
-        fs::remove_file(sandbox.tmpx(["file"]).path()).unwrap();
-    }
-    assert_eq!(sandbox.left().len(), 1, "damaged leases are kept, and so is what they cover");
-    fs::remove_dir(entry("C")).unwrap();
-    for letter in ["B", "D", "E", "F", "G"].into_iter().take(if is_root() { 5 } else { 4 }) {
-        fs::remove_file(entry(letter)).unwrap();
-    }
-    set_mode(sandbox.leases_dir().join(&real), 0o1600);
-    sandbox.clean_up();
 }
 
 #[test]

@@ -279,6 +279,47 @@ fn a_chroot_with_the_same_store_forgets_nothing_of_the_host_nor_the_host_of_it()
     assert_eq!(ran.stdout.matches("tmp.RANDOM").count(), 2, "{ran:?}");
 }
 
+/// Defines `prune_by TMPX [ROOT]`, which creates files by the command TMPX, whose paths are below ROOT,
+/// until a creation has pruned the store: one in 64 does. Then the lease of a removed file has ended. So few
+/// leases are there that each pruning looks at all of them.
+const PRUNE: &str = "prune_by() { before=$(ls $TMPX_STATE_DIR/leases); rm $2$($1 file); \
+    gone=$(ls $TMPX_STATE_DIR/leases | grep -vxF \"$before\"); \
+    while [ -e $TMPX_STATE_DIR/leases/$gone ]; do $1 cleanup -q $($1 file); done; }";
+
+#[test]
+fn a_creation_in_a_chroot_forgets_nothing_of_the_host_nor_one_of_the_host_what_is_there() {
+    let sandbox = Sandbox::new();
+    // What was created under a bind mount that is gone, and in a directory that was moved, is out of sight too.
+    let script = format!(
+        "{PRUNE}; mkdir data real build; mount --bind real data; tmpx file -p data >made; umount data; \
+         tmpx dir -p build >>made; mv build moved; tmpx file >>made; \
+         inside=\"chroot $root /bin/tmpx\"; $inside file >inner; \
+         prune_by tmpx; prune_by \"$inside\" $root; mount --bind real data; mv moved build; \
+         ls -d $(cat made) $root$(cat inner); tmpx cleanup -q $(cat made); $inside cleanup -q $(cat inner); \
+         ls real build $TMPDIR $root$TMPDIR; umount data"
+    );
+    let Some(ran) = with_chroot(&sandbox, &script) else { return };
+    assert_eq!(ran.stderr, "", "{ran:?}");
+    let (found, left) = ran.stdout.split_at(ran.stdout.find("$ROOT/cwd/root$ROOT/tmp:").unwrap());
+    assert_eq!(found.lines().filter(|line| line.ends_with("tmp.RANDOM")).count(), 4, "{ran:?}");
+    let nothing = "$ROOT/cwd/root$ROOT/tmp:\n\n$ROOT/tmp:\n\nbuild:\n\nreal:\n";
+    assert_eq!(left, nothing, "{ran:?}");
+}
+
+#[test]
+fn no_creation_forgets_what_is_in_a_directory_that_was_moved_for_a_moment() {
+    let sandbox = Sandbox::for_nobody();
+    // Meanwhile the path leads nowhere, to another directory, to a file, or by a symlink to the same one. Root
+    // would find the directory by its handle.
+    let script = format!(
+        "{PRUNE}; for d in a b c d; do mkdir $d; tmpx file -p $d; tmpx dir -p $d; mv $d $d.moved; done >made; \
+         mkdir b; touch c; ln -s d.moved d; prune_by tmpx; rm -d b c d; \
+         for d in a b c d; do mv $d.moved $d; done; ls -d $(cat made) | wc -l; \
+         tmpx cleanup -q $(cat made); ls a b c d"
+    );
+    sandbox.sh(&script).by_nobody().expects(0, "8\na:\n\nb:\n\nc:\n\nd:\n", "");
+}
+
 #[test]
 fn a_reaper_in_a_chroot_and_one_outside_remove_what_belongs_to_each() {
     let sandbox = Sandbox::new();

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::lease::{Kind, LeaseSnapshot, LockedLease, Record, Resource, Store, reader};
+use crate::lease::{Kind, LeaseSnapshot, LockedLease, Record, Store, reader};
 use crate::reclaim::outcome::{Observer, Outcome};
 use crate::reclaim::plan::{LeasePlan, Planner, ResourcePlan};
 use crate::reclaim::problem::LeaseProblem;

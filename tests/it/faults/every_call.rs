@@ -9,10 +9,12 @@ use crate::support::sandbox::{Ran, Sandbox, TMPX, has, is_root, names, skip_unle
 use crate::support::strace::{assert_often_killed, errors_for, numbered};
 use crate::support::wait::wait_until;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-/// A command line, what must exist before it, whether it creates a resource that stays, and its exit
-/// status.
+/// A command line, what must exist before it, whether it creates a resource that stays, its exit status, and
+/// the mode of TMPDIR and of the working directory.
+#[derive(Clone, Copy)]
 pub(super) struct Case {
     program: &'static str,
     before: &'static str,
@@ -21,10 +23,12 @@ pub(super) struct Case {
     input: &'static str,
     status: i32,
     lacks: Lack,
+    mode: u32,
 }
 
-const fn case(before: &'static str, args: &'static str, creates: bool) -> Case {
-    Case { program: TMPX, before, args, creates, input: "", status: 0, lacks: Lack::Nothing }
+pub(super) const fn case(before: &'static str, args: &'static str, creates: bool) -> Case {
+    let (program, lacks) = (TMPX, Lack::Nothing);
+    Case { program, before, args, creates, input: "", status: 0, lacks, mode: 0o755 }
 }
 
 const fn stream(args: &'static str) -> Case {
@@ -35,6 +39,11 @@ impl Case {
     /// Returns the case where calls are missing.
     pub(super) const fn lacking(self, lacks: Lack) -> Self {
         Self { lacks, ..self }
+    }
+
+    /// Returns the same in directories with this mode.
+    pub(super) const fn in_dirs(self, mode: u32) -> Self {
+        Self { mode, ..self }
     }
 
     /// The words of the command line. A `~` in a word stands for a space.
@@ -68,13 +77,15 @@ impl Case {
 }
 
 pub(super) const FILE: Case = case("", "file", true);
-const DIR: Case = case("", "dir", true);
+pub(super) const DIR: Case = case("", "dir", true);
 const COUNT: Case = case("", "file --count 50", true);
-const NAME: Case = case("echo mine > $TMPDIR/taken", "file --name taken --from source", true);
-const WORKSPACE: Case = case("", "workspace --mkdir a/b --in source --in tree", true);
-const EXEC: Case = case("", "exec --in source --out made:saved -- sh -c date>made;mkdir~x", false);
+pub(super) const NAME: Case =
+    case("echo mine > $TMPDIR/taken", "file --name taken --from source", true);
+pub(super) const WORKSPACE: Case = case("", "workspace --mkdir a/b --in source --in tree", true);
+pub(super) const EXEC: Case =
+    case("", "exec --in source --out made:saved -- sh -c date>made;mkdir~x", false);
 /// Outputs that replace a file, carry attributes, are two names of one file, and a directory.
-const OUT: Case = Case {
+pub(super) const OUT: Case = Case {
     before: "echo before > saved",
     ..case(
         "",
@@ -86,7 +97,7 @@ const OUT: Case = Case {
 /// A result that is not found, so that the workspace is kept for a day.
 const MISSED: Case =
     Case { status: 125, ..case("", "exec --out nosuch -- sh -c date>made", false) };
-const SUFFIX: Case = stream("spool --suffix .c -- test -s {}");
+pub(super) const SUFFIX: Case = stream("spool --suffix .c -- test -s {}");
 pub(super) const REPORT: Case =
     case("", "exec --out made:new/saved --report report --anon-fd 9 -- sh -c date>made", false);
 const CLEANUP: Case = case(
@@ -98,21 +109,21 @@ const CLEANUP: Case = case(
 /// The reaper, which is tmpx under another name, with work to do at once.
 const REAPER: Case = Case { program: "tmpx-reaper", args: "STATE", ..CLEANUP };
 
-const SPOOL: Case = stream("spool --max-size 2 -- test -s {}");
+pub(super) const SPOOL: Case = stream("spool --max-size 2 -- test -s {}");
 const HELD: Case = stream("spool --report report -- test -s {}");
 pub(super) const REPLACE: Case = stream("replace --sync target");
 /// A target of another user, which root replaces.
 const REPLACE_OF_ANOTHER: Case = Case { before: "echo old > target; chown 1234 target", ..REPLACE };
-const APPEND: Case = stream("replace --append target --report report");
+pub(super) const APPEND: Case = stream("replace --append target --report report");
 const PRODUCE: Case = stream("replace target -- cat");
 /// The command changes the file itself: tmpx follows the change, or refuses.
 const FOLLOW: Case = stream("replace --append target -- sh -c echo~other>>target;echo~new");
 const CHANGED: Case =
     Case { status: 125, ..stream("replace target -- sh -c echo~other>>target;echo~new") };
-const COPY: Case = stream("replace target -- sed s/old/new/ {}");
+pub(super) const COPY: Case = stream("replace target -- sed s/old/new/ {}");
 
 /// Its output is so large that the thread which reads it makes more calls than the rest of tmpx.
-const SPOUT: Case = stream("replace target -- printf %3000000s new");
+pub(super) const SPOUT: Case = stream("replace target -- printf %3000000s new");
 
 /// Several chunk files.
 const CHUNK_FILES: Case =
@@ -152,12 +163,15 @@ const REPLACE_WITHOUT_LINKS: Case = Case { lacks: Lack::Links, ..REPLACE };
 const BOUND: Case = case("", "dir --ttl 1h", true);
 
 /// Creates a sandbox with files that must not be touched.
-fn prepare(case: &Case) -> Sandbox {
+pub(super) fn prepare(case: &Case) -> Sandbox {
     let sandbox = Sandbox::new();
     fs::write(sandbox.cwd().join("source"), "source").unwrap();
     fs::create_dir_all(sandbox.cwd().join("tree/sub")).unwrap();
     fs::write(sandbox.cwd().join("tree/sub/canary"), "canary").unwrap();
     fs::write(sandbox.tmp().join("canary"), "canary").unwrap();
+    for dir in [sandbox.tmp(), sandbox.cwd()] {
+        fs::set_permissions(dir, fs::Permissions::from_mode(case.mode)).unwrap();
+    }
     if !case.before.is_empty() {
         sandbox.sh(case.before).succeeds();
     }
@@ -169,7 +183,7 @@ fn run(sandbox: &Sandbox, case: &Case, inject: &str) -> Ran {
     run_with(sandbox, case, &["-o", "/dev/null", "-e", inject])
 }
 
-fn run_with(sandbox: &Sandbox, case: &Case, options: &[&str]) -> Ran {
+pub(super) fn run_with(sandbox: &Sandbox, case: &Case, options: &[&str]) -> Ran {
     let mut command = lacking(case.lacks, "strace");
     command.arg("-qq").args(options).arg(case.program).args(case.words(sandbox));
     sandbox.command(command).input(case.input).run()
@@ -204,7 +218,7 @@ fn traced(case: &Case) -> Vec<String> {
 }
 
 /// Checks that earlier files still exist and that a cleanup leaves nothing of ours.
-fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
+pub(super) fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
     assert!(!ran.stderr.contains("panicked"), "{what}: {ran:?}");
     assert_eq!(fs::read(sandbox.tmp().join("canary")).unwrap(), b"canary", "{what}");
     assert_eq!(fs::read(sandbox.cwd().join("tree/sub/canary")).unwrap(), b"canary", "{what}");
@@ -261,8 +275,10 @@ fn check(sandbox: &Sandbox, case: &Case, ran: &Ran, what: &str) {
             assert_eq!(sandbox.leases(), Vec::<String>::new(), "{what}: {ran:?}");
         }
     }
-    let around = names(&sandbox.cwd());
-    assert!(around.iter().all(|name| !name.starts_with(".tmpx.")), "{what}: {around:?}");
+    for dir in [sandbox.cwd(), sandbox.cwd().join("d"), sandbox.cwd().join("d/d")] {
+        let around = names(&dir);
+        assert!(around.iter().all(|name| !name.starts_with(".tmpx.")), "{what}: {around:?}");
+    }
     clear(sandbox);
     assert_eq!(sandbox.left(), Vec::<String>::new(), "{what}: {ran:?}");
 }
@@ -292,7 +308,7 @@ fn remove_reported(sandbox: &Sandbox, cleaned: &Ran) {
     }
 }
 
-fn clear(sandbox: &Sandbox) {
+pub(super) fn clear(sandbox: &Sandbox) {
     sandbox.clean_up();
     for name in ["canary", "taken"] {
         let _ = fs::remove_file(sandbox.tmp().join(name));
@@ -303,22 +319,33 @@ fn killed_at_every_call(case: &Case) {
     signalled_at_calls(case, "SIGKILL", |_| true);
 }
 
+/// The calls that change what a cleanup finds. A kill at another one leaves what one at the next of these does.
+const CHANGES: &str = "clone copy_file_range execve exit_group fchmod fchown fsetxattr ftruncate linkat mkdir mkdirat \
+    openat pwrite64 renameat renameat2 sendfile splice symlinkat unlinkat vfork wait4 write";
+
+/// Kills tmpx at each call that changes anything.
+pub(super) fn killed_at_every_change(case: &Case) {
+    let is_change = |name: &str| CHANGES.split_whitespace().any(|call| call == name);
+    signalled_at_calls(case, "SIGKILL", is_change);
+}
+
 /// Sends a signal at those calls as the terminal does, but only to tmpx.
-pub(super) fn signalled_at_calls(case: &Case, signal: &str, is_one: fn(&str) -> bool) {
+fn signalled_at_calls(case: &Case, signal: &str, is_one: fn(&str) -> bool) {
     if !can_run(case) {
         return;
     }
-    let mut calls = calls(case);
+    let (mut calls, mut met) = (calls(case), Vec::new());
     calls.retain(|name| is_one(name));
     let mut killed = 0;
     for (name, n) in numbered(&calls) {
         let sandbox = prepare(case);
         let ran = run(&sandbox, case, &format!("inject={name}:signal={signal}:when={n}"));
         killed += usize::from(ran.signal == Some(9));
+        met.push(name.to_owned());
         check(&sandbox, case, &ran, &format!("{} with {signal} at {name} number {n}", case.args));
     }
     if signal == "SIGKILL" {
-        assert_often_killed(killed, &calls);
+        assert_often_killed(killed, &met);
     }
 }
 
@@ -329,7 +356,7 @@ const FALLIBLE: &str = "access faccessat copy_file_range fchmod fchown fgetxattr
     mkdir mkdirat name_to_handle_at newfstatat openat openat2 poll pread64 pwrite64 pipe2 read \
     readlink readlinkat renameat renameat2 sendfile splice statx symlinkat unlinkat write";
 
-fn is_fallible(name: &str) -> bool {
+pub(super) fn is_fallible(name: &str) -> bool {
     FALLIBLE.split_whitespace().any(|call| call == name)
 }
 
@@ -350,77 +377,6 @@ fn every_call_failing(case: &Case) {
                     assert!(ran.stderr.starts_with("tmpx: "), "{what}: {ran:?}");
                 }
                 check(&sandbox, case, &ran, &what);
-            }
-        }
-    }
-}
-
-/// Traces tmpx with all its threads, without the commands that it runs.
-const THREADS: [&str; 3] = ["-f", "-b", "execve"];
-
-/// Returns the names of the calls that only the thread which reads a producer's output makes, under
-/// the injection `inject`. strace counts each thread separately. So each name comes with the number
-/// of the first call that no other thread reaches, and with that of the last call.
-fn calls_of_the_reading_thread(case: &Case, inject: &[&str]) -> Vec<(String, usize, usize)> {
-    let sandbox = prepare(case);
-    let trace = sandbox.root().join("trace");
-    let options = [&THREADS, inject, &["-o", trace.to_str().unwrap()]].concat();
-    let ran = run_with(&sandbox, case, &options);
-    assert_eq!(ran.status, Some(0), "{ran:?}");
-    clear(&sandbox);
-    let text = fs::read_to_string(trace).unwrap();
-    let calls: Vec<(&str, &str)> = text
-        .lines()
-        .filter_map(|line| line.split_once('(')?.0.split_once(char::is_whitespace))
-        .map(|(thread, name)| (thread, name.trim()))
-        // Skips the second half of a call that another thread's call interrupted in the trace.
-        .filter(|(_, name)| !name.starts_with('<'))
-        .collect();
-    let reader = calls.iter().find(|(_, name)| *name == "splice").unwrap().0;
-    let of =
-        |thread: &str, name: &str| calls.iter().filter(|call| **call == (thread, name)).count();
-    let mut names: Vec<&str> =
-        calls.iter().filter(|(thread, _)| *thread == reader).map(|(_, name)| *name).collect();
-    names.sort_unstable();
-    names.dedup();
-    let others = |name| {
-        let others = calls.iter().map(|(thread, _)| *thread).filter(|thread| *thread != reader);
-        others.map(|thread| of(thread, name)).max().unwrap_or(0)
-    };
-    let alone = names.into_iter().map(|name| (name.to_owned(), others(name) + 1, of(reader, name)));
-    // A thread's calls for memory and locks vary from run to run.
-    let steady = |name: &str| is_fallible(name) || name == "exit";
-    let alone = alone.filter(|(name, first, last)| steady(name) && first <= last);
-    let alone: Vec<_> = alone.collect();
-    assert!(!alone.is_empty(), "{text}");
-    alone
-}
-
-/// Kills tmpx at the calls of that thread, and makes them fail: those that move the output within
-/// the kernel, and those that read and write it if the kernel cannot move it.
-#[test]
-fn the_thread_that_reads_a_producers_output_fails_safely_at_every_call() {
-    if !has("strace") {
-        return;
-    }
-    let without_splice: &[&str] = &["-e", "inject=splice:error=EINVAL"];
-    for inject in [&[], without_splice] {
-        for (name, first, last) in calls_of_the_reading_thread(&SPOUT, inject) {
-            let mut faults = vec!["signal=SIGKILL", "signal=SIGTERM"];
-            if is_fallible(&name) {
-                faults.extend(["error=EIO", "error=ENOSPC", "error=EINTR", "error=ENOSYS"]);
-            }
-            // The number of calls varies; the last ones are like those before.
-            for n in (first..=last).take(2) {
-                for fault in &faults {
-                    let sandbox = prepare(&SPOUT);
-                    let injected = format!("inject={name}:{fault}:when={n}");
-                    let options = [&THREADS, inject, &["-o", "/dev/null", "-e", &injected]];
-                    let ran = run_with(&sandbox, &SPOUT, &options.concat());
-                    check(&sandbox, &SPOUT, &ran, &format!("{} with {injected}", SPOUT.args));
-                    let killed = *fault == "signal=SIGKILL";
-                    assert!(!killed || ran.signal == Some(9), "{injected} was not met: {ran:?}");
-                }
             }
         }
     }

@@ -100,6 +100,45 @@ mod tests {
         }
     }
 
+    /// The walk opens one part at a time and follows nothing, so the kernel's own protection of symlinks does
+    /// not hide what this refuses.
+    #[test]
+    fn a_planted_symlink_is_refused_wherever_it_is_in_a_path() {
+        if effective_user() != 0 {
+            assert!(std::env::var_os("CI").is_none(), "no root, and CI must not skip");
+            println!("skipped: no root");
+            return;
+        }
+        let temp = tempfile::tempdir().unwrap();
+        let base = fs::canonicalize(temp.path()).unwrap();
+        fs::create_dir_all(base.join("private/sub")).unwrap();
+        fs::create_dir(base.join("sticky")).unwrap();
+        for (link, target) in [
+            ("sticky/theirs", "../private"),
+            ("sticky/ours", "theirs"),
+            ("outside", "sticky/theirs/sub"),
+        ] {
+            symlink(target, base.join(link)).unwrap();
+        }
+        std::os::unix::fs::lchown(base.join("sticky/theirs"), Some(65534), None).unwrap();
+        let set_mode = |mode| {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            fs::set_permissions(base.join("sticky"), mode).unwrap();
+        };
+        let paths = ["sticky/theirs", "sticky/theirs/sub", "sticky/ours", "outside"];
+        let real = |path: &str| real_path(&base.join(path));
+        set_mode(0o1777);
+        for path in paths {
+            assert_eq!(real(path).unwrap_err().raw_os_error(), Some(libc::EACCES), "{path}");
+        }
+        for mode in [0o777, 0o1775] {
+            set_mode(mode);
+            for path in paths {
+                assert!(real(path).unwrap().starts_with(base.join("private")), "{path} {mode:o}");
+            }
+        }
+    }
+
     #[test]
     fn only_what_others_put_where_anyone_may_is_planted() {
         let us = effective_user();

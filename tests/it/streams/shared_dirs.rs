@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown, lchown, symlink};
 use std::process::Command;
 
+use crate::support::namespaces::with_mounts;
 use crate::support::sandbox::{NOBODY, Ran, Sandbox, has, is_root, mode, names, skip_unless};
 
 /// Creates a sandbox whose working directory is like /tmp, with a file `mine` beside it.
@@ -17,13 +18,6 @@ fn like_tmp() -> Sandbox {
 
 fn read(sandbox: &Sandbox, name: &str) -> String {
     fs::read_to_string(sandbox.cwd().join(name)).unwrap()
-}
-
-/// Runs a script in a mount namespace of its own.
-fn with_mounts(sandbox: &Sandbox, script: &str) -> Ran {
-    let mut command = Command::new("unshare");
-    command.args(["-m", "sh", "-c", script]);
-    sandbox.command(command).run()
 }
 
 #[test]
@@ -183,12 +177,12 @@ fn a_target_that_rename_cannot_replace_is_reported_before_input_is_read() {
     let sandbox = Sandbox::new();
     // As /etc/hosts in a container.
     let script = "echo old > f; echo > g; mount --bind g f; tmpx replace f -- touch ran; ls";
-    let ran = with_mounts(&sandbox, script);
+    let ran = with_mounts(&sandbox, script).unwrap();
     let message = "tmpx: could not replace f: it is a mount point\n\
                    hint: '>' writes into it\n";
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("f\ng\n", message));
     let script = "mount --bind -o ro . .; cd .; tmpx replace f -- touch ran; ls";
-    let ran = with_mounts(&sandbox, &script.replace("cd .", "cd $PWD"));
+    let ran = with_mounts(&sandbox, &script.replace("cd .", "cd $PWD")).unwrap();
     let message = "tmpx: could not replace f: Read-only file system\n";
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("f\ng\n", message));
 }
@@ -359,7 +353,7 @@ fn the_full_filesystem_is_named_whichever_it_is() {
         "mkdir ../small; mount -t tmpfs -o size=1m,nr_inodes=NR small ../small; cd ../small";
     let run = |inodes: &str, script: &str| {
         let script = format!("{}; {script}", small.replace("NR", inodes));
-        let ran = with_mounts(&sandbox, &script);
+        let ran = with_mounts(&sandbox, &script).unwrap();
         fs::remove_dir(sandbox.root().join("small")).unwrap();
         (ran.stdout, ran.stderr)
     };
@@ -472,6 +466,8 @@ fn the_file_of_a_placeholder_is_created_in_the_directory_that_tmpx_has_created()
     }
 }
 
+/// Where the kernel protects symlinks (`fs.protected_symlinks`), it refuses them with the same error. The tests
+/// of `fs::resolve` show that tmpx does not rely on that.
 #[test]
 fn a_symlink_planted_in_tmp_leads_to_no_directory_either() {
     if !skip_unless(is_root(), "root") {

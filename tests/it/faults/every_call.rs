@@ -18,7 +18,7 @@ use std::path::PathBuf;
 pub(super) struct Case {
     program: &'static str,
     before: &'static str,
-    args: &'static str,
+    pub(super) args: &'static str,
     creates: bool,
     input: &'static str,
     status: i32,

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use crate::support::filesystems::{BINDFS, EVERYWHERE, EXT2, NTFS, SSHFS, UNPROVABLE, replaced};
+use crate::support::filesystems::{
+    BINDFS, BTRFS, EVERYWHERE, EXT2, NTFS, OVERLAY, SSHFS, UNPROVABLE, XFS, replaced,
+};
 use crate::support::namespaces::mounting;
 use crate::support::sandbox::{Sandbox, has};
 
@@ -84,6 +86,36 @@ fn what_tmpx_created_is_removed_everywhere_after_a_remount_and_a_full_memory() {
         let empty = "private\nshared\n\nm/private:\n\nm/shared:\n";
         assert_eq!(left.as_deref(), Some(empty), "{filesystem} {ran:?}");
         assert_eq!(ran.stderr, "", "{filesystem}");
+    }
+}
+
+/// What is removed before a remount is gone where directories have a lasting identity. Elsewhere nothing tells
+/// it from what is on another filesystem in the place.
+#[test]
+fn what_the_user_removed_before_a_remount_is_gone_or_out_of_sight_until_the_user_forgets_it() {
+    // A creation after the removal could have pruned the first lease.
+    let script = "tmpx file -p m --count 3 >made; tmpx file -p m --ttl 1ms >>made; rm $(cat made); again; \
+        tmpx list; tmpx cleanup; tmpx cleanup --all; cat $TMPX_STATE_DIR/leases/* 2>/dev/null | grep -c unseen; \
+        tmpx list --json | grep -o '\"state\":\"[a-z_]*\"' | uniq -c; tmpx cleanup --forget; tmpx list";
+    let why = "out of sight in $ROOT/cwd/m: mounted anew, or only visible elsewhere";
+    let kept = "tmpx: removed 0, kept 4 out of sight\n";
+    let forgotten = format!(
+        "tmpx: 4 {why}\n{kept}tmpx: kept 4 {why}\n{kept}\
+         hint: tmpx cleanup --forget --all ends the leases of what is out of sight\n\
+         tmpx: ended the leases of 4\n"
+    );
+    let gone = "tmpx: removed 0\n".repeat(2) + "tmpx: ended the leases of 0\n";
+    for (filesystem, tools) in EVERYWHERE.into_iter().chain(UNPROVABLE) {
+        let sandbox = Sandbox::new();
+        let Some(ran) = mounting(&sandbox, filesystem, tools, script) else { continue };
+        let is_lasting = [BTRFS, OVERLAY, XFS, EXT2].contains(&filesystem);
+        let (stdout, stderr) = if is_lasting {
+            ("0\n", &gone)
+        } else {
+            // No 30 days begin: they end the leases of what was most likely removed.
+            ("0\n      4 \"state\":\"out_of_sight\"\n", &forgotten)
+        };
+        assert_eq!((ran.stdout.as_str(), &ran.stderr), (stdout, stderr), "{filesystem}");
     }
 }
 

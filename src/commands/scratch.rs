@@ -38,7 +38,7 @@ pub(super) fn remove_scratch(transaction: &Transaction) {
                 print_note(format_args!("could not remove {}: {why}", path.display()));
             }
         }
-        Err(err) => print_error(&err),
+        Err(err) => print_error(&err.context("could not remove the temporary resources")),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::support::lease::seal;
-use crate::support::sandbox::{Sandbox, words};
+use crate::support::sandbox::{Sandbox, has, words};
 
 const HINT: &str = "hint: tmpx cleanup --all removes manual and timed ones too\n";
 
@@ -122,6 +122,51 @@ fn a_path_removes_only_that_resource() {
         .cwd(sandbox.tmp())
         .succeeds();
     sandbox.tmpx(["cleanup", "-q", paths[2]]).succeeds();
+}
+
+/// Creates resources, and removes them all by their paths. Returns how many system calls that takes.
+fn calls_to_remove(create: &str) -> u64 {
+    let sandbox = Sandbox::in_memory();
+    let script =
+        format!("{create} >made; strace -qq -o trace tmpx cleanup -q $(cat made); wc -l <trace");
+    let ran = sandbox.sh(&script).succeeds();
+    ran.stdout.trim().parse().unwrap()
+}
+
+#[test]
+fn a_cleanup_of_ten_times_the_paths_takes_no_more_system_calls_for_each() {
+    if !has("strace") {
+        return;
+    }
+    for (create, most) in
+        [("tmpx file --count N", 1000), ("for i in $(seq N); do tmpx file; done", 200)]
+    {
+        let calls = |paths: u64| calls_to_remove(&create.replace('N', &paths.to_string()));
+        let [few, some, many] = [most / 100, most / 10, most].map(calls);
+        let (first, second) = (some - few, many - some);
+        // Ten times the difference, and a little more for longer lists of names.
+        assert!(second < first * 11, "{create}: {few}, {some}, {many}");
+    }
+}
+
+#[test]
+fn a_cleanup_of_ten_times_the_paths_takes_no_more_time_for_each() {
+    if !has("bash") {
+        return;
+    }
+    // The time in user mode does not depend on what else runs.
+    let milliseconds = |paths: u32| -> f64 {
+        let sandbox = Sandbox::in_memory();
+        let script = format!(
+            "tmpx file --count {paths} >made; TIMEFORMAT=%U; time tmpx cleanup -q $(cat made)"
+        );
+        let ran = sandbox.shell("bash", &script).run();
+        assert_eq!(ran.status, Some(0), "{ran:?}");
+        ran.stderr.trim().parse::<f64>().unwrap() * 1000.0
+    };
+    let (few, many) = (milliseconds(2_000), milliseconds(20_000));
+    // If each path were compared with each, it would be a hundred times the time.
+    assert!(many < few.max(10.0) * 40.0, "{few} ms, {many} ms");
 }
 
 #[test]

@@ -17,6 +17,9 @@ use crate::cli::shared::CreateArgs;
 /// TMPX_UNTIL_EXIT and TMPX_TTL in the environment do the same for every call,
 /// see 'tmpx --help'. Removal follows no symlink and crosses no mount point.
 ///
+/// If you move the directory, its lease ends, and it stays. If you remove it and
+/// create another one under its name, that one may stay.
+///
 /// If the path cannot be printed (stdout is full, or its reader has exited), the
 /// directory is removed again, and the exit status is 1.
 #[derive(Args, Debug)]

@@ -16,8 +16,10 @@ use crate::cli::shared::CreateArgs;
 /// The file stays until you remove it. With --until-exit, it is removed when the
 /// calling script has exited, for whatever reason; with --ttl, when that time is
 /// over; with both, whichever comes first. TMPX_UNTIL_EXIT and TMPX_TTL in the
-/// environment do the same for every call, see 'tmpx --help'. Renaming a file
-/// ends its lease: it then stays.
+/// environment do the same for every call, see 'tmpx --help'.
+///
+/// If you move the file, its lease ends, and it stays. If you remove it and
+/// create another one under its name, that one may stay.
 ///
 /// If the path cannot be printed (stdout is full, or its reader has exited), the
 /// file is removed again, and the exit status is 1.

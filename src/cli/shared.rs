@@ -48,8 +48,11 @@ pub(super) fn affix() -> impl TypedValueParser<Value = Affix> {
 #[command(next_help_heading = "Place")]
 pub struct PlaceArgs {
     /// Create it in DIR [default: the temp dir]
+    ///
+    /// After a symlink, '..' in DIR is the parent of the directory that the
+    /// symlink leads to; in TMPDIR it only removes the name before it.
     #[arg(short = 'p', long, value_name = "DIR", alias = "tmpdir", value_hint = ValueHint::DirPath,
-          allow_hyphen_values = true)]
+          allow_hyphen_values = true, verbatim_doc_comment)]
     pub dir: Option<PathBuf>,
     /// Start the name with S [default: tmp.]
     #[arg(long, value_name = "S", value_parser = affix(), allow_hyphen_values = true)]

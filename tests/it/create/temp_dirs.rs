@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::support::sandbox::{Sandbox, is_root, skip_unless, words};
+use crate::support::sandbox::{Sandbox, is_root, names, skip_unless, words};
 
 /// Creates a directory that belongs to root, with this mode.
 fn foreign(sandbox: &Sandbox, mode: u32) -> std::path::PathBuf {
@@ -70,4 +70,24 @@ fn a_path_through_proc_self_is_not_passed_on() {
     let ran = sandbox.sh(script).succeeds();
     assert!(!ran.stdout.contains("/proc"), "{ran:?}");
     sandbox.tmpx(words("cleanup --all -q")).succeeds();
+}
+
+/// As in Python, TMPDIR is made absolute by its text alone. A path on the command line leads where it leads
+/// other programs.
+#[test]
+fn two_dots_after_a_symlink_lead_elsewhere_in_tmpdir_than_on_the_command_line() {
+    let sandbox = Sandbox::new();
+    fs::create_dir_all(sandbox.cwd().join("far/away")).unwrap();
+    std::os::unix::fs::symlink("far/away", sandbox.cwd().join("l")).unwrap();
+    let far = sandbox.cwd().join("far");
+    for args in ["file", "dir", "workspace"] {
+        let path = sandbox.tmpx(words(&format!("{args} -p l/.."))).path();
+        assert_eq!(path.parent().unwrap(), sandbox.cwd().join("l/.."), "{args}");
+        assert_eq!(path.parent().unwrap().canonicalize().unwrap(), far, "{args}");
+        let path = sandbox.tmpx([args]).env("TMPDIR", "l/..").path();
+        assert_eq!(path.parent().unwrap(), sandbox.cwd(), "{args}");
+        sandbox.clean_up();
+        assert_eq!(names(&far), ["away"], "{args}");
+        assert_eq!(names(&sandbox.cwd()), ["far", "l"], "{args}");
+    }
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::support::sandbox::Sandbox;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -100,4 +102,46 @@ fn the_table_of_what_is_promised_where_is_the_same_in_both_documents() {
         rows.join("\n")
     };
     assert_eq!(table("README.md"), table("docs/SECURITY.md"));
+}
+
+/// What tmpx cannot know of a file or directory that users move, remove or rewrite is said where they look.
+#[test]
+fn every_place_that_describes_lifetimes_says_what_users_must_not_expect_of_what_they_replace() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let page = |path: &str| read(path).replace("\\-", "-").replace("\\(dq", "\"").replace('`', "");
+    let readme = read("README.md").replace('`', "");
+    let limits = [
+        "A file or directory that you move elsewhere is yours: its lease ends.",
+        "rm, and then > or mkdir under the same name: what is there then may stay, because a cleanup or a creation \
+         that looks in between ends the lease.",
+        "sed -i, mv new \"$f\" or tmpx replace \"$f\" on a file with a chosen name (from --name, or a template with \
+         fewer than six X): the new file is yours. A cleanup keeps it and reports it once.",
+    ];
+    let of_one = |kind: &str| {
+        [
+            format!(
+                "If you move the {kind}, its lease ends, and it stays. If you remove it and create another one \
+                 under its name, that one may stay."
+            ),
+            "What sed -i or mv puts in its place is yours: cleanups keep it.".to_owned(),
+            "With fewer than six X, what sed -i or mv puts in its place is yours: cleanups keep it.".to_owned(),
+        ]
+    };
+    let mut places: Vec<(&str, String, Vec<String>)> = vec![
+        ("README.md", readme, limits.map(str::to_owned).to_vec()),
+        ("tmpx(1)", page("man/tmpx.1"), limits.map(str::to_owned).to_vec()),
+        ("tmpx-file(1)", page("man/tmpx-file.1"), of_one("file").to_vec()),
+        ("tmpx-dir(1)", page("man/tmpx-dir.1"), of_one("directory").to_vec()),
+    ];
+    let sandbox = Sandbox::new();
+    for (command, kind) in [("file", "file"), ("dir", "directory")] {
+        let help = sandbox.tmpx([command, "--help"]).succeeds().raw;
+        places.push((command, help, of_one(kind).to_vec()));
+    }
+    for (place, text, sentences) in places {
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for sentence in sentences {
+            assert!(text.contains(&sentence), "{place}: {sentence}");
+        }
+    }
 }

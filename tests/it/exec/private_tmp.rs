@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::support::filter::{FCHMODAT2, shell_function};
+use crate::support::namespaces::mounting;
 use crate::support::sandbox::{Sandbox, has, is_root, names, skip_unless, words};
 
 /// Whether a command can have mounts of its own here.
@@ -210,4 +211,23 @@ fn a_workspace_and_a_private_tmp_need_no_mode_that_the_filesystem_refuses() {
         assert!(ran.stderr.starts_with(&refused), "{error} {ran:?}");
         sandbox.clean_up();
     }
+}
+
+#[test]
+fn a_disk_that_refuses_every_mode_has_workspaces_and_private_temp_dirs() {
+    let sandbox = Sandbox::new();
+    // A disk from another system, with the mode of the mount for all.
+    let filesystem = "mkdir m; truncate -s 16M image; mkfs.ntfs -q -F -f image >/dev/null 2>&1; \
+                      mount_it() { ntfs-3g -o no_def_opts,umask=022 image m; }";
+    let script = "export TMPDIR=$PWD/m; touch m/x; chmod 700 m/x 2>/dev/null || echo refused; rm m/x; \
+                  tmpx exec --private-tmp -- sh -c 'echo a >/tmp/a; cat /tmp/a; stat -c %a /tmp'; \
+                  tmpx exec -- pwd; tmpx workspace --mkdir a; tmpx file --name n; tmpx dir --name d; \
+                  echo b | tmpx spool --max-size 1 -- cat {}; tmpx cleanup --all -q; ls -A m";
+    let Some(ran) = mounting(&sandbox, filesystem, &["mkfs.ntfs", "ntfs-3g"], script) else {
+        return;
+    };
+    let random = "$ROOT/cwd/m/tmp.RANDOM\n".repeat(2);
+    let named = "$ROOT/cwd/m/n\n$ROOT/cwd/m/d\n";
+    assert_eq!(ran.stdout, format!("refused\na\n755\n{random}{named}b\n"), "{ran:?}");
+    assert_eq!(ran.stderr, "");
 }

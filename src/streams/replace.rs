@@ -323,7 +323,7 @@ impl Replacement {
             return match self.new.publish(name) {
                 Ok(()) => Ok(true),
                 Err(Errno::EXIST) => Ok(false),
-                Err(CANNOT_PUBLISH) => self.rename_locked(lock),
+                Err(CANNOT_PUBLISH) => self.rename_locked(None, guard, lock),
                 Err(err) => Err(self.write_failed(err.into())),
             };
         };
@@ -333,7 +333,7 @@ impl Replacement {
             Err(Errno::NOENT) => return Ok(false),
             // The filesystem cannot exchange files.
             Err(err) if err == Errno::INVAL || is_unknown_call(err) => {
-                return self.rename_locked(lock);
+                return self.rename_locked(Some(old), guard, lock);
             }
             Err(err) => return Err(self.write_failed(err.into())),
         }
@@ -355,11 +355,24 @@ impl Replacement {
         Ok(false)
     }
 
-    /// Gives the new file its name where no call refuses to replace another file. The lock keeps other tmpx
-    /// processes from creating one.
-    fn rename_locked(&self, lock: &CommitLock) -> anyhow::Result<bool> {
+    /// Gives the new file its name where no call refuses to replace another file than `old`. The lock keeps
+    /// other tmpx processes away, and only a last look other programs. Returns whether it did.
+    fn rename_locked(
+        &self,
+        old: Option<&Existing>,
+        guard: Option<&WriteGuard>,
+        lock: &CommitLock,
+    ) -> anyhow::Result<bool> {
         if !lock.is_held() {
             return Err(self.refused(ReplaceError::Unprotected));
+        }
+        let now = self.target.look_up_checked().map_err(|err| self.refused(err))?;
+        let is_unchanged = match (old, &now) {
+            (Some(old), Some(now)) => old.has_content_of(now),
+            (old, now) => old.is_none() && now.is_none(),
+        };
+        if !is_unchanged || guard.is_some_and(WriteGuard::saw_writer) {
+            return Ok(false);
         }
         self.new.rename(self.target.name()).map_err(|err| self.write_failed(err))?;
         Ok(true)

@@ -7,6 +7,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::ioctl_fionread;
 
 use crate::streams::fixture::{content, with_file};
+use crate::support::filter::{Lack, lacking};
 use crate::support::sandbox::{Sandbox, has, mode, names};
 use crate::support::wait::wait_until;
 
@@ -120,6 +121,24 @@ fn what_an_editor_wrote_is_kept_if_tmpx_is_killed_between_the_two_exchanges() {
     assert_eq!((ran.status, ran.stdout.as_str(), ran.stderr), (Some(0), "", message));
     assert_eq!(fs::read_to_string(&left).unwrap(), "first\nsed\n");
     assert_eq!(content(&sandbox), "first\ntmpx\n");
+}
+
+#[test]
+fn where_no_call_refuses_to_replace_tmpx_looks_once_more_at_what_it_replaces() {
+    if !["strace", "python3"].into_iter().all(has) {
+        return;
+    }
+    for before in ["", "first\n"] {
+        let sandbox = if before.is_empty() { Sandbox::new() } else { with_file(before) };
+        // The new content is complete when tmpx waits for the disk.
+        let script = "echo tmpx | strace -qq -o /dev/null -e trace=fsync \
+                      -e inject=fsync:delay_enter=1000000:when=1 tmpx replace --append --sync f & \
+                      until grep -qs tmpx .tmpx.*; do :; done; echo editor >>f; wait $! && cat f";
+        let mut command = lacking(Lack::Fat, "sh");
+        command.args(["-c", script]);
+        sandbox.command(command).expects(0, &format!("{before}editor\ntmpx\n"), "");
+        assert_eq!(names(&sandbox.cwd()), ["f"]);
+    }
 }
 
 #[test]

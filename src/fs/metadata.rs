@@ -164,12 +164,13 @@ pub(crate) fn set_mode(file: impl AsFd, mode: u32) -> io::Result<bool> {
     }
 }
 
-/// Accepts that the mode of a new directory may not be set, if its owner can use it with the one that it
-/// has: where the mount decides about modes, a filesystem refuses any other.
+/// Accepts that the mode of a new directory may not be set, if with the one that it has its owner can use
+/// it, and nobody else can write to it: where the mount decides about modes, a filesystem refuses any
+/// other.
 pub(crate) fn accept_mode_of_mount(chmod: io::Result<()>, current: u32) -> io::Result<()> {
     let is_denied = |err| Errno::from_io_error(err).is_some_and(is_denial);
     match chmod {
-        Err(err) if is_denied(&err) && current & 0o700 == 0o700 => Ok(()),
+        Err(err) if is_denied(&err) && current & 0o722 == 0o700 => Ok(()),
         result => result,
     }
 }

@@ -8,9 +8,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context as _;
-use rustix::fs::{
-    AtFlags, FlockOperation, Mode, OFlags, chmodat, flock, fstat, mkdirat, openat, statat,
-};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat};
 
 use crate::fs::dir::{create_missing, open_child};
 use crate::fs::metadata::accept_mode_of_mount;
@@ -107,9 +105,13 @@ impl Workspace {
 
     fn open_temp_dir_to(&self, mode: u32) -> io::Result<()> {
         let sticky = if mode & 0o022 == 0 { 0 } else { 0o1000 };
-        let current = statat(&self.dir, TEMP_DIR, AtFlags::SYMLINK_NOFOLLOW)?.st_mode;
-        let mode = Mode::from_raw_mode((current & 0o7777) | (mode & 0o777) | sticky);
-        Ok(chmodat(&self.dir, TEMP_DIR, mode, AtFlags::empty())?)
+        let dir = self.open_dir(TEMP_DIR)?;
+        let current = fstat(&dir)?.st_mode & 0o7777;
+        sys::chmod_path_fd(dir.as_fd(), current | (mode & 0o777) | sticky)
+    }
+
+    fn open_dir(&self, name: &str) -> io::Result<OwnedFd> {
+        open_child(&self.dir, name, OFlags::PATH | OFlags::DIRECTORY)
     }
 
     fn chmod(&self, mode: u32) -> io::Result<()> {
@@ -119,14 +121,18 @@ impl Workspace {
     /// Nothing else can have been created under this name: the workspace is new and private.
     fn create_temp_dir(&self) -> io::Result<()> {
         mkdirat(&self.dir, TEMP_DIR, Mode::RWXU)?;
-        self.chmod_new(TEMP_DIR, Mode::RWXU)
+        self.chmod_new(TEMP_DIR, 0o700)
     }
 
-    /// Sets the mode of a new directory in the workspace, whatever the umask.
-    pub(super) fn chmod_new(&self, name: &str, mode: Mode) -> io::Result<()> {
-        let Err(err) = chmodat(&self.dir, name, mode, AtFlags::empty()) else { return Ok(()) };
-        let stat = statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        accept_mode_of_mount(Err(err.into()), stat.st_mode)
+    /// Sets the mode of a new directory in the workspace, whatever the umask. Where everybody may write
+    /// everything, another user may have put something else under the name, so this follows no symlink.
+    pub(super) fn chmod_new(&self, name: &str, mode: u32) -> io::Result<()> {
+        let dir = self.open_dir(name)?;
+        let current = fstat(&dir)?.st_mode;
+        if current & 0o7777 == mode {
+            return Ok(());
+        }
+        accept_mode_of_mount(sys::chmod_path_fd(dir.as_fd(), mode), current)
     }
 
     /// Creates the missing directories of a path in the workspace, through no symlink, and opens the

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use rustix::fs::{Mode, Stat, fstat, stat};
+use rustix::fs::{Stat, fstat, stat};
 
 use crate::lease::PrivateTmp;
 use crate::os::Mounts;
@@ -60,8 +60,7 @@ impl Workspace {
         let could_not = || format!("could not create a private /tmp in {}", self.path().display());
         for (path, dir) in hidden().with_context(could_not)? {
             self.create_dirs(Path::new(dir))?;
-            let mode = Mode::from_raw_mode(WRITABLE_BY_ALL);
-            self.chmod_new(dir, mode).with_context(could_not)?;
+            self.chmod_new(dir, WRITABLE_BY_ALL).with_context(could_not)?;
             // The workspace itself is mounted here.
             if let Ok(below) = self.dir().real_path().strip_prefix(&path) {
                 self.create_dirs(&Path::new(dir).join(below))?;

@@ -2,4 +2,5 @@
 
 mod copying;
 mod layout;
+mod open_mounts;
 mod reflink;

@@ -139,7 +139,11 @@ impl<'a> Locator<'a> {
         };
         let mut names = resource.names();
         let mut entry = || {
-            names.find_map(|(name, is_chosen)| self.entry(dir, parent, resource, name, is_chosen))
+            names.find_map(|(name, is_chosen)| {
+                let found = self.entry(dir, parent, resource, name, is_chosen)?;
+                let is_published = resource.published.as_ref() == Some(name);
+                (!is_published || !self.was_taken(&found, resource.kind)).then_some(found)
+            })
         };
         let found = match (entry(), entry()) {
             (Some(Presence::Unreadable(why)), _) | (_, Some(Presence::Unreadable(why))) => {
@@ -150,7 +154,7 @@ impl<'a> Locator<'a> {
             }
             (found, _) => found,
         };
-        match found.filter(|found| !self.was_taken(found, resource.kind)) {
+        match found {
             Some(found) => found,
             None if parent == Proof::Same => Presence::Gone,
             None if parent == Proof::Other => self.without(Some(dir), resource),

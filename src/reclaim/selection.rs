@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::lease::{Record, Resource};
 use crate::reclaim::system::SystemState;
+use crate::values::OsJson;
 
 /// What the user selected. A resource must match all parts that are set. Any part but `other_jobs`
 /// and `force` also selects manual and timed resources, which a bare cleanup keeps.
@@ -44,7 +45,9 @@ impl Selection {
 
     /// Returns whether a resource of a selected lease is selected.
     pub(super) fn matches_resource(&self, resource: &Resource) -> bool {
-        self.paths.is_empty() || self.paths.contains(&resource.path())
+        let is_named =
+            |(name, _): (&OsJson, _)| self.paths.contains(&resource.dir.join(name.as_path()));
+        self.paths.is_empty() || resource.names().any(is_named)
     }
 
     /// Returns whether the user names resources by their paths.

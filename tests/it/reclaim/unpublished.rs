@@ -60,6 +60,19 @@ fn what_a_killed_creator_leaves_is_listed_and_removed_under_the_name_that_it_has
 }
 
 #[test]
+fn what_a_killed_creator_leaves_is_removed_by_the_path_that_list_prints() {
+    if !has("strace") {
+        return;
+    }
+    for (before, args) in TAKEN {
+        let sandbox = Sandbox::new();
+        let hidden = abandoned(&sandbox, before, args, 1);
+        sandbox.tmpx(["cleanup", "-q", &hidden]).expects(0, "", "");
+        assert_eq!(names(&sandbox.cwd()), ["taken"], "{args}");
+    }
+}
+
+#[test]
 fn a_cleanup_after_a_killed_cleanup_says_nothing_of_what_had_the_name_before() {
     if !has("strace") {
         return;

@@ -81,9 +81,7 @@ type CreateDir = fn(BorrowedFd<'_>, &OsStr) -> PrivateDirResult<()>;
 fn shared_dir(is_apart: impl Fn(&Stat) -> bool, create: CreateDir) -> Option<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let parent = openat(CWD, SHARED_MEMORY, flags, Mode::empty()).ok()?;
-    if !is_apart(&fstat(&parent).ok()?) {
-        return None;
-    }
+    let memory = fstat(&parent).ok().filter(is_apart)?;
     let name = format!(".tmpx-{}", effective_user());
     let opened = match open_own(&parent, &name) {
         Err(err) if err.is_absent() => {
@@ -92,7 +90,8 @@ fn shared_dir(is_apart: impl Fn(&Stat) -> bool, create: CreateDir) -> Option<Own
         opened => opened,
     };
     let (dir, stat) = opened.ok()?;
-    check_closed(&stat).is_ok().then_some(dir)
+    // What is mounted there may say of itself that it is ours.
+    (stat.st_dev == memory.st_dev && check_closed(&stat).is_ok()).then_some(dir)
 }
 
 /// Returns the part of the name that says who can use the reaper. Process numbers mean something in one

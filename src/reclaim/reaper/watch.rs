@@ -108,8 +108,10 @@ impl<'a> Watch<'a> {
                     }
                 }
                 // A cleanup or another reaper looks at it, for a moment. It may keep what this one
-                // has to remove.
-                State::Kept(KeepReason::InUse(None)) if record.lifetime != Lifetime::Command => {
+                // has to remove. Who still creates resources sends the id later.
+                State::Kept(KeepReason::InUse(None))
+                    if record.header.committed && record.lifetime != Lifetime::Command =>
+                {
                     self.look_later(id, &system);
                 }
                 State::Kept(KeepReason::Live(_) | KeepReason::Timed(_)) => {

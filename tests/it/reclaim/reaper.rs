@@ -103,6 +103,22 @@ fn the_reaper_looks_again_at_a_lease_that_another_process_has_locked_for_a_momen
 }
 
 #[test]
+fn the_reaper_waits_for_no_creator() {
+    let sandbox = Sandbox::new();
+    // The creator holds the lock of its lease while it reads.
+    let script = "mkfifo input; exec 9<>input; TMPX_REAPER=0 tmpx file --ttl 1h --from - <input 9>&- >path & \
+                  until ls $TMPX_STATE_DIR/leases | grep -q .; do :; done; tmpx file --ttl 1ms";
+    let (mut script, path) = living(&sandbox, script);
+    wait_until("the file is removed", || !path.exists());
+    wait_for_the_end(&sandbox);
+    drop(script.stdin.take());
+    script.wait().unwrap();
+    let printed = sandbox.cwd().join("path");
+    wait_until("the creator has read all", || !fs::read(&printed).unwrap().is_empty());
+    sandbox.clean_up();
+}
+
+#[test]
 fn the_reaper_removes_a_file_when_its_ttl_ends() {
     let sandbox = Sandbox::new();
     let dir = reaping(sandbox.tmpx(words("dir --ttl 80ms"))).path();

@@ -92,12 +92,13 @@ fn creators_with_and_without_a_login_find_the_reaper_in_memory_and_it_removes_in
 }
 
 /// What another user, or this one, may have at the path in memory that is not to be trusted.
-const PLANTED: [&str; 5] = [
+const PLANTED: [&str; 6] = [
     "mkdir -m 777 $dir; chown nobody $dir",
     "mkdir -m 700 $dir; chown nobody $dir",
     "mkdir -m 777 $dir; chmod 777 $dir",
     "mkdir -m 700 /dev/shm/other; ln -s other $dir",
     "touch $dir",
+    "mkdir $dir; mount -t tmpfs -o mode=700 none $dir",
 ];
 
 #[test]

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use rustix::fs::{
     AtFlags, Mode, OFlags, RenameFlags, StatxFlags, fchmod, fstat, linkat, mkdirat, openat,
-    renameat, renameat_with, symlinkat, unlinkat,
+    renameat, renameat_with, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::time::{ClockId, Timespec, clock_gettime};
@@ -473,16 +473,21 @@ fn publish_in_two_steps(dir: &Dir, kind: Kind, from: &OsStr, to: &OsStr) -> rust
 /// Creates an empty entry under the new name, exclusively, and renames the other one over it. If tmpx is
 /// killed in between, the empty one stays, which a cleanup reports.
 fn publish_over_own(dir: &Dir, kind: Kind, from: &OsStr, to: &OsStr) -> rustix::io::Result<()> {
-    let flag = if kind == Kind::Dir {
+    if kind == Kind::Dir {
         mkdirat(dir, to, Mode::RWXU)?;
-        AtFlags::REMOVEDIR
-    } else {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        openat(dir, to, flags, Mode::RUSR | Mode::WUSR)?;
-        AtFlags::empty()
-    };
-    // A directory replaces an empty one only.
+        // A directory replaces an empty one only.
+        return renameat(dir, from, dir, to).inspect_err(|_| {
+            let _ = unlinkat(dir, to, AtFlags::REMOVEDIR);
+        });
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let empty = openat(dir, to, flags, Mode::RUSR | Mode::WUSR)?;
     renameat(dir, from, dir, to).inspect_err(|_| {
-        let _ = unlinkat(dir, to, flag);
+        let there = statat(dir, to, AtFlags::SYMLINK_NOFOLLOW);
+        if let (Ok(own), Ok(there)) = (fstat(&empty), there)
+            && (own.st_dev, own.st_ino, 0) == (there.st_dev, there.st_ino, there.st_size)
+        {
+            let _ = unlinkat(dir, to, AtFlags::empty());
+        }
     })
 }

@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::fs::{Access, CWD};
@@ -92,7 +93,7 @@ impl SpawnRequest<'_> {
             return Err(io::Error::last_os_error().into());
         }
         let child = Pid::from_raw(pid);
-        if !context.is_shared {
+        if !context.is_shared.load(Ordering::Relaxed) {
             context.error = self.foresee_error();
         }
         match (context.error, child) {
@@ -184,7 +185,7 @@ impl SpawnRequest<'_> {
             listen_pid: [0; LISTEN_PID_SIZE],
             gate: None,
             mounts_failed: false,
-            is_shared: false,
+            is_shared: AtomicBool::new(false),
             error: None,
         }
     }
@@ -224,7 +225,7 @@ struct ChildContext<'a> {
     /// Whether a call failed that creates its mounts.
     mounts_failed: bool,
     /// Whether the new process has the same memory, as it should: it sets this at its start.
-    is_shared: bool,
+    is_shared: AtomicBool,
     /// Why execve(2), or a call before it, failed.
     error: Option<io::Error>,
 }
@@ -234,7 +235,7 @@ extern "C" fn child_main(context: *mut c_void) -> c_int {
     // SAFETY: `start` passes a pointer to a `ChildContext`, and does not use it until this process
     // has called execve(2) or exited.
     let context = unsafe { &mut *context.cast::<ChildContext<'_>>() };
-    context.is_shared = true;
+    context.is_shared.store(true, Ordering::Relaxed);
     context.error = context.exec_child().err();
     127
 }

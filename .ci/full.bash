@@ -21,7 +21,8 @@ stress() (
     python_with duckdb==2.0.1 "$venv"
     export PATH=$venv/bin:$PATH TMPX_STRESS=60
     cargo test --test it -- --nocapture --test-threads 1 \
-        stress:: swaps:: limits:: appenders:: unknown_calls:: forgetting::scripts chunk::examples chunk::oracle
+        stress:: swaps:: limits:: appenders:: unknown_calls:: faults::shared_dirs no_newer_calls local_filesystems \
+        forgetting::scripts chunk::examples chunk::oracle
     # On tmpfs, a million sweeps take minutes.
     TMPDIR=/dev/shm cargo test --lib mutations
 )

@@ -323,8 +323,12 @@ fn killed_at_every_call(case: &Case) {
 const CHANGES: &str = "clone copy_file_range execve exit_group fchmod fchown fsetxattr ftruncate linkat mkdir mkdirat \
     openat pwrite64 renameat renameat2 sendfile splice symlinkat unlinkat vfork wait4 write";
 
-/// Kills tmpx at each call that changes anything.
+/// Kills tmpx at each call that changes anything, in the full gate. On ordinary systems, every gate kills the
+/// same commands at every call.
 pub(super) fn killed_at_every_change(case: &Case) {
+    if std::env::var_os("TMPX_STRESS").is_none() {
+        return;
+    }
     let is_change = |name: &str| CHANGES.split_whitespace().any(|call| call == name);
     signalled_at_calls(case, "SIGKILL", is_change);
 }

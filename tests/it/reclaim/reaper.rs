@@ -83,9 +83,6 @@ fn the_reaper_looks_again_at_a_lease_that_another_process_has_locked_for_a_momen
     let sandbox = Sandbox::new();
     let (mut script, path) = living(&sandbox, "tmpx file --until-exit=$$");
     let reaper = the_reaper(&sandbox);
-    let lease = sandbox.leases_dir().join(&sandbox.leases()[0]);
-    let lease = fs::File::options().write(true).open(lease).unwrap();
-    fcntl_lock(&lease, FlockOperation::NonBlockingLockExclusive).unwrap();
     let fds = format!("/proc/{}/fd", reaper.as_raw_nonzero());
     let watches = || {
         let fds = fs::read_dir(&fds).into_iter().flatten().flatten();
@@ -93,6 +90,9 @@ fn the_reaper_looks_again_at_a_lease_that_another_process_has_locked_for_a_momen
         links.any(|link| link.to_string_lossy().contains("pidfd"))
     };
     wait_until("it watches the script", watches);
+    let lease = sandbox.leases_dir().join(&sandbox.leases()[0]);
+    let lease = fs::File::options().write(true).open(lease).unwrap();
+    fcntl_lock(&lease, FlockOperation::LockExclusive).unwrap();
     drop(script.stdin.take());
     script.wait().unwrap();
     wait_until("it has seen the end of the script", || !watches());

@@ -90,7 +90,7 @@ fn shared_dir(is_apart: impl Fn(&Stat) -> bool, create: CreateDir) -> Option<Own
         opened => opened,
     };
     let (dir, stat) = opened.ok()?;
-    // What is mounted there may say of itself that it is ours.
+    // Another filesystem could be mounted there, and it may claim that its root is ours.
     (stat.st_dev == memory.st_dev && check_closed(&stat).is_ok()).then_some(dir)
 }
 

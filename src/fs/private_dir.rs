@@ -10,7 +10,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, Stat, fchmod, fstat, lstat, mkdirat, openat};
+use rustix::fs::{
+    CWD, Mode, OFlags, ResolveFlags, Stat, fchmod, fstat, lstat, mkdirat, openat, openat2,
+};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
@@ -33,6 +35,8 @@ pub(crate) enum PrivateDirError {
     Foreign,
     #[error("other users may write to it")]
     OpenToOthers,
+    #[error("it is a mount point")]
+    MountPoint,
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -42,7 +46,7 @@ impl PrivateDirError {
     pub(crate) fn raw_os_error(&self) -> Option<i32> {
         match self {
             Self::Io(err) => err.raw_os_error(),
-            Self::Foreign | Self::OpenToOthers => None,
+            Self::Foreign | Self::OpenToOthers | Self::MountPoint => None,
         }
     }
 
@@ -72,9 +76,50 @@ pub(crate) fn without_end_slash(path: PathBuf) -> PathBuf {
 
 /// Opens a directory of ours, whatever its mode. Returns it with its metadata.
 pub(crate) fn open_own(parent: impl AsFd, path: impl Arg) -> PrivateDirResult<(OwnedFd, Stat)> {
-    let dir = openat(parent, path, DIRECTORY, Mode::empty())?;
+    if_own(openat(parent, path, DIRECTORY, Mode::empty())?)
+}
+
+/// Opens a directory of ours in a directory in which other users create entries. Fails at a mount point:
+/// where they may mount filesystems of their own (`user_allow_other` of FUSE), such a filesystem can claim
+/// that its directories are ours.
+pub(crate) fn open_own_no_xdev(
+    parent: BorrowedFd<'_>,
+    name: &OsStr,
+) -> PrivateDirResult<(OwnedFd, Stat)> {
+    if_own(open_no_xdev(parent, name, DIRECTORY)?)
+}
+
+/// Whether this entry of such a directory is a directory of ours, whatever its mode.
+pub(crate) fn is_own_no_xdev(parent: BorrowedFd<'_>, name: &OsStr) -> bool {
+    let dir = open_no_xdev(parent, name, POINT | OFlags::NOFOLLOW);
+    dir.and_then(if_own).is_ok()
+}
+
+fn if_own(dir: OwnedFd) -> PrivateDirResult<(OwnedFd, Stat)> {
     let stat = fstat(&dir)?;
     if stat.st_uid == effective_user() { Ok((dir, stat)) } else { Err(PrivateDirError::Foreign) }
+}
+
+/// Opens an entry of `parent` that is neither a symlink nor a mount point. openat2(2) asks nothing of what is
+/// mounted there, which may never answer. Where that call is missing, the device numbers are compared.
+fn open_no_xdev(parent: BorrowedFd<'_>, name: &OsStr, flags: OFlags) -> PrivateDirResult<OwnedFd> {
+    let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
+    match openat2(parent, name, flags, Mode::empty(), resolve) {
+        Err(Errno::XDEV) => return Err(PrivateDirError::MountPoint),
+        Err(Errno::NOSYS | Errno::PERM) => {}
+        opened => return Ok(opened?),
+    }
+    let dir = openat(parent, name, flags, Mode::empty())?;
+    if fstat(&dir)?.st_dev == fstat(parent)?.st_dev {
+        Ok(dir)
+    } else {
+        Err(PrivateDirError::MountPoint)
+    }
+}
+
+/// Opens a directory only as the parent of others, following symlinks.
+pub(crate) fn open_parent(path: &Path) -> PrivateDirResult<OwnedFd> {
+    Ok(openat(CWD, path, POINT, Mode::empty())?)
 }
 
 /// Checks that only its owner may write to a directory.
@@ -118,14 +163,13 @@ pub(crate) fn nearest_existing(path: &Path) -> PrivateDirResult<&Path> {
 
 /// Creates a directory and its missing parents below `existing`, with mode 0700 whatever the umask:
 /// other programs also use the directories above a store, such as ~/.local. With `must_be_ours`, fails
-/// if `existing` belongs to another user, who
-/// could lead the rest of the path anywhere.
+/// if `existing` belongs to another user, who could lead the rest of the path anywhere.
 pub(crate) fn create_below(
     existing: &Path,
     must_be_ours: bool,
     path: &Path,
 ) -> PrivateDirResult<()> {
-    let mut dir = openat(CWD, existing, POINT, Mode::empty())?;
+    let mut dir = open_parent(existing)?;
     // A symlink in its place must be ours, too.
     let owners = [lstat(existing)?.st_uid, fstat(&dir)?.st_uid];
     if must_be_ours && owners.iter().any(|owner| *owner != effective_user()) {
@@ -175,7 +219,7 @@ pub(crate) fn find_own(parent: &Path, prefix: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in entries.map_while(Result::ok) {
         let Ok(name) = entry.file_name().to_str() else { continue };
-        let is_ours = || lstat(parent.join(name)).is_ok_and(|stat| stat.st_uid == effective_user());
+        let is_ours = || is_own_no_xdev(dir.as_fd(), OsStr::new(name));
         if name.strip_prefix(prefix).is_some_and(is_random) && is_ours() {
             found.push(parent.join(name));
         }

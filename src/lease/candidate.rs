@@ -4,11 +4,12 @@
 //! can have written to it: it and its `leases` belong to us, and neither lets others write. This also
 //! holds for reading, since another user may move a directory of ours to a shared path.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, lstat, stat, statfs};
+use rustix::fs::{CWD, Mode, Stat, lstat, stat, statfs};
 use rustix::io::Errno;
 
 use crate::fs::dir::is_directory;
@@ -86,8 +87,12 @@ impl StoreCandidate {
     /// Whether it is a directory of ours in which we would create a store. Another user may have put
     /// anything at the shared paths, and a home may be a symlink or on a network filesystem.
     pub(super) fn may_be_ours(&self) -> bool {
-        let is_own_dir = lstat(&self.path)
-            .is_ok_and(|stat| stat.st_uid == effective_user() && is_directory(stat.st_mode));
+        let is_own_dir = match self.shared_parent() {
+            Some((parent, name)) => private_dir::open_parent(parent)
+                .is_ok_and(|parent| private_dir::is_own_no_xdev(parent.as_fd(), name)),
+            None => lstat(&self.path)
+                .is_ok_and(|stat| stat.st_uid == effective_user() && is_directory(stat.st_mode)),
+        };
         is_own_dir && self.check_place().is_ok()
     }
 
@@ -102,10 +107,25 @@ impl StoreCandidate {
         matches!(self.kind, CandidateKind::Home(_))
     }
 
+    /// The shared directory that it is in, and its name there.
+    fn shared_parent(&self) -> Option<(&Path, &OsStr)> {
+        let parent = self.path.parent().zip(self.path.file_name());
+        parent.filter(|_| self.is_shared())
+    }
+
+    fn open_dir(&self) -> PrivateDirResult<(OwnedFd, Stat)> {
+        match self.shared_parent() {
+            Some((parent, name)) => {
+                private_dir::open_own_no_xdev(private_dir::open_parent(parent)?.as_fd(), name)
+            }
+            None => private_dir::open_own(CWD, &self.path),
+        }
+    }
+
     /// Opens an existing store to read leases.
     pub(super) fn open(&self) -> PrivateDirResult<OpenLeases> {
         self.check_fit()?;
-        let (dir, stat) = private_dir::open_own(CWD, &self.path)?;
+        let (dir, stat) = self.open_dir()?;
         let leases = private_dir::open_own(&dir, LEASES);
         if leases.as_ref().err().is_none_or(|err| !err.is_absent()) {
             private_dir::check_closed(&stat)?;
@@ -149,11 +169,7 @@ impl StoreCandidate {
     /// Lists the stores of ours beside a shared path. Another user may have occupied the path at any
     /// time, so these are looked for even if it is free now.
     pub(super) fn beside(&self) -> Vec<Self> {
-        let (true, Some(parent), Some(name)) =
-            (self.is_shared(), self.path.parent(), self.path.file_name())
-        else {
-            return Vec::new();
-        };
+        let Some((parent, name)) = self.shared_parent() else { return Vec::new() };
         let prefix = format!("{}.", name.to_string_lossy());
         let found = private_dir::find_own(parent, &prefix).into_iter();
         found.map(|path| Self { path, kind: self.kind.clone() }).collect()
@@ -161,7 +177,7 @@ impl StoreCandidate {
 
     fn open_to_write(&self) -> PrivateDirResult<OpenLeases> {
         self.check_fit()?;
-        let (dir, stat) = private_dir::open_own(CWD, &self.path)?;
+        let (dir, stat) = self.open_dir()?;
         match private_dir::open_and_close_to_others(dir.as_fd(), LEASES) {
             Err(err) if err.is_absent() => Err(err),
             leases => {
@@ -182,7 +198,7 @@ impl StoreCandidate {
             }
             private_dir::create_below(existing, self.is_in_home(), &self.path)?;
         }
-        let (dir, stat) = private_dir::open_own(CWD, &self.path)?;
+        let (dir, stat) = self.open_dir()?;
         private_dir::check_closed(&stat)?;
         private_dir::create(dir.as_fd(), LEASES.as_ref())
     }
@@ -228,7 +244,11 @@ pub(super) fn not_local() -> PrivateDirError {
 fn is_occupied(err: &PrivateDirError) -> bool {
     let is_other_entry =
         matches!(err.raw_os_error(), Some(libc::EACCES | libc::ENOTDIR | libc::ELOOP));
-    is_other_entry || matches!(err, PrivateDirError::Foreign | PrivateDirError::OpenToOthers)
+    let is_unfit = matches!(
+        err,
+        PrivateDirError::Foreign | PrivateDirError::OpenToOthers | PrivateDirError::MountPoint
+    );
+    is_other_entry || is_unfit
 }
 
 /// Checks that a home belongs to us. Under sudo, HOME may belong to another user, who could not write

@@ -7,11 +7,12 @@
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, Stat, fstat, openat, stat};
+use rustix::fs::{CWD, Stat, fstat, stat};
 use rustix::io::Errno;
 
-use crate::fs::private_dir::{self, PrivateDirResult, check_closed, open_own};
+use crate::fs::private_dir::{self, PrivateDirResult, check_closed, open_own, open_own_no_xdev};
 use crate::lease::Store;
 use crate::os::{Namespaces, effective_user};
 
@@ -79,19 +80,18 @@ type CreateDir = fn(BorrowedFd<'_>, &OsStr) -> PrivateDirResult<()>;
 /// Opens our directory in memory, under the same conditions. Another user may have taken its name: then
 /// there is none.
 fn shared_dir(is_apart: impl Fn(&Stat) -> bool, create: CreateDir) -> Option<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let parent = openat(CWD, SHARED_MEMORY, flags, Mode::empty()).ok()?;
-    let memory = fstat(&parent).ok().filter(is_apart)?;
+    let parent = private_dir::open_parent(Path::new(SHARED_MEMORY)).ok()?;
+    fstat(&parent).ok().filter(is_apart)?;
     let name = format!(".tmpx-{}", effective_user());
-    let opened = match open_own(&parent, &name) {
+    let (parent, name) = (parent.as_fd(), OsStr::new(&name));
+    let opened = match open_own_no_xdev(parent, name) {
         Err(err) if err.is_absent() => {
-            create(parent.as_fd(), name.as_ref()).and_then(|()| open_own(&parent, &name))
+            create(parent, name).and_then(|()| open_own_no_xdev(parent, name))
         }
         opened => opened,
     };
     let (dir, stat) = opened.ok()?;
-    // Another filesystem could be mounted there, and it may claim that its root is ours.
-    (stat.st_dev == memory.st_dev && check_closed(&stat).is_ok()).then_some(dir)
+    check_closed(&stat).ok().map(|()| dir)
 }
 
 /// Returns the part of the name that says who can use the reaper. Process numbers mean something in one

@@ -2,7 +2,7 @@
 
 use crate::support::namespaces::with_mounts;
 use crate::support::reaper::reapers;
-use crate::support::sandbox::{Ran, Sandbox};
+use crate::support::sandbox::{Ran, Sandbox, has};
 use crate::support::wait::wait_until;
 
 /// Runs a script with a home on a filesystem of its own, on which a reaper watches a lease. `before`
@@ -119,6 +119,23 @@ fn what_another_user_has_put_in_the_place_in_memory_is_passed_over() {
         let Some(ran) = with_reaper(&sandbox, &before, script) else { return };
         assert_eq!(ran.stdout, "in the store\nbusy\nuntouched\n", "{planted}");
     }
+}
+
+#[test]
+fn a_filesystem_in_the_place_in_memory_that_never_answers_holds_nobody_up() {
+    if !has("bindfs") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let before = "dir=/dev/shm/.tmpx-0; mkdir -m 700 other $dir; chown nobody $dir; bindfs -f other $dir & daemon=$!; \
+                  trap 'kill -KILL $daemon' EXIT; until mountpoint -q $dir; do :; done; kill -STOP $daemon";
+    let script = r#"
+        timeout 20 tmpx cleanup --quiet --force "$file"
+        while [ -n "$(find_reaper)" ]; do :; done
+        timeout 20 tmpx file --ttl 1ms | wc -l
+    "#;
+    let Some(ran) = with_reaper(&sandbox, before, script) else { return };
+    assert_eq!(ran.stdout, "1\n");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::commands::layout;
 use crate::create::Transaction;
 use crate::lease::{CreateOptions, Kind, Lease};
 use crate::ui::{CreatedRow, Format, Output, print_note, sh_quote, with_progress};
-use crate::values::{FileMode, Status};
+use crate::values::Status;
 use crate::workspace::Workspace;
 
 pub(super) fn run(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
@@ -35,14 +35,12 @@ fn create(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
     let mut transaction = Transaction::new(spec, &context.env)?;
     transaction.or_rollback(|transaction| {
         let (parent, created) = transaction.create_one(dir.as_deref(), &options)?;
-        let workspace = Workspace::of(&parent, created)?;
+        let workspace = Workspace::of(&parent, created, mode)?;
         let skipped = with_progress(layout.has_inputs(), |line| {
             workspace.populate(&layout, &|| Ok(()), &line.progress)
         })?;
         skipped.lines().for_each(print_note);
-        if let Some(FileMode(mode)) = mode {
-            workspace.set_mode(mode)?;
-        }
+        workspace.open_up()?;
         print(&workspace, transaction.lease(), args.export, &mut output)
             .context("could not write to stdout")?;
         Ok(transaction.lease_mut().commit()?)

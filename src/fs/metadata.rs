@@ -19,7 +19,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::fs::identity::MARK;
-use crate::sys::proc_path;
+use crate::sys::{self, proc_path};
 
 /// The access ACL, which a new file can inherit from its directory.
 const ACL: &CStr = c"system.posix_acl_access";
@@ -39,6 +39,18 @@ const MAX_XATTR: usize = 64 * 1024;
 
 /// The set-user-id and set-group-id bits.
 const SET_ID: u32 = 0o6000;
+
+/// Lets the group or others create, rename and remove entries of a directory.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+
+/// Why a directory does not have the mode that it should have.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DirModeError {
+    #[error("its mount lets other users write to it (mode {0:o})")]
+    OpenToOthers(u32),
+    #[error(transparent)]
+    Refused(#[from] io::Error),
+}
 
 /// Sets the owner, group, mode and extended attributes of a new file to those of an old one, which
 /// may be open as a path (`O_PATH`). Returns the names of those that it is not permitted to preserve.
@@ -164,13 +176,34 @@ pub(crate) fn set_mode(file: impl AsFd, mode: u32) -> io::Result<bool> {
     }
 }
 
-/// Accepts that the mode of a new directory may not be set, if with the one that it has its owner can use
-/// it, and nobody else can write to it: where the mount decides about modes, a filesystem refuses any
-/// other.
-pub(crate) fn accept_mode_of_mount(chmod: io::Result<()>, current: u32) -> io::Result<()> {
+/// Sets the mode of a directory, which may be open as a path (`O_PATH`), and looks at the one that it has
+/// then: where the mount decides about modes, the call may change nothing and succeed. Only those may
+/// write to the directory whom `mode` or `allowed` names.
+pub(crate) fn set_dir_mode(dir: impl AsFd, mode: u32, allowed: u32) -> Result<(), DirModeError> {
+    let result = sys::chmod_path_fd(dir.as_fd(), mode);
+    let current = fstat(&dir).map_err(io::Error::from)?.st_mode & 0o777;
+    if current & WRITABLE_BY_OTHERS & !(mode | allowed) != 0 {
+        return Err(DirModeError::OpenToOthers(current));
+    }
+    Ok(result?)
+}
+
+/// The same for a new directory, if the user has not asked for this very mode. Accepts that it may not be
+/// set, if with the one that it has its owner can use it, and only those may write to it whom `mode`
+/// names.
+pub(crate) fn set_new_dir_mode(
+    dir: impl AsFd,
+    mode: u32,
+    allowed: u32,
+) -> Result<(), DirModeError> {
+    let current = fstat(&dir).map_err(io::Error::from)?.st_mode;
+    if current & 0o1777 == mode {
+        return Ok(());
+    }
     let is_denied = |err| Errno::from_io_error(err).is_some_and(is_denial);
-    match chmod {
-        Err(err) if is_denied(&err) && current & 0o722 == 0o700 => Ok(()),
+    let will_do = current & 0o700 == 0o700 && current & WRITABLE_BY_OTHERS & !mode == 0;
+    match set_dir_mode(dir, mode, allowed) {
+        Err(DirModeError::Refused(err)) if is_denied(&err) && will_do => Ok(()),
         result => result,
     }
 }

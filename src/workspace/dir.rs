@@ -11,12 +11,11 @@ use anyhow::Context as _;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat};
 
 use crate::fs::dir::{create_missing, open_child};
-use crate::fs::metadata::accept_mode_of_mount;
+use crate::fs::metadata::{set_dir_mode, set_new_dir_mode};
 use crate::fs::{CopyOptions, Dir, Interrupt, Skipped, copy};
 use crate::lease::Created;
 use crate::process::Command;
-use crate::sys;
-use crate::values::Progress;
+use crate::values::{FileMode, Progress};
 use crate::workspace::layout::{Layout, TEMP_DIR};
 
 /// A leased directory with a layout and a private temp dir.
@@ -26,6 +25,8 @@ pub(crate) struct Workspace {
     /// The same directory with a shared lock, if it could be had: systemd-tmpfiles(8) spares it and
     /// what is in it.
     _lock: Option<OwnedFd>,
+    /// The mode that the caller asks for.
+    mode: Option<u32>,
 }
 
 fn lock_shared(dir: &Dir) -> Option<OwnedFd> {
@@ -36,13 +37,18 @@ fn lock_shared(dir: &Dir) -> Option<OwnedFd> {
 }
 
 impl Workspace {
-    /// Takes over a directory that was created open.
-    pub(crate) fn of(parent: &Dir, created: Created) -> anyhow::Result<Self> {
+    /// Takes over a directory that was created open. [`Self::open_up`] sets `mode`. Others never get to
+    /// write to the workspace further than that says.
+    pub(crate) fn of(
+        parent: &Dir,
+        created: Created,
+        mode: Option<FileMode>,
+    ) -> anyhow::Result<Self> {
         let path = parent.join(&created.name);
         let could_not_open = || format!("could not open {}", path.display());
         let dir = created.into_dir(parent).with_context(could_not_open)?;
         let lock = lock_shared(&dir);
-        Ok(Self { dir, _lock: lock })
+        Ok(Self { dir, _lock: lock, mode: mode.map(|FileMode(mode)| mode) })
     }
 
     pub(crate) fn dir(&self) -> &Dir {
@@ -71,10 +77,8 @@ impl Workspace {
         // The workspace may be in a directory that is copied.
         let exclude = (stat.st_dev, stat.st_ino);
         let options = CopyOptions { check_interrupt, progress: Some(progress), exclude };
-        if stat.st_mode & 0o777 != 0o700 {
-            let could_not = || format!("could not set the mode of {}", self.path().display());
-            accept_mode_of_mount(self.chmod(0o700), stat.st_mode).with_context(could_not)?;
-        }
+        set_new_dir_mode(&self.dir, 0o700, self.mode.unwrap_or(0))
+            .with_context(|| self.could_not_set_mode())?;
         self.create_temp_dir()
             .with_context(|| format!("could not create directory {}", self.temp_dir().display()))?;
         for dir in layout.dirs() {
@@ -92,47 +96,44 @@ impl Workspace {
         Ok(skipped)
     }
 
-    /// Sets the mode. Whoever may work in the workspace may also use the temp dir. Where others may
-    /// write to that, nobody can remove another user's files.
-    ///
-    /// No other user can have replaced the temp dir: until the end of this call, the workspace is
-    /// private.
-    pub(crate) fn set_mode(&self, mode: u32) -> anyhow::Result<()> {
+    /// Sets the mode that the caller asks for. Whoever may work in the workspace may also use the temp
+    /// dir. Where others may write to that, nobody can remove another user's files.
+    pub(crate) fn open_up(&self) -> anyhow::Result<()> {
+        let Some(mode) = self.mode else { return Ok(()) };
         self.open_temp_dir_to(mode)
-            .and_then(|()| self.chmod(mode))
-            .with_context(|| format!("could not set the mode of {}", self.path().display()))
+            .and_then(|()| Ok(set_dir_mode(&self.dir, mode, 0)?))
+            .with_context(|| self.could_not_set_mode())
     }
 
-    fn open_temp_dir_to(&self, mode: u32) -> io::Result<()> {
+    /// Where the mount lets others write to the workspace from the beginning, they may have put another
+    /// directory in the place of the temp dir. They have all rights to that already, so it stays as it is.
+    fn open_temp_dir_to(&self, mode: u32) -> anyhow::Result<()> {
         let sticky = if mode & 0o022 == 0 { 0 } else { 0o1000 };
         let dir = self.open_dir(TEMP_DIR)?;
         let current = fstat(&dir)?.st_mode & 0o7777;
-        sys::chmod_path_fd(dir.as_fd(), current | (mode & 0o777) | sticky)
+        if mode & 0o777 & !current == 0 {
+            return Ok(());
+        }
+        Ok(set_dir_mode(dir, current | (mode & 0o777) | sticky, 0)?)
+    }
+
+    fn could_not_set_mode(&self) -> String {
+        format!("could not set the mode of {}", self.path().display())
     }
 
     fn open_dir(&self, name: &str) -> io::Result<OwnedFd> {
         open_child(&self.dir, name, OFlags::PATH | OFlags::DIRECTORY)
     }
 
-    fn chmod(&self, mode: u32) -> io::Result<()> {
-        sys::chmod_path_fd(self.dir.as_fd(), mode)
-    }
-
-    /// Nothing else can have been created under this name: the workspace is new and private.
-    fn create_temp_dir(&self) -> io::Result<()> {
+    fn create_temp_dir(&self) -> anyhow::Result<()> {
         mkdirat(&self.dir, TEMP_DIR, Mode::RWXU)?;
         self.chmod_new(TEMP_DIR, 0o700)
     }
 
     /// Sets the mode of a new directory in the workspace, whatever the umask. Where everybody may write
     /// everything, another user may have put something else under the name, so this follows no symlink.
-    pub(super) fn chmod_new(&self, name: &str, mode: u32) -> io::Result<()> {
-        let dir = self.open_dir(name)?;
-        let current = fstat(&dir)?.st_mode;
-        if current & 0o7777 == mode {
-            return Ok(());
-        }
-        accept_mode_of_mount(sys::chmod_path_fd(dir.as_fd(), mode), current)
+    pub(super) fn chmod_new(&self, name: &str, mode: u32) -> anyhow::Result<()> {
+        Ok(set_new_dir_mode(self.open_dir(name)?, mode, self.mode.unwrap_or(0))?)
     }
 
     /// Creates the missing directories of a path in the workspace, through no symlink, and opens the

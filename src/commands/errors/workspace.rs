@@ -4,6 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use crate::commands::errors::advice::{A_FILE_NAMED_DASH, Advice};
+use crate::fs::metadata::DirModeError;
 use crate::lease::StoreError;
 use crate::workspace::{LayoutError, PatternError, PlanError, TargetError};
 
@@ -25,6 +26,9 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
     }
     if let Some(TargetError::Directory(path)) = cause.downcast_ref() {
         return Some(Advice::hint(format!("write {}/ to save into it", path.display())));
+    }
+    if let Some(DirModeError::OpenToOthers(_)) = cause.downcast_ref() {
+        return Some(Advice::hint("choose a directory on another mount: -p DIR"));
     }
     if cause.is::<NotKept>() {
         return Some(Advice::hint("the next 'tmpx cleanup' removes it"));

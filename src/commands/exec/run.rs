@@ -21,7 +21,7 @@ use crate::sys::SignalQueue;
 use crate::ui::{
     ExecReport, print_hint, print_note, print_note_on_terminal, sh_quote, with_progress,
 };
-use crate::values::{FileMode, OsJson, PathField, Status, Template, WorkspaceField};
+use crate::values::{OsJson, PathField, Status, Template, WorkspaceField};
 use crate::workspace::{
     Pattern, Plan, PlanError, ShadowedMatches, Snapshot, TEMP_DIR, Workspace, private_tmp, save,
 };
@@ -314,7 +314,6 @@ fn create_workspace(
     signals: &SignalQueue,
     env: &Env,
 ) -> anyhow::Result<(Dir, Workspace)> {
-    let mode = job.args.place.mode;
     let has_default_name = job.args.place.is_default();
     let (dir, name) = job.args.place.clone().resolve(None);
     let name = match name {
@@ -326,7 +325,7 @@ fn create_workspace(
     let options = CreateOptions { kind: Kind::Dir, name, mode: None, keep_open: true };
     let (parent, created) = transaction.create_one(dir.as_deref(), &options)?;
     transaction.lease_mut().inherit_lock()?;
-    let workspace = Workspace::of(&parent, created)?;
+    let workspace = Workspace::of(&parent, created, job.args.place.mode)?;
     let skipped = with_progress(job.layout.has_inputs(), |line| {
         workspace.populate(&job.layout, &|| Ok(check_interrupt(signals)?), &line.progress)
     })?;
@@ -334,9 +333,7 @@ fn create_workspace(
     if job.args.run.private_tmp {
         workspace.create_private_tmp()?;
     }
-    if let Some(FileMode(mode)) = mode {
-        workspace.set_mode(mode)?;
-    }
+    workspace.open_up()?;
     Ok((parent, workspace))
 }
 

@@ -8,8 +8,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use rustix::fs::{Stat, fstat, stat};
+use rustix::fs::{Mode, Stat, fstat, stat};
 
+use crate::fs::dir::create_missing;
 use crate::lease::PrivateTmp;
 use crate::os::Mounts;
 use crate::process::Command;
@@ -23,6 +24,9 @@ const HIDDEN: [(&str, &str); 2] = [("/tmp", TEMP_DIR), ("/var/tmp", VAR_TEMP_DIR
 
 /// The mode of the real ones: the command may run as more than one user.
 const WRITABLE_BY_ALL: u32 = 0o1777;
+
+/// Lets others reach what is in a directory.
+const SEARCHABLE_BY_OTHERS: u32 = 0o011;
 
 /// Returns the real paths of the hidden directories that exist, each once, with the directory of the
 /// workspace that is mounted over it.
@@ -54,13 +58,16 @@ pub(crate) fn hides(dir: &Path) -> bool {
 }
 
 impl Workspace {
-    /// Creates the directories to mount over /tmp and /var/tmp. No other user can access the
-    /// workspace yet.
+    /// Creates the directories to mount over /tmp and /var/tmp. All users may write to them, because only
+    /// the command can reach them: where the mount lets others into the workspace, they stay closed.
     pub(crate) fn create_private_tmp(&self) -> anyhow::Result<()> {
         let could_not = || format!("could not create a private /tmp in {}", self.path().display());
+        let is_private = fstat(self.dir())?.st_mode & SEARCHABLE_BY_OTHERS == 0;
+        let mode = if is_private { WRITABLE_BY_ALL } else { 0o700 };
         for (path, dir) in hidden().with_context(could_not)? {
-            self.create_dirs(Path::new(dir))?;
-            self.chmod_new(dir, WRITABLE_BY_ALL).with_context(could_not)?;
+            // The mode may not be set later.
+            create_missing(self.dir(), dir, Mode::RWXU).with_context(could_not)?;
+            self.chmod_new(dir, mode).with_context(could_not)?;
             // The workspace itself is mounted here.
             if let Ok(below) = self.dir().real_path().strip_prefix(&path) {
                 self.create_dirs(&Path::new(dir).join(below))?;

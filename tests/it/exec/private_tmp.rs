@@ -231,3 +231,27 @@ fn a_disk_that_refuses_every_mode_has_workspaces_and_private_temp_dirs() {
     assert_eq!(ran.stdout, format!("refused\na\n755\n{random}{named}b\n"), "{ran:?}");
     assert_eq!(ran.stderr, "");
 }
+
+#[test]
+fn a_private_tmp_is_closed_to_others_where_its_mode_cannot_be_set_whatever_the_umask() {
+    for option in ["--chmod-deny", "--chmod-ignore"] {
+        let sandbox = Sandbox::new();
+        let filesystem = format!("mkdir src m; mount_it() {{ bindfs {option} src m; }}");
+        let script = "for mask in 000 002 022 077; do umask $mask; \
+                      tmpx exec -p m --private-tmp -- stat -c %a . /tmp /var/tmp; done; ls -A m";
+        let Some(ran) = mounting(&sandbox, &filesystem, &["bindfs"], script) else { return };
+        assert_eq!(ran.stdout, "700\n".repeat(12), "{option} {ran:?}");
+        assert_eq!(ran.stderr, "", "{option}");
+    }
+}
+
+#[test]
+fn a_private_tmp_is_closed_to_others_where_they_can_reach_it() {
+    let sandbox = Sandbox::new();
+    let filesystem = "mkdir src m; mount_it() { bindfs --perms=go+rx src m; }";
+    let script = "umask 000; tmpx exec -p m --private-tmp -- stat -c %a . /tmp /var/tmp; \
+                  tmpx exec -p m --private-tmp --mode 777 -- stat -c %a .; ls -A m";
+    let Some(ran) = mounting(&sandbox, filesystem, &["bindfs"], script) else { return };
+    assert_eq!(ran.stdout, "755\n755\n755\n777\n", "{ran:?}");
+    assert_eq!(ran.stderr, "");
+}

@@ -217,6 +217,11 @@ impl Resource {
         Self { published: self.published.clone().filter(|_| is_published), ..self.clone() }
     }
 
+    /// Returns the path of its first name.
+    pub(crate) fn first_path(&self) -> PathBuf {
+        self.dir.join(self.name.as_path())
+    }
+
     /// Returns the id of the filesystem that it was created on, if that is known.
     pub(crate) fn fsid(&self) -> Option<u64> {
         self.identity.as_ref().and_then(EntryId::old_fsid)

@@ -1,6 +1,6 @@
 //! Collects the resources that exist, with their states, as `list` prints them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::lease::{Content, Header, Kind, Lifetime, Record, Store};
@@ -76,24 +76,26 @@ fn resources(
     let removed = RemovedDirs::default();
     let mut locator = Locator::new(record, system, &removed);
     let mut entries = Vec::new();
-    for resource in record.resources.iter().filter(|one| selection.matches_resource(one)) {
+    for resource in record.resources.iter().filter(|one| selection.may_match(one)) {
         let kind = resource.kind;
         let kept = |reason| (State::Kept(reason), Usage::default());
-        let mut path = resource.path();
         let presence = match locator.locate(resource) {
             Presence::Halfway { hidden, .. } => *hidden,
             presence => presence,
         };
+        if !presence.is_selected(resource, selection) {
+            continue;
+        }
+        let path = presence.path().map_or_else(|| resource.path(), Path::to_owned);
         let (state, size) = match presence {
             Presence::Gone => continue,
             Presence::OutOfSight(absence) => kept(KeepReason::OutOfSight(absence)),
             Presence::Unreadable(why) => kept(KeepReason::Unreadable(why)),
             Presence::Unproven(_) | Presence::Halfway { .. } => kept(KeepReason::Unproven(kind)),
-            Presence::Foreign | Presence::Displaced(_) => kept(KeepReason::Replaced(kind)),
+            Presence::Foreign(_) | Presence::Displaced(_) => kept(KeepReason::Replaced(kind)),
             Presence::Proven(root, _)
             | Presence::OursByName(root)
             | Presence::OursIfEmpty(root) => {
-                root.path().clone_into(&mut path);
                 (lease_state.clone(), root.remove(Removal::DRY_RUN).freed)
             }
         };

@@ -23,6 +23,7 @@ mod sight;
 mod state;
 mod sweep;
 mod system;
+mod unproven;
 pub(crate) use inventory::{InventoryEntry, survey};
 pub(crate) use outcome::{Observer, Outcome};
 pub(crate) use problem::LeaseProblem;

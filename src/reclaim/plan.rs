@@ -64,6 +64,8 @@ pub(super) enum ResourcePlan<'d> {
     GiveUp,
     /// Keep it, and report why.
     Keep {
+        /// The resource under the name that it was found by.
+        found: Resource,
         reason: KeepReason,
         /// Whether the lease may end all the same.
         ends_lease: bool,
@@ -73,9 +75,6 @@ pub(super) enum ResourcePlan<'d> {
         entries: ResourceEntries<'d>,
         /// Whether their identity is proven, and not only their name ours.
         is_proven: bool,
-        /// Why to keep what has the name that the resource was about to get, and whether the lease may
-        /// end all the same.
-        kept: Option<(KeepReason, bool)>,
     },
 }
 
@@ -198,13 +197,14 @@ impl<'a> Planner<'a> {
         let (mut nothing_is_left, mut expires) = (true, false);
         let mut locator = self.locator(record);
         for resource in &record.resources {
-            let is_selected = self.selection.matches_resource(resource);
             let presence = locator.locate(resource);
+            let is_selected = presence.is_selected(resource, self.selection);
+            let path = presence.path().map(Path::to_owned);
             let mut reason = reason.clone();
             let is_gone = match presence {
                 Presence::Gone => true,
                 Presence::Displaced(_) => {
-                    displaced.extend(is_selected.then(|| resource.clone()));
+                    displaced.extend(is_selected.then(|| found(resource, path.as_deref())));
                     true
                 }
                 Presence::OutOfSight(absence) => {
@@ -219,7 +219,7 @@ impl<'a> Planner<'a> {
             nothing_is_left &= is_gone;
             // The creator of a lease with one resource may be about to create it.
             if is_selected && (is_alone || !is_gone) {
-                kept.push((resource.clone(), reason));
+                kept.push((found(resource, path.as_deref()), reason));
             }
         }
         if !nothing_is_left || locked {
@@ -234,22 +234,25 @@ impl<'a> Planner<'a> {
 
     /// Plans a lease whose user gives up what is out of sight.
     fn forget(&self, record: &Record, locked: bool) -> LeasePlan {
-        let (mut forgotten, mut in_sight) = (Vec::new(), Vec::new());
+        let (mut forgotten, mut in_sight, mut all_are_out) = (Vec::new(), Vec::new(), true);
         let mut locator = self.locator(record);
         for resource in &record.resources {
-            let is_selected = self.selection.matches_resource(resource);
-            match locator.locate(resource) {
+            let presence = locator.locate(resource);
+            let is_selected = presence.is_selected(resource, self.selection);
+            match presence {
                 Presence::Gone => {}
                 Presence::OutOfSight(_) if is_selected => forgotten.push(resource.clone()),
-                _ => in_sight.push((resource.clone(), KeepReason::InSight)),
+                _ => {
+                    all_are_out = false;
+                    let is_named = is_selected && self.selection.names_paths();
+                    let found = is_named.then(|| found(resource, presence.path()));
+                    in_sight.extend(found.map(|found| (found, KeepReason::InSight)));
+                }
             }
         }
-        if !locked && in_sight.is_empty() && forgotten.is_empty() {
+        if !locked && all_are_out && forgotten.is_empty() {
             LeasePlan::Discard { displaced: Vec::new() }
-        } else if locked || !in_sight.is_empty() {
-            in_sight.retain(|(resource, _)| {
-                self.selection.names_paths() && self.selection.matches_resource(resource)
-            });
+        } else if locked || !all_are_out {
             LeasePlan::Keep { resources: in_sight, briefly: false, event: None }
         } else {
             LeasePlan::GiveUp(forgotten)
@@ -280,7 +283,7 @@ impl<'a> Planner<'a> {
 
     fn is_selected(&self, record: &Record) -> bool {
         self.selection.matches_lease(record, self.system)
-            && record.resources.iter().any(|resource| self.selection.matches_resource(resource))
+            && record.resources.iter().any(|resource| self.selection.may_match(resource))
     }
 
     /// Returns whether a lock must be the creator's or another cleanup's, and not a command's.
@@ -288,89 +291,87 @@ impl<'a> Planner<'a> {
         record.lifetime != Lifetime::Command && self.judge(record, false) == Verdict::Remove
     }
 
-    /// Plans a resource of a lease whose resources are removed.
+    /// Plans a resource of a lease whose resources are removed: what has its name, and what has the name
+    /// that it was about to get.
     pub(super) fn resource<'d>(
         &self,
         record: &Record,
         resource: &Resource,
         locator: &'d mut Locator<'_>,
-    ) -> ResourcePlan<'d> {
+    ) -> Vec<ResourcePlan<'d>> {
         let presence = locator.locate(resource);
-        if !self.selection.matches_resource(resource) {
-            return match presence {
+        if !presence.is_selected(resource, self.selection) {
+            return vec![match presence {
                 Presence::Gone => ResourcePlan::Pass,
                 Presence::Displaced(_) if self.reports() => ResourcePlan::Pass,
                 _ => ResourcePlan::Unselected,
-            };
+            }];
         }
-        self.present(record, resource, presence)
+        let replaced = |ends_lease| {
+            let reason = KeepReason::Replaced(resource.kind);
+            ResourcePlan::Keep { found: resource.clone(), reason, ends_lease }
+        };
+        match presence {
+            // Without the resource, a later cleanup may not know that the other entry is not ours.
+            Presence::Halfway { published: Published::Placeholder, .. } if !self.reports() => {
+                vec![replaced(false)]
+            }
+            Presence::Halfway { published: Published::Placeholder, hidden } => {
+                let plan = self.present(record, resource, *hidden);
+                let is_removed = matches!(plan, ResourcePlan::Remove { .. });
+                std::iter::once(plan).chain(is_removed.then(|| replaced(true))).collect()
+            }
+            Presence::Halfway { published: Published::Unproven(other), hidden } => {
+                let presences = [*hidden, Presence::Unproven(other)];
+                presences.map(|presence| self.present(record, resource, presence)).into()
+            }
+            presence => vec![self.present(record, resource, presence)],
+        }
     }
 
-    /// Plans a selected resource, which was found like this.
+    /// Plans a selected resource, which was found like this under one of its names.
     fn present<'d>(
         &self,
         record: &Record,
         resource: &Resource,
         presence: Presence<'d>,
     ) -> ResourcePlan<'d> {
+        let path = presence.path().map(Path::to_owned);
+        let keep = |reason, ends_lease| {
+            let found = found(resource, path.as_deref());
+            ResourcePlan::Keep { found, reason, ends_lease }
+        };
         let replaced = KeepReason::Replaced(resource.kind);
-        let keep = |reason, ends_lease| ResourcePlan::Keep { reason, ends_lease };
-        let insists = self.selection.is_forced_by_path();
+        let unproven = KeepReason::Unproven(resource.kind);
         let mut is_proven = false;
         let (root, twin, alone) = match presence {
             Presence::Gone => return ResourcePlan::Pass,
             Presence::Displaced(_) => return keep(replaced, self.reports()),
-            Presence::Foreign => return keep(replaced, insists),
+            Presence::Foreign(root) => {
+                return keep(replaced, self.selection.insists_on(root.path()));
+            }
             Presence::OutOfSight(absence) if self.is_over(record, &absence) => {
                 return ResourcePlan::GiveUp;
             }
             Presence::OutOfSight(absence) => return keep(KeepReason::OutOfSight(absence), false),
             Presence::Unreadable(why) => return keep(KeepReason::Unreadable(why), false),
-            Presence::Unproven(_) if !insists => {
-                return keep(KeepReason::Unproven(resource.kind), false);
-            }
-            // Without the resource, a later cleanup may not know that the other entry is not ours.
-            Presence::Halfway { published: Published::Placeholder, .. } if !self.reports() => {
-                return keep(replaced, false);
-            }
-            Presence::Halfway { published, hidden } => {
-                let plan = self.present(record, resource, *hidden);
-                return self.halfway(plan, published, resource.kind);
-            }
+            // A resource has two names at most, so what is halfway is so once.
+            Presence::Halfway { .. } => return keep(unproven, false),
+            Presence::Unproven(entry) => match entry.given_up_by(self.selection) {
+                Some(root) => (root, None, false),
+                None => return keep(unproven, false),
+            },
             Presence::OursIfEmpty(root) => (root, None, true),
             Presence::Proven(root, twin) => {
                 is_proven = true;
                 (root, twin, false)
             }
-            Presence::OursByName(root) | Presence::Unproven(root) => (root, None, false),
+            Presence::OursByName(root) => (root, None, false),
         };
         if let Some(reason) = self.in_use(&record.header.id, record, resource, root.path()) {
             return keep(reason, false);
         }
-        ResourcePlan::Remove {
-            entries: ResourceEntries { root, twin, alone },
-            is_proven,
-            kept: None,
-        }
-    }
-
-    /// Adds what has the name that a resource was about to get to the plan for the resource.
-    fn halfway<'d>(
-        &self,
-        plan: ResourcePlan<'d>,
-        published: Published<'d>,
-        kind: Kind,
-    ) -> ResourcePlan<'d> {
-        let ResourcePlan::Remove { mut entries, is_proven, .. } = plan else { return plan };
-        let kept = match published {
-            Published::Unproven(root) if self.selection.is_forced_by_path() => {
-                entries.twin = Some(root);
-                None
-            }
-            Published::Unproven(_) => Some((KeepReason::Unproven(kind), false)),
-            Published::Placeholder => Some((KeepReason::Replaced(kind), true)),
-        };
-        ResourcePlan::Remove { entries, is_proven, kept }
+        ResourcePlan::Remove { entries: ResourceEntries { root, twin, alone }, is_proven }
     }
 
     /// Returns why a directory is in use although its own lease is not locked: a command that closed
@@ -394,4 +395,9 @@ impl<'a> Planner<'a> {
         let occupants = self.occupants.get_or_init(|| Occupants::of(self.store, self.system));
         occupants.are_in(path, id).then_some(KeepReason::InUse(None))
     }
+}
+
+/// Returns a resource under the name that it was found by, if it was.
+fn found(resource: &Resource, path: Option<&Path>) -> Resource {
+    path.map_or_else(|| resource.clone(), |path| resource.found_at(path))
 }

@@ -10,8 +10,10 @@ use crate::fs::{Dir, EntryId, Proof, Protection, Witness};
 use crate::lease::{Header, Kind, Record, Resource};
 use crate::os::effective_user;
 use crate::reclaim::ownership::{Evidence, NameOrigin, Ruling};
+use crate::reclaim::selection::Selection;
 use crate::reclaim::sight::{Absence, Vantage, absence, is_absence};
 use crate::reclaim::system::SystemState;
+use crate::reclaim::unproven::Unproven;
 use crate::remove::Root;
 use crate::values::OsJson;
 use crate::values::message::strerror;
@@ -28,7 +30,7 @@ pub(super) enum Presence<'d> {
     /// The same, but as an empty directory only.
     OursIfEmpty(Root<'d>),
     /// An entry has its name, and may be ours.
-    Unproven(Root<'d>),
+    Unproven(Unproven<'d>),
     /// It exists under its first name, and the name that it was about to get is taken, perhaps by
     /// its killed creator.
     Halfway { published: Published<'d>, hidden: Box<Presence<'d>> },
@@ -37,7 +39,7 @@ pub(super) enum Presence<'d> {
     /// No entry is visible, but one may exist out of sight.
     OutOfSight(Absence),
     /// Another entry has the name that tmpx chose.
-    Foreign,
+    Foreign(Root<'d>),
     /// Another entry has its name, which anybody could have chosen: ours was removed or renamed.
     Displaced(Root<'d>),
     /// Its entry could not be examined. Holds the path and the error.
@@ -49,31 +51,60 @@ pub(super) enum Presence<'d> {
 #[allow(clippy::large_enum_variant, reason = "one at a time, on the stack")]
 pub(super) enum Published<'d> {
     /// A file that may be the resource, under its second name.
-    Unproven(Root<'d>),
+    Unproven(Unproven<'d>),
     /// An empty file or directory, which the resource was to replace. The user may have created it.
     Placeholder,
 }
 
 impl Presence<'_> {
+    /// Returns the path of the entry that was found.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Proven(root, _)
+            | Self::OursByName(root)
+            | Self::OursIfEmpty(root)
+            | Self::Foreign(root)
+            | Self::Displaced(root) => Some(root.path()),
+            Self::Unproven(unproven) => Some(unproven.path()),
+            Self::Halfway { hidden, .. } => hidden.path(),
+            Self::Gone | Self::OutOfSight(_) | Self::Unreadable(_) => None,
+        }
+    }
+
+    /// Returns whether a selection has this resource, which was found like this. Its first name selects
+    /// it only until it is published.
+    pub(super) fn is_selected(&self, resource: &Resource, selection: &Selection) -> bool {
+        let first = resource.first_path();
+        let has_first_name = || {
+            matches!(self, Self::Proven(_, Some(_))) || self.path().is_none_or(|path| path == first)
+        };
+        selection.matches_path(&resource.path())
+            || selection.matches_path(&first) && has_first_name()
+    }
+
     /// Combines what has the published name of a resource with what has its first name.
     fn halfway(published: Self, hidden: Self, kind: Kind) -> Self {
         match (published, hidden) {
             (Self::Proven(first, _), Self::Proven(second, _) | Self::OursByName(second)) => {
                 Self::Proven(first, Some(second))
             }
-            (Self::Unproven(root), hidden) if kind != Kind::Dir => {
-                Self::Halfway { published: Published::Unproven(root), hidden: Box::new(hidden) }
+            (Self::Unproven(entry), hidden) if kind != Kind::Dir => {
+                Self::Halfway { published: Published::Unproven(entry), hidden: Box::new(hidden) }
             }
             // A directory gets its new name at the moment when it loses its first one, and so does a file
             // without a second link. Until then, the other name is another entry's.
-            (Self::Unproven(root) | Self::Displaced(root), hidden) => {
-                if may_be_placeholder(&root, kind) {
-                    Self::Halfway { published: Published::Placeholder, hidden: Box::new(hidden) }
-                } else {
-                    hidden
-                }
-            }
+            (Self::Unproven(entry), hidden) => Self::taken(entry.entry(), hidden, kind),
+            (Self::Displaced(root), hidden) => Self::taken(&root, hidden, kind),
             (published, _) => published,
+        }
+    }
+
+    /// Returns what became of a resource that has its first name while another entry has the other one.
+    fn taken(other: &Root<'_>, hidden: Self, kind: Kind) -> Self {
+        if may_be_placeholder(other, kind) {
+            Self::Halfway { published: Published::Placeholder, hidden: Box::new(hidden) }
+        } else {
+            hidden
         }
     }
 }
@@ -191,10 +222,12 @@ impl<'a> Locator<'a> {
             Ruling::Proven => Presence::Proven(root, None),
             Ruling::Ours => Presence::OursByName(root),
             Ruling::OursIfEmpty if !root.has_entries() => Presence::OursIfEmpty(root),
-            Ruling::OursIfEmpty if evidence.identity == Some(Proof::Other) => Presence::Foreign,
-            Ruling::OursIfEmpty | Ruling::Unproven => Presence::Unproven(root),
+            Ruling::OursIfEmpty if evidence.identity == Some(Proof::Other) => {
+                Presence::Foreign(root)
+            }
+            Ruling::OursIfEmpty | Ruling::Unproven => Presence::Unproven(Unproven::new(root)),
             Ruling::Other if is_chosen => Presence::Displaced(root),
-            Ruling::Other => Presence::Foreign,
+            Ruling::Other => Presence::Foreign(root),
             Ruling::Elsewhere => return None,
         })
     }

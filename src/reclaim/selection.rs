@@ -1,12 +1,11 @@
 //! Which leases and resources a cleanup or a listing is about.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::lease::{Record, Resource};
 use crate::reclaim::system::SystemState;
-use crate::values::OsJson;
 
 /// What the user selected. A resource must match all parts that are set. Any part but `other_jobs`
 /// and `force` also selects manual and timed resources, which a bare cleanup keeps.
@@ -43,11 +42,14 @@ impl Selection {
         in_session && old_enough
     }
 
-    /// Returns whether a resource of a selected lease is selected.
-    pub(super) fn matches_resource(&self, resource: &Resource) -> bool {
-        let is_named =
-            |(name, _): (&OsJson, _)| self.paths.contains(&resource.dir.join(name.as_path()));
-        self.paths.is_empty() || resource.names().any(is_named)
+    /// Returns whether a resource of a selected lease is selected if it is found under this path.
+    pub(super) fn matches_path(&self, path: &Path) -> bool {
+        self.paths.is_empty() || self.paths.contains(path)
+    }
+
+    /// Returns whether a resource of a selected lease may be selected, wherever it is found.
+    pub(super) fn may_match(&self, resource: &Resource) -> bool {
+        self.matches_path(&resource.path()) || self.matches_path(&resource.first_path())
     }
 
     /// Returns whether the user names resources by their paths.
@@ -55,10 +57,10 @@ impl Selection {
         !self.paths.is_empty()
     }
 
-    /// Returns whether the user names resources by their paths and insists. Their leases may end
-    /// even if the resources cannot be removed from here.
-    pub(super) fn is_forced_by_path(&self) -> bool {
-        self.force && self.names_paths()
+    /// Returns whether the user names this very path and insists. That permits to remove what nothing
+    /// proves to be ours, and to end a lease without what is not ours.
+    pub(super) fn insists_on(&self, path: &Path) -> bool {
+        self.force && self.paths.contains(path)
     }
 
     /// Returns whether manual and timed resources are selected too.

@@ -233,30 +233,28 @@ impl<'a> Sweep<'a> {
         let mut swept = SweptLease { ends_lease: true, expires: false };
         let mut locator = self.planner.locator(record);
         for resource in &record.resources {
-            match self.planner.resource(record, resource, &mut locator) {
-                ResourcePlan::Pass => {}
-                ResourcePlan::Unselected => swept.ends_lease = false,
-                ResourcePlan::GiveUp => observer.outcome(id, resource, Outcome::GivenUp)?,
-                ResourcePlan::Keep { reason, ends_lease } => {
-                    swept.ends_lease &= ends_lease;
-                    swept.expires |= reason.expires();
-                    observer.outcome(id, resource, Outcome::Kept(reason))?;
-                }
-                ResourcePlan::Remove { entries, is_proven, kept } => {
-                    let (path, mount) = entries.place();
-                    let found = resource.found_at(&path);
-                    if let Some(progress) = self.removal.progress {
-                        progress.begin(&path);
-                    }
-                    let removed = entries.remove(self.removal);
-                    swept.ends_lease &= removed.is_complete();
-                    if is_proven && resource.kind == Kind::Dir && removed.is_complete() {
-                        self.planner.removed.add(path, mount, id);
-                    }
-                    observer.outcome(id, &found, removed.into())?;
-                    if let Some((reason, ends_lease)) = kept {
+            for plan in self.planner.resource(record, resource, &mut locator) {
+                match plan {
+                    ResourcePlan::Pass => {}
+                    ResourcePlan::Unselected => swept.ends_lease = false,
+                    ResourcePlan::GiveUp => observer.outcome(id, resource, Outcome::GivenUp)?,
+                    ResourcePlan::Keep { found, reason, ends_lease } => {
                         swept.ends_lease &= ends_lease;
-                        observer.outcome(id, resource, Outcome::Kept(reason))?;
+                        swept.expires |= reason.expires();
+                        observer.outcome(id, &found, Outcome::Kept(reason))?;
+                    }
+                    ResourcePlan::Remove { entries, is_proven } => {
+                        let (path, mount) = entries.place();
+                        let found = resource.found_at(&path);
+                        if let Some(progress) = self.removal.progress {
+                            progress.begin(&path);
+                        }
+                        let removed = entries.remove(self.removal);
+                        swept.ends_lease &= removed.is_complete();
+                        if is_proven && resource.kind == Kind::Dir && removed.is_complete() {
+                            self.planner.removed.add(path, mount, id);
+                        }
+                        observer.outcome(id, &found, removed.into())?;
                     }
                 }
             }

@@ -3,6 +3,8 @@
 
 use std::fs;
 
+use crate::support::filesystems::{BINDFS_WITHOUT_MARKS, UNPROVABLE};
+use crate::support::namespaces::mounting;
 use crate::support::sandbox::{Ran, Sandbox, has, names, words};
 
 /// Kills tmpx before it makes a call for the Nth time.
@@ -115,4 +117,121 @@ fn a_published_file_that_another_one_replaces_is_still_reported() {
                 remove it with rm\ntmpx: removed 0, kept 1 replaced\n";
     sandbox.tmpx(words("cleanup --all")).expects(0, "", kept);
     assert_eq!(fs::read(sandbox.cwd().join("ours")).unwrap(), b"mine\n");
+}
+
+/// Replaces the hidden names in a text.
+fn without_hidden_names(text: &str) -> String {
+    let mut parts = text.split(".tmpx.");
+    let first = parts.next().unwrap_or_default().to_owned();
+    let is_random = |c: char| c.is_ascii_alphanumeric();
+    parts.fold(first, |text, part| text + "HIDDEN" + part.trim_start_matches(is_random))
+}
+
+/// Runs a script at each filesystem on which nothing can be proven. There, `abandon` has killed a creator of
+/// the kind `$1` that wants the name `$2`, and `hidden` is the name that it has left.
+fn where_nothing_is_proven(script: &str, check: impl Fn(&Ran)) {
+    if !has("strace") {
+        return;
+    }
+    let script = format!(
+        "abandon() {{ strace -qq -o trace -e inject=renameat2:error=EIO:signal=SIGKILL:when=1 \
+             tmpx $1 -p m --name $2 --session s 2>/dev/null; hidden=$(cd m; echo .tmpx.*); }}; {script}"
+    );
+    let bindfs: (&str, &[&str]) = (BINDFS_WITHOUT_MARKS, &["bindfs"]);
+    for (filesystem, tools) in UNPROVABLE.into_iter().chain([bindfs]) {
+        let sandbox = Sandbox::new();
+        let Some(ran) = mounting(&sandbox, filesystem, tools, &script) else { continue };
+        println!("{filesystem}");
+        check(&Ran {
+            stdout: without_hidden_names(&ran.stdout),
+            stderr: without_hidden_names(&ran.stderr.replace("Killed\n", "")),
+            ..ran
+        });
+    }
+}
+
+/// The lines about a file that may be the resource, and how to remove it.
+const UNPROVEN: &str =
+    "tmpx: kept $ROOT/cwd/m/taken: nothing proves that it is the file tmpx created\n";
+const HINT: &str = "hint: tmpx cleanup --force $ROOT/cwd/m/taken removes it all the same\n";
+
+#[test]
+fn force_by_the_hidden_path_keeps_the_users_file_under_the_chosen_name() {
+    let ways = [
+        "tmpx cleanup --force m/$hidden",
+        "tmpx list | xargs tmpx cleanup --force",
+        "tmpx cleanup --force --session s m/$hidden",
+        "tmpx cleanup --force --all m/$hidden",
+        "tmpx cleanup --force m/.tmpx.*",
+        "ln -s m link; tmpx cleanup --force link/$hidden",
+        "cd m; tmpx cleanup --force ./$hidden; cd ..",
+        "tmpx cleanup --force --all",
+        "tmpx cleanup --force --session s",
+    ];
+    let each = |way| {
+        format!(
+            "echo mine >m/taken; abandon file taken; tmpx cleanup -n --force m/$hidden; {way}; \
+             cat m/taken; ls -A m; tmpx list; rm m/taken; tmpx cleanup -q"
+        )
+    };
+    let hidden = "$ROOT/cwd/m/HIDDEN\n";
+    let expected = format!("{hidden}{hidden}mine\ntaken\n$ROOT/cwd/m/taken\n").repeat(ways.len());
+    let said = |act| format!("{UNPROVEN}tmpx: {act} 1 (0 B), kept 1 unproven\n{HINT}");
+    let stderr = (said("would remove") + &said("removed")).repeat(ways.len());
+    where_nothing_is_proven(&ways.map(each).join("; "), |ran| {
+        assert_eq!(ran.stdout.replace("/cwd/m/./", "/cwd/m/"), expected, "{ran:?}");
+        assert_eq!(ran.stderr.replace("4.0 KiB", "0 B"), stderr);
+    });
+}
+
+#[test]
+fn force_by_the_chosen_path_prints_each_of_the_two_entries_that_it_removes() {
+    let script = "echo a >m/taken; abandon file taken; tmpx cleanup -nq --force m/taken; \
+                  tmpx cleanup -n --json --force m/taken | grep -c would_remove; \
+                  tmpx cleanup --force m/taken; ls -A m; tmpx list";
+    where_nothing_is_proven(script, |ran| {
+        let both = "$ROOT/cwd/m/HIDDEN\n$ROOT/cwd/m/taken\n";
+        assert_eq!(ran.stdout, format!("2\n{both}"), "{ran:?}");
+        assert!(ran.stderr.contains("tmpx: removed 2 ("), "{ran:?}");
+    });
+}
+
+#[test]
+fn force_by_a_hidden_path_that_is_gone_removes_nothing() {
+    let script = "echo mine >m/taken; abandon file taken; rm m/$hidden; tmpx cleanup -q --force m/$hidden; \
+                  mkdir m/dir; echo mine >m/dir/file; abandon dir dir; rmdir m/$hidden; \
+                  tmpx cleanup --force m/$hidden 2>&1; cat m/taken m/dir/file; \
+                  tmpx list m/$hidden 2>&1; rm -r m/taken m/dir; tmpx cleanup -q";
+    where_nothing_is_proven(script, |ran| {
+        let expected = "tmpx: nothing to remove: m/HIDDEN does not exist\ntmpx: removed 0\nmine\nmine\n\
+                        tmpx: m/HIDDEN: does not exist\n";
+        assert_eq!(ran.stdout, expected, "{ran:?}");
+    });
+}
+
+#[test]
+fn force_by_the_hidden_path_keeps_the_users_directory_and_removes_what_alone_is_there() {
+    let script = "mkdir m/dir; echo mine >m/dir/file; abandon dir dir; tmpx cleanup -q --force m/$hidden; \
+                  cat m/dir/file; ls -A m; rm -r m/dir; tmpx list; \
+                  for kind in file dir workspace; do abandon $kind free; ls -A m | wc -l; \
+                  tmpx cleanup -q --force m/$hidden; ls -A m; tmpx list; done";
+    where_nothing_is_proven(script, |ran| {
+        assert_eq!(ran.stdout, "mine\ndir\n1\n1\n1\n", "{ran:?}");
+        assert_eq!(ran.stderr, "", "{ran:?}");
+    });
+}
+
+/// From its publication on, a resource has no more to do with its first name.
+#[test]
+fn a_published_file_is_not_selected_by_the_hidden_name_that_it_had() {
+    let sandbox = Sandbox::new();
+    sandbox.tmpx(words("file -p . --name ours")).succeeds();
+    let lease = fs::read_to_string(sandbox.leases_dir().join(&sandbox.leases()[0])).unwrap();
+    let hidden: String = lease[lease.find(".tmpx.").unwrap()..].split('"').next().unwrap().into();
+    for force in [&[][..], &["--force"]] {
+        let nothing =
+            format!("tmpx: nothing to remove: {hidden} does not exist\ntmpx: removed 0\n");
+        sandbox.tmpx([&["cleanup", &hidden], force].concat()).expects(0, "", &nothing);
+    }
+    sandbox.tmpx(words("cleanup -q ours")).expects(0, "", "");
 }

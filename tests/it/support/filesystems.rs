@@ -3,6 +3,10 @@
 /// Makes `mount_it` mount the directory `src` at `m`, whose files have other numbers each time.
 pub(crate) const BINDFS: &str = "mkdir src m; mount_it() { bindfs src m; }";
 
+/// The same without marks, so that nothing can be proven.
+pub(crate) const BINDFS_WITHOUT_MARKS: &str =
+    "mkdir src m; mount_it() { bindfs --xattr-none src m; }";
+
 /// The same with encryption.
 pub(crate) const GOCRYPTFS: &str = "mkdir src m; gocryptfs -q -init -extpass echo -extpass x src >/dev/null 2>&1; \
     mount_it() { gocryptfs -q -extpass echo -extpass x src m >/dev/null 2>&1; }";

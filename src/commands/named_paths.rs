@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use crate::lease::Resource;
+
 /// A path from the command line.
 #[derive(Debug)]
 pub(crate) struct NamedPath {
@@ -43,10 +45,10 @@ impl NamedPaths {
         self.paths.iter().map(|path| path.real.clone()).collect()
     }
 
-    /// Notes that a lease covers a resource with this real path.
-    pub(crate) fn cover(&mut self, real: PathBuf) {
+    /// Notes that a lease covers this resource, by each name that it may have.
+    pub(crate) fn cover(&mut self, resource: &Resource) {
         if !self.is_empty() {
-            self.covered.insert(real);
+            self.covered.extend([resource.path(), resource.first_path()]);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::lease::{Content, Header, Kind, Lifetime, Record, Store};
+use crate::lease::{Content, Header, Kind, Lifetime, Record, Resource, Store};
 use crate::os::Process;
 use crate::reclaim::presence::{Locator, Presence, RemovedDirs};
 use crate::reclaim::problem::LeaseProblem;
@@ -15,6 +15,8 @@ use crate::remove::{Removal, Usage};
 /// A resource that exists, or may.
 #[derive(Debug)]
 pub(crate) struct InventoryEntry {
+    /// The resource under the name that it was found by.
+    pub resource: Resource,
     pub path: PathBuf,
     pub kind: Kind,
     pub state: State,
@@ -87,6 +89,7 @@ fn resources(
             continue;
         }
         let path = presence.path().map_or_else(|| resource.path(), Path::to_owned);
+        let found = resource.found_at(&path);
         let (state, size) = match presence {
             Presence::Gone => continue,
             Presence::OutOfSight(absence) => kept(KeepReason::OutOfSight(absence)),
@@ -100,6 +103,7 @@ fn resources(
             }
         };
         entries.push(InventoryEntry {
+            resource: found,
             path,
             kind,
             state,

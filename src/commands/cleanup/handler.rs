@@ -122,7 +122,7 @@ impl Observer for Report<'_, '_> {
                 Ok(())
             }
         })?;
-        self.named.cover(path);
+        self.named.cover(resource);
         Ok(())
     }
 

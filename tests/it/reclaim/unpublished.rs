@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use crate::support::filesystems::{BINDFS_WITHOUT_MARKS, UNPROVABLE};
+use crate::support::filesystems::{BINDFS, BINDFS_WITHOUT_MARKS, UNPROVABLE};
 use crate::support::namespaces::mounting;
 use crate::support::sandbox::{Ran, Sandbox, has, names, words};
 
@@ -117,6 +117,48 @@ fn a_published_file_that_another_one_replaces_is_still_reported() {
                 remove it with rm\ntmpx: removed 0, kept 1 replaced\n";
     sandbox.tmpx(words("cleanup --all")).expects(0, "", kept);
     assert_eq!(fs::read(sandbox.cwd().join("ours")).unwrap(), b"mine\n");
+}
+
+/// The creator holds the lock, and has announced the name that it cannot get yet.
+#[test]
+fn what_a_living_creator_has_not_published_is_kept_under_the_name_that_it_has() {
+    if !has("strace") {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let script = "strace -qq -o trace -e trace=renameat2 -e inject=renameat2:error=EIO:signal=SIGSTOP:when=1 \
+            sh -c 'echo $$ >pid; exec tmpx file -p . --name ours' & \
+        until grep -q 'stopped by SIGSTOP' trace 2>/dev/null; do :; done; \
+        tmpx cleanup -n .tmpx.*; echo $?; tmpx cleanup --force .tmpx.*; echo $?; tmpx list .tmpx.*; echo $?; \
+        kill -CONT $(cat pid); wait $!; echo $?; rm pid trace; ls -A";
+    let ran = sandbox.sh(script).run();
+    assert_eq!(without_hidden_names(&ran.stdout), "1\n1\n$ROOT/cwd/HIDDEN\n0\n1\n", "{ran:?}");
+    let kept = "tmpx: kept $ROOT/cwd/HIDDEN: in use\n";
+    let force = "hint: tmpx cleanup --force -n HIDDEN removes what is in use too\n";
+    let expected = format!(
+        "{kept}tmpx: would remove 0, kept 1 in use\n{force}{kept}tmpx: removed 0, kept 1 in use\n"
+    );
+    let stderr = without_hidden_names(&ran.stderr);
+    assert!(stderr.starts_with(&expected), "{ran:?}");
+}
+
+/// Where a rename cannot refuse to replace, a file has both names for a moment.
+#[test]
+fn a_file_with_two_proven_names_is_known_by_both() {
+    if !has("strace") {
+        return;
+    }
+    let script = "strace -qq -o trace -e inject=unlinkat:error=EIO:signal=SIGSTOP:when=1 \
+            sh -c 'echo $$ >pid; exec tmpx file -p m --name ours' & \
+        until grep -q 'stopped by SIGSTOP' trace 2>/dev/null; do :; done; \
+        ls -A m | wc -l; tmpx cleanup -n m/.tmpx.*; tmpx list m/.tmpx.*; tmpx list m/ours; \
+        kill -CONT $(cat pid); wait $!; tmpx cleanup -q; ls -A m";
+    let sandbox = Sandbox::new();
+    let Some(ran) = mounting(&sandbox, BINDFS, &["bindfs"], script) else { return };
+    let path = "$ROOT/cwd/m/ours\n";
+    assert_eq!(ran.stdout, format!("2\n{path}{path}"), "{ran:?}");
+    let kept = "tmpx: kept $ROOT/cwd/m/ours: in use\ntmpx: would remove 0, kept 1 in use\nhint: ";
+    assert!(ran.stderr.starts_with(kept) && !ran.stderr.contains("not created"), "{ran:?}");
 }
 
 /// Replaces the hidden names in a text.

@@ -481,10 +481,12 @@ fn publish_over_own(dir: &Dir, kind: Kind, from: &OsStr, to: &OsStr) -> rustix::
         });
     }
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-    let empty = openat(dir, to, flags, Mode::RUSR | Mode::WUSR)?;
+    // It is closed before the rename: FUSE would give an open file another name, and the host of a virtual
+    // machine may refuse to replace it.
+    let own = openat(dir, to, flags, Mode::RUSR | Mode::WUSR).map(|empty| fstat(&empty))?;
     renameat(dir, from, dir, to).inspect_err(|_| {
         let there = statat(dir, to, AtFlags::SYMLINK_NOFOLLOW);
-        if let (Ok(own), Ok(there)) = (fstat(&empty), there)
+        if let (Ok(own), Ok(there)) = (own, there)
             && (own.st_dev, own.st_ino, 0) == (there.st_dev, there.st_ino, there.st_size)
         {
             let _ = unlinkat(dir, to, AtFlags::empty());

@@ -103,3 +103,34 @@ fn of_many_creators_of_one_name_each_gets_a_file_of_its_own() {
     assert!(ran.stdout.contains(&numbers.concat()), "{ran:?}");
     assert_eq!(ran.stdout.matches("$ROOT/cwd/m/r").count(), 9, "{ran:?}");
 }
+
+/// Before the file gets its name, an empty one has it for a moment, in which other programs may act.
+#[test]
+fn if_the_rename_fails_only_an_empty_file_of_tmpx_itself_is_removed() {
+    if !has("strace") {
+        return;
+    }
+    let script = "create() { strace -qq -o trace -e trace=renameat \
+                      -e inject=renameat:error=EIO:delay_enter=300000 tmpx file -p m --name data.csv 2>/dev/null; }; \
+                  for meanwhile in ':' ': >m/new; mv m/new m/data.csv' 'echo theirs >>m/data.csv' 'rm m/data.csv'; do \
+                      create & until grep -qs renameat trace; do :; done; eval \"$meanwhile\"; wait $!; \
+                      echo $?; ls -A m; cat m/* 2>/dev/null; rm -f m/* trace; tmpx list; done";
+    let sandbox = Sandbox::new();
+    let Some(ran) = run(&sandbox, script) else { return };
+    assert_eq!(ran.stdout, "1\n1\ndata.csv\n1\ndata.csv\ntheirs\n1\n", "{ran:?}");
+    sandbox.tmpx(["cleanup", "-q", "--forget"]).run();
+}
+
+/// FUSE gives a file that is removed while it is open another name, until it is closed.
+#[test]
+fn no_file_has_another_name_while_a_new_one_gets_the_chosen_name() {
+    if !has("strace") {
+        return;
+    }
+    let script = "strace -qq -o trace -e trace=renameat -e inject=renameat:delay_enter=200000:delay_exit=500000 \
+                      tmpx file -p m --name data.csv --from /etc/passwd 2>/dev/null & \
+                  until [ -s m/data.csv ]; do :; done; ls -A m; wait $!; tmpx cleanup -q --force m/data.csv";
+    let sandbox = Sandbox::new();
+    let Some(ran) = run(&sandbox, script) else { return };
+    assert_eq!(ran.stdout, "data.csv\n$ROOT/cwd/m/data.csv\n", "{ran:?}");
+}

@@ -25,6 +25,6 @@ pub(crate) use reader::{Content, LeaseSnapshot, LockedLease};
 pub(crate) use record::{Event, Header, Kind, Lifetime, PrivateTmp, Record, Resource, Unreadable};
 pub(crate) use spec::{LeaseSpec, LifetimeOptions, SpecError, UntilExit};
 pub(crate) use store::{Store, StoreError, Stores};
-pub(crate) use tmpfile::TmpFile;
+pub(crate) use tmpfile::{TmpFile, lacks_exchange};
 pub(crate) use unleased::Unleased;
 pub(crate) use writer::Lease;

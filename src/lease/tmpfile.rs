@@ -9,17 +9,19 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags, openat, renameat, renameat_with, unlinkat};
+use rustix::fs::{
+    AtFlags, Mode, OFlags, RenameFlags, fstat, openat, renameat, renameat_with, statat, unlinkat,
+};
 use rustix::io::Errno;
 use rustix::process::umask;
 
 use crate::fs::metadata::set_mode;
-use crate::fs::{Dir, EntryId};
+use crate::fs::{Dir, EntryId, FileStamp};
 use crate::lease::create_error::CreateError;
 use crate::lease::entry::{CreateOptions, NameRule, create_one, exchange, intent, publish};
 use crate::lease::record::{Event, Kind};
 use crate::lease::writer::Lease;
-use crate::sys::{can_link_open_file, link_open_file};
+use crate::sys::{can_link_open_file, is_unknown_call, link_open_file};
 use crate::values::Template;
 
 /// A file that is open for reading and writing, and has no name in its directory yet.
@@ -140,16 +142,43 @@ impl TmpFile {
     /// Records that the hidden name may soon belong to `other`, which [`TmpFile::exchange`] gives it.
     /// If tmpx is killed before it removes that file, a cleanup does. The file of another program that
     /// has come into the place of `other` meanwhile has another identity, and is kept.
+    ///
+    /// From then on, the name proves nothing. Where nothing else does, this first finds out whether files
+    /// can be exchanged. If not, it returns `false`, and the file keeps a name that proves.
     pub(crate) fn cover_exchange(
-        &self,
+        &mut self,
         lease: &mut Lease,
         other: impl AsFd,
-    ) -> Result<(), CreateError> {
-        let refused = |err| CreateError::refused(Kind::File, self.dir.path(), err);
-        let name = self.hidden().map_err(refused)?.to_owned();
+    ) -> Result<bool, CreateError> {
         let identity = EntryId::of(self.dir.open_entry(other.as_fd()));
+        if identity.is_unknown() && !self.can_exchange(lease)? {
+            return Ok(false);
+        }
+        let name = self.hidden().map_err(|err| self.refused(err))?.to_owned();
         lease.append(&exchange(&self.dir, name))?;
-        Ok(lease.append(&Event::Created(vec![identity]))?)
+        lease.append(&Event::Created(vec![identity]))?;
+        Ok(true)
+    }
+
+    /// Exchanges its hidden name with that of an empty file. No other call tells whether the filesystem can
+    /// do that: for a name that does not exist, the kernel answers by itself. A kill leaves two files whose
+    /// names prove that they are ours.
+    fn can_exchange(&mut self, lease: &mut Lease) -> Result<bool, CreateError> {
+        let dir = self.dir.try_clone().map_err(|err| self.refused(err))?;
+        let mut empty = Self::create_hidden(lease, dir, 0o600)?;
+        let exchanged = match empty.hidden().map(|name| self.exchange(name)) {
+            Ok(exchanged) => exchanged,
+            Err(err) => return Err(self.refused(err)),
+        };
+        if exchanged.is_ok() {
+            std::mem::swap(&mut self.name, &mut empty.name);
+        }
+        empty.remove(lease);
+        match exchanged {
+            Ok(()) => Ok(true),
+            Err(err) if lacks_exchange(err) => Ok(false),
+            Err(err) => Err(self.refused(err.into())),
+        }
     }
 
     /// Exchanges its hidden name with the name of a file in the directory. The same call undoes it.
@@ -163,10 +192,31 @@ impl TmpFile {
         Ok(unlinkat(&self.dir, self.hidden()?, AtFlags::empty())?)
     }
 
+    /// Removes it, unless another file has its hidden name. If that fails, the end of the run tries again.
+    pub(crate) fn remove(&self, lease: &mut Lease) {
+        let Some(name) = self.name.as_deref() else { return };
+        let there = statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW);
+        if let (Ok(own), Ok(there)) = (fstat(&self.file), there)
+            && FileStamp::from(&own).is_file_of(&FileStamp::from(&there))
+            && unlinkat(&self.dir, name, AtFlags::empty()).is_ok()
+        {
+            lease.note_renamed(name);
+        }
+    }
+
     /// The hidden name. Fails if it has none.
     pub(crate) fn hidden(&self) -> io::Result<&OsStr> {
         self.name.as_deref().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
+
+    fn refused(&self, err: io::Error) -> CreateError {
+        CreateError::refused(Kind::File, self.dir.path(), err)
+    }
+}
+
+/// Whether an error says that files cannot be exchanged there.
+pub(crate) fn lacks_exchange(err: Errno) -> bool {
+    err == Errno::INVAL || is_unknown_call(err)
 }
 
 /// Whether an error says that the filesystem lacks unnamed files, or that the kernel mistakes the flag

@@ -70,13 +70,13 @@ impl Lease {
         Self { header, random, stores, file: None, renamed: Vec::new() }
     }
 
-    /// Notes that this process has renamed the entry with this hidden name to what belongs to the user.
-    /// Nothing is left of it then, even if its directory was moved meanwhile.
+    /// Notes that this process has removed the entry with this hidden name, or renamed it to what belongs to
+    /// the user. Nothing is left of it then, even if its directory was moved meanwhile.
     pub(crate) fn note_renamed(&mut self, hidden: &OsStr) {
         self.renamed.push(hidden.to_owned());
     }
 
-    /// Whether this process has renamed the entry that was created under a name.
+    /// Whether this process has removed or renamed the entry that was created under a name.
     pub(crate) fn is_renamed(&self, name: &OsStr) -> bool {
         self.renamed.iter().any(|hidden| hidden == name)
     }

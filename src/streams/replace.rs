@@ -23,11 +23,11 @@ use crate::fs::dir::create_new;
 use crate::fs::disk_full;
 use crate::fs::rw::write_all;
 use crate::fs::{Dir, Interrupt, TransferError, copy, metadata, transfer};
-use crate::lease::{CANNOT_PUBLISH, Lease, TmpFile};
+use crate::lease::{CANNOT_PUBLISH, Lease, TmpFile, lacks_exchange};
 use crate::os::effective_user;
 use crate::streams::guard::{CommitLock, WriteGuard};
 use crate::streams::target::{Existing, OnChange, ReplaceError, Target};
-use crate::sys::{is_unknown_call, statx};
+use crate::sys::statx;
 
 /// A file that does not exist yet, so that a command cannot read its old content.
 #[derive(Debug, thiserror::Error)]
@@ -209,7 +209,8 @@ impl Replacement {
             self.new.rename(self.target.name()).map_err(|err| self.write_failed(err))?;
             notes
         } else {
-            self.commit_unchanged(sync, lease)?
+            let committed = self.commit_unchanged(sync, lease);
+            committed.inspect_err(|_| self.new.remove(lease))?
         };
         // After an exchange, the old file may still have the hidden name.
         if let Ok(hidden) = self.new.hidden()
@@ -275,7 +276,7 @@ impl Replacement {
         let end = seek(&self.new, SeekFrom::End(0))?;
         transfer::copy_range(&self.new, self.base, end - self.base, &new)
             .map_err(|err| self.write_failed(err.cause()))?;
-        self.new = new;
+        std::mem::replace(&mut self.new, new).remove(lease);
         self.base = base;
         self.read = ReadFile::Later(now);
         Ok(())
@@ -312,7 +313,7 @@ impl Replacement {
     /// Puts the new file in the place of `old`. Returns whether it did: if another file has come into
     /// that place, or a process has begun to write to it, everything is as before.
     fn swap(
-        &self,
+        &mut self,
         old: Option<&Existing>,
         guard: Option<&WriteGuard>,
         lock: &CommitLock,
@@ -327,12 +328,18 @@ impl Replacement {
                 Err(err) => Err(self.write_failed(err.into())),
             };
         };
-        self.new.cover_exchange(lease, old).with_context(|| self.target.could_not_replace())?;
+        let can_exchange = self.new.cover_exchange(lease, old);
+        if !can_exchange.with_context(|| self.target.could_not_replace())? {
+            return self.rename_locked(Some(old), guard, lock);
+        }
+        // The exchange itself changes the one time that no program can set.
+        if !self.is_untouched(Some(old))? {
+            return Ok(false);
+        }
         match self.new.exchange(name) {
             Ok(()) => {}
             Err(Errno::NOENT) => return Ok(false),
-            // The filesystem cannot exchange files.
-            Err(err) if err == Errno::INVAL || is_unknown_call(err) => {
+            Err(err) if lacks_exchange(err) => {
                 return self.rename_locked(Some(old), guard, lock);
             }
             Err(err) => return Err(self.write_failed(err.into())),
@@ -366,16 +373,20 @@ impl Replacement {
         if !lock.is_held() {
             return Err(self.refused(ReplaceError::Unprotected));
         }
-        let now = self.target.look_up_checked().map_err(|err| self.refused(err))?;
-        let is_unchanged = match (old, &now) {
-            (Some(old), Some(now)) => old.has_content_of(now),
-            (old, now) => old.is_none() && now.is_none(),
-        };
-        if !is_unchanged || guard.is_some_and(WriteGuard::saw_writer) {
+        if !self.is_untouched(old)? || guard.is_some_and(WriteGuard::saw_writer) {
             return Ok(false);
         }
         self.new.rename(self.target.name()).map_err(|err| self.write_failed(err))?;
         Ok(true)
+    }
+
+    /// Whether nobody has touched `old` or, if that is `None`, created a file in its place.
+    fn is_untouched(&self, old: Option<&Existing>) -> anyhow::Result<bool> {
+        let now = self.target.look_up_checked().map_err(|err| self.refused(err))?;
+        Ok(match (old, &now) {
+            (Some(old), Some(now)) => old.is_untouched(now),
+            (old, now) => old.is_none() && now.is_none(),
+        })
     }
 
     /// Copies everything but the content from the old file to the new one. Returns notes on what it

@@ -104,12 +104,12 @@ fn what_an_editor_wrote_is_kept_if_tmpx_is_killed_between_the_two_exchanges() {
         return;
     }
     let sandbox = with_file("first\n");
-    // The new file has its hidden name, and tmpx has looked at the old one for the last time. The first
-    // linkat(2) has only found out that files can be linked here.
-    let script = "echo tmpx | strace -qq -o /dev/null -e trace=linkat,renameat2 \
-                  -e inject=linkat:delay_exit=1000000:when=2 \
+    // tmpx looks at the old file four times, and asks last whether it may write to it.
+    let script = "echo tmpx | strace -qq -o ../trace -e trace=faccessat2,renameat2 \
+                  -e inject=faccessat2:delay_exit=1000000:when=4 \
                   -e inject=renameat2:signal=KILL:when=2 tmpx replace -a f & \
-                  until ls -A | grep -q '^[.]'; do :; done; sed -i '$ased' f; { wait $!; } 2>/dev/null; echo $?";
+                  until [ \"$(grep -cs faccessat2 ../trace)\" = 4 ]; do :; done; \
+                  sed -i '$ased' f; { wait $!; } 2>/dev/null; echo $?";
     sandbox.sh(script).expects(0, "137\n", "");
     let left = hidden(&sandbox);
     let name = left.file_name().unwrap().to_str().unwrap();

@@ -2,6 +2,7 @@
 
 mod appenders;
 mod concurrent;
+mod exchange;
 mod fixture;
 mod inputs;
 mod replace;

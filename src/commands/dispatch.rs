@@ -16,8 +16,8 @@ use crate::values::Status;
 /// The kinds of command lines. They are distinguished once, before clap: clap cannot parse
 /// mktemp's options, and mktemp must start fast.
 enum Invocation<'a> {
-    /// The background process of a store.
-    Reaper(&'a OsStr),
+    /// The background process of a store, and whether that is in a directory which users share.
+    Reaper { store: &'a OsStr, is_shared: bool },
     /// mktemp with these arguments, under its own name or as a subcommand.
     Mktemp(&'a [OsString]),
     /// `tmpx mktemp -h`, which GNU mktemp refuses.
@@ -31,7 +31,10 @@ enum Invocation<'a> {
 impl<'a> Invocation<'a> {
     fn of(args: &'a [OsString]) -> Self {
         match args {
-            [program, store] if program == reaper::NAME => Self::Reaper(store),
+            [program, store] if program == reaper::NAME => Self::Reaper { store, is_shared: false },
+            [program, store, shared] if program == reaper::NAME && shared == reaper::SHARED => {
+                Self::Reaper { store, is_shared: true }
+            }
             [program, rest @ ..] if mktemp::is_name(program) => Self::Mktemp(rest),
             [_, subcommand, help] if subcommand == "mktemp" && help == "-h" => Self::MktempHelp,
             [_, subcommand, rest @ ..] if subcommand == "mktemp" => Self::Mktemp(rest),
@@ -47,7 +50,7 @@ impl<'a> Invocation<'a> {
 pub(crate) fn run(start: Start) -> Status {
     let context = Context { env: Env::process(start.args), signals: start.signals };
     match Invocation::of(context.env.args()) {
-        Invocation::Reaper(store) => reaper::run(store),
+        Invocation::Reaper { store, is_shared } => reaper::run(store, is_shared),
         Invocation::Mktemp(args) => mktemp::run(args, &context),
         Invocation::MktempHelp => mktemp::run(&["--help".into()], &context),
         Invocation::Completions(args) => match cli::parse_completions(args) {

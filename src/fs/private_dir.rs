@@ -16,7 +16,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::path::Arg;
 
-use crate::os::effective_user;
+use crate::os::{effective_user, mount_id_of_fd};
 use crate::sys;
 
 const DIRECTORY: OFlags =
@@ -26,7 +26,7 @@ const DIRECTORY: OFlags =
 const POINT: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// Lets the group or others create, rename and remove entries.
-const WRITABLE_BY_OTHERS: u32 = 0o022;
+pub(super) const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// Why a private directory cannot be opened or created.
 #[derive(Debug, thiserror::Error)]
@@ -100,8 +100,9 @@ fn if_own(dir: OwnedFd) -> PrivateDirResult<(OwnedFd, Stat)> {
     if stat.st_uid == effective_user() { Ok((dir, stat)) } else { Err(PrivateDirError::Foreign) }
 }
 
-/// Opens an entry of `parent` that is neither a symlink nor a mount point. openat2(2) asks nothing of what is
-/// mounted there, which may never answer. Where that call is missing, the device numbers are compared.
+/// Opens an entry of `parent` that is neither a symlink nor a mount point. Asks nothing of what is mounted
+/// there, which may never answer: neither does openat2(2) ask, nor does a look at the ids of the mounts, where
+/// that call is missing. Without /proc, the device numbers are compared.
 fn open_no_xdev(parent: BorrowedFd<'_>, name: &OsStr, flags: OFlags) -> PrivateDirResult<OwnedFd> {
     let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
     match openat2(parent, name, flags, Mode::empty(), resolve) {
@@ -109,11 +110,15 @@ fn open_no_xdev(parent: BorrowedFd<'_>, name: &OsStr, flags: OFlags) -> PrivateD
         Err(Errno::NOSYS | Errno::PERM) => {}
         opened => return Ok(opened?),
     }
-    let dir = openat(parent, name, flags, Mode::empty())?;
-    if fstat(&dir)?.st_dev == fstat(parent)?.st_dev {
-        Ok(dir)
-    } else {
-        Err(PrivateDirError::MountPoint)
+    let dir = openat(parent, name, flags | OFlags::PATH, Mode::empty())?;
+    let is_same_mount = match (mount_id_of_fd(parent), mount_id_of_fd(dir.as_fd())) {
+        (Some(parent), Some(entry)) => parent == entry,
+        _ => fstat(&dir)?.st_dev == fstat(parent)?.st_dev,
+    };
+    match is_same_mount {
+        false => Err(PrivateDirError::MountPoint),
+        true if flags.contains(OFlags::PATH) => Ok(dir),
+        true => Ok(openat(dir, c".", flags, Mode::empty())?),
     }
 }
 

@@ -10,12 +10,14 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, Stat, lstat, stat, statfs};
-use rustix::io::Errno;
 
 use crate::fs::dir::is_directory;
 use crate::fs::private_dir::{self, PrivateDirResult};
 use crate::fs::{PrivateDirError, is_local};
 use crate::os::{Env, Random, effective_user};
+
+/// The directories that all users share.
+const SHARED: [&str; 2] = ["/var/tmp", "/tmp"];
 
 /// The directory in a store that holds the lease files.
 const LEASES: &str = "leases";
@@ -51,6 +53,18 @@ impl StoreCandidate {
         Self { path: private_dir::without_end_slash(path), kind: CandidateKind::Explicit }
     }
 
+    /// Returns the candidate of a store that was opened before.
+    pub(super) fn again(path: &Path, is_shared: bool) -> Self {
+        let kind = match path.parent().filter(|_| is_shared) {
+            Some(dir) if SHARED.iter().any(|shared| Path::new(shared) == dir) => {
+                CandidateKind::Shared
+            }
+            Some(dir) => CandidateKind::TempDir(dir.to_owned()),
+            None => CandidateKind::Explicit,
+        };
+        Self { path: path.to_owned(), kind }
+    }
+
     /// Returns the candidate in the home of this user.
     pub(super) fn in_home(env: &Env) -> Option<Self> {
         let (base, below) = match env.absolute("XDG_STATE_HOME") {
@@ -64,7 +78,7 @@ impl StoreCandidate {
     /// names.
     pub(super) fn outside_home(temp_dir: Option<&Path>) -> impl Iterator<Item = Self> {
         let name = format!(".tmpx-{}", effective_user());
-        let shared = ["/var/tmp", "/tmp"]
+        let shared = SHARED
             .map(|dir| Self { path: Path::new(dir).join(&name), kind: CandidateKind::Shared });
         let temp_dir = temp_dir
             .map(|dir| Self { path: dir.join(&name), kind: CandidateKind::TempDir(dir.into()) })
@@ -80,7 +94,8 @@ impl StoreCandidate {
         self.kind == CandidateKind::Explicit
     }
 
-    fn is_shared(&self) -> bool {
+    /// Whether it is in a directory in which other users may create entries too.
+    pub(super) fn is_shared(&self) -> bool {
         matches!(self.kind, CandidateKind::Shared | CandidateKind::TempDir(_))
     }
 
@@ -190,13 +205,15 @@ impl StoreCandidate {
     /// Creates the store. Changes no directory that exists.
     fn create(&self) -> PrivateDirResult<()> {
         self.check_place()?;
-        let existing = private_dir::nearest_existing(&self.path)?;
-        if existing != self.path {
-            // The directories that all users share are not ours to create.
-            if self.is_shared() && self.path.parent() != Some(existing) {
-                return Err(Errno::NOENT.into());
+        match self.shared_parent() {
+            // The directories that users share are not ours to create.
+            Some((parent, name)) => {
+                private_dir::create(private_dir::open_parent(parent)?.as_fd(), name)?;
             }
-            private_dir::create_below(existing, self.is_in_home(), &self.path)?;
+            None => match private_dir::nearest_existing(&self.path)? {
+                existing if existing == self.path => {}
+                existing => private_dir::create_below(existing, self.is_in_home(), &self.path)?,
+            },
         }
         let (dir, stat) = self.open_dir()?;
         private_dir::check_closed(&stat)?;

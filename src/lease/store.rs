@@ -74,6 +74,8 @@ pub(crate) struct Store {
     path: PathBuf,
     /// Whether the user named its place.
     may_be_anywhere: bool,
+    /// Whether it is in a directory in which other users create entries too.
+    is_shared: bool,
     facts: OnceCell<Option<DirFacts>>,
 }
 
@@ -174,15 +176,20 @@ impl Store {
         (leases, path): (OwnedFd, PathBuf),
         candidate: &StoreCandidate,
     ) -> Result<Self, PrivateDirError> {
-        let may_be_anywhere = candidate.may_be_anywhere();
-        let store = Self { leases, path, may_be_anywhere, facts: OnceCell::new() };
+        let (may_be_anywhere, is_shared) = (candidate.may_be_anywhere(), candidate.is_shared());
+        let store = Self { leases, path, may_be_anywhere, is_shared, facts: OnceCell::new() };
         if candidate.is_in_home() && !store.is_local() { Err(not_local()) } else { Ok(store) }
     }
 
-    /// Opens an existing store by the path of its state directory, the parent of [`Store::path`].
-    pub(crate) fn open(path: &Path) -> Result<Self, PrivateDirError> {
-        let candidate = StoreCandidate::explicit(path.to_owned());
+    /// Opens an existing store again, by the path of its state directory, the parent of [`Store::path`].
+    pub(crate) fn open(path: &Path, is_shared: bool) -> Result<Self, PrivateDirError> {
+        let candidate = StoreCandidate::again(path, is_shared);
         Self::new(candidate.open()?, &candidate)
+    }
+
+    /// Whether it is in a directory in which other users create entries too.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// The directory that holds the lease files.

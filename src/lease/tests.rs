@@ -42,7 +42,7 @@ impl Fixture {
     }
 
     fn store(&self) -> Store {
-        Store::open(&self.0.path().join("state")).unwrap()
+        Store::open(&self.0.path().join("state"), false).unwrap()
     }
 
     fn names(&self) -> Vec<String> {

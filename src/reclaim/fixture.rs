@@ -86,7 +86,7 @@ impl TestStore {
     }
 
     pub(super) fn store(&self) -> Store {
-        Store::open(&self.root.path().join("state")).unwrap()
+        Store::open(&self.root.path().join("state"), false).unwrap()
     }
 
     /// The ids of all leases.

@@ -8,5 +8,5 @@ mod notify;
 mod place;
 mod run;
 mod watch;
-pub(crate) use notify::{NAME, notify_or_spawn, wake};
+pub(crate) use notify::{NAME, SHARED, notify_or_spawn, wake};
 pub(crate) use run::run;

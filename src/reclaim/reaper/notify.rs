@@ -16,6 +16,9 @@ use crate::sys;
 /// The name under which tmpx is the reaper, as ps(1) shows it.
 pub(crate) const NAME: &str = "tmpx-reaper";
 
+/// Its argument after the path of a store in a directory that users share.
+pub(crate) const SHARED: &str = "shared";
+
 /// Notifies the reaper of a lease that has an end, and starts one if none runs. Returns at once. If
 /// it fails, a later cleanup reclaims the lease.
 pub(crate) fn notify_or_spawn(store: &Store, id: &str, namespaces: &Namespaces) -> io::Result<()> {
@@ -40,7 +43,7 @@ fn spawn(store: &Store) -> io::Result<()> {
     let path = store.path().parent().unwrap_or(store.path());
     let start = |program| {
         let mut command = Command::new(program);
-        command.arg0(NAME).arg(path).env_clear();
+        command.arg0(NAME).arg(path).args(store.is_shared().then_some(SHARED)).env_clear();
         command.stdin(idle()?).stdout(idle()?).stderr(idle()?).spawn().map(drop)
     };
     start(OsString::from("/proc/self/exe")).or_else(|err| sys::exec_path().map_or(Err(err), start))

@@ -12,9 +12,9 @@ use crate::sys;
 use crate::values::Status;
 
 /// Runs as the reaper of the store in a directory until it has nothing left to watch.
-pub(crate) fn run(path: &OsStr) -> Status {
+pub(crate) fn run(path: &OsStr, is_shared: bool) -> Status {
     detach();
-    match watch(Path::new(path), &Namespaces::current()) {
+    match watch(Path::new(path), is_shared, &Namespaces::current()) {
         Ok(()) => Status::Success,
         Err(_) => Status::Failed,
     }
@@ -32,8 +32,8 @@ fn detach() {
 
 /// Watches until nothing is left. A creator that sends its id just before the FIFO is closed finds a
 /// reader that reads no more, so all leases are read again after closing it.
-fn watch(path: &Path, namespaces: &Namespaces) -> io::Result<()> {
-    let mut watch = Watch::new(path, namespaces);
+fn watch(path: &Path, is_shared: bool, namespaces: &Namespaces) -> io::Result<()> {
+    let mut watch = Watch::new(path, is_shared, namespaces);
     let place = watch.place()?;
     while let Some(fifo) = Fifo::acquire(&place)? {
         watch.process_all()?;

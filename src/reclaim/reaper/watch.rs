@@ -38,6 +38,7 @@ pub(super) struct Watch<'a> {
     /// The state directory. It is closed while the reaper waits, so that its filesystem can be
     /// unmounted.
     path: &'a Path,
+    is_shared: bool,
     namespaces: &'a Namespaces,
     owners: HashMap<Process, WatchedOwner>,
     /// When to look at which lease, in milliseconds since boot, the earliest on top.
@@ -56,16 +57,17 @@ struct WatchedOwner {
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn new(path: &'a Path, namespaces: &'a Namespaces) -> Self {
+    pub(super) fn new(path: &'a Path, is_shared: bool, namespaces: &'a Namespaces) -> Self {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = timerfd_create(TimerfdClockId::Boottime, flags).ok();
         let (owners, deadlines) = (HashMap::new(), BinaryHeap::new());
-        Self { path, namespaces, owners, deadlines, blocked: Vec::new(), timer }
+        Self { path, is_shared, namespaces, owners, deadlines, blocked: Vec::new(), timer }
     }
 
-    /// Opens the store. Fails if its filesystem was unmounted.
+    /// Opens the store. Fails if its filesystem was unmounted. The store may have been removed meanwhile, and
+    /// another one may be in its place: whatever made the first one trusted counts again.
     fn store(&self) -> io::Result<Store> {
-        Store::open(self.path).map_err(io::Error::other)
+        Store::open(self.path, self.is_shared).map_err(io::Error::other)
     }
 
     /// Returns the place where creators notify the reaper.

@@ -52,16 +52,30 @@ fn a_filesystem_that_is_mounted_at_the_path_of_a_store_is_no_store() {
 }
 
 #[test]
+fn a_reaper_whose_store_was_removed_believes_no_filesystem_that_is_mounted_there() {
+    let sandbox = Sandbox::new();
+    // The lease of the reaper ends when the shell does that is its owner.
+    let body = "mkfifo fifo; sh -c 'TMPX_REAPER=1 tmpx file --until-exit=$$ >path; echo >fifo; read line <fifo' & \
+        owner=$!; read line <fifo; until pgrep --ns $$ --nslist mnt -f '^tmpx-reaper /var/tmp/.tmpx-0 shared$' >pid; do :; done; \
+        until ls -l /proc/$(cat pid)/fd | grep -q pidfd; do :; done; rm -rf $store; mount_at $store; \
+        echo >fifo; wait $owner; while [ -d /proc/$(cat pid) ]; do :; done; ls Documents fs/leases | wc -l; \
+        umount $store; rm $(cat path)";
+    run(&sandbox, &script(body), "5\n");
+}
+
+#[test]
 fn a_filesystem_that_never_answers_holds_nobody_up() {
     if !skip_unless(is_root(), "root") {
         return;
     }
-    for place in ["$store", "$store.0123456789"] {
+    for (place, filter) in [("$store", ""), ("$store.0123456789", ""), ("$store", "filter 38 437")]
+    {
         let sandbox = Sandbox::new();
         let body = format!(
-            "mkdir {place}; chown nobody {place}; bindfs -f --force-user=root fs {place} & daemon=$!; \
+            "{}mkdir {place}; chown nobody {place}; bindfs -f --force-user=root fs {place} & daemon=$!; \
              trap 'kill -KILL $daemon' EXIT; until mountpoint -q {place}; do :; done; kill -STOP $daemon; \
-             for args in list 'file --ttl 1ms' cleanup 'exec true'; do timeout 20 tmpx $args >/dev/null 2>&1 || echo $args; done"
+             for args in list 'file --ttl 1ms' cleanup 'exec true'; do {filter} timeout 20 tmpx $args >/dev/null 2>&1 || echo $args; done",
+            shell_function(&sandbox)
         );
         run(&sandbox, &script(&body), "");
     }

@@ -19,6 +19,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::fs::identity::MARK;
+use crate::fs::private_dir::WRITABLE_BY_OTHERS;
 use crate::sys::{self, proc_path};
 
 /// The access ACL, which a new file can inherit from its directory.
@@ -39,9 +40,6 @@ const MAX_XATTR: usize = 64 * 1024;
 
 /// The set-user-id and set-group-id bits.
 const SET_ID: u32 = 0o6000;
-
-/// Lets the group or others create, rename and remove entries of a directory.
-const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// Why a directory does not have the mode that it should have.
 #[derive(Debug, thiserror::Error)]
@@ -177,20 +175,23 @@ pub(crate) fn set_mode(file: impl AsFd, mode: u32) -> io::Result<bool> {
 }
 
 /// Sets the mode of a directory, which may be open as a path (`O_PATH`), and looks at the one that it has
-/// then: where the mount decides about modes, the call may change nothing and succeed. Only those may
-/// write to the directory whom `mode` or `allowed` names.
+/// then: where the mount decides about modes, the call may change nothing and succeed, or fail although the
+/// directory has that mode. Only those may write to the directory whom `mode` or `allowed` names.
 pub(crate) fn set_dir_mode(dir: impl AsFd, mode: u32, allowed: u32) -> Result<(), DirModeError> {
     let result = sys::chmod_path_fd(dir.as_fd(), mode);
     let current = fstat(&dir).map_err(io::Error::from)?.st_mode & 0o777;
     if current & WRITABLE_BY_OTHERS & !(mode | allowed) != 0 {
         return Err(DirModeError::OpenToOthers(current));
     }
-    Ok(result?)
+    match result {
+        Err(err) if is_denied(&err) && current == mode & 0o777 => Ok(()),
+        result => Ok(result?),
+    }
 }
 
 /// The same for a new directory, if the user has not asked for this very mode. Accepts that it may not be
-/// set, if with the one that it has its owner can use it, and only those may write to it whom `mode`
-/// names.
+/// set, if with the one that it has its owner can use it, and only those may write to it whom `mode` or
+/// `allowed` names.
 pub(crate) fn set_new_dir_mode(
     dir: impl AsFd,
     mode: u32,
@@ -200,12 +201,15 @@ pub(crate) fn set_new_dir_mode(
     if current & 0o1777 == mode {
         return Ok(());
     }
-    let is_denied = |err| Errno::from_io_error(err).is_some_and(is_denial);
-    let will_do = current & 0o700 == 0o700 && current & WRITABLE_BY_OTHERS & !mode == 0;
+    let will_do = current & 0o700 == 0o700;
     match set_dir_mode(dir, mode, allowed) {
         Err(DirModeError::Refused(err)) if is_denied(&err) && will_do => Ok(()),
         result => result,
     }
+}
+
+fn is_denied(err: &io::Error) -> bool {
+    Errno::from_io_error(err).is_some_and(is_denial)
 }
 
 /// Sets the times of a copy to those of its source. Returns `false` if that is not permitted.

@@ -27,8 +27,10 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
     if let Some(TargetError::Directory(path)) = cause.downcast_ref() {
         return Some(Advice::hint(format!("write {}/ to save into it", path.display())));
     }
-    if let Some(DirModeError::OpenToOthers(_)) = cause.downcast_ref() {
-        return Some(Advice::hint("choose a directory on another mount: -p DIR"));
+    if let Some(DirModeError::OpenToOthers(mode)) = cause.downcast_ref() {
+        return Some(Advice::hint(format!(
+            "choose a directory on another mount with -p DIR, or allow it with --mode {mode:o}"
+        )));
     }
     if cause.is::<NotKept>() {
         return Some(Advice::hint("the next 'tmpx cleanup' removes it"));

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::fs::dir::c_name;
-use crate::fs::{Dir, EntryId};
+use crate::fs::{Dir, EntryId, FileStamp};
 use crate::lease::create_error::{CreateError, FillError};
 use crate::lease::record::{Event, Kind, RandomPart};
 use crate::lease::writer::Lease;
@@ -487,7 +487,7 @@ fn publish_over_own(dir: &Dir, kind: Kind, from: &OsStr, to: &OsStr) -> rustix::
     renameat(dir, from, dir, to).inspect_err(|_| {
         let there = statat(dir, to, AtFlags::SYMLINK_NOFOLLOW);
         if let (Ok(own), Ok(there)) = (own, there)
-            && (own.st_dev, own.st_ino, 0) == (there.st_dev, there.st_ino, there.st_size)
+            && FileStamp::from(&own) == FileStamp::from(&there)
         {
             let _ = unlinkat(dir, to, AtFlags::empty());
         }

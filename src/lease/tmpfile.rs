@@ -166,19 +166,15 @@ impl TmpFile {
     fn can_exchange(&mut self, lease: &mut Lease) -> Result<bool, CreateError> {
         let dir = self.dir.try_clone().map_err(|err| self.refused(err))?;
         let mut empty = Self::create_hidden(lease, dir, 0o600)?;
-        let exchanged = match empty.hidden().map(|name| self.exchange(name)) {
-            Ok(exchanged) => exchanged,
-            Err(err) => return Err(self.refused(err)),
-        };
-        if exchanged.is_ok() {
+        let is_renamed = empty.hidden().is_ok_and(|name| self.exchange(name).is_ok());
+        if is_renamed {
             std::mem::swap(&mut self.name, &mut empty.name);
         }
+        // A filesystem that ignores the flag has replaced the empty file.
+        let is_there = |name| statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+        let is_exchanged = is_renamed && empty.hidden().is_ok_and(is_there);
         empty.remove(lease);
-        match exchanged {
-            Ok(()) => Ok(true),
-            Err(err) if lacks_exchange(err) => Ok(false),
-            Err(err) => Err(self.refused(err.into())),
-        }
+        Ok(is_exchanged)
     }
 
     /// Exchanges its hidden name with the name of a file in the directory. The same call undoes it.
@@ -216,7 +212,7 @@ impl TmpFile {
 
 /// Whether an error says that files cannot be exchanged there.
 pub(crate) fn lacks_exchange(err: Errno) -> bool {
-    err == Errno::INVAL || is_unknown_call(err)
+    matches!(err, Errno::INVAL | Errno::OPNOTSUPP) || is_unknown_call(err)
 }
 
 /// Whether an error says that the filesystem lacks unnamed files, or that the kernel mistakes the flag

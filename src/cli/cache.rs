@@ -118,8 +118,11 @@ pub struct CacheRunArgs {
     #[arg(long, value_name = "VAR", value_hint = ValueHint::Other, allow_hyphen_values = true)]
     pub key_env: Vec<String>,
     /// Distinguish them by a file's content; may be repeated
+    ///
+    /// A file that does not exist counts too: once it exists, tmpx runs COMMAND
+    /// again.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath,
-          allow_hyphen_values = true)]
+          allow_hyphen_values = true, verbatim_doc_comment)]
     pub key_file: Vec<PathBuf>,
     /// Distinguish them by the input, which the command reads
     #[arg(long)]

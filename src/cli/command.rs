@@ -77,8 +77,8 @@ Environment:
                    The temp dir is the first of these that is set and usable,
                    then /tmp, /var/tmp, /usr/tmp, the working directory.
 
-  An option overrides its variable, and --keep overrides the first two. Of the
-  first three, exec uses only TMPX_SESSION.
+  An option overrides its variable, and --keep overrides TMPX_UNTIL_EXIT and
+  TMPX_TTL. exec uses neither of these two.
 
 Files:
   Leases are kept in the first usable one of these directories, unless

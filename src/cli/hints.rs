@@ -25,6 +25,9 @@ const ALIASES: [(&str, &[&str]); 9] = [
 /// The subcommands of `tmpx cache`.
 const CACHE: [&str; 5] = ["run", "get", "set", "clear", "list"];
 
+/// Words that mean `tmpx cache clear` rather than a command whose output is to be kept.
+const CLEARING: [&str; 6] = ["rm", "remove", "delete", "del", "clean", "purge"];
+
 /// Returns a hint on clap's error for these words.
 pub(super) fn hint(err: &clap::Error, words: &[&str]) -> Option<String> {
     match err.kind() {
@@ -88,7 +91,13 @@ fn for_subcommand(name: &str, err: &clap::Error) -> String {
 /// The hint for a command right after `cache`, where people expect it.
 fn for_cached_command(words: &[&str]) -> String {
     let given = words.get(2).copied().unwrap_or_default();
-    if let Some(name) = CACHE.into_iter().find(|name| words.len() == 3 && is_typo(given, name)) {
+    let is_alone = words.len() == 3;
+    let name = match given {
+        _ if CLEARING.contains(&given) => Some("clear"),
+        "ls" | "show" if is_alone => Some("list"),
+        _ => CACHE.into_iter().find(|name| is_alone && is_typo(given, name)),
+    };
+    if let Some(name) = name {
         return format!("did you mean tmpx cache {name}?");
     }
     let words = &words[2..];

@@ -41,6 +41,6 @@ pub(crate) use gettempdir::GettempdirArgs;
 pub(crate) use help::with_example;
 pub(crate) use list::ListArgs;
 pub(crate) use replace::ReplaceArgs;
-pub(crate) use shared::{CreateArgs, LayoutArgs};
+pub(crate) use shared::{AbsoluteTemplate, CreateArgs, LayoutArgs};
 pub(crate) use spool::SpoolArgs;
 pub(crate) use workspace::WorkspaceArgs;

@@ -80,12 +80,25 @@ impl PlaceArgs {
 
     /// Returns the directory that the command line names, and the rule for the name: that of a
     /// template, if one is given, and otherwise that of the options.
-    pub(crate) fn resolve(self, template: Option<TemplatePath>) -> (Option<PathBuf>, NameRule) {
+    pub(crate) fn resolve(
+        self,
+        template: Option<TemplatePath>,
+    ) -> Result<(Option<PathBuf>, NameRule), AbsoluteTemplate> {
         let Self { dir, prefix, suffix, name, .. } = self;
         let (template_dir, template) = Template::choose(template, prefix.as_ref(), suffix.as_ref());
-        (template_dir.or(dir), name.map_or(NameRule::Random(template), NameRule::Exact))
+        let dir = match (dir, template_dir) {
+            (Some(_), Some(below)) if below.is_absolute() => return Err(AbsoluteTemplate),
+            (Some(dir), Some(below)) => Some(dir.join(below)),
+            (dir, below) => below.or(dir),
+        };
+        Ok((dir, name.map_or(NameRule::Random(template), NameRule::Exact)))
     }
 }
+
+/// A directory and a template that is an absolute path.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("--dir: TEMPLATE is an absolute path")]
+pub(crate) struct AbsoluteTemplate;
 
 /// The arguments of `file` and `dir`.
 #[derive(Args, Clone, Debug)]
@@ -93,8 +106,8 @@ pub struct CreateArgs {
     /// A name whose last run of three or more X is replaced
     ///
     /// As in tmp.XXXXXXXXXX, the default. A TEMPLATE with a slash is relative
-    /// to the working directory. With fewer than six X, what sed -i or mv
-    /// puts in its place is yours: cleanups keep it.
+    /// to DIR, or else to the working directory. With fewer than six X, what
+    /// sed -i or mv puts in its place is yours: cleanups keep it.
     #[arg(conflicts_with_all = ["prefix", "name"], value_parser = template_path(),
           verbatim_doc_comment)]
     pub template: Option<TemplatePath>,

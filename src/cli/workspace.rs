@@ -32,7 +32,7 @@ pub struct WorkspaceArgs {
     /// A name whose last run of three or more X is replaced
     ///
     /// As in tmp.XXXXXXXXXX, the default. A TEMPLATE with a slash is relative
-    /// to the working directory.
+    /// to DIR, or else to the working directory.
     #[arg(conflicts_with_all = ["prefix", "name"], value_parser = template_path(),
           verbatim_doc_comment)]
     pub template: Option<TemplatePath>,
@@ -52,7 +52,7 @@ pub struct WorkspaceArgs {
 const EXAMPLES: &str = "\
 Examples:
   A workspace for a script, removed when the script exits:
-      eval \"$(tmpx workspace --until-exit=$$ --export)\"
+      eval \"$(tmpx workspace --until-exit=$$ --export || echo exit 1)\"
       cd \"$TMPX_WORKSPACE\"
 
   Two directories, and a copy of a file in one of them:

@@ -16,7 +16,7 @@ pub(crate) fn create_and_print(
 ) -> anyhow::Result<Status> {
     let spec = context.lease_spec(args.lifetime.into())?;
     let mode = args.place.mode;
-    let (dir, name) = args.place.resolve(args.template);
+    let (dir, name) = args.place.resolve(args.template)?;
     let mut output = Output::new(args.output.format());
     let mut transaction = Transaction::new(spec, &context.env)?;
     transaction.create_all(

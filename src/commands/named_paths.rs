@@ -45,7 +45,7 @@ impl NamedPaths {
         self.paths.iter().map(|path| path.real.clone()).collect()
     }
 
-    /// Notes that a lease covers this resource, by each name that it may have.
+    /// Notes that a lease covers this resource, by the names under which it was found.
     pub(crate) fn cover(&mut self, resource: &Resource) {
         if !self.is_empty() {
             self.covered.extend([resource.path(), resource.first_path()]);
@@ -66,7 +66,7 @@ impl NamedPaths {
 /// Returns why nothing is known of an entry. A lease that could not be read may cover it.
 pub(crate) fn uncovered(has_read_all: bool) -> &'static str {
     if has_read_all {
-        "not created by tmpx for this user"
+        "no lease of this user covers it"
     } else {
         "no lease that could be read covers it"
     }

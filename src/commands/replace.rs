@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use crate::cli::ReplaceArgs;
 use crate::commands::context::Context;
 use crate::commands::errors::InvalidUse;
-use crate::commands::scratch::{find_report, with_scratch, write_report};
+use crate::commands::scratch::{find_report, note_typed_input, with_scratch, write_report};
 use crate::create::Scratch;
 use crate::os::CurrentDir;
 use crate::process::{self, Command, check_interrupt, has_placeholder, replace_placeholder};
@@ -30,6 +30,7 @@ pub(super) fn run(args: ReplaceArgs, context: &Context) -> anyhow::Result<Status
         };
         let input = args.command.is_empty().then(readable_stdin).transpose()?;
         let new = Replacement::begin(target, on_change, scratch.lease()?)?;
+        input.into_iter().for_each(note_typed_input);
         let (status, bytes) = match input {
             Some(input) => (Status::Success, new.fill(input, STDIN_NAME)?),
             None => fill_from_command(&new, args.command, &args.placeholder, context, scratch)?,

@@ -1,8 +1,11 @@
 //! What `exec`, `spool` and `replace` share: scratch that is removed at the end, and a report.
 
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
+use anyhow::Context as _;
 use rustix::stdio::{stderr, stdout};
+use rustix::termios::isatty;
 use serde::Serialize;
 
 use crate::commands::context::Context;
@@ -11,7 +14,7 @@ use crate::create::{Scratch, Transaction};
 use crate::lease::Lease;
 use crate::reclaim::release;
 use crate::streams::{Target, replace};
-use crate::ui::{print_note, with_progress};
+use crate::ui::{print_note, print_note_on_terminal, with_progress};
 use crate::values::Status;
 
 /// Runs `act`, and then removes all scratch, whether or not it succeeds.
@@ -42,10 +45,18 @@ pub(super) fn remove_scratch(transaction: &Transaction) {
     }
 }
 
+/// Says on a terminal that tmpx reads what the user types: a forgotten redirection looks like a command that
+/// hangs.
+pub(super) fn note_typed_input(input: BorrowedFd<'_>) {
+    if isatty(input) {
+        print_note_on_terminal("reads standard input from the terminal; Ctrl-D ends it");
+    }
+}
+
 /// Finds the file for a report. It must not be a file that tmpx or its command prints to: what they
 /// have printed would go with the old file.
 pub(super) fn find_report(file: &Path) -> anyhow::Result<Target> {
-    let report = Target::find(file)?;
+    let report = Target::find(file).context("--report")?;
     let streams = [(stdout(), "standard output"), (stderr(), "standard error")];
     match streams.into_iter().find(|(stream, _)| report.is_open_as(stream)) {
         Some((_, name)) => Err(InvalidUse::ReportReplacesStream(name).into()),

@@ -12,7 +12,7 @@ use rustix::termios::isatty;
 use crate::cli::SpoolArgs;
 use crate::commands::context::Context;
 use crate::commands::errors::InvalidUse;
-use crate::commands::scratch::{find_report, with_scratch, write_report};
+use crate::commands::scratch::{find_report, note_typed_input, with_scratch, write_report};
 use crate::create::Scratch;
 use crate::fs::TransferError;
 use crate::fs::disk_full::stdout_failed;
@@ -36,6 +36,7 @@ pub(super) fn run(args: SpoolArgs, context: &Context) -> anyhow::Result<Status> 
         let dir = args.dir.as_deref();
         let mut roll_over = || scratch.tmpfile(dir);
         let input = readable_stdin()?;
+        note_typed_input(input);
         // Where somebody types, a line of ours would be in the way.
         let spool = with_progress(!isatty(input), |line| {
             let limit = args.max_size.0;

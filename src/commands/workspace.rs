@@ -29,7 +29,7 @@ fn create(args: WorkspaceArgs, context: &Context) -> anyhow::Result<Status> {
     let layout = layout::plan(&args.layout)?;
     let spec = context.lease_spec(args.lifetime.into())?;
     let mode = args.place.mode;
-    let (dir, name) = args.place.resolve(args.template);
+    let (dir, name) = args.place.resolve(args.template)?;
     let options = CreateOptions { kind: Kind::Dir, name, mode: None, keep_open: true };
     let mut output = Output::new(args.output.format());
     let mut transaction = Transaction::new(spec, &context.env)?;

@@ -4,7 +4,7 @@ use crate::cache::{CacheKey, CacheStore, Unkept};
 use crate::cli::CacheSetArgs;
 use crate::commands::cache::settings;
 use crate::commands::context::Context;
-use crate::commands::scratch::with_scratch;
+use crate::commands::scratch::{note_typed_input, with_scratch};
 use crate::lease::TmpFile;
 use crate::streams::readable_stdin;
 use crate::values::Status;
@@ -14,6 +14,7 @@ pub(super) fn run(args: &CacheSetArgs, context: &Context) -> anyhow::Result<Stat
     let max = settings::max_bytes(None, &context.env)?;
     let key = CacheKey::named(&args.key);
     let input = readable_stdin()?;
+    note_typed_input(input);
     let store = CacheStore::open_or_create(&context.env)?;
     with_scratch(context, |scratch| {
         let mut create_hidden = |dir| Ok(TmpFile::create_hidden(scratch.lease()?, dir, 0o600)?);

@@ -1,8 +1,6 @@
 //! Removes what the user selected, prints the paths, and sums up.
 
-use std::cell::LazyCell;
 use std::io;
-use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
@@ -14,7 +12,6 @@ use crate::commands::context::Context;
 use crate::commands::errors::InvalidUse;
 use crate::commands::named_paths::NamedPaths;
 use crate::lease::{Resource, Stores};
-use crate::os::CurrentDir;
 use crate::reclaim::{LeaseProblem, Observer, Outcome, Selection, Sweep, SystemState, reaper};
 use crate::remove::{Mode, Removal};
 use crate::ui::{CleanupRow, Output, ProgressLine, print_note, with_progress};
@@ -52,24 +49,14 @@ pub(crate) fn run(args: &CleanupArgs, context: &Context) -> anyhow::Result<Statu
         reaper::wake(store, &system.namespaces);
     }
     output.flush().context("could not write to stdout")?;
-    let in_use = LazyCell::new(|| dirs_of_the_user(context));
     for (path, exists) in named.uncovered() {
-        let holds_one = |real: PathBuf| in_use.iter().any(|dir| dir.starts_with(&real));
-        let is_in_use = exists && path.given.canonicalize().is_ok_and(holds_one);
-        summary.add_uncovered(&path.given, exists, is_in_use);
+        summary.add_uncovered(&path.given, exists);
     }
     summary.print();
     if !selection.is_restricted() {
         remove_expired_outputs(mode, args.quiet, context);
     }
     Ok(if summary.has_failed() { Status::Failed } else { Status::Success })
-}
-
-/// Returns the working directory and the home directory.
-fn dirs_of_the_user(context: &Context) -> Vec<PathBuf> {
-    let cwd = CurrentDir::current().path().map(Path::to_owned);
-    let home = context.env.get("HOME").and_then(|home| Path::new(&home).canonicalize().ok());
-    cwd.into_iter().chain(home).collect()
 }
 
 /// Removes expired entries of the cache. What is wrong with the cache is no failure of a cleanup.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::commands::cleanup::hinted::{Rerun, with_paths};
+use crate::commands::cleanup::hinted::Rerun;
 use crate::commands::cleanup::kept::Kept;
 use crate::commands::named_paths::uncovered;
 use crate::fs::Obstacle;
@@ -25,8 +25,6 @@ pub(super) struct Summary<'a> {
     kept: Kept<'a>,
     /// How many resources of each directory were given up.
     given_up: BTreeMap<PathBuf, u64>,
-    /// What the user named and tmpx did not create.
-    foreign: Vec<PathBuf>,
     failed: bool,
     /// Whether all leases could be read. Otherwise one of the others may cover what none seems to cover.
     has_read_all: bool,
@@ -53,7 +51,6 @@ impl<'a> Summary<'a> {
             removed: Removed::default(),
             kept: Kept::new(selection, is_quiet),
             given_up: BTreeMap::new(),
-            foreign: Vec::new(),
             failed: false,
             has_read_all: true,
             denied: None,
@@ -101,13 +98,10 @@ impl<'a> Summary<'a> {
 
     /// Prints that a path which the user named is covered by no lease. One that does not exist is no
     /// failure: a lifetime may have been quicker than the last step of a script. No hint says how to
-    /// remove a directory that is in use by the user.
-    pub(super) fn add_uncovered(&mut self, given: &Path, exists: bool, is_in_use: bool) {
+    /// remove what may not be tmpx's: the path may be a mistake.
+    pub(super) fn add_uncovered(&mut self, given: &Path, exists: bool) {
         let path = given.display();
         if exists {
-            if self.has_read_all && !is_in_use {
-                self.foreign.push(given.to_owned());
-            }
             self.failed = true;
             let why = uncovered(self.has_read_all);
             print_note(format_args!("could not remove {path}: {why}"));
@@ -140,12 +134,6 @@ impl<'a> Summary<'a> {
         }
         for (remedy, kept) in self.kept.remedies() {
             self.hint(remedy, &kept);
-        }
-        if !self.foreign.is_empty() {
-            let is_dir = |path: &PathBuf| path.is_dir() && !path.is_symlink();
-            let rm = if self.foreign.iter().any(is_dir) { "rm -r" } else { "rm" };
-            let (command, them) = with_paths(rm, &self.foreign);
-            print_hint(format_args!("remove {them} with: {command}"));
         }
     }
 
@@ -181,7 +169,9 @@ impl<'a> Summary<'a> {
         }
         for (dir, count) in &self.given_up {
             let (ended, dir) = (self.ended_leases(), dir.display());
-            print_note(format_args!("{ended} of {count} in {dir}, out of sight for 30 days"));
+            let of =
+                if *count == 1 { "1 resource".to_owned() } else { format!("{count} resources") };
+            print_note(format_args!("{ended} of {of} in {dir}, out of sight for 30 days"));
         }
     }
 
@@ -203,7 +193,8 @@ impl<'a> Summary<'a> {
     fn totals(&self) -> String {
         if self.selection.forget {
             let count: u64 = self.given_up.values().sum();
-            return format!("{} of {count}", self.ended_leases());
+            let resources = if count == 1 { "resource" } else { "resources" };
+            return format!("{} of {count} {resources}", self.ended_leases());
         }
         let Removed { whole, in_part, freed } = self.removed;
         let removed = if self.mode == Mode::DryRun { "would remove" } else { "removed" };

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
+use crate::cli::AbsoluteTemplate;
 use crate::commands::errors::advice::{A_FILE_NAMED_DASH, Advice};
 use crate::ui::sh_quote::quote;
 
@@ -67,6 +68,9 @@ impl MisplacedWord {
 pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
     if let Some(misplaced) = cause.downcast_ref::<MisplacedWord>() {
         return Some(Advice::hint(misplaced.hint()));
+    }
+    if cause.is::<AbsoluteTemplate>() {
+        return Some(Advice::usage());
     }
     Some(match cause.downcast_ref()? {
         InvalidUse::KeyFileFromStdin => {

@@ -14,7 +14,7 @@ pub(super) fn advice(cause: &(dyn Error + 'static)) -> Option<Advice> {
         ReplaceError::NotRegularFile | ReplaceError::MountPoint | ReplaceError::ClosedDir(_) => {
             "'>' writes into it"
         }
-        ReplaceError::OpenFileOfProcess => "'tmpx spool' writes to stdout",
+        ReplaceError::OpenFileOfProcess => "name a file; 'tmpx spool' writes to stdout",
         ReplaceError::AppendOnly | ReplaceError::OpenForWriting(OnChange::Append) => {
             "'>>' appends to it"
         }

@@ -315,7 +315,7 @@ fn create_workspace(
     env: &Env,
 ) -> anyhow::Result<(Dir, Workspace)> {
     let has_default_name = job.args.place.is_default();
-    let (dir, name) = job.args.place.clone().resolve(None);
+    let (dir, name) = job.args.place.clone().resolve(None)?;
     let name = match name {
         NameRule::Random(_) if has_default_name && is_in_workspace(env) => {
             NameRule::Random(Template::without_affixes())

@@ -14,8 +14,13 @@ fn a_command_right_after_cache_gets_a_hint_with_the_right_command() {
         let expected = format!("tmpx: {message}\nhint: run comes first: {hint}\n");
         sandbox.tmpx(args.split(' ')).expects(2, "", &expected);
     }
-    let expected = "tmpx: unrecognized subcommand 'lst'\nhint: did you mean tmpx cache list?\n";
-    sandbox.tmpx(["cache", "lst"]).expects(2, "", expected);
+    for (args, meant) in [("lst", "list"), ("ls", "list"), ("rm k", "clear"), ("delete", "clear")] {
+        let word = args.split(' ').next().unwrap();
+        let expected = format!(
+            "tmpx: unrecognized subcommand '{word}'\nhint: did you mean tmpx cache {meant}?\n"
+        );
+        sandbox.tmpx(["cache"].into_iter().chain(args.split(' '))).expects(2, "", &expected);
+    }
     let ran = sandbox.tmpx(["cache"]).run();
     assert_eq!((ran.status, &*ran.stdout), (Some(2), ""));
     assert!(ran.stderr.contains("\nUsage: tmpx cache COMMAND\n"));

@@ -58,3 +58,17 @@ fn no_subcommand_sends_a_terminal_what_a_name_contains() {
     assert_eq!(lines, Vec::<&str>::new(), "{shown:?}");
     assert!(shown.contains("\\u{202e}gpj."), "{shown}");
 }
+
+#[test]
+fn whoever_types_the_input_is_told_so() {
+    for (args, typed) in [("replace f", "a\r\u{4}"), ("spool", "\u{4}"), ("cache set k", "\u{4}")] {
+        let sandbox = Sandbox::new();
+        std::fs::write(sandbox.cwd().join("f"), "old").unwrap();
+        let mut terminal =
+            Terminal::start(sandbox.sh(&format!("tmpx {args}; echo the end")).prepared());
+        terminal.see("tmpx: reads standard input from the terminal; Ctrl-D ends it");
+        terminal.type_in(typed);
+        terminal.see("the end");
+        terminal.close();
+    }
+}

@@ -68,11 +68,18 @@ fn a_template_with_a_slash_is_relative_and_one_without_is_in_the_temp_dir() {
     let there = sandbox.tmpx(["file", "b.XXXXXXXXXX"]).path();
     assert_eq!(there.parent().unwrap(), sandbox.tmp());
     assert_eq!(there.file_name().unwrap().len(), 12);
+    fs::create_dir_all(sandbox.cwd().join("d/sub")).unwrap();
+    for subcommand in ["file", "dir", "workspace"] {
+        let below = sandbox.tmpx([subcommand, "-p", "d", "sub/a.XXXXXX"]).path();
+        assert_eq!(below.parent().unwrap(), sandbox.cwd().join("d/sub"));
+        let refused = "tmpx: --dir: TEMPLATE is an absolute path\n";
+        sandbox.tmpx([subcommand, "-p", "d", "/tmp/a.XXXXXX"]).expects(2, "", refused);
+    }
     let short = sandbox.tmpx(["file", "c.XXX", "-s-d"]).path();
     let name = short.file_name().unwrap().to_str().unwrap().to_owned();
     assert!(name.starts_with("c.") && name.ends_with("-d") && name.len() == 7, "{name}");
     sandbox.clean_up();
-    assert_eq!(crate::support::sandbox::names(&sandbox.cwd()), Vec::<String>::new());
+    assert_eq!(crate::support::sandbox::names(&sandbox.cwd()), ["d"]);
 }
 
 #[test]

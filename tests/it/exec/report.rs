@@ -95,7 +95,7 @@ fn a_report_replaces_the_old_one_atomically_and_its_path_is_checked_before_the_c
     let before = fs::metadata(&path).unwrap().ino();
     sandbox.tmpx(words("exec --report report -- cat ../../cwd/report")).expects(0, "old", "");
     assert_ne!(fs::metadata(&path).unwrap().ino(), before);
-    let message = "tmpx: could not replace no/report: No such file or directory\n";
+    let message = "tmpx: --report: could not replace no/report: No such file or directory\n";
     sandbox.tmpx(words("exec --report no/report --here touch ran")).expects(125, "", message);
     assert_eq!(names(&sandbox.cwd()), ["report"]);
 }

@@ -102,9 +102,9 @@ fn what_the_user_removed_before_a_remount_is_gone_or_out_of_sight_until_the_user
     let forgotten = format!(
         "tmpx: 4 {why}\n{kept}tmpx: kept 4 {why}\n{kept}\
          hint: tmpx cleanup --forget --all ends the leases of what is out of sight\n\
-         tmpx: ended the leases of 4\n"
+         tmpx: ended the leases of 4 resources\n"
     );
-    let gone = "tmpx: removed 0\n".repeat(2) + "tmpx: ended the leases of 0\n";
+    let gone = "tmpx: removed 0\n".repeat(2) + "tmpx: ended the leases of 0 resources\n";
     for (filesystem, tools) in EVERYWHERE.into_iter().chain(UNPROVABLE) {
         let sandbox = Sandbox::new();
         let Some(ran) = mounting(&sandbox, filesystem, tools, script) else { continue };

@@ -110,10 +110,11 @@ fn what_seems_to_be_removed_is_given_up_after_thirty_days_out_of_sight() {
     cleanup().expects(0, "", kept);
     // A dry run changes nothing.
     age_the_sighting(&sandbox, 60_000);
-    let would = "tmpx: would end the leases of 1 in $ROOT/cwd/build, out of sight for 30 days\n";
+    let would =
+        "tmpx: would end the leases of 1 resource in $ROOT/cwd/build, out of sight for 30 days\n";
     sandbox.tmpx(words("cleanup -n -q")).by_nobody().expects(0, "", would);
     assert_eq!(sandbox.leases().len(), 1);
-    let gave_up = "tmpx: ended the leases of 1 in $ROOT/cwd/build, out of sight for 30 days\ntmpx: removed 0\n";
+    let gave_up = "tmpx: ended the leases of 1 resource in $ROOT/cwd/build, out of sight for 30 days\ntmpx: removed 0\n";
     cleanup().expects(0, "", gave_up);
 }
 
@@ -140,7 +141,10 @@ fn forget_ends_leases_out_of_sight_and_removes_nothing() {
         run("mv moved gone; tmpx cleanup --forget -n; tmpx cleanup --forget; ls gone | wc -l");
     assert_eq!(
         (ran.stdout.as_str(), ran.stderr.as_str()),
-        ("2\n", "tmpx: would end the leases of 2\ntmpx: ended the leases of 2\n")
+        (
+            "2\n",
+            "tmpx: would end the leases of 2 resources\ntmpx: ended the leases of 2 resources\n"
+        )
     );
     assert_eq!((sandbox.left().len(), sandbox.leases().len()), (2, 2));
     let path = sandbox.tmp().join(&sandbox.left()[0]);
@@ -148,7 +152,7 @@ fn forget_ends_leases_out_of_sight_and_removes_nothing() {
     named.by_nobody().expects(
         1,
         "",
-        "tmpx: kept $ROOT/tmp/tmp.RANDOM: in sight\ntmpx: ended the leases of 0\n",
+        "tmpx: kept $ROOT/tmp/tmp.RANDOM: in sight\ntmpx: ended the leases of 0 resources\n",
     );
     run("tmpx cleanup -q --all");
 }
@@ -171,7 +175,7 @@ fn forget_keeps_what_a_living_owner_has_out_of_sight() {
     let script = "tmpx file --until-exit=$$ -p build >path; mv build moved; tmpx cleanup --forget; \
                   mv moved build; tmpx cleanup $(cat path) -q";
     let ran = sandbox.sh(script).by_nobody().run();
-    assert_eq!(ran.stderr, "tmpx: ended the leases of 0\n", "{ran:?}");
+    assert_eq!(ran.stderr, "tmpx: ended the leases of 0 resources\n", "{ran:?}");
 }
 
 #[test]
@@ -207,7 +211,7 @@ fn what_is_not_mounted_is_out_of_sight_for_ever() {
     let script = "mount -t tmpfs none data; tmpx file -p data; umount data; tmpx cleanup -q; \
                   tmpx cleanup --forget";
     let ran = with_mounts(&sandbox, script).unwrap();
-    assert_eq!(ran.stderr, "tmpx: ended the leases of 1\n", "{ran:?}");
+    assert_eq!(ran.stderr, "tmpx: ended the leases of 1 resource\n", "{ran:?}");
 }
 
 #[test]

@@ -145,8 +145,7 @@ fn a_path_narrows_the_list_and_a_foreign_one_is_an_error() {
     fs::write(sandbox.cwd().join("foreign"), "").unwrap();
     let ran = sandbox.tmpx(["list", path, "foreign", "nosuch"]).run();
     assert_eq!((ran.status, ran.raw.as_str()), (Some(1), format!("{path}\n").as_str()));
-    let message =
-        "tmpx: foreign: not created by tmpx for this user\ntmpx: nosuch: does not exist\n";
+    let message = "tmpx: foreign: no lease of this user covers it\ntmpx: nosuch: does not exist\n";
     assert_eq!(ran.stderr, message);
     sandbox.clean_up();
 }

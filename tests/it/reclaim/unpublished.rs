@@ -46,7 +46,7 @@ fn what_a_killed_creator_leaves_is_listed_and_removed_under_the_name_that_it_has
             let hidden = abandoned(&sandbox, before, args, rename);
             let path = format!("$ROOT/cwd/{hidden}\n");
             sandbox.tmpx(["list"]).expects(0, &path, "");
-            let others = "tmpx: taken: not created by tmpx for this user\n";
+            let others = "tmpx: taken: no lease of this user covers it\n";
             // Killed before the second rename, it wanted the name with a number.
             let wanted = if rename == 1 { &path } else { "" };
             sandbox.tmpx(["list", "taken"]).expects(1, wanted, others);

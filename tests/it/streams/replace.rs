@@ -343,7 +343,7 @@ fn the_report_has_the_outcome() {
     let empty = format!("{path},\"bytes\":0,\"replaced\":false}}\n");
     assert_eq!(report("--no-empty < /dev/null"), empty);
     // If it cannot be written, tmpx reports that before it reads input.
-    let message = "tmpx: could not replace /nodir/r: No such file or directory\n";
+    let message = "tmpx: --report: could not replace /nodir/r: No such file or directory\n";
     sandbox.sh("tmpx replace f --report /nodir/r -- touch ran").expects(125, "", message);
     let message = "tmpx: --report: FILE and the report are the same file\n";
     sandbox.sh("tmpx replace f --report ../cwd/f -- touch ran").expects(2, "", message);

@@ -288,7 +288,7 @@ fn the_report_has_the_size_and_where_it_was_held() {
     assert_eq!(report("--max-size 5 > /dev/null"), disk);
     let run = "{\"bytes\":6,\"held_in\":\"memory\",\"rolled_over\":false,\"status\":7}\n";
     assert_eq!(report("-- sh -c 'exit 7'"), run);
-    let message = "tmpx: could not replace /nodir/r: No such file or directory\n";
+    let message = "tmpx: --report: could not replace /nodir/r: No such file or directory\n";
     sandbox.sh("tmpx spool --report /nodir/r < /dev/zero").expects(1, "", message);
     sandbox.sh("tmpx spool --report /nodir/r -- touch ran").expects(125, "", message);
     // A later failure changes only a successful status.

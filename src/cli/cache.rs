@@ -119,8 +119,8 @@ pub struct CacheRunArgs {
     pub key_env: Vec<String>,
     /// Distinguish them by a file's content; may be repeated
     ///
-    /// A file that does not exist counts too: once it exists, tmpx runs COMMAND
-    /// again.
+    /// A file that does not exist counts too: once it exists, tmpx runs
+    /// COMMAND again.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath,
           allow_hyphen_values = true, verbatim_doc_comment)]
     pub key_file: Vec<PathBuf>,

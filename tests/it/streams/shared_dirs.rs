@@ -39,7 +39,11 @@ fn a_symlink_planted_in_tmp_is_not_followed() {
     };
     sandbox.sh("tmpx replace link").expects(1, "", &refused("link"));
     sandbox.sh("tmpx replace ours -- touch ran").expects(125, "", &refused("ours"));
-    sandbox.sh("true | tmpx spool --report link").expects(1, "", &refused("link"));
+    sandbox.sh("true | tmpx spool --report link").expects(
+        1,
+        "",
+        &refused("link").replace("tmpx: ", "tmpx: --report: "),
+    );
     assert_eq!(read(&sandbox, "../mine"), "mine\n");
     assert_eq!(names(&sandbox.cwd()), ["link", "ours"]);
     // Its owner may follow it. In a directory that is not world-writable, all may.
@@ -154,7 +158,7 @@ fn open_files_of_a_process_are_no_targets() {
     let refused = |name: &str| {
         format!(
             "tmpx: could not replace {name}: it refers to a file that a process has open\n\
-             hint: 'tmpx spool' writes to stdout\n"
+             hint: name a file; 'tmpx spool' writes to stdout\n"
         )
     };
     // A log on stdout would be replaced while other processes write to it.

@@ -15,10 +15,10 @@ pub(crate) fn numbered(calls: &[String]) -> Vec<(&str, usize)> {
 }
 
 /// Asserts that a test has killed tmpx at almost all calls. Their number varies a little from run to
-/// run.
+/// run, and a kill at the last one may come too late.
 pub(crate) fn assert_often_killed(killed: usize, calls: &[String]) {
     let all = calls.len();
-    assert!(killed * 10 > all * 9, "killed at {killed} calls of {all}");
+    assert!(killed + 1 + all / 10 >= all, "killed at {killed} calls of {all}");
 }
 
 /// The errors to inject into the call at this place of a run. All errors at all calls take more than a quarter

@@ -49,7 +49,7 @@ pub(super) fn run(args: &ListArgs, context: &Context) -> anyhow::Result<Status> 
     }
     print(args, &entries).context("could not write to stdout")?;
     for entry in entries {
-        named.cover(&entry.resource);
+        entry.found.iter().for_each(|resource| named.cover(resource));
     }
     for (path, exists) in named.uncovered() {
         is_complete = false;

@@ -15,8 +15,8 @@ use crate::remove::{Removal, Usage};
 /// A resource that exists, or may.
 #[derive(Debug)]
 pub(crate) struct InventoryEntry {
-    /// The resource under the name that it was found by.
-    pub resource: Resource,
+    /// The resource under the name that it was found by, if the user names paths.
+    pub found: Option<Resource>,
     pub path: PathBuf,
     pub kind: Kind,
     pub state: State,
@@ -89,7 +89,7 @@ fn resources(
             continue;
         }
         let path = presence.path().map_or_else(|| resource.path(), Path::to_owned);
-        let found = resource.found_at(&path);
+        let found = selection.names_paths().then(|| resource.found_at(&path));
         let (state, size) = match presence {
             Presence::Gone => continue,
             Presence::OutOfSight(absence) => kept(KeepReason::OutOfSight(absence)),
@@ -103,7 +103,7 @@ fn resources(
             }
         };
         entries.push(InventoryEntry {
-            resource: found,
+            found,
             path,
             kind,
             state,

@@ -74,6 +74,9 @@ impl Presence<'_> {
     /// Returns whether a selection has this resource, which was found like this. Its first name selects
     /// it only until it is published.
     pub(super) fn is_selected(&self, resource: &Resource, selection: &Selection) -> bool {
+        if !selection.names_paths() {
+            return true;
+        }
         let first = resource.first_path();
         let has_first_name = || {
             matches!(self, Self::Proven(_, Some(_))) || self.path().is_none_or(|path| path == first)

@@ -49,7 +49,9 @@ impl Selection {
 
     /// Returns whether a resource of a selected lease may be selected, wherever it is found.
     pub(super) fn may_match(&self, resource: &Resource) -> bool {
-        self.matches_path(&resource.path()) || self.matches_path(&resource.first_path())
+        !self.names_paths()
+            || self.matches_path(&resource.path())
+            || self.matches_path(&resource.first_path())
     }
 
     /// Returns whether the user names resources by their paths.
@@ -57,8 +59,8 @@ impl Selection {
         !self.paths.is_empty()
     }
 
-    /// Returns whether the user names this very path and insists. That permits to remove what nothing
-    /// proves to be ours, and to end a lease without what is not ours.
+    /// Returns whether the user names this very path and insists. Then tmpx may remove what nothing proves
+    /// to be ours, and end a lease without removing what is not ours.
     pub(super) fn insists_on(&self, path: &Path) -> bool {
         self.force && self.paths.contains(path)
     }

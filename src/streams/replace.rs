@@ -236,10 +236,7 @@ impl Replacement {
             let guard = guard.transpose().map_err(|err| self.refused(err))?;
             // The writer that the guard has waited for has changed the file.
             let now = self.target.look_up_checked().map_err(|err| self.refused(err))?;
-            let unchanged = match (self.read(), &now) {
-                (Some(old), Some(now)) => old.is_untouched(now),
-                (old, now) => old.is_none() && now.is_none(),
-            };
+            let unchanged = is_untouched(self.read(), now.as_ref());
             // A command that edits the file in place may have put the result where a symlink was.
             let is_elsewhere = self.on_change == OnChange::Fail && !self.target.is_where_it_was();
             if !unchanged || is_elsewhere {
@@ -333,7 +330,7 @@ impl Replacement {
             return self.rename_locked(Some(old), guard, lock);
         }
         // The exchange itself changes the one time that no program can set.
-        if !self.is_untouched(Some(old))? {
+        if !self.look_again(Some(old))? {
             return Ok(false);
         }
         match self.new.exchange(name) {
@@ -373,20 +370,17 @@ impl Replacement {
         if !lock.is_held() {
             return Err(self.refused(ReplaceError::Unprotected));
         }
-        if !self.is_untouched(old)? || guard.is_some_and(WriteGuard::saw_writer) {
+        if !self.look_again(old)? || guard.is_some_and(WriteGuard::saw_writer) {
             return Ok(false);
         }
         self.new.rename(self.target.name()).map_err(|err| self.write_failed(err))?;
         Ok(true)
     }
 
-    /// Whether nobody has touched `old` or, if that is `None`, created a file in its place.
-    fn is_untouched(&self, old: Option<&Existing>) -> anyhow::Result<bool> {
+    /// Looks once more at the file. Returns whether it is untouched.
+    fn look_again(&self, old: Option<&Existing>) -> anyhow::Result<bool> {
         let now = self.target.look_up_checked().map_err(|err| self.refused(err))?;
-        Ok(match (old, &now) {
-            (Some(old), Some(now)) => old.is_untouched(now),
-            (old, now) => old.is_none() && now.is_none(),
-        })
+        Ok(is_untouched(old, now.as_ref()))
     }
 
     /// Copies everything but the content from the old file to the new one. Returns notes on what it
@@ -417,6 +411,14 @@ fn links(file: &Existing) -> u64 {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;
     let stat = statx(file, c"", flags, StatxFlags::NLINK);
     stat.map_or(known, |stat| stat.stx_nlink.into())
+}
+
+/// Whether nobody has touched `old` or, if that is `None`, created a file in its place.
+fn is_untouched(old: Option<&Existing>, now: Option<&Existing>) -> bool {
+    match (old, now) {
+        (Some(old), Some(now)) => old.is_untouched(now),
+        (old, now) => old.is_none() && now.is_none(),
+    }
 }
 
 /// Creates an unnamed file beside the target. A new file gets the mode that the shell would give it. A

@@ -168,10 +168,8 @@ impl<'a> Summary<'a> {
             return;
         }
         for (dir, count) in &self.given_up {
-            let (ended, dir) = (self.ended_leases(), dir.display());
-            let of =
-                if *count == 1 { "1 resource".to_owned() } else { format!("{count} resources") };
-            print_note(format_args!("{ended} of {of} in {dir}, out of sight for 30 days"));
+            let (ended, dir) = (self.ended_leases_of(*count), dir.display());
+            print_note(format_args!("{ended} in {dir}, out of sight for 30 days"));
         }
     }
 
@@ -186,15 +184,15 @@ impl<'a> Summary<'a> {
         self.selection.session.as_deref().filter(|_| is_empty && !selects_more)
     }
 
-    fn ended_leases(&self) -> &'static str {
-        if self.mode == Mode::DryRun { "would end the leases" } else { "ended the leases" }
+    fn ended_leases_of(&self, count: u64) -> String {
+        let ended = if self.mode == Mode::DryRun { "would end" } else { "ended" };
+        let resources = if count == 1 { "resource" } else { "resources" };
+        format!("{ended} the leases of {count} {resources}")
     }
 
     fn totals(&self) -> String {
         if self.selection.forget {
-            let count: u64 = self.given_up.values().sum();
-            let resources = if count == 1 { "resource" } else { "resources" };
-            return format!("{} of {count} {resources}", self.ended_leases());
+            return self.ended_leases_of(self.given_up.values().sum());
         }
         let Removed { whole, in_part, freed } = self.removed;
         let removed = if self.mode == Mode::DryRun { "would remove" } else { "removed" };

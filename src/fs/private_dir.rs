@@ -100,9 +100,9 @@ fn if_own(dir: OwnedFd) -> PrivateDirResult<(OwnedFd, Stat)> {
     if stat.st_uid == effective_user() { Ok((dir, stat)) } else { Err(PrivateDirError::Foreign) }
 }
 
-/// Opens an entry of `parent` that is neither a symlink nor a mount point. Asks nothing of what is mounted
-/// there, which may never answer: neither does openat2(2) ask, nor does a look at the ids of the mounts, where
-/// that call is missing. Without /proc, the device numbers are compared.
+/// Opens an entry of `parent` that is neither a symlink nor a mount point. What is mounted there may never
+/// answer, so this asks it nothing: openat2(2) fails before. Where that call is missing, the ids of the mounts
+/// are compared, or, without /proc, the device numbers.
 fn open_no_xdev(parent: BorrowedFd<'_>, name: &OsStr, flags: OFlags) -> PrivateDirResult<OwnedFd> {
     let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
     match openat2(parent, name, flags, Mode::empty(), resolve) {

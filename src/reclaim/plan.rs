@@ -355,7 +355,7 @@ impl<'a> Planner<'a> {
             }
             Presence::OutOfSight(absence) => return keep(KeepReason::OutOfSight(absence), false),
             Presence::Unreadable(why) => return keep(KeepReason::Unreadable(why), false),
-            // A resource has two names at most, so what is halfway is so once.
+            // A resource has at most two names, so it cannot be halfway twice.
             Presence::Halfway { .. } => return keep(unproven, false),
             Presence::Unproven(entry) => match entry.given_up_by(self.selection) {
                 Some(root) => (root, None, false),

@@ -8,8 +8,8 @@ use crate::remove::Root;
 /// An entry that has a name of a resource and may be ours. Only the user can know.
 ///
 /// [`Root`] has the only calls that remove. This type does not give its own away unless the user insists
-/// and names this very entry: a resource may have two names, and who gives the one up may own what has
-/// the other.
+/// and names this very entry: a resource may have two names, and a user who gives up one of them may own
+/// what has the other.
 #[derive(Debug)]
 pub(super) struct Unproven<'d>(Root<'d>);
 

@@ -38,6 +38,7 @@ pub(super) struct Watch<'a> {
     /// The state directory. It is closed while the reaper waits, so that its filesystem can be
     /// unmounted.
     path: &'a Path,
+    /// Whether that is in a directory which users share.
     is_shared: bool,
     namespaces: &'a Namespaces,
     owners: HashMap<Process, WatchedOwner>,

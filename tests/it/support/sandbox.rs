@@ -17,6 +17,14 @@ pub(crate) const NOBODY: u32 = 65534;
 /// A run that takes longer counts as hanging.
 const PATIENCE: std::time::Duration = std::time::Duration::from_mins(1);
 
+/// With this function the standard library starts a command in another directory without fork(2), which copies
+/// the tables of all memory that earlier tests have used. A static program has it only if something names it.
+#[used]
+static ADD_CHDIR: unsafe extern "C" fn(
+    *mut libc::posix_spawn_file_actions_t,
+    *const libc::c_char,
+) -> libc::c_int = libc::posix_spawn_file_actions_addchdir_np;
+
 /// The directories of one test.
 pub(crate) struct Sandbox {
     root: tempfile::TempDir,

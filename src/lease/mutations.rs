@@ -11,8 +11,9 @@ use crate::values::OsJson;
 pub(crate) struct Numbers(u64);
 
 impl Numbers {
-    pub(crate) fn new() -> Self {
-        Self(0x9e37_79b9_7f4a_7c15)
+    /// Returns one of many sequences.
+    pub(crate) fn nth(n: u64) -> Self {
+        Self((n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
     /// Returns a number below `end`.
@@ -122,7 +123,7 @@ fn lease(committed: bool) -> (Vec<u8>, Vec<End>) {
 #[test]
 fn a_changed_committed_lease_is_never_read_as_another_one() {
     let (file, _) = lease(true);
-    let (whole, mut numbers) = (parse(&file), Numbers::new());
+    let (whole, mut numbers) = (parse(&file), Numbers::nth(0));
     for round in 0..rounds(100_000) {
         let changed = mutate(&file, &mut numbers);
         let parsed = parse(&changed);
@@ -135,7 +136,7 @@ fn a_changed_uncommitted_lease_is_read_only_as_one_that_was_cut() {
     let (file, ends) = lease(false);
     let cuts: Vec<_> =
         ends.iter().map(|end| parse(&file[..usize::try_from(end.length).unwrap()])).collect();
-    let mut numbers = Numbers::new();
+    let mut numbers = Numbers::nth(0);
     for round in 0..rounds(20_000) {
         let changed = mutate(&file, &mut numbers);
         let parsed = parse(&changed);
